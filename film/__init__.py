@@ -1,0 +1,46 @@
+"""Turn near-duplicate photos into a smooth film: Google's FILM network on OpenVINO.
+
+import film
+model = film.load("film-lite")
+frames = model.frames(film.read_image("one.jpg"), film.read_image("two.jpg"), depth=5)
+film.write_video("film.mp4", frames, fps=30)
+"""
+
+from __future__ import annotations
+
+import os
+
+from film.catalog import Model, find, models
+from film.engine import Film, devices
+from film.images import Frame, read_image
+from film.interpolator import Interpolator
+from film.reference import Reference
+from film.speed import estimate
+from film.video import write_video
+
+__all__ = [
+    "Film",
+    "Frame",
+    "Interpolator",
+    "Model",
+    "Reference",
+    "devices",
+    "estimate",
+    "load",
+    "models",
+    "read_image",
+    "write_video",
+]
+
+
+def load(name: str | os.PathLike[str] = "film-lite", device: str = "CPU", backend: str = "openvino") -> Interpolator:
+    """A model by catalog name, TensorFlow Hub URL or SavedModel directory. Nothing is fetched or compiled yet.
+
+    `device` is one of `devices()`; `backend` is "openvino", or "tensorflow" for the reference, which has no device.
+    ValueError when there is no such model, device or backend.
+    """
+    if backend == "tensorflow":
+        return Reference(find(name))
+    if backend != "openvino":
+        raise ValueError(f"There is no backend {backend!r}; choose openvino or tensorflow.")
+    return Film(find(name), device)

@@ -1,0 +1,7 @@
+"""`python -m film`."""
+
+import sys
+
+from film.cli import main
+
+sys.exit(main())

@@ -1,0 +1,125 @@
+"""Which models exist, and where they come from.
+
+A model is named by a catalog name (`film-lite`, `film`), by the URL of a TensorFlow Hub module, or by the path of a
+SavedModel directory. All of them end as a SavedModel directory on this machine; nothing is fetched before `fetch`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+BUNDLED = Path(__file__).parent / "models"
+HUB_HANDLE = "https://www.kaggle.com/models/google/film/frameworks/tensorFlow2/variations/film/versions/1"
+HUB_ALIASES = ("https://tfhub.dev/google/film/1",)  # the same module under the name older programs cached it by
+
+
+@dataclass(frozen=True)
+class Model:
+    """One entry of the catalog: what a user needs to know to choose it."""
+
+    name: str
+    handle: str  # a TensorFlow Hub URL, or a SavedModel directory
+    summary: str
+    megabytes: float = 0.0  # to download once; 0 for a model that is already here
+    aliases: tuple[str, ...] = ()  # other URLs of the same module, looked for in TensorFlow Hub's cache
+
+    @property
+    def remote(self) -> bool:
+        return "://" in self.handle
+
+
+CATALOG = (
+    Model(
+        "film-lite",
+        str(BUNDLED / "film-lite"),
+        "compact FILM that comes with this program: works offline, ready in seconds",
+    ),
+    Model(
+        "film",
+        HUB_HANDLE,
+        "Google's official FILM: the best quality, many times the work per frame",
+        134.0,
+        HUB_ALIASES,
+    ),
+)
+
+
+def models() -> tuple[Model, ...]:
+    """The models that can be chosen by name, the default first."""
+    return CATALOG
+
+
+def find(name: str | os.PathLike[str]) -> Model:
+    """The model of that catalog name, hub URL or SavedModel directory. ValueError if it is none of these."""
+    text = os.fspath(name)
+    for model in CATALOG:
+        if text in (model.name, model.handle, *model.aliases):
+            return model
+    if text.startswith(("https://", "http://")):
+        return Model(text, text, "a TensorFlow Hub module")
+    if (Path(text) / "saved_model.pb").is_file():
+        directory = Path(text).resolve()
+        return Model(directory.name, str(directory), "a SavedModel on this machine")
+    known = ", ".join(model.name for model in CATALOG)
+    raise ValueError(
+        f"There is no model {text!r}; give one of {known}, the URL of a TensorFlow Hub module,"
+        " or a directory that holds a saved_model.pb."
+    )
+
+
+def fetch(model: Model) -> Path:
+    """The model's SavedModel directory, downloaded by TensorFlow Hub if it is not in its cache yet.
+
+    RuntimeError with the downloader's own words when that fails.
+    """
+    if not model.remote:
+        return Path(model.handle)
+    if cached := downloaded(model):
+        return cached
+    # A module without its saved_model.pb was damaged after the download; TensorFlow Hub would trust it.
+    shutil.rmtree(_hub_directory(model.handle), ignore_errors=True)
+    try:
+        import tensorflow_hub
+
+        directory = Path(tensorflow_hub.resolve(model.handle))
+    except Exception as error:  # urllib, tarfile, OSError, TensorFlow's own: all mean "not downloaded"
+        raise RuntimeError(_unavailable(model, str(error) or type(error).__name__)) from error
+    if not (directory / "saved_model.pb").is_file():
+        raise RuntimeError(_unavailable(model, "what it answered holds no saved_model.pb"))
+    return directory
+
+
+def downloaded(model: Model) -> Path | None:
+    """Where the model's SavedModel already lies on this machine, or None. Needs no TensorFlow."""
+    if not model.remote:
+        return Path(model.handle)
+    for handle in (model.handle, *model.aliases):
+        directory = _hub_directory(handle)
+        if (directory / "saved_model.pb").is_file():
+            return directory
+    return None
+
+
+def cache_directory() -> Path:
+    """Where converted models are kept: FILM_CACHE, else the user's cache directory of this platform."""
+    return Path(os.environ.get("FILM_CACHE") or platformdirs.user_cache_dir("film-openvino"))
+
+
+def _hub_directory(handle: str) -> Path:
+    """Where TensorFlow Hub keeps a module (its documented layout: SHA-1 of the handle)."""
+    root = os.environ.get("TFHUB_CACHE_DIR") or os.path.join(tempfile.gettempdir(), "tfhub_modules")
+    return Path(root) / hashlib.sha1(handle.encode()).hexdigest()
+
+
+def _unavailable(model: Model, reason: str) -> str:
+    return (
+        f"The model {model.name} could not be downloaded from {model.handle} ({reason})."
+        " The model film-lite comes with this program and needs no download."
+    )

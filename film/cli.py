@@ -1,0 +1,123 @@
+"""The command line: `python -m film …`, thin over the pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+import film
+from film import pipeline
+from film.engine import Film
+
+BAD_INPUT = 2  # what argparse itself exits with
+FAILED = 1
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Errors are one line on standard error."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="film: %(message)s")
+    try:
+        options.run(options)
+    except (ValueError, FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        return _complain(error, BAD_INPUT)
+    except (RuntimeError, OSError) as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"film: {' '.join(str(error).split())}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m film", description="Near-duplicate photos into a smooth film.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        new = commands.add_parser(name, help=text, description=text)
+        new.set_defaults(run=run)
+        return new
+
+    interpolate = command("interpolate", _interpolate, "Make the film between two photos.")
+    interpolate.add_argument("photos", nargs=2, type=Path, metavar="PHOTO")
+    interpolate.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
+    interpolate.add_argument("--depth", type=int, default=5, metavar="N", help="2^N + 1 frames (default 5: 33)")
+    interpolate.add_argument("--fps", type=float, default=30.0, help="frames per second (default 30)")
+    interpolate.add_argument("--longest-side", type=int, metavar="PIXELS", help="make the photos smaller first")
+    interpolate.add_argument("--model", default="film-lite", metavar="M")
+    interpolate.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
+    interpolate.add_argument("--backend", default="openvino", choices=["openvino", "tensorflow"])
+
+    convert = command("convert", _convert, "Download and convert a model ahead of time; print where it is.")
+    convert.add_argument("--model", default="film-lite", metavar="M")
+    command("models", _models, "List the models that can be chosen by name.")
+    command("devices", _devices, "List the devices that can be chosen here.")
+    return parser
+
+
+def _interpolate(options: argparse.Namespace) -> None:
+    model = film.load(options.model, options.device, options.backend)
+    events = pipeline.interpolate(
+        options.photos,
+        model,
+        options.output,
+        depth=options.depth,
+        fps=options.fps,
+        longest_side=options.longest_side,
+    )
+    with contextlib.closing(events):
+        _show(events)
+
+
+def _show(events: Iterable[pipeline.Event]) -> None:
+    """A progress bar with the time left on a terminal, plain lines otherwise."""
+    terminal = sys.stderr.isatty()
+    with tqdm(disable=not terminal, unit="frame", file=sys.stderr, leave=False) as bar:
+        for event in events:
+            match event:
+                case pipeline.Stage():
+                    bar.set_description(event.text)
+                    if not terminal:
+                        print(f"{event.text} …", file=sys.stderr)
+                case pipeline.Notice():
+                    bar.write(event.text, file=sys.stderr)
+                case pipeline.Progress():
+                    bar.total = event.total
+                    bar.update()
+                    if not terminal:
+                        left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
+                        print(f"frame {event.done} of {event.total}{left}", file=sys.stderr)
+                case pipeline.Done():
+                    bar.close()
+                    print(
+                        f"{event.path}: {event.frames} frames of {event.width}x{event.height}, {event.duration:.1f} s,"
+                        f" by {event.model} on {event.device} in {event.seconds:.1f} s"
+                    )
+
+
+def _convert(options: argparse.Namespace) -> None:
+    model = film.load(options.model)
+    assert isinstance(model, Film)
+    print(model.converted().directory)
+
+
+def _models(_: argparse.Namespace) -> None:
+    for model in film.models():
+        size = f", {model.megabytes:g} MB to download once" if model.megabytes else ""
+        print(f"{model.name:10} {model.summary}{size}")
+
+
+def _devices(_: argparse.Namespace) -> None:
+    for device, name in film.devices().items():
+        print(f"{device:10} {name}")

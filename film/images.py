@@ -1,0 +1,173 @@
+"""Photos in, pixels out.
+
+A **Frame** is what the whole package passes around: (H, W, 3) float32, RGB, values in [0, 1], sRGB-encoded (not
+linear light). Everything about file formats, orientation and sizes ends in this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pillow_heif
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+Frame: TypeAlias = npt.NDArray[np.float32]
+
+MIN_SIDE = 16  # pixels; below this there is nothing to match between two photos
+MAX_PIXELS = 100_000_000  # 100 megapixels: above any phone's usual mode; 1.2 GB as a Frame
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")  # nothing that runs a program
+
+pillow_heif.register_heif_opener()
+# Cameras and editors write text chunks of many megabytes; Pillow's limit for all of them together stays.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+
+
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Frame:
+    """Read a photo as a Frame, upright (EXIF orientation applied), transparency over white, colours as sRGB.
+
+    Raises ValueError with one sentence when the file is not an image this package reads, is truncated, animated,
+    smaller than 16 px on a side or larger than `max_pixels`; OSError when it cannot be opened.
+    """
+    with _opened(path, max_pixels) as image:
+        image.load()
+        return _to_frame(ImageOps.exif_transpose(image))
+
+
+def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """Height and width the photo's Frame will have, from the file's header alone. Same errors as `read_image`."""
+    with _opened(path, max_pixels) as image:
+        width, height = image.size
+        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        return (width, height) if sideways else (height, width)
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
+    """The file as a Pillow image, its header checked; what goes wrong with it inside the context is a ValueError."""
+    name = Path(path).name
+    with open(path, "rb") as file, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # max_pixels decides
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                _refuse_unusable(image, name, max_pixels)
+                yield image
+        except UnidentifiedImageError as error:
+            raise ValueError(
+                f"{name} is not an image this program reads; use JPEG, PNG, WebP, TIFF, BMP or HEIC."
+            ) from error
+        except Image.DecompressionBombError as error:
+            raise ValueError(f"{name} has more pixels than the limit of {max_pixels / 1e6:g} megapixels.") from error
+        except (OSError, SyntaxError, EOFError, MemoryError, RuntimeError, ArithmeticError, LookupError) as error:
+            # What Pillow's decoders raise for damaged data depends on the format and on where the damage is.
+            raise ValueError(f"{name} is damaged or incomplete and cannot be read ({error}).") from error
+
+
+def _refuse_unusable(image: Image.Image, name: str, max_pixels: int) -> None:
+    width, height = image.size
+    if min(width, height) < MIN_SIDE:
+        raise ValueError(f"{name} is {width}x{height} pixels; both sides must be at least {MIN_SIDE}.")
+    if width * height > max_pixels:
+        raise ValueError(
+            f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels; the limit is"
+            f" {max_pixels / 1e6:g}. Make it smaller first."
+        )
+    # Phones keep previews and depth maps beside a photo in MPO and HEIF files; the first image is the photo.
+    if image.format not in ("MPO", "HEIF", "AVIF") and (pages := getattr(image, "n_frames", 1)) > 1:
+        raise ValueError(f"{name} is animated or has several pages ({pages}); give a single photo.")
+
+
+def _to_frame(image: Image.Image) -> Frame:
+    if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey, as "I;16", "I;16B" or "I"
+        grey = np.asarray(image, np.float32)
+        frame = np.repeat(grey[:, :, None] / np.float32(1.0 if image.mode == "F" else 65535.0), 3, axis=2)
+        return np.clip(np.nan_to_num(frame), 0.0, 1.0)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        white.info = dict(image.info)
+        image = _composite(white, image)
+    return np.asarray(_to_srgb(image), np.float32) / np.float32(255.0)
+
+
+def _composite(white: Image.Image, image: Image.Image) -> Image.Image:
+    flat = Image.alpha_composite(white, image).convert("RGB")
+    if profile := white.info.get("icc_profile"):
+        flat.info["icc_profile"] = profile
+    return flat
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Convert to sRGB through the embedded colour profile; most phones write Display P3."""
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a damaged profile, or one for other channels: show the colours as every browser would, without it
+    return image.convert("RGB")
+
+
+def to_uint8(frame: Frame) -> npt.NDArray[np.uint8]:
+    """Clip to [0, 1], scale to 0 … 255 and round to nearest. (H, W, 3) uint8."""
+    return np.rint(np.clip(frame, 0.0, 1.0) * np.float32(255.0)).astype(np.uint8)
+
+
+def common_size(sizes: Sequence[tuple[int, int]], longest_side: int | None = None) -> tuple[int, int]:
+    """The (height, width) that photos of these (height, width) are fitted to.
+
+    The aspect ratio is the geometric mean of the widest and the tallest, so that both lose the same share; the size
+    is the largest for which no photo has to be enlarged, and at most `longest_side`.
+    """
+    if longest_side is not None and longest_side < MIN_SIDE:
+        raise ValueError(f"The longest side is limited to {longest_side} pixels; it must be at least {MIN_SIDE}.")
+    aspects = [width / height for height, width in sizes]
+    aspect = math.sqrt(min(aspects) * max(aspects))
+    height = min(min(height, width / aspect) for height, width in sizes)
+    width = height * aspect
+    if longest_side is not None:
+        scale = min(1.0, longest_side / max(height, width))
+        height, width = height * scale, width * scale
+    if min(height, width) < MIN_SIDE:
+        raise ValueError(f"The photos differ too much in shape: what they share is {width:.0f}x{height:.0f} pixels.")
+    return round(height), round(width)
+
+
+def fit(frame: Frame, size: tuple[int, int]) -> Frame:
+    """Crop around the centre to the aspect ratio of `size` (height, width), then resample (Lanczos). No stretching."""
+    height, width = size
+    if frame.shape[:2] == size:
+        return frame
+    scale = min(frame.shape[0] / height, frame.shape[1] / width)
+    top, left = (frame.shape[0] - height * scale) / 2, (frame.shape[1] - width * scale) / 2
+    box = (left, top, left + width * scale, top + height * scale)
+    channels = [
+        Image.fromarray(np.ascontiguousarray(frame[:, :, c])).resize((width, height), Image.Resampling.LANCZOS, box)
+        for c in range(3)
+    ]
+    return np.clip(np.stack([np.asarray(channel) for channel in channels], axis=2), 0.0, 1.0)
+
+
+def check_frame(frame: Frame) -> Frame:
+    """`frame` itself, contiguous float32. ValueError if it is not a Frame."""
+    shape = getattr(frame, "shape", None)
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
+        raise ValueError(f"A frame must be a (height, width, 3) array; this is {type(frame).__name__} {shape}.")
+    if frame.dtype.kind != "f":
+        raise ValueError(f"A frame holds float32 values in [0, 1]; this one has dtype {frame.dtype}.")
+    if min(frame.shape[:2]) < 1:
+        raise ValueError(f"A frame must have pixels; this one is {frame.shape[1]}x{frame.shape[0]}.")
+    if not np.isfinite(frame).all():
+        raise ValueError("A frame holds float32 values in [0, 1]; this one has values that are not finite.")
+    return np.ascontiguousarray(frame, np.float32)

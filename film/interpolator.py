@@ -1,0 +1,83 @@
+"""What every backend offers: middles, films and single moments between two frames."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+from film import recursion
+from film.images import Frame, check_frame
+from film.session import Session
+
+Preparation = Iterator[tuple[str, Callable[[], object]]]
+
+
+class Interpolator(ABC):
+    """A FILM, whatever runs it. Lazy, immutable once loaded, and safe to share between threads."""
+
+    name: str
+
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """The device that really runs the model; before it is compiled, the one that was asked for."""
+
+    @abstractmethod
+    def preparation(self, height: int, width: int) -> Preparation:
+        """What remains to be done before frames of this size can be made, as (stage, work) pairs in order.
+
+        Stages are "downloading", "converting", "loading" and "compiling". Calling `work` does it; skipping it is
+        harmless, the first middle frame does whatever is still missing.
+        """
+
+    @abstractmethod
+    def session(self, height: int, width: int) -> Session[Any]:
+        """The means to make one stream of frames of this size."""
+
+    def middle(self, a: Frame, b: Frame) -> Frame:
+        """The frame half-way between two Frames of the same size. ValueError if their sizes differ.
+
+        Values may leave [0, 1] a little: the network's output is not clipped.
+        """
+        return self.at(a, b, 0.5)
+
+    def at(self, a: Frame, b: Frame, moment: float, precision: Fraction = recursion.PRECISION) -> Frame:
+        """The frame at `moment` in [0, 1], 0 being a, 1 being b; reached by bisection, to the nearest `precision`."""
+        (frame,) = self.frames(a, b, times=[moment], precision=precision)
+        return frame
+
+    def frames(
+        self,
+        a: Frame,
+        b: Frame,
+        depth: int | None = None,
+        *,
+        count: int | None = None,
+        times: Iterable[float | Fraction] | None = None,
+        precision: Fraction = recursion.PRECISION,
+    ) -> Generator[Frame]:
+        """Stream the film from a to b, in order: a and b themselves, and the frames made between them.
+
+        Give one of `depth` (2**depth + 1 evenly spaced frames), `count` (that many, evenly spaced, both ends
+        included) and `times` (ascending moments in [0, 1]). Moments that are no multiple of `precision` are made at
+        the nearest one that is. Each frame is computed when it is asked for; closing the iterator stops the work.
+        """
+        moments = recursion.moments(depth=depth, count=count, times=times, precision=precision)
+        a, b = check_frame(a), check_frame(b)
+        if a.shape != b.shape:
+            raise ValueError(
+                f"Both frames must have one size; they are {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}."
+            )
+        return self._frames(a, b, moments)
+
+    def _frames(self, a: Frame, b: Frame, moments: list[Fraction]) -> Generator[Frame]:
+        if not any(0 < moment < 1 for moment in moments):
+            yield from (b if moment == 1 else a for moment in moments)
+            return
+        session = self.session(a.shape[0], a.shape[1])
+        ends = session.keyframe(a), session.keyframe(b)
+        del a, b
+        for keyframe in recursion.walk(*ends, moments, session.middle):
+            yield session.frame(keyframe)

@@ -1,0 +1,110 @@
+"""Which middles to make, in which order.
+
+FILM makes only the frame half-way between two others, so every moment of a film is reached by bisection:
+the middle of (first, last), then the middle of one of the halves, and so on. The walk below knows neither
+model nor image: a *keyframe* is whatever `middle` takes and returns. It moves from left to right, so the first
+frames of a film exist long before its last ones, and it keeps only the keyframes still ahead of it.
+
+Conventions: moments are exact `Fraction`s in [0, 1]; 0 is the first keyframe, 1 the last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from fractions import Fraction
+from typing import TypeVar
+
+Keyframe = TypeVar("Keyframe")
+
+MAX_DEPTH = 8  # 257 frames; one more level would double the work for a difference nobody sees
+MAX_COUNT = 10_000  # frames between two photos
+PRECISION = Fraction(1, 256)  # of the interval: where a moment is not dyadic, the nearest multiple is made
+
+
+def dyadic(depth: int) -> list[Fraction]:
+    """The 2**depth + 1 evenly spaced moments of a recursion, both ends included. ValueError outside 0..8."""
+    if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= MAX_DEPTH:
+        raise ValueError(f"The depth is {depth!r}; it must be a whole number from 0 to {MAX_DEPTH}.")
+    return [Fraction(k, 2**depth) for k in range(2**depth + 1)]
+
+
+def evenly(count: int, precision: Fraction = PRECISION) -> list[Fraction]:
+    """`count` evenly spaced moments, both ends included, each to the nearest multiple of `precision`.
+
+    Where neighbours would fall on one multiple, the precision is refined until they do not.
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MAX_COUNT:
+        raise ValueError(f"The number of frames is {count!r}; it must be a whole number from 2 to {MAX_COUNT}.")
+    while precision * (count - 1) > 1:
+        precision /= 2
+    return nearest((Fraction(k, count - 1) for k in range(count)), precision)
+
+
+def nearest(times: Iterable[float | Fraction], precision: Fraction = PRECISION) -> list[Fraction]:
+    """Ascending times in [0, 1], each as the nearest multiple of `precision` (a power of 1/2)."""
+    if precision <= 0 or precision > 1 or precision.numerator != 1 or precision.denominator.bit_count() != 1:
+        raise ValueError(f"The precision is {precision}; it must be 1, 1/2, 1/4, 1/8, …")
+    times = list(times)
+    for time in times:
+        if not 0 <= time <= 1:
+            raise ValueError(f"The moment {time} lies outside the film; moments go from 0 to 1.")
+    if any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
+        raise ValueError("The moments must be in ascending order.")
+    return [round(Fraction(time) / precision) * precision for time in times]
+
+
+def moments(
+    depth: int | None = None,
+    count: int | None = None,
+    times: Iterable[float | Fraction] | None = None,
+    precision: Fraction = PRECISION,
+) -> list[Fraction]:
+    """The moments of a film given in one of three ways. ValueError unless exactly one is given."""
+    if [depth, count, times].count(None) != 2:
+        raise ValueError("Give the film's length in one way: a depth, a count of frames, or a list of times.")
+    if depth is not None:
+        return dyadic(depth)
+    if count is not None:
+        return evenly(count, precision)
+    assert times is not None
+    return nearest(times, precision)
+
+
+def walk(
+    first: Keyframe,
+    last: Keyframe,
+    moments: Iterable[Fraction],
+    middle: Callable[[Keyframe, Keyframe], Keyframe],
+) -> Iterator[Keyframe]:
+    """Yield the keyframe at each of the ascending dyadic `moments`, making every ancestor once.
+
+    With `dyadic(n)` the first synthesized keyframe comes after exactly n calls of `middle`, and no more than
+    n + 1 keyframes are ever waiting: the one just passed and those ahead.
+    """
+    left, position = first, Fraction(0)
+    ahead = [(last, Fraction(1))]  # nearest on top; neighbours in it are neighbours in the bisection tree
+    del first, last  # so that a keyframe that has been passed can be freed
+    for moment in moments:
+        while ahead and ahead[-1][1] <= moment:
+            left, position = ahead.pop()
+        while position != moment:
+            right, end = ahead[-1]
+            between, half = middle(left, right), (position + end) / 2
+            if half <= moment:
+                left, position = between, half
+            else:
+                ahead.append((between, half))
+            del right, between
+        yield left
+
+
+def calls(moments: Sequence[Fraction]) -> list[int]:
+    """How often `walk` will have called `middle` when it yields each of these moments; the last is the total."""
+    count = 0
+
+    def middle(a: Fraction, b: Fraction) -> Fraction:
+        nonlocal count
+        count += 1
+        return (a + b) / 2
+
+    return [count for _ in walk(Fraction(0), Fraction(1), moments, middle)]

@@ -1,0 +1,65 @@
+"""FILM run by TensorFlow itself: the tutorial's baseline and the tests' oracle, behind the same interface."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from film import catalog, network
+from film.images import Frame
+from film.interpolator import Interpolator, Preparation
+from film.saved_model import SavedModel
+from film.session import Session, crop, pad
+
+ALIGNMENT = 2 ** (network.PYRAMID_LEVELS - 1)
+
+
+class Reference(Interpolator):
+    """A SavedModel of the catalog, called once per middle frame."""
+
+    def __init__(self, model: catalog.Model) -> None:
+        self.model = model
+        self.name = model.name
+        self._lock = threading.Lock()
+        self._loaded: SavedModel | None = None
+
+    @property
+    def device(self) -> str:
+        return "TensorFlow"
+
+    def preparation(self, height: int, width: int) -> Preparation:
+        if catalog.downloaded(self.model) is None:
+            yield "downloading", lambda: catalog.fetch(self.model)
+        if self._loaded is None:
+            yield "loading", self.loaded
+
+    def session(self, height: int, width: int) -> Session[Frame]:
+        return ReferenceSession(self.loaded(), (height, width))
+
+    def loaded(self) -> SavedModel:
+        """The model in TensorFlow's memory, loaded now if it is not."""
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = SavedModel(catalog.fetch(self.model))
+            return self._loaded
+
+
+class ReferenceSession(Session[Frame]):
+    """Nothing is kept between two middles: TensorFlow starts each from the pixels."""
+
+    def __init__(self, model: SavedModel, size: tuple[int, int]) -> None:
+        self._model = model
+        self._size = size
+        self._padded = tuple(-(-side // ALIGNMENT) * ALIGNMENT for side in size)
+
+    def keyframe(self, frame: Frame) -> Frame:
+        return frame
+
+    def frame(self, keyframe: Frame) -> Frame:
+        return keyframe
+
+    def middle(self, left: Frame, right: Frame) -> Frame:
+        x0, x1 = (pad(frame, self._padded).transpose(0, 2, 3, 1) for frame in (left, right))
+        middle = self._model.middle(np.ascontiguousarray(x0), np.ascontiguousarray(x1))
+        return crop(middle.transpose(0, 3, 1, 2), self._size)

@@ -1,0 +1,78 @@
+"""A FILM as TensorFlow knows it: the SavedModel. The only file that imports TensorFlow."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+EXPECTED = "a FILM takes images x0 and x1 (and optionally time) and returns image"
+
+
+class SavedModel:
+    """Loads a SavedModel directory and calls it as FILM is called.
+
+    Raises RuntimeError with TensorFlow's words when it cannot be loaded, ValueError when it is not a FILM.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notices about CPU features and missing GPUs
+        import tensorflow as tf
+
+        self.directory = directory
+        self._tf = tf
+        try:
+            self._loaded = tf.saved_model.load(str(directory))
+        except Exception as error:  # OSError, TypeError, protobuf's and TensorFlow's own errors
+            raise RuntimeError(f"TensorFlow cannot load the SavedModel in {directory}: {error}") from error
+        self._call = self._callable()
+
+    @cached_property
+    def variables(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Every variable by its TensorFlow name, without the `:0` some loaders append."""
+        variables = getattr(self._loaded, "variables", ())
+        return {variable.name.removesuffix(":0"): variable.numpy() for variable in variables}
+
+    def middle(self, x0: npt.NDArray[np.float32], x1: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """The frames (B, H, W, 3) half-way between x0 and x1 (B, H, W, 3); H and W must suit the network."""
+        return self.traced(x0, x1).numpy()
+
+    @cached_property
+    def traced(self) -> Any:
+        """A `tf.function` of (x0, x1) with the one output `image`; everything else FILM returns is pruned."""
+        tf = self._tf
+        image = tf.TensorSpec([None, None, None, 3], tf.float32)
+        return tf.function(self._call, input_signature=[image, image])
+
+    def _callable(self) -> Any:
+        """The signature if it is FILM's, else the object itself, which `hub.load` users call."""
+        tf = self._tf
+
+        def half(x0: Any) -> Any:
+            return tf.fill([tf.shape(x0)[0], 1], 0.5)  # the moment; FILM ignores it
+
+        signature = getattr(self._loaded, "signatures", {}).get("serving_default")
+        if signature is not None:
+            inputs = set(signature.structured_input_signature[1])
+            if {"x0", "x1"} <= inputs <= {"x0", "x1", "time"} and "image" in signature.structured_outputs:
+                if "time" in inputs:
+                    return lambda x0, x1: signature(x0=x0, x1=x1, time=half(x0))["image"]
+                return lambda x0, x1: signature(x0=x0, x1=x1)["image"]
+            found = f"this one takes {', '.join(sorted(inputs))}"
+            found += f" and returns {', '.join(sorted(signature.structured_outputs))}"
+        elif callable(self._loaded):
+            probe = {"x0": np.zeros((1, 64, 64, 3), np.float32)}
+            probe |= {"x1": probe["x0"], "time": np.full((1, 1), 0.5, np.float32)}
+            try:
+                if "image" in self._loaded(probe, training=False):
+                    return lambda x0, x1: self._loaded({"x0": x0, "x1": x1, "time": half(x0)}, training=False)["image"]
+                found = "this one returns something else"
+            except (TypeError, ValueError, KeyError) as error:
+                found = f"this one cannot be called so ({str(error).splitlines()[0]})"
+        else:
+            found = "this one has no signature and cannot be called"
+        raise ValueError(f"The SavedModel in {self.directory} is not a FILM: {EXPECTED}; {found}.")

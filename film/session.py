@@ -1,0 +1,161 @@
+"""One film being made: its keyframes, their features, and the buffers behind them.
+
+A compiled model is shared by everybody; a Session belongs to one stream of frames and holds what must not be shared:
+infer requests and feature tensors. A keyframe carries its own features and drops them with its scope; their buffers
+are then used again for the next keyframe, without a copy between the two graphs.
+"""
+
+from __future__ import annotations
+
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import numpy as np
+import openvino as ov
+
+from film.images import Frame
+
+K = TypeVar("K")
+
+
+class Session(ABC, Generic[K]):
+    """Makes middles for one stream of frames of one size (height, width). Used by one thread at a time."""
+
+    @abstractmethod
+    def keyframe(self, frame: Frame) -> K:
+        """Wrap a frame of the user's."""
+
+    @abstractmethod
+    def frame(self, keyframe: K) -> Frame:
+        """The pixels of a keyframe; for one made by `keyframe`, the very frame it was given."""
+
+    @abstractmethod
+    def middle(self, left: K, right: K) -> K:
+        """The keyframe half-way between two others."""
+
+
+def pad(frame: Frame, size: tuple[int, int]) -> np.ndarray:
+    """(H, W, 3) -> (1, 3, *size), the last row and column repeated downwards and to the right."""
+    height, width = frame.shape[:2]
+    padded = np.empty((1, 3, *size), np.float32)
+    padded[0, :, :height, :width] = frame.transpose(2, 0, 1)
+    padded[0, :, height:, :width] = padded[0, :, height - 1 : height, :width]
+    padded[0, :, :, width:] = padded[0, :, :, width - 1 : width]
+    return padded
+
+
+def crop(padded: np.ndarray, size: tuple[int, int]) -> Frame:
+    """(1, 3, H', W') -> (*size, 3), a copy."""
+    return np.ascontiguousarray(padded[0, :, : size[0], : size[1]].transpose(1, 2, 0))
+
+
+class Keyframe:
+    """A frame and, once it has been an end of an interval, its features."""
+
+    __slots__ = ("frame", "features", "__weakref__")
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.features: FeatureSet | None = None
+
+
+class FeatureSet:
+    """The encoder's input (as `image_0`) and outputs by name, for the keyframe that owns them at present."""
+
+    def __init__(self, encoder: ov.CompiledModel) -> None:
+        self.tensors = {port.get_any_name(): ov.Tensor(port.element_type, port.shape) for port in encoder.outputs}
+        self.tensors["image_0"] = ov.Tensor(encoder.input().element_type, encoder.input().shape)
+        self._owner: Callable[[], Keyframe | None] = lambda: None
+
+    @property
+    def owner(self) -> Keyframe | None:
+        return self._owner()
+
+    def give(self, keyframe: Keyframe) -> None:
+        """From now on these are the features of `keyframe`, and no longer those of the owner before."""
+        if self.owner is not None:
+            self.owner.features = None
+        keyframe.features = self
+        self._owner = weakref.ref(keyframe)
+
+
+class DirectSession(Session[Keyframe]):
+    """The two graphs of `network.py`: a keyframe is encoded once, when it is first the end of an interval.
+
+    At most `capacity` feature sets exist (at least the two a middle is made from); when another is needed, the one
+    that was not used for longest is overwritten, and made again should its keyframe return.
+    """
+
+    def __init__(
+        self, encoder: ov.CompiledModel, synthesizer: ov.CompiledModel, size: tuple[int, int], capacity: int
+    ) -> None:
+        self._encoder = encoder
+        self._encode = encoder.create_infer_request()
+        self._synthesize = synthesizer.create_infer_request()
+        self._inputs = [port.get_any_name() for port in synthesizer.inputs]
+        self._size = size  # height and width of the frames, before padding
+        self._capacity = max(2, capacity)
+        self._sets: list[FeatureSet] = []  # least recently used first
+
+    def keyframe(self, frame: Frame) -> Keyframe:
+        return Keyframe(frame)
+
+    def frame(self, keyframe: Keyframe) -> Frame:
+        return keyframe.frame
+
+    def middle(self, left: Keyframe, right: Keyframe) -> Keyframe:
+        ends = {"first": self._features(left, right), "last": self._features(right, left)}
+        for name in self._inputs:
+            end, _, feature = name.partition("_")
+            self._synthesize.set_tensor(name, ends[end].tensors[feature])
+        self._synthesize.infer()
+        return Keyframe(crop(self._synthesize.get_output_tensor().data, self._size))
+
+    def _features(self, keyframe: Keyframe, partner: Keyframe) -> FeatureSet:
+        features = keyframe.features
+        if features is None:
+            features = self._free_set(partner)
+            features.tensors["image_0"].data[:] = pad(keyframe.frame, tuple(self._encoder.input().shape)[2:])
+            for name, tensor in features.tensors.items():
+                self._encode.set_tensor("image" if name == "image_0" else name, tensor)
+            self._encode.infer()
+            features.give(keyframe)
+        else:
+            self._sets.remove(features)
+        self._sets.append(features)
+        return features
+
+    def _free_set(self, partner: Keyframe) -> FeatureSet:
+        """A feature set to overwrite: one whose keyframe is gone, a new one, or the least recently used."""
+        for features in self._sets:
+            if features.owner is None:
+                break
+        else:
+            if len(self._sets) < self._capacity:
+                return FeatureSet(self._encoder)
+            features = next(candidate for candidate in self._sets if candidate.owner is not partner)
+        self._sets.remove(features)
+        return features
+
+
+class WholeSession(Session[Frame]):
+    """One graph from two frames to their middle: a SavedModel converted whole."""
+
+    def __init__(self, film: ov.CompiledModel, size: tuple[int, int]) -> None:
+        self._film = film.create_infer_request()
+        self._padded = tuple(film.input(0).shape)[1:3]
+        self._size = size
+
+    def keyframe(self, frame: Frame) -> Frame:
+        return frame
+
+    def frame(self, keyframe: Frame) -> Frame:
+        return keyframe
+
+    def middle(self, left: Frame, right: Frame) -> Frame:
+        x0, x1 = (pad(frame, self._padded).transpose(0, 2, 3, 1) for frame in (left, right))
+        self._film.infer({"x0": np.ascontiguousarray(x0), "x1": np.ascontiguousarray(x1)})
+        image = self._film.get_output_tensor().data
+        return crop(image.transpose(0, 3, 1, 2), self._size)

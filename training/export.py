@@ -1,0 +1,96 @@
+"""Write the network as a TensorFlow SavedModel with the signature and the variable names of the published FILM.
+
+python -m training.export --weights weights.npz --output film/models/film-lite
+python -m training.export --filters 64 --random 0 --output /tmp/full-size-film
+"""
+
+import argparse
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+os.environ["KERAS_BACKEND"] = "tensorflow"  # a SavedModel is TensorFlow's, whatever backend did the training
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from training import network  # noqa: E402
+
+
+class SavedFilm(tf.__internal__.tracking.AutoTrackable):
+    """What `tf.saved_model.load` gives back: `model(inputs, training=False)["image"]`, and `variables` under the
+    published names. Keras names its TensorFlow variables "kernel" and "bias" alone, hence the copies."""
+
+    def __init__(self, film: network.Film):
+        named = network.variables_by_name(film)
+        self.variables = [tf.Variable(variable.numpy(), name=name) for name, variable in named.items()]
+        self._call_film = film.stateless_call  # a method, so that Keras' own variables are not saved as well
+
+    @tf.function
+    def __call__(self, inputs, training=False):
+        outputs, _ = self._call_film(list(self.variables), [], inputs)
+        return {"image": outputs["image"]}
+
+    @tf.function
+    def serve(self, x0, x1, time):
+        return self({"x0": x0, "x1": x1, "time": time})
+
+
+def export(film: network.Film, directory: str | os.PathLike) -> Path:
+    """Write `film` to `directory`. A model that is there is replaced once the new one is complete."""
+    directory = Path(directory)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    model = SavedFilm(film)
+    specs = {
+        "x0": tf.TensorSpec((None, None, None, 3), tf.float32, name="x0"),
+        "x1": tf.TensorSpec((None, None, None, 3), tf.float32, name="x1"),
+        "time": tf.TensorSpec((None, 1), tf.float32, name="time"),
+    }
+    model.__call__.get_concrete_function(specs, training=False)
+    signatures = {"serving_default": model.serve.get_concrete_function(**specs)}
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as scratch:
+        new, old = Path(scratch, "new"), Path(scratch, "old")
+        tf.saved_model.save(model, str(new), signatures=signatures)
+        (new / "assets").rmdir()
+        if directory.exists():
+            for card in directory.glob("*.md"):
+                shutil.copy2(card, new)
+            directory.rename(old)
+        new.rename(directory)
+    return directory
+
+
+def load(path: str | os.PathLike) -> network.Film:
+    """The network with the variables of an .npz file."""
+    with np.load(path) as file:
+        values = dict(file)
+    film = network.build(network.Config.of(values))
+    network.assign(film, values)
+    return film
+
+
+def random(filters: int, seed: int) -> network.Film:
+    """A network with FILM's proportions and random variables; 64 filters make the full-size FILM."""
+    flow_filters = tuple(max(2, full * filters // 64) for full in network.Config.flow_filters)
+    return network.build(network.Config(filters=filters, flow_filters=flow_filters), seed=seed)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--weights", metavar="FILE.npz", help="variables under their published names")
+    source.add_argument("--random", metavar="SEED", type=int, help="random variables instead")
+    parser.add_argument("--filters", type=int, default=64, help="with --random: filters of the finest level")
+    parser.add_argument("--output", metavar="DIR", required=True)
+    options = parser.parse_args()
+    film = load(options.weights) if options.weights else random(options.filters, options.random)
+    print(f"{film.count_params():,} parameters in {export(film, options.output)}")
+
+
+if __name__ == "__main__":
+    main()
