@@ -32,11 +32,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scene", nargs="+", choices=SCENES, default=list(SCENES))
     parser.add_argument("--moment", nargs="+", choices=MOMENTS, default=list(MOMENTS))
-    parser.add_argument("--samples", type=int, default=28)
+    parser.add_argument("--samples", type=int, default=24)
     parser.add_argument("--width", type=int, default=960)
-    parser.add_argument(
-        "--out", type=Path, default=ROOT, help="the folder that gets examples/ and tests/truth/"
-    )
+    parser.add_argument("--out", type=Path, default=ROOT, help="the folder that gets examples/ and tests/truth/")
     arguments = parser.parse_args()
     for name in arguments.scene:
         for moment in arguments.moment:

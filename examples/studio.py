@@ -140,6 +140,12 @@ def sheet(points, look, closed=False, **where):
     return link(mesh, look, **where)
 
 
+def plain(half_width, near, far, look):
+    """Level ground, or water, at z = 0."""
+    corners = [[(x, y, 0.0) for x in (-half_width, half_width)] for y in (near, far)]
+    return sheet(np.array(corners), look)
+
+
 def lathe(profile, look, around=48, wobble=0.0, **where):
     """Turn a profile of (radius, height), bottom to top, about z; `wobble` makes it look grown, not made."""
     radius, height = np.array(profile, float).T
@@ -178,9 +184,7 @@ def box(size, look, at=(0, 0, 0), edge=0.02, **where):
     x, y, z = np.array(size) / 2
     corners = [(i, j, k) for i in (-x, x) for j in (-y, y) for k in (-z, z)]
     mesh = bpy.data.meshes.new("box")
-    mesh.from_pydata(
-        corners, [], [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
-    )
+    mesh.from_pydata(corners, [], [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)])
     mesh.shade_smooth()
     made = link(mesh, look, at, **where)
     bevel = made.modifiers.new("edges", "BEVEL")

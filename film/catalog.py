@@ -6,6 +6,7 @@ SavedModel directory. All of them end as a SavedModel directory on this machine;
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -64,9 +65,10 @@ def find(name: str | os.PathLike[str]) -> Model:
             return model
     if text.startswith(("https://", "http://")):
         return Model(text, text, "a TensorFlow Hub module")
-    if (Path(text) / "saved_model.pb").is_file():
-        directory = Path(text).resolve()
-        return Model(directory.name, str(directory), "a SavedModel on this machine")
+    with contextlib.suppress(OSError):  # a name no file can have, or a place that must not be looked at
+        if (Path(text) / "saved_model.pb").is_file():
+            directory = Path(text).resolve()
+            return Model(directory.name, str(directory), "a SavedModel on this machine")
     known = ", ".join(model.name for model in CATALOG)
     raise ValueError(
         f"There is no model {text!r}; give one of {known}, the URL of a TensorFlow Hub module,"

@@ -13,9 +13,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 # Of the output's range. Far above float32 rounding through 80 layers (1e-6 … 1e-5), far below any wrong graph.
 CHECK_TOLERANCE = 1e-3
+WHOLE_BYTES_PER_PIXEL = 3_500  # a full-size FILM converted whole takes 3.7 - 4.6 GB for 512x512, five such sets
 OTHER_LEVELS = (6, 5, 8)  # pyramid levels tried when the published 7 does not reproduce the SavedModel
 
 
@@ -40,7 +42,12 @@ class Converted:
 
     directory: Path
     kind: str
-    alignment: int  # height and width of what the graphs see must be multiples of this
+    alignment: int  # height and width of what the graphs see must be multiples of this; a power of two
+    bytes_per_pixel: int  # of one frame's features; what else inference needs is in proportion to it
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("direct", "whole") or self.alignment.bit_count() != 1 or self.bytes_per_pixel < 1:
+            raise ValueError(f"{self.kind!r}, {self.alignment!r}, {self.bytes_per_pixel!r}")
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -66,14 +73,16 @@ def find(model_fingerprint: str, cache: Path) -> Converted | None:
     directory = _directory(model_fingerprint, cache)
     try:
         manifest = json.loads((directory / MANIFEST).read_text())
-        for name, digest in manifest["files"].items():
-            if _sha256(directory / name) != digest:
-                log.warning("The converted model in %s is damaged (%s); it will be rebuilt.", directory, name)
-                return None
-        return Converted(directory, manifest["kind"], manifest["alignment"])
+        converted = Converted(directory, manifest["kind"], manifest["alignment"], manifest["bytes_per_pixel"])
+        for file in converted.files:
+            for part in (file, file.with_suffix(".bin")):
+                if _sha256(part) != manifest["files"][part.name]:
+                    log.warning("The converted model in %s is damaged (%s); it will be rebuilt.", directory, part.name)
+                    return None
+        return converted
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("The converted model in %s has an unreadable manifest (%s); rebuilding.", directory, error)
         return None
 
@@ -102,7 +111,7 @@ def convert(saved_model: Path, cache: Path) -> Converted:
                 shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise RuntimeError(f"The converted model cannot be written to {cache}: {error}") from error
-    return Converted(directory, converted.kind, converted.alignment)
+    return replace(converted, directory=directory)
 
 
 def _directory(model_fingerprint: str, cache: Path) -> Path:
@@ -113,12 +122,13 @@ def _directory(model_fingerprint: str, cache: Path) -> Path:
 def _write(saved_model: Path, directory: Path) -> Converted:
     source = SavedModel(saved_model)
     graphs, kind, alignment = _graphs(source)
+    features = _bytes_per_pixel(graphs["encoder"]) if kind == "direct" else WHOLE_BYTES_PER_PIXEL
     for name, graph in graphs.items():
         ov.save_model(graph, directory / f"{name}.xml", compress_to_fp16=False)
     files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
-    manifest = {"kind": kind, "alignment": alignment, "files": files}
+    manifest = {"kind": kind, "alignment": alignment, "bytes_per_pixel": features, "files": files}
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=2))
-    return Converted(directory, kind, alignment)
+    return Converted(directory, kind, alignment, features)
 
 
 def _graphs(source: SavedModel) -> tuple[dict[str, Any], str, int]:
@@ -149,6 +159,13 @@ def _graphs(source: SavedModel) -> tuple[dict[str, Any], str, int]:
     except Exception as error:  # the frontend raises its own types
         raise RuntimeError(f"OpenVINO cannot convert {source.directory}: {error}") from error
     return {"film": whole}, "whole", 2 ** (network.PYRAMID_LEVELS - 1)
+
+
+def _bytes_per_pixel(encoder: ov.Model) -> int:
+    """Size of a feature set, float32, divided by the pixels of its frame."""
+    encoder = encoder.clone()
+    encoder.reshape([1, 3, 256, 256])
+    return math.ceil(sum(math.prod(port.shape) for port in [encoder.input(), *encoder.outputs]) * 4 / 256**2)
 
 
 def _check_pair(side: int) -> tuple[np.ndarray, np.ndarray]:

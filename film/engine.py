@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
+import math
 import os
 import threading
 from collections import OrderedDict
@@ -14,15 +15,22 @@ from typing import Any, cast
 
 import openvino as ov
 
-from film import catalog, convert, tensorflow_process
+from film import catalog, convert, cut, memory, tensorflow_process, tiles
 from film.interpolator import Interpolator, Preparation
 from film.session import DirectSession, Session, WholeSession
+from film.tiled import TiledGraphs, TiledSession
 
 log = logging.getLogger(__name__)
 
-COMPILED_SIZES = 2  # kept per model: a compiled size holds its weights and scratch memory until it is dropped
+COMPILED_SHAPES = 2  # kept per model: each holds its weights and scratch memory until it is dropped
 # Flows address pixels, and bfloat16 counts exactly only to 256: full precision unless somebody asks otherwise.
 CONFIG = {"EXECUTION_MODE_HINT": "ACCURACY", "PERFORMANCE_HINT": "LATENCY"}
+# Scratch memory of the synthesizer, in feature sets (2.3 measured for 64 filters, 2.9 for 8).
+SCRATCH_SETS = 3
+# What the coarse half of a tiled frame needs, as a share of what the whole frame would (cut at the first level).
+COARSE_SHARE = 0.06
+# Of one compiled model, in sizes of its weights: as a file, as constants, packed for the processor, with margin.
+WEIGHT_COPIES = 6
 
 
 @functools.cache
@@ -47,15 +55,25 @@ def check_device(device: str) -> str:
 
 
 @dataclass(frozen=True)
-class Compiled:
-    """A model compiled for one padded size; shared by threads, never changed."""
+class Shape:
+    """What graphs are compiled for."""
 
-    kind: str  # as in `convert.Converted`
-    graphs: tuple[ov.CompiledModel, ...]  # encoder and synthesizer, or the whole model
+    frame: tuple[int, int]  # height and width, padded to the model's alignment
+    tile: tuple[int, int]  # the same if the frame fits the memory whole
+    level: int = 0  # where the graphs are cut, for tiles
 
     @property
-    def device(self) -> str:
-        return ", ".join(self.graphs[-1].get_property("EXECUTION_DEVICES"))
+    def tiled(self) -> bool:
+        return self.tile != self.frame
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model compiled for one shape; shared by threads, never changed."""
+
+    shape: Shape
+    graphs: tuple[ov.CompiledModel, ...]  # encoder and synthesizer; the four of `TiledGraphs`; or the whole model
+    device: str  # that really runs it
 
 
 class Film(Interpolator):
@@ -65,14 +83,14 @@ class Film(Interpolator):
     every stream of frames gets a session of its own.
     """
 
-    def __init__(self, model: catalog.Model, device: str = "CPU", feature_sets: int = 3) -> None:
+    def __init__(self, model: catalog.Model, device: str = "CPU", memory_gb: float | None = None) -> None:
         self.model = model
         self.name = model.name
         self._asked_device = check_device(device)
-        self._feature_sets = feature_sets
+        self._budget = memory.budget(memory_gb)
         self._lock = threading.RLock()  # guards what follows; held while converting or compiling
         self._converted: convert.Converted | None = None
-        self._compiled: OrderedDict[tuple[int, int], Compiled] = OrderedDict()  # least recently used first
+        self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()  # least recently used first
 
     @property
     def device(self) -> str:
@@ -84,15 +102,37 @@ class Film(Interpolator):
             if catalog.downloaded(self.model) is None:
                 yield "downloading", lambda: tensorflow_process.fetch(self.model)
             yield "converting", self.converted
-        if self.padded(height, width) not in self._compiled:
+        if self.shape(height, width) not in self._compiled:
             yield "compiling", lambda: self.compiled(height, width)
 
     def session(self, height: int, width: int) -> Session[Any]:
         compiled = self.compiled(height, width)
-        if compiled.kind == "direct":
-            encoder, synthesizer = compiled.graphs
-            return DirectSession(encoder, synthesizer, (height, width), self._feature_sets)
-        return WholeSession(compiled.graphs[0], (height, width))
+        graphs = compiled.graphs
+        if self.converted().kind == "whole":
+            return WholeSession(graphs[0], (height, width))
+        if compiled.shape.tiled:
+            return TiledSession(
+                TiledGraphs(graphs[0], graphs[1], graphs[2], graphs[3], compiled.shape.level),
+                (height, width),
+                self.converted().alignment,
+            )
+        room = self._pixels_in_budget(compiled.shape.frame) / math.prod(compiled.shape.frame)
+        return DirectSession(graphs[0], graphs[1], (height, width), int(room * (SCRATCH_SETS + 2)) - SCRATCH_SETS)
+
+    def shape(self, height: int, width: int) -> Shape:
+        """What the graphs are compiled for to make frames of this size within the memory budget."""
+        alignment = self.converted().alignment
+        frame = (math.ceil(height / alignment) * alignment, math.ceil(width / alignment) * alignment)
+        pixels = self._pixels_in_budget(frame)
+        if math.prod(frame) <= pixels or self.converted().kind == "whole":
+            return Shape(frame, frame)
+        for level in cut.LEVELS:
+            # The coarse half works at a quarter of the pixels, and an eighth of their side, per level.
+            coarse = math.prod(frame) * COARSE_SHARE // 4 ** (level - cut.LEVELS[0])
+            if coarse <= pixels // 2:
+                break
+        tile = tiles.tile_size(*frame, int(pixels - coarse), alignment)
+        return Shape(frame, tile, level) if tile != frame else Shape(frame, frame)
 
     def converted(self) -> convert.Converted:
         """The model as IR on disk, downloaded and converted now if it is not in the cache."""
@@ -105,38 +145,51 @@ class Film(Interpolator):
             return cast(convert.Converted, self._converted)
 
     def compiled(self, height: int, width: int) -> Compiled:
-        """The graphs compiled for frames of that size, at a static shape: dynamic ones leak memory on CPUs."""
+        """The graphs for frames of that size, at static shapes: dynamic ones leak memory on CPUs."""
         with self._lock:
-            size = self.padded(height, width)
-            if size not in self._compiled:
-                compiled = self._compile(size)
-                while len(self._compiled) >= COMPILED_SIZES:
-                    self._compiled.popitem(last=False)
-                self._compiled[size] = compiled
-            self._compiled.move_to_end(size)
-            return self._compiled[size]
+            shape = self.shape(height, width)
+            if shape not in self._compiled:
+                self._make_room(shape)
+                self._compiled[shape] = self._compile(shape)
+            self._compiled.move_to_end(shape)
+            return self._compiled[shape]
 
-    def padded(self, height: int, width: int) -> tuple[int, int]:
-        """The size the graphs see: both sides rounded up to the model's alignment. Converts if need be."""
-        alignment = self.converted().alignment
-        return -(-height // alignment) * alignment, -(-width // alignment) * alignment
+    def _make_room(self, shape: Shape) -> None:
+        """Drop the shapes that were not used for longest, until one more may be compiled."""
+        kept = self._compiled
+        limit = self._pixels_in_budget(shape.frame)
+        while kept and (len(kept) >= COMPILED_SHAPES or sum(math.prod(s.tile) for s in [shape, *kept]) > limit):
+            kept.popitem(last=False)
 
-    def _compile(self, size: tuple[int, int]) -> Compiled:
+    def _pixels_in_budget(self, frame: tuple[int, int]) -> int:
+        """How many pixels may be inferred at once, beside the weights and the frames (two ends, a middle, copies)."""
         converted = self.converted()
-        models = [core().read_model(path) for path in converted.files]
-        if converted.kind == "direct":
+        weights = sum(path.with_suffix(".bin").stat().st_size for path in converted.files)
+        available = self._budget - WEIGHT_COPIES * weights - 6 * math.prod(frame) * 3 * 4
+        return max(0, available) // ((SCRATCH_SETS + 2) * converted.bytes_per_pixel)
+
+    def _compile(self, shape: Shape) -> Compiled:
+        models = [core().read_model(path) for path in self.converted().files]
+        if self.converted().kind == "whole":
+            models[0].reshape({port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs})
+        elif shape.tiled:
             encoder, synthesizer = models
-            encoder.reshape([1, 3, *size])
-            shapes = {port.get_any_name(): list(port.shape) for port in [encoder.input(), *encoder.outputs]}
-            shapes["image_0"] = shapes.pop("image")
-            names = [port.get_any_name() for port in synthesizer.inputs]
-            synthesizer.reshape({name: shapes[name.partition("_")[2]] for name in names})
+            scale = 2 ** cut.image_level(encoder, shape.level)
+            flow_shape = [1, 2, *(side >> shape.level for side in shape.tile)]
+            flows = {"forward": flow_shape, "backward": flow_shape}
+            coarse = cut.coarse_encoder(encoder, shape.level), cut.coarse_flow(synthesizer, shape.level)
+            fine = cut.fine_encoder(encoder, shape.level), cut.fine_synthesizer(synthesizer, shape.level)
+            _reshape(*coarse, (shape.frame[0] // scale, shape.frame[1] // scale))
+            _reshape(*fine, shape.tile, flows)
+            models = [*coarse, *fine]
         else:
-            models[0].reshape({port.get_any_name(): [1, *size, 3] for port in models[0].inputs})
-        return Compiled(converted.kind, tuple(self._compile_graph(model) for model in models))
+            _reshape(models[0], models[1], shape.frame)
+        graphs = tuple(self._compile_graph(model) for model in models)
+        return Compiled(shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")))
 
     def _compile_graph(self, model: ov.Model) -> ov.CompiledModel:
-        cache = {"CACHE_DIR": str(catalog.cache_directory() / "compiled")}
+        # Small entries without the weights: whole ones measured slower to load than compiling anew, and 350 MB each.
+        cache = {"CACHE_MODE": "OPTIMIZE_SIZE", "CACHE_DIR": str(catalog.cache_directory() / "compiled")}
         try:
             return core().compile_model(model, self._asked_device, CONFIG | cache)
         except RuntimeError as error:  # a damaged cache entry, a full disk: neither is needed to compile
@@ -170,3 +223,15 @@ class Film(Interpolator):
         partial = self._note.with_suffix(f".{os.getpid()}")
         partial.write_text(key)
         os.replace(partial, self._note)
+
+
+def _reshape(
+    encoder: ov.Model, synthesizer: ov.Model, size: tuple[int, int], others: dict[str, list[int]] | None = None
+) -> None:
+    """Fix an encoder's input to (height, width), and the inputs of its synthesizer to what it will give."""
+    encoder.reshape([1, 3, *size])
+    shapes = {port.get_any_name(): list(port.shape) for port in encoder.outputs}
+    shapes["image_0"] = [1, 3, *size]
+    names = [port.get_any_name() for port in synthesizer.inputs]
+    given = others or {}
+    synthesizer.reshape({name: given.get(name) or shapes[name.partition("_")[2]] for name in names})

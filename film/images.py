@@ -46,7 +46,8 @@ def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tu
     """Height and width the photo's Frame will have, from the file's header alone. Same errors as `read_image`."""
     with _opened(path, max_pixels) as image:
         width, height = image.size
-        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+        # Pillow turns a TIFF by itself, and tells the size it has then.
+        sideways = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
         return (width, height) if sideways else (height, width)
 
 
@@ -55,34 +56,40 @@ def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Ima
     """The file as a Pillow image, its header checked; what goes wrong with it inside the context is a ValueError."""
     name = Path(path).name
     with open(path, "rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # max_pixels decides
+        warnings.simplefilter("ignore")  # about large photos, where max_pixels decides, and about harmless damage
         try:
             with Image.open(file, formats=FORMATS) as image:
-                _refuse_unusable(image, name, max_pixels)
-                yield image
+                refusal = _refusal(image, name, max_pixels)
+                if refusal is None:
+                    yield image
+                    return
         except UnidentifiedImageError as error:
             raise ValueError(
                 f"{name} is not an image this program reads; use JPEG, PNG, WebP, TIFF, BMP or HEIC."
             ) from error
         except Image.DecompressionBombError as error:
             raise ValueError(f"{name} has more pixels than the limit of {max_pixels / 1e6:g} megapixels.") from error
-        except (OSError, SyntaxError, EOFError, MemoryError, RuntimeError, ArithmeticError, LookupError) as error:
-            # What Pillow's decoders raise for damaged data depends on the format and on where the damage is.
-            raise ValueError(f"{name} is damaged or incomplete and cannot be read ({error}).") from error
+        except Exception as error:
+            # What decoders raise for damaged data depends on the format and on where the damage is: any type at all.
+            words = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"{name} is damaged or incomplete and cannot be read ({words}).") from error
+        raise ValueError(refusal)
 
 
-def _refuse_unusable(image: Image.Image, name: str, max_pixels: int) -> None:
+def _refusal(image: Image.Image, name: str, max_pixels: int) -> str | None:
+    """Why this image is not used, as its header tells; None if it is."""
     width, height = image.size
     if min(width, height) < MIN_SIDE:
-        raise ValueError(f"{name} is {width}x{height} pixels; both sides must be at least {MIN_SIDE}.")
+        return f"{name} is {width}x{height} pixels; both sides must be at least {MIN_SIDE}."
     if width * height > max_pixels:
-        raise ValueError(
+        return (
             f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels; the limit is"
             f" {max_pixels / 1e6:g}. Make it smaller first."
         )
     # Phones keep previews and depth maps beside a photo in MPO and HEIF files; the first image is the photo.
     if image.format not in ("MPO", "HEIF", "AVIF") and (pages := getattr(image, "n_frames", 1)) > 1:
-        raise ValueError(f"{name} is animated or has several pages ({pages}); give a single photo.")
+        return f"{name} is animated or has several pages ({pages}); give a single photo."
+    return None
 
 
 def _to_frame(image: Image.Image) -> Frame:
@@ -136,11 +143,16 @@ def common_size(sizes: Sequence[tuple[int, int]], longest_side: int | None = Non
     aspect = math.sqrt(min(aspects) * max(aspects))
     height = min(min(height, width / aspect) for height, width in sizes)
     width = height * aspect
+    if min(round(height), round(width)) < MIN_SIDE:
+        raise ValueError(f"The photos differ too much in shape: what they share is {width:.0f}x{height:.0f} pixels.")
     if longest_side is not None:
         scale = min(1.0, longest_side / max(height, width))
         height, width = height * scale, width * scale
-    if min(height, width) < MIN_SIDE:
-        raise ValueError(f"The photos differ too much in shape: what they share is {width:.0f}x{height:.0f} pixels.")
+    if min(round(height), round(width)) < MIN_SIDE:
+        raise ValueError(
+            f"With a longest side of {longest_side} pixels the film would be {width:.0f}x{height:.0f};"
+            f" both sides must be at least {MIN_SIDE}."
+        )
     return round(height), round(width)
 
 
@@ -150,8 +162,8 @@ def fit(frame: Frame, size: tuple[int, int]) -> Frame:
     if frame.shape[:2] == size:
         return frame
     scale = min(frame.shape[0] / height, frame.shape[1] / width)
-    top, left = (frame.shape[0] - height * scale) / 2, (frame.shape[1] - width * scale) / 2
-    box = (left, top, left + width * scale, top + height * scale)
+    top, left = (max(0.0, (side - new * scale) / 2) for side, new in zip(frame.shape, size, strict=False))
+    box = (left, top, frame.shape[1] - left, frame.shape[0] - top)
     channels = [
         Image.fromarray(np.ascontiguousarray(frame[:, :, c])).resize((width, height), Image.Resampling.LANCZOS, box)
         for c in range(3)

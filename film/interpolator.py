@@ -28,8 +28,8 @@ class Interpolator(ABC):
     def preparation(self, height: int, width: int) -> Preparation:
         """What remains to be done before frames of this size can be made, as (stage, work) pairs in order.
 
-        Stages are "downloading", "converting", "loading" and "compiling". Calling `work` does it; skipping it is
-        harmless, the first middle frame does whatever is still missing.
+        Stages are "downloading", "converting", "loading" and "compiling". Call each `work`
+        before asking for the next pair; without any of this the first middle frame does whatever is missing.
         """
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Interpolator(ABC):
             yield from (b if moment == 1 else a for moment in moments)
             return
         session = self.session(a.shape[0], a.shape[1])
-        ends = session.keyframe(a), session.keyframe(b)
+        keyframes = recursion.walk(session.keyframe(a), session.keyframe(b), moments, session.middle)
         del a, b
-        for keyframe in recursion.walk(*ends, moments, session.middle):
+        for keyframe in keyframes:
             yield session.frame(keyframe)

@@ -130,13 +130,18 @@ def interpolate(
     """Make the film between two photos and write it to `output` (MP4), yielding events on the way.
 
     The film has 2**depth + 1 frames; its longest side is at most `longest_side` pixels, its first and last frame are
-    the photos. ValueError for bad input, RuntimeError with the tool's own words when something in the environment fails.
+    the photos. ValueError for bad input, RuntimeError with the tool's own words when the environment fails.
     """
     if len(photos) != 2:
         raise ValueError(f"A film is made from two photos; {len(photos)} were given.")
     video.check_fps(fps)
     moments = recursion.dyadic(depth)
-    return _interpolate(photos, model, Path(output), moments, fps, longest_side, max_pixels)
+    output = Path(output)
+    if not output.parent.is_dir():
+        raise ValueError(f"The film cannot be written to {output}: there is no directory {output.parent}.")
+    if output.is_dir():
+        raise ValueError(f"The film cannot be written to {output}: that is a directory.")
+    return _interpolate(photos, model, output, moments, fps, longest_side, max_pixels)
 
 
 def _interpolate(
@@ -190,9 +195,11 @@ def _interpolate(
 
 
 def _fitting(sizes: Sequence[tuple[int, ...]], size: tuple[int, int]) -> str | None:
-    """What to tell the user about photos of different shapes."""
-    aspects = [width / height for height, width in sizes]
-    if max(aspects) / min(aspects) < 1.01:
+    """What to tell the user about photos of different sizes."""
+    if len(set(sizes)) == 1:
         return None
     given = " and ".join(f"{width}x{height}" for height, width in sizes)
+    aspects = [width / height for height, width in sizes]
+    if max(aspects) / min(aspects) < 1.01:
+        return f"The photos differ in size ({given}); both are made {size[1]}x{size[0]}."
     return f"The photos differ in shape ({given}); both are cropped around their centre to {size[1]}x{size[0]}."

@@ -71,8 +71,9 @@ class SavedModel:
                 if "image" in self._loaded(probe, training=False):
                     return lambda x0, x1: self._loaded({"x0": x0, "x1": x1, "time": half(x0)}, training=False)["image"]
                 found = "this one returns something else"
-            except (TypeError, ValueError, KeyError) as error:
-                found = f"this one cannot be called so ({str(error).splitlines()[0]})"
+            except Exception as error:  # whatever its code raises for inputs it was not made for
+                words = str(error).strip() or type(error).__name__
+                found = f"this one cannot be called so ({words.splitlines()[0]})"
         else:
             found = "this one has no signature and cannot be called"
         raise ValueError(f"The SavedModel in {self.directory} is not a FILM: {EXPECTED}; {found}.")

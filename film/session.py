@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -36,7 +36,7 @@ class Session(ABC, Generic[K]):
         """The keyframe half-way between two others."""
 
 
-def pad(frame: Frame, size: tuple[int, int]) -> np.ndarray:
+def pad(frame: Frame, size: Sequence[int]) -> np.ndarray:
     """(H, W, 3) -> (1, 3, *size), the last row and column repeated downwards and to the right."""
     height, width = frame.shape[:2]
     padded = np.empty((1, 3, *size), np.float32)
@@ -48,7 +48,7 @@ def pad(frame: Frame, size: tuple[int, int]) -> np.ndarray:
 
 def crop(padded: np.ndarray, size: tuple[int, int]) -> Frame:
     """(1, 3, H', W') -> (*size, 3), a copy."""
-    return np.ascontiguousarray(padded[0, :, : size[0], : size[1]].transpose(1, 2, 0))
+    return padded[0, :, : size[0], : size[1]].transpose(1, 2, 0).copy()
 
 
 class Keyframe:
@@ -81,46 +81,34 @@ class FeatureSet:
         self._owner = weakref.ref(keyframe)
 
 
-class DirectSession(Session[Keyframe]):
-    """The two graphs of `network.py`: a keyframe is encoded once, when it is first the end of an interval.
+class Encoder:
+    """Runs an encoder graph, once per keyframe, and keeps the features with the keyframe.
 
     At most `capacity` feature sets exist (at least the two a middle is made from); when another is needed, the one
-    that was not used for longest is overwritten, and made again should its keyframe return.
+    that was not used for longest is overwritten, and made again should its keyframe return. `image` makes the
+    graph's input (1, 3, H, W) from a Frame.
     """
 
-    def __init__(
-        self, encoder: ov.CompiledModel, synthesizer: ov.CompiledModel, size: tuple[int, int], capacity: int
-    ) -> None:
-        self._encoder = encoder
-        self._encode = encoder.create_infer_request()
-        self._synthesize = synthesizer.create_infer_request()
-        self._inputs = [port.get_any_name() for port in synthesizer.inputs]
-        self._size = size  # height and width of the frames, before padding
+    def __init__(self, graph: ov.CompiledModel, capacity: int, image: Callable[[Frame], np.ndarray]) -> None:
+        self._graph = graph
+        self._request = graph.create_infer_request()
         self._capacity = max(2, capacity)
+        self._image = image
         self._sets: list[FeatureSet] = []  # least recently used first
 
-    def keyframe(self, frame: Frame) -> Keyframe:
-        return Keyframe(frame)
+    def features(self, left: Keyframe, right: Keyframe) -> dict[str, ov.Tensor]:
+        """The features of both ends of an interval, under the synthesizer's names."""
+        ends = {"first": self._encoded(left, right), "last": self._encoded(right, left)}
+        return {f"{end}_{name}": tensor for end, of in ends.items() for name, tensor in of.tensors.items()}
 
-    def frame(self, keyframe: Keyframe) -> Frame:
-        return keyframe.frame
-
-    def middle(self, left: Keyframe, right: Keyframe) -> Keyframe:
-        ends = {"first": self._features(left, right), "last": self._features(right, left)}
-        for name in self._inputs:
-            end, _, feature = name.partition("_")
-            self._synthesize.set_tensor(name, ends[end].tensors[feature])
-        self._synthesize.infer()
-        return Keyframe(crop(self._synthesize.get_output_tensor().data, self._size))
-
-    def _features(self, keyframe: Keyframe, partner: Keyframe) -> FeatureSet:
+    def _encoded(self, keyframe: Keyframe, partner: Keyframe) -> FeatureSet:
         features = keyframe.features
         if features is None:
             features = self._free_set(partner)
-            features.tensors["image_0"].data[:] = pad(keyframe.frame, tuple(self._encoder.input().shape)[2:])
+            features.tensors["image_0"].data[:] = self._image(keyframe.frame)
             for name, tensor in features.tensors.items():
-                self._encode.set_tensor("image" if name == "image_0" else name, tensor)
-            self._encode.infer()
+                self._request.set_tensor("image" if name == "image_0" else name, tensor)
+            self._request.infer()
             features.give(keyframe)
         else:
             self._sets.remove(features)
@@ -134,10 +122,47 @@ class DirectSession(Session[Keyframe]):
                 break
         else:
             if len(self._sets) < self._capacity:
-                return FeatureSet(self._encoder)
+                return FeatureSet(self._graph)
             features = next(candidate for candidate in self._sets if candidate.owner is not partner)
         self._sets.remove(features)
         return features
+
+
+class Synthesizer:
+    """Runs a synthesizer graph; of the tensors it is offered it takes those that it has inputs for."""
+
+    def __init__(self, graph: ov.CompiledModel) -> None:
+        self._request = graph.create_infer_request()
+        self._inputs = [port.get_any_name() for port in graph.inputs]
+
+    def __call__(self, tensors: Mapping[str, ov.Tensor]) -> ov.InferRequest:
+        """Infer; the outputs are the request's until the next call."""
+        for name in self._inputs:
+            self._request.set_tensor(name, tensors[name])
+        self._request.infer()
+        return self._request
+
+
+class DirectSession(Session[Keyframe]):
+    """The two graphs of `network.py` on whole frames."""
+
+    def __init__(
+        self, encoder: ov.CompiledModel, synthesizer: ov.CompiledModel, size: tuple[int, int], capacity: int
+    ) -> None:
+        padded = tuple(encoder.input().shape)[2:]
+        self._encoder = Encoder(encoder, capacity, lambda frame: pad(frame, padded))
+        self._synthesizer = Synthesizer(synthesizer)
+        self._size = size  # height and width of the frames, before padding
+
+    def keyframe(self, frame: Frame) -> Keyframe:
+        return Keyframe(frame)
+
+    def frame(self, keyframe: Keyframe) -> Frame:
+        return keyframe.frame
+
+    def middle(self, left: Keyframe, right: Keyframe) -> Keyframe:
+        request = self._synthesizer(self._encoder.features(left, right))
+        return Keyframe(crop(request.get_output_tensor().data, self._size))
 
 
 class WholeSession(Session[Frame]):

@@ -28,7 +28,7 @@ def remember(model: str, device: str, pixels: int, seconds: float) -> None:
 def estimate(model: str, device: str, height: int, width: int) -> float | None:
     """Seconds a middle frame of that size will take, from the last film made so; None if there was none."""
     per_pixel = _noted().get(f"{model} on {device}")
-    return None if per_pixel is None else per_pixel * height * width
+    return per_pixel * height * width if isinstance(per_pixel, float) else None
 
 
 def _noted() -> dict[str, float]:

@@ -7,6 +7,7 @@ last row or column twice.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -72,7 +73,10 @@ def write_video(path: str | os.PathLike[str], frames: Iterable[Frame], fps: floa
 
 
 class Encoder:
-    """ffmpeg, reading frames through a pipe and writing one file. Leaving the context by an exception kills it."""
+    """ffmpeg, reading frames through a pipe and writing one file.
+
+    Leaving the context by an exception kills it and deletes the file.
+    """
 
     def __init__(self, path: Path, fps: float, container: Sequence[str]) -> None:
         self.path = path
@@ -114,19 +118,19 @@ class Encoder:
             if kind is not None:
                 self._process.kill()
             assert self._process.stdin
-            try:
+            with contextlib.suppress(OSError):  # it has ended already; its status tells why
                 self._process.stdin.close()
-            except OSError:
-                if kind is None:
-                    raise self._failure() from None
-            if self._process.wait() and kind is None:
+            failed = self._process.wait() != 0
+            if failed or kind is not None:
+                self.path.unlink(missing_ok=True)
+            if failed and kind is None:
                 raise self._failure()
 
     def _start(self, height: int, width: int) -> None:
         size = f"{width + width % 2}x{height + height % 2}"
         source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", f"{self._fps:.6f}", "-i", "pipe:0"]
         command = [*_ffmpeg(), *source, *H264, *self._container, str(self.path)]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=self._words)
+        self._process = _start(command, self._words)
 
     def _failure(self) -> RuntimeError:
         assert self._process
@@ -186,7 +190,7 @@ def join(segments: Iterable[Segment], path: str | os.PathLike[str]) -> Path:
     ):
         unfinished = Path(scratch) / "film.mp4"
         command = [*_ffmpeg(), "-f", "mpegts", "-i", "pipe:0", "-c", "copy", *MP4, str(unfinished)]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=words)
+        process = _start(command, words)
         assert process.stdin
         try:
             _pour(segments, process.stdin)
@@ -211,6 +215,13 @@ def _pour(segments: Iterable[Segment], pipe: IO[bytes]) -> None:
 
 def _ffmpeg() -> list[str]:
     return [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
+
+
+def _start(command: Sequence[str], words: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stderr=words)
+    except OSError as error:
+        raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
 
 
 def _failure(words: IO[bytes]) -> RuntimeError:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
+import film
+from film import catalog
+
 CACHE = tempfile.TemporaryDirectory(prefix="film-tests-")
-os.environ["FILM_CACHE"] = CACHE.name  # before anything is imported or started: child processes inherit it
+# Before anything is started: child processes inherit it.
+os.environ["FILM_CACHE"] = CACHE.name
+os.environ["TFHUB_CACHE_DIR"] = os.path.join(CACHE.name, "hub")
+
+LITE = catalog.BUNDLED / "film-lite"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,8 +37,57 @@ def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
     return (smooth - smooth.min()) / np.float32(smooth.max() - smooth.min())
 
 
+def moved(height: int, width: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Two Frames of that size, the second moved by 3 rows and 5 columns."""
+    wide = texture(height + 3, width + 5, seed)
+    return wide[3:, 5:].copy(), wide[:-3, :-5].copy()
+
+
+def photo(path: Path, frame: np.ndarray) -> Path:
+    """Save a Frame as an 8-bit image."""
+    Image.fromarray(np.rint(frame * 255).astype(np.uint8)).save(path)
+    return path
+
+
 @pytest.fixture(scope="session")
 def pair() -> tuple[np.ndarray, np.ndarray]:
     """Two Frames of 96x128, the second moved by 3 rows and 5 columns."""
-    wide = texture(99, 133)
-    return wide[3:, 5:].copy(), wide[:-3, :-5].copy()
+    return moved(96, 128)
+
+
+@pytest.fixture(scope="session")
+def lite() -> film.Film:
+    """film-lite on OpenVINO."""
+    model = film.load("film-lite")
+    assert isinstance(model, film.Film)
+    return model
+
+
+@pytest.fixture(scope="session")
+def reference() -> film.Reference:
+    """film-lite run by TensorFlow: the oracle."""
+    model = film.load("film-lite", backend="tensorflow")
+    assert isinstance(model, film.Reference)
+    return model
+
+
+@pytest.fixture(scope="session")
+def averaging(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SavedModel with FILM's signature whose middle is the plain average: every film it makes is linear."""
+    import tensorflow as tf
+
+    image = [tf.TensorSpec([None, None, None, 3], tf.float32, name=name) for name in ("x0", "x1")]
+    module = tf.Module()
+    module.average = tf.function(
+        lambda x0, x1, time: {"image": (x0 + x1) / 2, "x0_copy": x0},
+        input_signature=[*image, tf.TensorSpec([None, 1], tf.float32, name="time")],
+    )
+    directory = tmp_path_factory.mktemp("models") / "averaging"
+    tf.saved_model.save(module, str(directory), signatures=module.average)
+    return directory
+
+
+@pytest.fixture
+def lite_copy(tmp_path: Path) -> Path:
+    """film-lite's SavedModel, to be damaged."""
+    return Path(shutil.copytree(LITE, tmp_path / "copy"))

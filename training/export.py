@@ -8,13 +8,10 @@ import argparse
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 os.environ["KERAS_BACKEND"] = "tensorflow"  # a SavedModel is TensorFlow's, whatever backend did the training
 
-import keras  # noqa: E402
-import numpy as np  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from training import network  # noqa: E402
@@ -63,15 +60,6 @@ def export(film: network.Film, directory: str | os.PathLike) -> Path:
     return directory
 
 
-def load(path: str | os.PathLike) -> network.Film:
-    """The network with the variables of an .npz file."""
-    with np.load(path) as file:
-        values = dict(file)
-    film = network.build(network.Config.of(values))
-    network.assign(film, values)
-    return film
-
-
 def random(filters: int, seed: int) -> network.Film:
     """A network with FILM's proportions and random variables; 64 filters make the full-size FILM."""
     flow_filters = tuple(max(2, full * filters // 64) for full in network.Config.flow_filters)
@@ -79,16 +67,14 @@ def random(filters: int, seed: int) -> network.Film:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--weights", metavar="FILE.npz", help="variables under their published names")
     source.add_argument("--random", metavar="SEED", type=int, help="random variables instead")
     parser.add_argument("--filters", type=int, default=64, help="with --random: filters of the finest level")
     parser.add_argument("--output", metavar="DIR", required=True)
     options = parser.parse_args()
-    film = load(options.weights) if options.weights else random(options.filters, options.random)
+    film = network.load(options.weights) if options.weights else random(options.filters, options.random)
     print(f"{film.count_params():,} parameters in {export(film, options.output)}")
 
 

@@ -19,6 +19,7 @@ the halves.
 Variable names are those of the published SavedModel, see `variables_by_name`.
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -112,9 +113,7 @@ class SubExtractor(layers.Layer):
 
     def __init__(self, config: Config, **kwargs):
         super().__init__(**kwargs)
-        self.convs = [
-            conv(config.filters << n // 2, 3, f"cfeat_conv_{n}") for n in range(2 * config.sub_levels)
-        ]
+        self.convs = [conv(config.filters << n // 2, 3, f"cfeat_conv_{n}") for n in range(2 * config.sub_levels)]
 
     def call(self, image, depth: int):
         tree, x = [], image
@@ -164,9 +163,7 @@ class FlowEstimator(layers.Layer):
     def __init__(self, config: Config, **kwargs):
         super().__init__(**kwargs)
         *fine, shared = config.flow_filters
-        self.predictors = [
-            FlowPredictor(filters, name=f"flow_predictor_{i}") for i, filters in enumerate(fine)
-        ]
+        self.predictors = [FlowPredictor(filters, name=f"flow_predictor_{i}") for i, filters in enumerate(fine)]
         self.predictors += [FlowPredictor(shared, name="flow_predictor_shared")] * (config.levels - len(fine))
 
     def call(self, a, b):
@@ -201,9 +198,7 @@ class Fusion(layers.Layer):
         x = aligned[-1]
         for i in reversed(range(len(self.levels))):
             enlarge, merge, refine = self.levels[i]
-            x = ops.repeat(
-                ops.repeat(x, 2, axis=1), 2, axis=2
-            )  # nearest neighbour, (B, H/2, W/2, _) -> (B, H, W, _)
+            x = ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)  # nearest neighbour, (B, H/2, W/2, _) -> (B, H, W, _)
             x = enlarge(x)  # (B, H, W, k << i)
             x = refine(merge(ops.concatenate([aligned[i], x], axis=-1)))
         return self.to_rgb(x)  # (B, H, W, 3), not clipped
@@ -224,39 +219,38 @@ class Film(keras.Model):
         self.predict_flow = FlowEstimator(config, name="predict_flow")
         self.fusion = Fusion(config, name="fusion")
 
-    def call(self, inputs):
+    def call(self, inputs, fuse: bool = True):
+        """Without `fuse` the picture is left out, and with it all that only it needs: to train the flow alone."""
         images = [ops.concatenate([inputs["x0"], inputs["x1"]], axis=0)]  # (2B, H, W, 3)
         for _ in range(self.config.levels - 1):
             images.append(half(images[-1]))
         features = self.feat_net(images)
-        flows = self.predict_flow(
-            features, [swap(f) for f in features]
-        )  # forward, then backward: (2B, H, W, 2)
+        flows = self.predict_flow(features, [swap(f) for f in features])  # forward, then backward: (2B, H, W, 2)
 
         aligned, warped = [], []
         for i in range(self.config.fusion_levels):
             # An object at p in the first image and at p + v in the last is at p + v/2 in the middle; the middle
             # fetches from the first image along half of the flow that leads there: the backward one.
-            to_ends = swap(flows[i])
-            fetched = warp(ops.concatenate([images[i], features[i]], axis=-1), 0.5 * to_ends)
-            first, last = ops.split(fetched, 2, axis=0)
-            backward, forward = ops.split(0.5 * to_ends, 2, axis=0)
+            to_ends = 0.5 * swap(flows[i])
+            seen = ops.concatenate([images[i], features[i]], axis=-1) if fuse else images[i]
+            first, last = ops.split(warp(seen, to_ends), 2, axis=0)
+            backward, forward = ops.split(to_ends, 2, axis=0)
             aligned.append(ops.concatenate([first, last, backward, forward], axis=-1))  # (B, H, W, 2(3+C)+4)
             warped.append((first[..., :3], last[..., :3]))
         directions = [ops.split(flow, 2, axis=0) for flow in flows]
-        return {
-            "image": self.fusion(aligned),
+        outputs = {
             "x0_warped": warped[0][0],
             "x1_warped": warped[0][1],
             "forward_flow_pyramid": [forward for forward, _ in directions],
             "backward_flow_pyramid": [backward for _, backward in directions],
         }
+        return outputs | {"image": self.fusion(aligned)} if fuse else outputs
 
 
-def build(config: Config, seed: int = 0) -> Film:
+def build(config: Config, seed: int = 0, kind: type[Film] = Film) -> Film:
     """A network with all its variables made, randomly initialised from `seed`."""
     keras.utils.set_random_seed(seed)
-    film = Film(config)
+    film = kind(config)
     side = 2 ** (config.levels - 1)
     image = ops.zeros((1, side, side, 3))
     film({"x0": image, "x1": image, "time": ops.zeros((1, 1))})
@@ -276,7 +270,14 @@ def assign(film: Film, values: Mapping[str, np.ndarray]) -> None:
         raise ValueError(f"these variables are only in the network or only in the file: {', '.join(wrong)}")
     for name, variable in variables.items():
         if tuple(variable.shape) != values[name].shape:
-            raise ValueError(
-                f"{name} is {tuple(variable.shape)} in the network, {values[name].shape} in the file"
-            )
+            raise ValueError(f"{name} is {tuple(variable.shape)} in the network, {values[name].shape} in the file")
         variable.assign(values[name])
+
+
+def load(path: str | os.PathLike, kind: type[Film] = Film) -> Film:
+    """The network whose variables an .npz file holds."""
+    with np.load(path) as file:
+        values = dict(file)
+    film = build(Config.of(values), kind=kind)
+    assign(film, values)
+    return film

@@ -46,9 +46,7 @@ def fruit(t):
         Roughness=0.2,
         Coat_Weight=0.5,
     )
-    zest = material(
-        "#dba90f", "#ecc22a", scale=2, bump=0.009, grain=26, Roughness=0.36, Subsurface_Weight=0.2
-    )
+    zest = material("#dba90f", "#ecc22a", scale=2, bump=0.009, grain=26, Roughness=0.36, Subsurface_Weight=0.2)
     stem, green = material("#4a3520", "#6d5a35", Roughness=0.8), material("#3f5a1e", "#6b8a2f", leaf=0.2)
     angle = np.linspace(0, np.pi, 40)
 
@@ -56,47 +54,25 @@ def fruit(t):
         dent = 0.035 * np.exp(-((np.minimum(angle, np.pi - angle) / 0.22) ** 2))
         profile = np.stack([radius * np.sin(angle), -radius * (0.95 - dent) * np.cos(angle)], axis=1)
         whole = lathe(profile, peel, at=at, turn=turn, wobble=0.004)
-        lathe(
-            [(0, 0.34), (0.05, 0.362), (0.045, 0.384), (0, 0.378)], green, around=7, wobble=0.12, parent=whole
-        )
+        button = [(0, 0.34), (0.05, 0.362), (0.045, 0.384), (0, 0.378)]
+        lathe(button, green, around=7, wobble=0.12, parent=whole)
 
     def apple(at, turn, radius=0.42):
         wide = np.sin(angle) * (1 + 0.14 * np.cos(angle)) * (1 - 0.02 * np.sin(2 * angle))
-        tall = (
-            -0.9 * np.cos(angle)
-            + 0.30 * np.exp(-((angle / 0.35) ** 2))
-            - 0.42 * np.exp(-(((np.pi - angle) / 0.4) ** 2))
-        )
+        below, above = np.exp(-((angle / 0.35) ** 2)), np.exp(-(((np.pi - angle) / 0.4) ** 2))
+        tall = -0.9 * np.cos(angle) + 0.30 * below - 0.42 * above
         whole = lathe(radius * np.stack([wide, tall], axis=1), skin, at=at, turn=turn, wobble=0.008)
-        tubes(
-            [[(0, 0, 0.2), (0.01, 0, 0.32), (0.04, 0.01, 0.44), (0.09, 0.02, 0.52)]],
-            0.016,
-            stem,
-            parent=whole,
-        )
+        stalk = [(0, 0, 0.2), (0.01, 0, 0.32), (0.04, 0.01, 0.44), (0.09, 0.02, 0.52)]
+        tubes([stalk], 0.016, stem, parent=whole)
 
     glaze = material("#c8d3d0", "#e9ece4", scale=1.5, Roughness=0.18, Coat_Weight=0.6)
     band = material("#27507a", "#3a6a98", scale=3, Roughness=0.2, Coat_Weight=0.6)
-    bowl = [
-        (0, 0),
-        (0.42, 0),
-        (0.45, 0.08),
-        (0.9, 0.42),
-        (1.08, 0.72),
-        (1.04, 0.74),
-        (0.85, 0.46),
-        (0.4, 0.12),
-        (0, 0.1),
-    ]
-    lathe(rounded(bowl, 0.06), glaze, around=96, at=(0.62, 0.9, 0))
+    radius = 0, 0.42, 0.45, 0.9, 1.08, 1.04, 0.85, 0.4, 0
+    height = 0, 0, 0.08, 0.42, 0.72, 0.74, 0.46, 0.12, 0.1
+    lathe(rounded(np.transpose([radius, height]), 0.06), glaze, around=96, at=(0.62, 0.9, 0))
     for low in (0.50, 0.60):
         slope = 0.9 + (low - 0.42) * 0.6
-        ring = [
-            (slope, low),
-            (slope + 0.012, low + 0.01),
-            (slope + 0.03, low + 0.04),
-            (slope + 0.024, low + 0.05),
-        ]
+        ring = np.add((slope, low), [(0, 0), (0.012, 0.01), (0.03, 0.04), (0.024, 0.05)])
         lathe(ring, band, around=96, at=(0.62, 0.9, 0))
     apple((0.15, 0.78, 0.72), (0.3, -0.35, 0))
     apple((1.07, 0.68, 0.73), (0.35, 0.3, 2))
@@ -107,11 +83,10 @@ def fruit(t):
     water = material("#fafdff", Transmission_Weight=1.0, Roughness=0.0, IOR=1.33)
     tumbler = [(0, 0), (0.36, 0), (0.44, 1.15), (0.405, 1.15), (0.33, 0.12), (0, 0.12)]
     glass = lathe(rounded(tumbler, 0.03), clear, around=96, at=(-0.95, 0.55, 0.002))
-    glass.visible_shadow = False
-    fill = lathe(
-        [(0, 0.125), (0.325, 0.125), (0.374, 0.75), (0, 0.75)], water, around=96, at=(-0.95, 0.55, 0.002)
-    )
-    fill.visible_shadow = False
+    filling = [(0, 0.125), (0.325, 0.125), (0.374, 0.75), (0, 0.75)]
+    fill = lathe(filling, water, around=96, at=(-0.95, 0.55, 0.002))
+    # Light finds no way through glass and drops here (caustics), so at least they cast no black shadow.
+    glass.visible_shadow = fill.visible_shadow = False
 
     ends = 0.08 * np.exp(-((np.minimum(angle, np.pi - angle) / 0.2) ** 2))
     lemon = np.stack([0.30 * np.sin(angle) ** 1.1, -(0.36 + ends) * np.cos(angle)], axis=1)
@@ -143,9 +118,7 @@ def fruit(t):
     drops = rng.uniform((-2, -2.0), (2, 0.6), (110, 2))
     for x, y in drops:
         size = rng.uniform(0.012, 0.05)
-        drop = ball(size, water, 0.4, at=(x, y, 0.004))
-        # Without caustics, which path tracing finds too slowly, the shadow of a drop would be a black hole.
-        drop.visible_shadow = False
+        ball(size, water, 0.4, at=(x, y, 0.004)).visible_shadow = False
 
     # Rolling, not sliding: the turn is the way over the radius.
     way = 0.30 * (t - 0.5)

@@ -3,7 +3,7 @@
 import math
 
 import numpy as np
-from studio import ball, camera, group, lamp, lathe, leaves, material, sheet, sky, tubes
+from studio import ball, camera, group, lamp, lathe, leaves, material, plain, sheet, sky, tubes
 
 
 def meadow(t):
@@ -12,8 +12,7 @@ def meadow(t):
     sky(14, 28, 0.11, dust=2.0)
     lamp("SUN", (2.4, 5, 1.9), (0, 0, 0), 5.0, "#ffcf8a", 1.0)
     lamp("AREA", (-2, -4, 2.5), (0, 0, 0.3), 60, "#dfeaff", 3)
-    ground = np.stack(np.meshgrid(np.linspace(-30, 30, 2), np.linspace(-4, 60, 2), [0.0]), axis=-1)[:, :, 0]
-    sheet(ground, material("#2c3a12", "#4d5f22", scale=3, Roughness=1.0))
+    plain(30, -4, 60, material("#2c3a12", "#4d5f22", scale=3, Roughness=1.0))
     for _ in range(40):
         x, y, size = rng.uniform(-26, 26), rng.uniform(30, 44), rng.uniform(1.5, 3.2)
         centres = rng.normal(size=(900, 3)) * (0.4 * size, 0.4 * size, 0.3 * size) + (x, y, size * 0.7)
@@ -22,10 +21,8 @@ def meadow(t):
     def sway(x, y, height):
         """How far the wind has bent what is this high, here: a slow field of gusts, and linear in t."""
         gust = 0.6 + 0.4 * np.sin(1.7 * x + 0.9 * y) + 0.25 * np.sin(4.1 * x - 2.3 * y)
-        return (
-            np.stack([(0.11 * (t - 0.5) + 0.05) * gust, 0.04 * gust, -0.04 * gust], axis=-1)
-            * (height**1.6)[..., None]
-        )
+        bent = np.stack([(0.11 * (t - 0.5) + 0.05) * gust, 0.04 * gust, -0.04 * gust], axis=-1)
+        return bent * (height**1.6)[..., None]
 
     for count, near, far, wide, tall in (
         (2600, -1.1, 1.6, 1.0, 0.30),
@@ -52,9 +49,7 @@ def meadow(t):
         sheet(blade, material("#3c5a16", "#6f8f2c", "#a9b552", scale=2.5, leaf=0.45, Roughness=0.45))
 
     stalk = material("#4c6b22", "#6a8a34", Roughness=0.5, leaf=0.2)
-    white = material(
-        (0.0, "#e9e2c8"), (0.35, "#fbfaf4"), (1.0, "#ffffff"), texture="along", leaf=0.4, Roughness=0.6
-    )
+    white = material((0.0, "#e9e2c8"), (0.35, "#fbfaf4"), (1.0, "#ffffff"), texture="along", leaf=0.4, Roughness=0.6)
     crimson = material(
         (0.0, "#2a0808"),
         (0.22, "#b8140c"),
@@ -65,9 +60,7 @@ def meadow(t):
         Roughness=0.55,
     )
     violet = material((0.0, "#3a3f9a"), (1.0, "#6c7bea"), texture="along", leaf=0.4, Roughness=0.6)
-    gold = material(
-        "#c9850f", "#f2c028", scale=90, texture="TexVoronoi", bump=0.004, grain=300, Roughness=0.8
-    )
+    gold = material("#c9850f", "#f2c028", scale=90, texture="TexVoronoi", bump=0.004, grain=300, Roughness=0.8)
     dark = material("#15110d", "#2c2a18", scale=60, Roughness=0.8)
 
     def petals(count, length, width, rise, curl, look, head):
@@ -82,9 +75,7 @@ def meadow(t):
             height = rising * out - curl * out**2 / length + 0.25 * width * aside**2 * shape
             height += 0.06 * width * np.sin(9 * aside + angle) * along
             c, s = np.cos(angle), np.sin(angle)
-            whole.append(
-                np.stack([out * c - side * s, out * s + side * c, height + rng.uniform(0, 0.002)], axis=-1)
-            )
+            whole.append(np.stack([out * c - side * s, out * s + side * c, height + rng.uniform(0, 0.002)], axis=-1))
         sheet(np.array(whole), look, parent=head)
 
     def flower(kind, x, y, height, toward):
@@ -121,13 +112,11 @@ def meadow(t):
         flower(kind, x, y, height, toward)
     for _ in range(150):
         y = rng.uniform(0.8, 9)
-        flower(
+        kind, x = (
             rng.choice(["daisy", "poppy", "corn"], p=[0.45, 0.4, 0.15]),
             rng.uniform(-0.6, 0.6) * (y + 1.4),
-            y,
-            rng.uniform(0.28, 0.5),
-            0.5,
         )
+        flower(kind, x, y, rng.uniform(0.28, 0.5), 0.5)
 
     # Wings as rows from the root to the rim, so that the pattern runs along them.
     body = group((-0.10 + 0.085 * (t - 0.5), -0.02, 0.515 + 0.03 * (t - 0.5)), (0.7, -0.25, 0.6))
@@ -144,56 +133,19 @@ def meadow(t):
         leaf=0.5,
         Roughness=0.5,
     )
-    reach = np.linspace(0, 1, 18)[:, None, None]
-    fore = np.array(
-        [
-            (0, 0.006),
-            (0.02, 0.034),
-            (0.040, 0.046),
-            (0.052, 0.044),
-            (0.050, 0.03),
-            (0.042, 0.014),
-            (0.02, 0.002),
-            (0, 0),
-        ]
-    )
-    hind = np.array(
-        [
-            (0, 0),
-            (0.02, 0.004),
-            (0.036, 0.002),
-            (0.040, -0.012),
-            (0.032, -0.028),
-            (0.018, -0.032),
-            (0.006, -0.02),
-            (0, -0.004),
-        ]
+    reach = np.linspace(0, 1, 18)[:, None]
+    # The rims of a fore and a hind wing: x, then y.
+    fore = (0, 0.02, 0.040, 0.052, 0.050, 0.042, 0.02, 0), (0.006, 0.034, 0.046, 0.044, 0.03, 0.014, 0.002, 0)
+    hind = (
+        (0, 0.02, 0.036, 0.040, 0.032, 0.018, 0.006, 0),
+        (0, 0.004, 0.002, -0.012, -0.028, -0.032, -0.02, -0.004),
     )
     for side in (-1, 1):
         hinge = group(turn=(0, -side * (0.75 - 0.5 * (t - 0.5)), 0), parent=body)
         for rim in (fore, hind):
-            fine = np.stack(
-                [np.interp(np.linspace(0, 7, 40), np.arange(8), rim[:, k]) for k in (0, 1)], axis=-1
-            )
-            flat = reach * fine[None]
-            sheet(
-                np.concatenate(
-                    [side * flat[..., :1], flat[..., 1:], 0.002 * np.sin(3 * reach) + 0 * flat[..., :1]],
-                    axis=-1,
-                ),
-                wing,
-                parent=hinge,
-            )
-    lathe(
-        [(0, -0.026), (0.002, -0.02), (0.003, -0.004), (0.0035, 0.006), (0.0025, 0.013), (0, 0.018)],
-        dark,
-        around=16,
-        parent=body,
-        turn=(-math.pi / 2, 0, 0),
-    )
-    tubes(
-        [[(0, 0.016, 0), (s * 0.006, 0.028, 0.006), (s * 0.012, 0.037, 0.009)] for s in (-1, 1)],
-        0.0004,
-        dark,
-        parent=body,
-    )
+            x, y = (reach * np.interp(np.linspace(0, 7, 40), np.arange(8), k) for k in rim)
+            sheet(np.stack([side * x, y, 0.002 * np.sin(3 * reach) + 0 * x], axis=-1), wing, parent=hinge)
+    trunk = [(0, -0.026), (0.002, -0.02), (0.003, -0.004), (0.0035, 0.006), (0.0025, 0.013), (0, 0.018)]
+    lathe(trunk, dark, around=16, parent=body, turn=(-math.pi / 2, 0, 0))
+    feelers = [[(0, 0.016, 0), (s * 0.006, 0.028, 0.006), (s * 0.012, 0.037, 0.009)] for s in (-1, 1)]
+    tubes(feelers, 0.0004, dark, parent=body)

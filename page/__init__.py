@@ -1,0 +1,1 @@
+"""What `app.py` puts on the screen: two components, words, colours."""

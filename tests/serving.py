@@ -1,0 +1,88 @@
+"""The real server for tests: `python app.py` on a free port, with everything temporary in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import imageio.v3 as imageio
+import numpy as np
+from conftest import moved, photo
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 120  # seconds until something that must happen counts as never happening
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    process: subprocess.Popen[bytes]
+    temporary: Path  # TMPDIR of the server
+    output: Path  # what it printed
+
+    def log(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def scratch(self) -> list[Path]:
+        """Folders of films in the making. The page's own folder is not one."""
+        return [path for path in self.temporary.glob("film-*") if not path.name.startswith("film-page-")]
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {PATIENCE} s for {what}"
+        time.sleep(0.1)
+
+
+@contextmanager
+def serve(folder: Path, **settings: str) -> Iterator[Server]:
+    """A running server; `settings` are environment variables."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    temporary, output = folder / "tmp", folder / "log.txt"
+    temporary.mkdir()
+    environment = os.environ | {"FILM_PORT": str(port), "TMPDIR": str(temporary)} | settings
+    with output.open("wb") as log:
+        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    server = Server(f"http://127.0.0.1:{port}", process, temporary, output)
+    try:
+        wait_until(lambda: process.poll() is not None or answers(server.url), "the server")
+        assert process.poll() is None, server.log()
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(PATIENCE)
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def photos(folder: Path, height: int, width: int, seed: int = 0) -> tuple[Path, Path]:
+    """Two JPEG photos of a scene that moved a little."""
+    first, last = moved(height, width, seed)
+    return photo(folder / f"first-{seed}.jpg", first), photo(folder / f"last-{seed}.jpg", last)
+
+
+def decoded(path: str | Path) -> np.ndarray:
+    """(N, H, W, 3) uint8: every frame of a video."""
+    return imageio.imread(path, plugin="FFMPEG")
+
+
+def difference(frame: np.ndarray, image: Path) -> float:
+    """Mean absolute difference, of 1."""
+    return float(np.abs(frame / 255.0 - imageio.imread(image) / 255.0).mean())

@@ -1,0 +1,177 @@
+"""The demo over HTTP: films for several visitors, refusals in one sentence, nothing readable or left behind."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from serving import PATIENCE, ROOT, Server, decoded, difference, photos, serve, wait_until
+
+from app import Settings, build_app
+
+LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
+MEGABYTE = 2**20
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("server"), FILM_MAX_UPLOAD_MB="2") as server:
+        yield server
+    assert list(server.temporary.glob("film-*")) == []  # ended by SIGTERM, it left no upload and no film
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    client = Client(server.url, verbose=False)
+    yield client
+    client.close()
+
+
+def film(client: Client, first: Path, last: Path, **choices: Any) -> tuple[str, dict[str, Any]]:
+    return client.predict(first=handle_file(first), last=handle_file(last), api_name="/interpolate", **choices)
+
+
+def test_a_film(server: Server, client: Client, tmp_path: Path) -> None:
+    first, last = photos(tmp_path, 96, 128)
+    path, report = film(client, first, last, depth=2)
+    frames = decoded(path)
+    assert frames.shape == (5, 96, 128, 3)
+    assert difference(frames[0], first) < LOSSY < difference(frames[0], last)
+    assert difference(frames[-1], last) < LOSSY
+    assert (report["frames"], report["width"], report["height"], report["fps"]) == (5, 128, 96, 15)
+    assert (report["model"], report["device"]) == ("film-lite", "CPU")
+    assert report["seconds"] > 0
+    assert server.scratch() == []
+
+
+def test_choices_are_followed(client: Client, tmp_path: Path) -> None:
+    path, report = film(client, *photos(tmp_path, 600, 300), depth=1, fps=24, device="AUTO", longest_side=512)
+    assert decoded(path).shape == (3, 512, 256, 3)
+    assert report["fps"] == 24
+
+
+def test_progress_is_told(client: Client, tmp_path: Path) -> None:
+    first, last = map(handle_file, photos(tmp_path, 64, 64))
+    job = client.submit(first=first, last=last, depth=3, api_name="/interpolate")
+    told = [report["done"] for path, report in job if path is None]
+    assert told == sorted(told) and set(told) <= set(range(1, 10)) and told[-1] == 9
+
+
+def test_two_visitors_get_their_own_films(server: Server, tmp_path: Path) -> None:
+    pairs = [photos(tmp_path, 96, 128, seed) for seed in (1, 2)]
+    films: dict[int, Any] = {}
+
+    def visit(visitor: int) -> None:
+        client = Client(server.url, verbose=False)
+        films[visitor] = decoded(film(client, *pairs[visitor], depth=4)[0])
+        client.close()
+
+    visitors = [threading.Thread(target=visit, args=[visitor]) for visitor in (0, 1)]
+    for thread in visitors:
+        thread.start()
+    for thread in visitors:
+        thread.join()
+    for visitor in (0, 1):
+        assert len(films[visitor]) == 17
+        assert (
+            difference(films[visitor][0], pairs[visitor][0])
+            < LOSSY
+            < difference(films[visitor][0], pairs[1 - visitor][0])
+        )
+
+
+def test_cancelling_stops_the_computing(server: Server, client: Client, tmp_path: Path) -> None:
+    first, last = map(handle_file, photos(tmp_path, 96, 128))
+    job = client.submit(first=first, last=last, depth=8, api_name="/interpolate")
+    wait_until(lambda: bool(job.outputs()), "the first frame")
+    job.cancel()
+    wait_until(lambda: "stopped after frame" in server.log(), "the end of the computing")
+    assert "of 257" in server.log().split("stopped after frame")[1]
+    assert "made frame 257" not in server.log()
+    wait_until(lambda: server.scratch() == [], "the folder to be removed")
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"model": "nonesuch"}, "nonesuch"),
+        ({"model": "https://example.com/model"}, "not in the list"),
+        ({"model": "film/models/film-lite"}, "not in the list"),
+        ({"device": "NPU.7"}, "NPU.7"),
+        ({"depth": 99}, "99"),
+        ({"depth": -1}, "-1"),
+        ({"fps": 0}, "0"),
+        ({"longest_side": 3}, "3"),
+    ],
+)
+def test_refused_choices(client: Client, tmp_path: Path, choices: dict[str, Any], words: str) -> None:
+    with pytest.raises(AppError, match=words) as refusal:
+        film(client, *photos(tmp_path, 64, 64), **{"depth": 1, **choices})
+    assert "Traceback" not in str(refusal.value)
+
+
+def test_refused_photos(client: Client, tmp_path: Path) -> None:
+    first, _ = photos(tmp_path, 64, 64)
+    text = tmp_path / "notes.jpg"
+    text.write_text("This is no photo.")
+    with pytest.raises(AppError, match="notes.jpg is not an image") as refusal:
+        film(client, first, text, depth=1)
+    assert str(tmp_path) not in str(refusal.value)
+    with pytest.raises(AppError, match="two photos"):
+        client.predict(first=handle_file(first), last=None, depth=1, api_name="/interpolate")
+    assert len(decoded(film(client, *photos(tmp_path, 64, 64), depth=1)[0])) == 3  # and the next film works
+
+
+def test_files_of_the_server_cannot_be_read(server: Server, tmp_path: Path) -> None:
+    outside, _ = photos(tmp_path, 64, 64)
+    for path in (outside, ROOT / "app.py", Path("/etc/passwd"), server.output):
+        assert httpx.get(f"{server.url}/gradio_api/file={path}").status_code == 403
+    for stolen in (outside, "http://127.0.0.1:1/photo.jpg"):
+        photo = {"path": str(stolen), "meta": {"_type": "gradio.FileData"}}
+        order = httpx.post(f"{server.url}/gradio_api/call/interpolate", json={"data": [photo, photo]})
+        answer = httpx.get(
+            f"{server.url}/gradio_api/call/interpolate/{order.json()['event_id']}", timeout=PATIENCE
+        ).text
+        assert answer.startswith("event: error") and "Traceback" not in answer
+
+
+def test_only_the_film_is_an_endpoint(client: Client) -> None:
+    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/interpolate"]
+
+
+def test_large_uploads_are_refused(server: Server) -> None:
+    upload = httpx.post(f"{server.url}/gradio_api/upload", files={"files": ("big.jpg", bytes(3 * MEGABYTE))})
+    assert upload.status_code == 413
+
+
+def test_importing_the_page_is_light() -> None:
+    code = (
+        "import resource, sys, app; app.build_app(); print('tensorflow' in sys.modules,"
+        " resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tensorflow, kilobytes = printed.split()
+    assert tensorflow == "False"
+    assert int(kilobytes) < 600 * 1024 or sys.platform == "darwin"  # where the unit is another
+
+
+def test_settings() -> None:
+    assert Settings.read({}) == Settings()
+    assert Settings().host == "127.0.0.1"
+    assert Settings.read({"SPACE_ID": "someone/film"}).host == "0.0.0.0"
+    assert Settings.read({"SPACE_ID": "someone/film", "FILM_HOST": "::1"}).host == "::1"
+    assert Settings.read({"FILM_PORT": "8080", "FILM_MAX_DEPTH": " 6 "}) == Settings(port=8080, max_depth=6)
+    with pytest.raises(ValueError, match="FILM_PORT is 'eighty'; it must be a whole number"):
+        Settings.read({"FILM_PORT": "eighty"})
+    with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, film"):
+        build_app(Settings(model="nonesuch"))
+    with pytest.raises(ValueError, match="FILM_DEVICE is 'abacus'; choose one of"):
+        build_app(Settings(device="abacus"))

@@ -1,0 +1,211 @@
+"""Models are found by name, URL and directory; a download that fails says what to do instead."""
+
+from __future__ import annotations
+
+import hashlib
+import http.server
+import io
+import os
+import shutil
+import tarfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import LITE
+
+import film
+from film import catalog, tensorflow_process
+
+NOWHERE = "http://127.0.0.1:9/film"  # port 9 discards; nothing listens on it, so the refusal is immediate
+
+
+@pytest.fixture(autouse=True)
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty TensorFlow Hub cache for each test."""
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return tmp_path / "hub"
+
+
+def hub_directory(hub: Path, handle: str) -> Path:
+    """Where TensorFlow Hub documents that it keeps a module."""
+    return hub / hashlib.sha1(handle.encode()).hexdigest()
+
+
+class Server:
+    """A web server on this machine that answers every request with one body."""
+
+    def __init__(self, body: bytes, kind: str) -> None:
+        self.requests: list[str] = []
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                server.requests.append(self.path)
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/film"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@pytest.fixture
+def page() -> Iterator[Server]:
+    """A hub that answers with an HTML page, as a proxy or a sign-in page does."""
+    server = Server(b"<!doctype html><title>Please sign in</title>", "text/html")
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def archive() -> bytes:
+    """film-lite as TensorFlow Hub serves modules."""
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
+        tar.add(LITE, arcname=".")
+    return file.getvalue()
+
+
+@pytest.fixture
+def real(archive: bytes) -> Iterator[Server]:
+    """A hub that serves film-lite."""
+    server = Server(archive, "application/gzip")
+    yield server
+    server.close()
+
+
+def test_the_catalog_starts_with_the_model_that_needs_nothing() -> None:
+    assert [model.name for model in film.models()] == ["film-lite", "film"]
+    lite, official = film.models()
+    assert not lite.remote and lite.megabytes == 0
+    assert official.remote and official.megabytes > 100
+    assert (catalog.fetch(lite) / "saved_model.pb").is_file()
+    assert catalog.downloaded(lite) == catalog.fetch(lite) == LITE
+
+
+def test_models_are_found_by_name_url_and_directory(tmp_path: Path, lite_copy: Path) -> None:
+    assert catalog.find("film-lite").name == "film-lite"
+    for alias in ("film", catalog.HUB_HANDLE, "https://tfhub.dev/google/film/1"):
+        assert catalog.find(alias) is catalog.models()[1]
+    other = catalog.find("https://example.org/film/2")
+    assert other.remote and other.handle == other.name == "https://example.org/film/2"
+    for path in (lite_copy, str(lite_copy), os.path.relpath(lite_copy)):
+        model = catalog.find(path)
+        assert model.name == "copy" and not model.remote and Path(model.handle) == lite_copy
+
+
+@pytest.mark.parametrize(
+    "name", ["", "film2", "FILM", "/nowhere", "ftp://example.org/film", "a" * 5000, "x\0y", "../film", "~", "."]
+)
+def test_an_unknown_model_is_refused_with_the_choices(name: str) -> None:
+    with pytest.raises(ValueError, match="film-lite, film") as raised:
+        catalog.find(name)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match="no model"):
+        film.load(name)
+
+
+def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="saved_model.pb"):
+        catalog.find(tmp_path)
+
+
+def test_loading_fetches_nothing(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
+    for name in ("film-lite", "film", NOWHERE):
+        for backend in ("openvino", "tensorflow"):
+            model = film.load(name, backend=backend)
+            assert model.name == name
+    assert not hub.exists() and not (tmp_path / "cache").exists()
+
+
+def test_an_unknown_backend_is_refused() -> None:
+    with pytest.raises(ValueError, match="openvino or tensorflow"):
+        film.load("film-lite", backend="torch")
+
+
+def test_a_failed_download_names_the_model_that_needs_none(hub: Path) -> None:
+    model = catalog.find(NOWHERE)
+    with pytest.raises(RuntimeError, match="film-lite") as raised:
+        catalog.fetch(model)
+    assert NOWHERE in str(raised.value) and "refused" in str(raised.value)
+    assert catalog.downloaded(model) is None
+
+
+def test_a_failed_download_is_told_by_the_model(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    model = film.load(NOWHERE)
+    stage, _ = next(iter(model.preparation(96, 128)))
+    assert stage == "downloading"
+    with pytest.raises(RuntimeError, match="could not be downloaded.*film-lite") as raised:
+        model.middle(*pair)
+    assert "\n" not in str(raised.value) and "Traceback" not in str(raised.value)
+
+
+def test_an_html_page_is_not_a_model(page: Server, hub: Path) -> None:
+    model = catalog.find(page.url)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="could not be downloaded.*film-lite"):
+            catalog.fetch(model)
+        assert catalog.downloaded(model) is None  # what was answered is not kept
+    assert len(page.requests) >= 2
+
+
+def test_a_module_is_downloaded_once(real: Server, hub: Path) -> None:
+    model = catalog.find(real.url)
+    directory = tensorflow_process.fetch(model)
+    assert directory == hub_directory(hub, real.url) == catalog.downloaded(model)
+    for file in LITE.rglob("*.*"):
+        assert (directory / file.relative_to(LITE)).read_bytes() == file.read_bytes()
+    asked = len(real.requests)
+    assert asked >= 1
+    assert tensorflow_process.fetch(model) == catalog.fetch(model) == directory
+    assert len(real.requests) == asked
+
+
+@pytest.mark.parametrize("handle", [catalog.HUB_HANDLE, *catalog.HUB_ALIASES])
+def test_the_hub_cache_of_other_programs_is_used(hub: Path, handle: str) -> None:
+    shutil.copytree(LITE, hub_directory(hub, handle))
+    model = catalog.find("film")
+    assert catalog.fetch(model) == catalog.downloaded(model) == hub_directory(hub, handle)
+    stage, _ = next(iter(film.load("film").preparation(64, 64)))
+    assert stage != "downloading"
+
+
+def test_a_damaged_hub_cache_is_downloaded_again(real: Server, hub: Path) -> None:
+    model = catalog.find(real.url)
+    damaged = hub_directory(hub, real.url)
+    (damaged / "variables").mkdir(parents=True)
+    (damaged / "variables" / "variables.index").write_bytes(b"half")
+    assert catalog.downloaded(model) is None
+    directory = catalog.fetch(model)
+    assert (directory / "saved_model.pb").read_bytes() == (LITE / "saved_model.pb").read_bytes()
+    assert (directory / "variables" / "variables.index").stat().st_size > 4
+
+
+def test_a_damaged_hub_cache_is_not_trusted_offline(hub: Path) -> None:
+    hub_directory(hub, NOWHERE).mkdir(parents=True)
+    with pytest.raises(RuntimeError, match="film-lite"):
+        catalog.fetch(catalog.find(NOWHERE))
+
+
+def test_the_cache_directory_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path))
+    assert catalog.cache_directory() == tmp_path
+    monkeypatch.delenv("FILM_CACHE")
+    assert catalog.cache_directory().name == "film-openvino"

@@ -1,0 +1,190 @@
+"""The page in a real browser, by clicking: the film plays while it is made, Stop stops, bad photos are refused."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pillow_heif
+import pytest
+from PIL import Image
+from serving import PATIENCE, Server, decoded, difference, photos, serve, wait_until
+
+from app import example_pairs
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+
+LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
+# Every 50 ms: where playback is, whether it is of the stream, and what the page says at that moment.
+WATCH = """() => {
+  window.seen = [];
+  setInterval(() => {
+    const video = document.querySelector("#film video");
+    const state = document.querySelector("#state").innerText;
+    if (video) window.seen.push([video.currentTime, video.src.startsWith("blob:"), state]);
+  }, 50);
+}"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(server: Server, browser: Any) -> Iterator[Any]:
+    """The page, ready to be clicked; at the end it has asked no other host for anything."""
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE * 1000)
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(server.url)
+    sync_api.expect(page.locator("#plan")).to_contain_text("33 frames", timeout=PATIENCE * 1000)
+    yield page
+    context.close()
+    assert [url for url in asked if not url.startswith((server.url, "blob:", "data:"))] == []
+
+
+def upload(page: Any, first: Path, last: Path) -> None:
+    for name, path in (("first", first), ("last", last)):
+        page.set_input_files(f"#{name} input[type=file]", path)
+        page.wait_for_selector(f"#{name} img")
+
+
+def set_depth(page: Any, depth: int) -> None:
+    page.get_by_label("number input for Moments in between").fill(str(depth))
+    page.keyboard.press("Tab")
+    expect_text(page, "#plan", f"{2**depth + 1} frames")
+
+
+def click(page: Any, button: str) -> None:
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def expect_text(page: Any, selector: str, text: str | re.Pattern[str]) -> None:
+    sync_api.expect(page.locator(selector)).to_contain_text(text, timeout=PATIENCE * 1000)
+
+
+def test_the_film_plays_while_it_is_made(page: Any, tmp_path: Path) -> None:
+    first, last = photos(tmp_path, 256, 384)
+    upload(page, first, last)
+    set_depth(page, 6)
+    page.evaluate(WATCH)
+    click(page, "Create")
+    expect_text(page, "#state", "made by film-lite on CPU")
+    assert "65 frames, 384 × 256, 4.3 s" in page.inner_text("#state")
+
+    playing = [
+        (time, int(frame[1]))
+        for time, streamed, state in page.evaluate("window.seen")
+        if streamed and (frame := re.search(r"Frame (\d+) of 65", state))
+    ]
+    times = [time for time, frame in playing if frame < 65]
+    assert len({time for time in times if time > 0}) > 1, playing  # it moved on before the last frame was there
+
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(tmp_path / "film.mp4")
+    frames = decoded(tmp_path / "film.mp4")
+    assert frames.shape == (65, 256, 384, 3)
+    assert difference(frames[0], first) < LOSSY and difference(frames[-1], last) < LOSSY
+    page.wait_for_function(  # the complete film plays in the same place
+        "() => { const v = document.querySelector('#film video'); return v.src.endsWith('.mp4') && v.currentTime > 0 }"
+    )
+    assert page.evaluate("document.querySelector('#film video').duration") == pytest.approx(65 / 15, abs=0.01)
+
+
+def test_stop_stops_the_computing(server: Server, page: Any, tmp_path: Path) -> None:
+    upload(page, *photos(tmp_path, 256, 384))
+    set_depth(page, 8)
+    click(page, "Create")
+    expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))
+    click(page, "Stop")
+    expect_text(page, "#state", "Stopped")
+    wait_until(lambda: "stopped after frame" in server.log(), "the end of the computing")
+    wait_until(lambda: server.scratch() == [], "the folder to be removed")
+    assert "made frame 257" not in server.log()
+
+    set_depth(page, 1)
+    click(page, "Create")
+    expect_text(page, "#state", "3 frames, 384 × 256")
+
+
+def test_leaving_the_page_stops_the_computing(server: Server, page: Any, tmp_path: Path) -> None:
+    stopped = server.log().count("stopped after frame")
+    upload(page, *photos(tmp_path, 256, 384))
+    set_depth(page, 8)
+    click(page, "Create")
+    expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))
+    page.goto("about:blank")
+    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
+
+
+def test_a_bad_photo_is_refused_and_the_page_stays_usable(page: Any, tmp_path: Path) -> None:
+    click(page, "Create")
+    expect_text(page, "[role=alert]", "Choose two photos")
+    text = tmp_path / "notes.jpg"
+    text.write_text("This is no photo.")
+    page.set_input_files("#first input[type=file]", text)
+    expect_text(page, "[role=alert]", "notes.jpg is not an image")
+    upload(page, *photos(tmp_path, 64, 64))
+    set_depth(page, 1)
+    click(page, "Create")
+    expect_text(page, "#state", "3 frames, 64 × 64")
+
+
+def test_a_heic_photo_is_shown(page: Any, tmp_path: Path) -> None:
+    first, last = photos(tmp_path, 64, 96)
+    heic = tmp_path / "photo.heic"
+    pillow_heif.from_pillow(Image.open(first)).save(heic, quality=95)
+    upload(page, heic, last)
+    page.wait_for_function("() => document.querySelector('#first img')?.naturalWidth == 96")
+    set_depth(page, 1)
+    click(page, "Create")
+    expect_text(page, "#state", "3 frames, 96 × 64")
+
+
+def test_photos_of_different_shape_are_told(page: Any, tmp_path: Path) -> None:
+    first, _ = photos(tmp_path, 64, 96)
+    _, last = photos(tmp_path, 96, 64, seed=1)
+    upload(page, first, last)
+    set_depth(page, 1)
+    click(page, "Create")
+    expect_text(page, "#state", "made by")
+    expect_text(page, "#state .note", "both are cropped")
+
+
+def test_the_plan_follows_the_choices(page: Any) -> None:
+    set_depth(page, 3)
+    expect_text(page, "#plan", "9 frames, 0.6 s of film")
+    page.get_by_text("Speed, size, model and device").click()
+    page.get_by_label("number input for Frames per second").fill("30")
+    page.keyboard.press("Tab")
+    expect_text(page, "#plan", "9 frames, 0.3 s of film")
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name="film", exact=True).click()
+    expect_text(page, "#plan", "134 MB to download first")
+
+
+@pytest.mark.skipif(not example_pairs(), reason="there are no examples")
+def test_an_example_is_one_click_away(page: Any) -> None:
+    page.locator("#examples button").first.click()
+    for name in ("first", "last"):
+        page.wait_for_function(f"() => document.querySelector('#{name} img')?.naturalWidth > 0")
+    expect_text(page, "#plan", re.compile("per frame|first film"))  # what it will cost here, if that is known

@@ -1,0 +1,164 @@
+"""The order in which middles are made, with numbers in place of frames."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from film import recursion
+
+
+class Counter:
+    """`middle(a, b) = (a + b) / 2`, exactly, counting its calls."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, a: Fraction, b: Fraction) -> Fraction:
+        self.calls += 1
+        return (a + b) / 2
+
+
+def walk(moments: list[Fraction], middle: Callable[[Fraction, Fraction], Fraction]) -> list[Fraction]:
+    return list(recursion.walk(Fraction(0), Fraction(1), moments, middle))
+
+
+@pytest.mark.parametrize("depth", range(recursion.MAX_DEPTH + 1))
+def test_a_depth_is_an_exactly_linear_film(depth: int) -> None:
+    middle = Counter()
+    moments = recursion.dyadic(depth)
+    film = walk(moments, middle)
+    assert film == moments == [Fraction(k, 2**depth) for k in range(2**depth + 1)]
+    assert middle.calls == 2**depth - 1
+    assert recursion.calls(moments)[-1] == 2**depth - 1
+
+
+def test_arrays_are_halved_exactly() -> None:
+    first, last = np.array([0.0, 32.0]), np.array([64.0, -32.0])
+    film = list(recursion.walk(first, last, recursion.dyadic(5), lambda a, b: (a + b) / 2))
+    np.testing.assert_array_equal(film, np.linspace(first, last, 33))
+    assert film[0] is first and film[-1] is last
+
+
+@pytest.mark.parametrize("depth", range(1, recursion.MAX_DEPTH + 1))
+def test_the_first_middle_comes_after_as_many_calls_as_levels(depth: int) -> None:
+    middle = Counter()
+    film = recursion.walk(Fraction(0), Fraction(1), recursion.dyadic(depth), middle)
+    assert next(film) == 0 and middle.calls == 0
+    assert next(film) == Fraction(1, 2**depth) and middle.calls == depth
+    assert next(film) == Fraction(2, 2**depth) and middle.calls == depth  # made on the way
+    film.close()
+    assert middle.calls == depth
+
+
+@pytest.mark.parametrize("depth", range(recursion.MAX_DEPTH + 1))
+def test_calls_tells_how_many_were_made_at_every_frame(depth: int) -> None:
+    middle = Counter()
+    moments = recursion.dyadic(depth)
+    made = [middle.calls for _ in recursion.walk(Fraction(0), Fraction(1), moments, middle)]
+    assert recursion.calls(moments) == made
+
+
+class Keyframe:
+    """A moment that can be counted while it is alive."""
+
+    def __init__(self, moment: Fraction, alive: weakref.WeakSet[Keyframe]) -> None:
+        self.moment = moment
+        alive.add(self)
+
+
+@pytest.mark.parametrize("depth", range(recursion.MAX_DEPTH + 1))
+def test_no_more_keyframes_are_alive_than_levels_and_one(depth: int) -> None:
+    alive: weakref.WeakSet[Keyframe] = weakref.WeakSet()
+
+    def middle(a: Keyframe, b: Keyframe) -> Keyframe:
+        assert len(alive) <= depth + 1
+        return Keyframe((a.moment + b.moment) / 2, alive)
+
+    film = recursion.walk(
+        Keyframe(Fraction(0), alive), Keyframe(Fraction(1), alive), recursion.dyadic(depth), middle
+    )
+    counts = []
+    for keyframe in film:
+        del keyframe
+        counts.append(len(alive))
+    assert len(counts) == 2**depth + 1
+    assert max(counts) <= max(2, depth + 1)
+    assert counts[-1] == 1 and not alive  # the past is not kept: at the end only the last was, and now nothing is
+
+
+def test_other_moments_share_their_ancestors() -> None:
+    middle = Counter()
+    moments = [Fraction(1, 8), Fraction(1, 8), Fraction(3, 8), Fraction(1, 2), Fraction(1)]
+    assert walk(moments, middle) == moments
+    assert middle.calls == 4  # 1/2, 1/4, 1/8, 3/8
+    assert recursion.calls(moments) == [3, 3, 4, 4, 4]
+    assert walk([], Counter()) == []
+    assert walk([Fraction(0), Fraction(1)], Counter()) == [0, 1]
+
+
+@pytest.mark.parametrize("count", [2, 3, 5, 24, 25, 60, 129, 257, 1000])
+def test_a_count_is_evenly_spaced(count: int) -> None:
+    moments = recursion.evenly(count)
+    precision = min(recursion.PRECISION, Fraction(1, 2 ** math.ceil(math.log2(count - 1))))
+    assert len(moments) == count and moments[0] == 0 and moments[-1] == 1
+    assert sorted(set(moments)) == moments  # ascending, none twice
+    for k, moment in enumerate(moments):
+        assert abs(moment - Fraction(k, count - 1)) <= precision / 2
+        assert moment.denominator.bit_count() == 1
+    middle = Counter()
+    assert walk(moments, middle) == moments
+    # One call per frame, and one per shared ancestor: never more than the tree that holds them all.
+    assert count - 2 <= middle.calls <= min(1 / precision - 1, (count - 2) * 8)
+    if (count - 1).bit_count() == 1:
+        assert middle.calls == count - 2
+
+
+def test_twenty_four_frames_cost_little_more_than_a_coarser_grid() -> None:
+    coarse, fine = (recursion.calls(recursion.evenly(24, Fraction(1, n)))[-1] for n in (32, 256))
+    assert coarse <= 31 and fine <= 22 * 4
+
+
+def test_times_go_to_the_nearest_multiple() -> None:
+    assert recursion.nearest([0, 0.3, 1 / 3, 1.0], Fraction(1, 4)) == [0, Fraction(1, 4), Fraction(1, 4), 1]
+    assert recursion.nearest([0.3]) == [Fraction(77, 256)]
+    assert recursion.nearest([Fraction(1, 3)], Fraction(1)) == [0]
+    assert recursion.nearest([]) == []
+
+
+def test_a_film_is_given_in_one_way() -> None:
+    assert recursion.moments(depth=1) == [0, Fraction(1, 2), 1]
+    assert recursion.moments(count=3) == [0, Fraction(1, 2), 1]
+    assert recursion.moments(times=[0.5], precision=Fraction(1, 2)) == [Fraction(1, 2)]
+    for several in ({}, {"depth": 1, "count": 3}, {"depth": 1, "times": [0]}, {"count": 3, "times": [0], "depth": 1}):
+        with pytest.raises(ValueError, match="one way"):
+            recursion.moments(**several)
+
+
+@pytest.mark.parametrize("depth", [-1, 9, 99, 1.0, "3", True, None, float("nan")])
+def test_unusable_depths_are_refused(depth: object) -> None:
+    with pytest.raises(ValueError, match="0 to 8"):
+        recursion.dyadic(depth)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("count", [1, 0, -5, 10_001, 24.0, "24", True])
+def test_unusable_counts_are_refused(count: object) -> None:
+    with pytest.raises(ValueError, match="2 to 10000"):
+        recursion.evenly(count)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("times", [[-0.1], [1.1], [float("nan")], [float("inf")], [0.5, 0.4]])
+def test_unusable_times_are_refused(times: list[float]) -> None:
+    with pytest.raises(ValueError, match="moment"):
+        recursion.nearest(times)
+
+
+@pytest.mark.parametrize("precision", [Fraction(0), Fraction(2), Fraction(1, 3), Fraction(3, 4), Fraction(-1, 2)])
+def test_unusable_precisions_are_refused(precision: Fraction) -> None:
+    with pytest.raises(ValueError, match="precision"):
+        recursion.nearest([0.5], precision)

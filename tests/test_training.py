@@ -1,0 +1,381 @@
+"""The training code: what it feeds and computes, that it learns, goes on after a kill, and exports what it learnt."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+for needed in ("cv2", "matplotlib", "tensorflow"):
+    pytest.importorskip(needed, reason="needs training/requirements.txt")
+
+import cv2  # noqa: E402
+import tensorflow as tf  # noqa: E402
+
+from training import (  # noqa: E402
+    batches,
+    checkpoint,
+    clips,
+    dis,
+    evaluate,
+    export,
+    initial,
+    losses,
+    network,
+    scenes,
+    train,
+)
+
+SMALL = network.Config(filters=4, flow_filters=(4, 6), levels=3, sub_levels=2, fusion_levels=3)
+SIDE = 32
+ROOT = Path(__file__).parent.parent
+# Keras 3.15 reads TensorFlow's variables in a way that NumPy 2 wants changed.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def moving(frames: int = 12, side: int = 96, speed: int = 3, seed: int = 0) -> np.ndarray:
+    """A clip, (frames, side, side, 3) uint8: a smooth random texture moving to the left."""
+    noise = np.random.default_rng(seed).random((side, side + speed * frames, 3), np.float32)
+    texture = cv2.normalize(cv2.GaussianBlur(noise, (0, 0), 4), None, 0, 255, cv2.NORM_MINMAX).astype(np.uint8)
+    return np.stack([texture[:, speed * n : speed * n + side] for n in range(frames)])
+
+
+def pair(height: int, width: int, batch: int = 1) -> dict[str, np.ndarray]:
+    """The network's inputs: textures and the same four pixels on."""
+    frames = [moving(3, max(height, width), 2, seed)[:, :height, :width] for seed in range(batch)]
+    first, _, last = np.stack(frames, axis=1).astype(np.float32) / 255
+    return {"x0": first, "x1": last, "time": np.full((batch, 1), 0.5, np.float32)}
+
+
+@pytest.fixture(scope="module")
+def videos() -> dict[str, np.ndarray]:
+    return {"slow": moving(speed=2, seed=1), "fast": moving(speed=4, seed=2)}
+
+
+@pytest.fixture(scope="module")
+def small() -> network.Film:
+    return network.build(SMALL, seed=3)
+
+
+# The network
+
+
+def test_warp_fetches_bilinearly_and_clamps_at_the_border() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.random((2, 7, 9, 3), np.float32)
+    flows = rng.normal(0, 4, (2, 7, 9, 2)).astype(np.float32)
+    warped = network.warp(images, flows).numpy()
+    for n, y, x in np.ndindex(2, 7, 9):
+        at_x, at_y = np.clip(x + flows[n, y, x, 0], 0, 8), np.clip(y + flows[n, y, x, 1], 0, 6)
+        # Each pixel counts by its nearness in both directions, which is zero for all but four.
+        near_y = np.maximum(0, 1 - abs(np.arange(7) - at_y))
+        near_x = np.maximum(0, 1 - abs(np.arange(9) - at_x))
+        expected = np.einsum("y,x,yxc->c", near_y, near_x, images[n])
+        np.testing.assert_allclose(warped[n, y, x], expected, atol=1e-5)
+
+
+def test_double_is_bilinear_with_half_pixel_centres() -> None:
+    x = np.random.default_rng(0).random((2, 3, 5, 2), np.float32)
+    np.testing.assert_allclose(network.double(x).numpy(), tf.image.resize(x, (6, 10)).numpy(), atol=1e-6)
+
+
+def test_full_size_is_the_published_network() -> None:
+    film = network.build(network.Config())
+    names = network.variables_by_name(film)
+    assert len(names) == 82 and film.count_params() == 34_436_667
+    assert network.Config.of({name: v.numpy() for name, v in names.items()}) == network.Config()
+    assert names["fusion/conv2d_12/kernel"].shape == (1, 1, 64, 3)
+    assert names["predict_flow/flow_predictor_shared/conv_0/kernel"].shape == (3, 3, 1920, 256)
+
+
+def test_time_reversal_exchanges_the_warped_images_and_flows(small: network.Film) -> None:
+    inputs = pair(32, 48)
+    there = small(inputs)
+    back = small({"x0": inputs["x1"], "x1": inputs["x0"], "time": inputs["time"]})
+    np.testing.assert_allclose(there["x0_warped"], back["x1_warped"], atol=1e-5)
+    np.testing.assert_allclose(there["forward_flow_pyramid"][0], back["backward_flow_pyramid"][0], atol=1e-4)
+
+
+def test_assign_names_what_does_not_fit(small: network.Film) -> None:
+    values = {name: v.numpy() for name, v in network.variables_by_name(small).items()}
+    wrong = values | {"fusion/conv2d/bias": np.zeros(5, np.float32)}
+    with pytest.raises(ValueError, match=r"fusion/conv2d/bias is \(4,\) in the network, \(5,\) in the file"):
+        network.assign(small, wrong)
+    wrong = dict(values)
+    del wrong["fusion/conv2d/bias"]
+    with pytest.raises(ValueError, match="fusion/conv2d/bias"):
+        network.assign(small, wrong)
+
+
+def test_pass_through_gives_the_average_of_the_warped_images() -> None:
+    film = network.build(SMALL, seed=5)
+    initial.pass_through(film)
+    outputs = film(pair(32, 48, batch=2))
+    average = (outputs["x0_warped"] + outputs["x1_warped"]) / 2
+    assert np.std(average) > 0.01
+    np.testing.assert_allclose(outputs["image"], average, atol=1e-6)
+
+
+def test_widening_keeps_the_function(small: network.Film) -> None:
+    values = {name: v.numpy() for name, v in network.variables_by_name(small).items()}
+    values = initial.widen(initial.widen(values, "shared", 12), "0", 8)
+    wide = network.build(network.Config.of(values, levels=3))
+    network.assign(wide, values)
+    assert wide.count_params() > small.count_params()
+    inputs = pair(32, 48)
+    np.testing.assert_allclose(wide(inputs)["image"], small(inputs)["image"], atol=1e-5)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
+def test_torch_network_is_the_same_function() -> None:
+    script = """
+import numpy as np, torch
+from training import network, torch_network
+config = network.Config(filters=4, flow_filters=(4, 6), levels=3, sub_levels=2, fusion_levels=3)
+plain = network.build(config)
+fast = network.build(config, kind=lambda config: torch_network.TorchFilm(config, dtype=torch.float32))
+network.assign(fast, {k: v.numpy() for k, v in network.variables_by_name(plain).items()})
+images = np.random.default_rng(0).random((2, 2, 32, 48, 3), np.float32)
+inputs = {"x0": torch.tensor(images[0]), "x1": torch.tensor(images[1]), "time": torch.zeros(2, 1)}
+with torch.no_grad():
+    expected, made = plain(inputs), fast(inputs)
+assert expected.keys() == made.keys()
+for name in ("image", "x0_warped", "x1_warped"):
+    assert float(abs(expected[name] - made[name]).max()) < 1e-4, name
+"""
+    environment = os.environ | {"KERAS_BACKEND": "torch"}
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, env=environment)
+
+
+# The export
+
+
+def test_export_equals_the_network(small: network.Film, tmp_path: Path) -> None:
+    network_values = network.variables_by_name(small)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "README.md").write_text("the card")
+    model = tf.saved_model.load(str(export.export(small, tmp_path / "model")))
+    assert {v.name for v in model.variables} == {f"{name}:0" for name in network_values}
+    assert (tmp_path / "model" / "README.md").read_text() == "the card"
+    assert os.listdir(tmp_path) == ["model"]
+    for size in ((32, 48, 1), (40, 32, 2)):
+        inputs = pair(*size)
+        expected = small(inputs)["image"]
+        np.testing.assert_allclose(model(inputs, training=False)["image"], expected, atol=1e-5)
+        signature = model.signatures["serving_default"]
+        served = signature(**{name: tf.constant(value) for name, value in inputs.items()})
+        assert list(served) == ["image"]
+        np.testing.assert_allclose(served["image"], expected, atol=1e-5)
+
+
+# The data
+
+
+def test_clips_are_decoded_once(tmp_path: Path) -> None:
+    frames = moving(5, 64)
+    writer = cv2.VideoWriter(str(tmp_path / "one.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 24, (64, 64))
+    for frame in frames:
+        writer.write(np.ascontiguousarray(frame[..., ::-1]))
+    writer.release()
+    read = clips.read(tmp_path, tmp_path / "cache")["one"]
+    assert read.shape == frames.shape and np.abs(read.astype(int) - frames).mean() < 8
+    (tmp_path / "one.mp4").write_bytes(b"no longer needed")
+    assert (clips.read(tmp_path, tmp_path / "cache")["one"] == read).all()
+
+
+def test_undecodable_and_missing_clips_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no .mp4 file"):
+        clips.read(tmp_path, tmp_path / "cache")
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    with pytest.raises(ValueError, match="broken.mp4"):
+        clips.read(tmp_path, tmp_path / "cache")
+
+
+def test_cuts_repetitions_and_stills_are_not_usable() -> None:
+    frames, other = moving(3, speed=1), moving(3, seed=9)
+    assert clips.usable(*frames)
+    assert not clips.usable(frames[0], frames[1], other[2])
+    assert not clips.usable(frames[0], frames[0], frames[1])
+    assert not clips.usable(frames[0], frames[0], frames[0])
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_scene_flows_are_exact(videos: dict, number: int) -> None:
+    """Through every augmentation: what a known flow fetches from an end is what is seen in the middle."""
+    triplet = scenes.sample(videos, 64, np.random.default_rng(number))
+    known = triplet.known[..., 0] > 0
+    assert known.mean() > 0.2
+    for end, flow in ((triplet.first, triplet.to_first), (triplet.last, triplet.to_last)):
+        error = np.abs(dis.warp(end, flow) - triplet.middle).mean(-1)[known]
+        unmoved = np.abs(end - triplet.middle).mean(-1)[known]
+        assert np.median(error) < 0.01
+        assert error.mean() < 0.5 * unmoved.mean() + 0.002
+
+
+def test_the_teacher_finds_the_motion() -> None:
+    first, middle, last = moving(3, 96, speed=3).astype(np.float32) / 255
+    taught = dis.teach(clips.Triplet(first, middle, last, *np.zeros((3, 96, 96, 2), np.float32)))
+    inner = np.s_[24:-24, 24:-24]
+    assert taught.known[inner].mean() > 0.9
+    np.testing.assert_allclose(np.median(taught.to_first[inner], (0, 1)), [3, 0], atol=0.3)
+    np.testing.assert_allclose(np.median(taught.to_last[inner], (0, 1)), [-3, 0], atol=0.3)
+
+
+def test_batches_depend_on_seed_and_number_alone(videos: dict) -> None:
+    stream = batches.stream(videos, 3, 4, SIDE, seed=7)
+    try:
+        inputs, target = next(stream)
+        again, _ = batches.batch(videos, 3, 4, SIDE, seed=7)
+        other, _ = next(stream)
+    finally:
+        stream.close()
+    assert inputs["x0"].shape == (4, SIDE, SIDE, 3) and target["to_last"].shape == (4, SIDE, SIDE, 2)
+    assert (inputs["x0"] == again["x0"]).all() and (inputs["x0"] != other["x0"]).any()
+    assert 0 <= min(target["middle"].min(), inputs["x0"].min()) and inputs["x1"].max() <= 1
+
+
+def test_an_error_in_the_data_reaches_the_loop() -> None:
+    stream = batches.stream({}, 0, 4, SIDE, seed=0)
+    with pytest.raises(ValueError, match="a must be|empty"):
+        next(stream)
+
+
+# The losses
+
+
+def test_flow_error_is_zero_for_the_true_flow_and_counts_pixels() -> None:
+    rng = np.random.default_rng(0)
+    target = np.broadcast_to(rng.normal(0, 3, (2, 1, 1, 2)), (2, 16, 16, 2)).astype(np.float32)
+    known = np.ones((2, 16, 16, 1), np.float32)
+    pyramid = [target, target[:, ::2, ::2] / 2, target[:, ::4, ::4] / 4]
+    exact = float(losses.flow_error(pyramid, target, known))
+    assert exact < 0.04  # its square root is rounded off at 0.01 pixels of each level
+    off = [flow + np.float32([3, 4]) / 2**i for i, flow in enumerate(pyramid)]
+    assert float(losses.flow_error(off, target, known)) == pytest.approx(5, abs=0.01)
+    known[:, :, :8] = 0  # what is wrong there does not count
+    half_off = [flow.copy() for flow in pyramid]
+    half_off[0][:, :, :8] += 100
+    assert float(losses.flow_error(half_off, target, known)) == pytest.approx(exact, abs=1e-4)
+
+
+def test_laplacian_is_blind_to_a_constant_only() -> None:
+    error = np.random.default_rng(0).normal(size=(1, 32, 32, 3)).astype(np.float32)
+    assert float(losses.laplacian(np.full_like(error, 0.3))) == pytest.approx(0, abs=1e-6)
+    assert float(losses.laplacian(error)) > 0.5
+    assert float(losses.laplacian(2 * error)) == pytest.approx(2 * float(losses.laplacian(error)), rel=1e-5)
+
+
+# The loop
+
+
+STEPS = 24
+
+
+def new_run(folder: Path) -> train.Run:
+    film = network.build(SMALL, seed=1)
+    initial.pass_through(film)
+    return train.Run(film, folder, steps=STEPS, rate=3e-3)
+
+
+def feed(videos: dict, start: int) -> Iterator[tuple[dict, dict]]:
+    """The same four batches over and over: little enough to be learnt in a few steps."""
+    while True:
+        yield batches.batch(videos, start % 4, 4, SIDE, seed=0)
+        start += 1
+
+
+def test_learning_goes_on_after_a_kill(videos: dict, tmp_path: Path) -> None:
+    whole = new_run(tmp_path / "whole")
+    lines: list[str] = []
+
+    def say(line: str) -> None:
+        lines.append(line)
+        if whole.step == 12:  # what a run killed between here and the next checkpoint leaves
+            shutil.copytree(tmp_path / "whole", tmp_path / "killed")
+
+    train.train(whole, feed(videos, 0), lambda weights: 20.0, every=4, say=say)
+    loss = np.array(whole.history["loss"])
+    assert loss[:, 0].tolist() == list(range(4, STEPS + 1, 4))
+    assert loss[-1, 1] < 0.8 * loss[0, 1]
+    assert len(lines) == 6 and "min left" in lines[0] and "validation PSNR 20.0" in lines[0]
+    assert cv2.imread(str(tmp_path / "whole" / "curves.png")) is not None
+    assert checkpoint.load(tmp_path / "whole" / "weights.npz").keys() == whole.values().keys()
+
+    resumed = new_run(tmp_path / "killed")
+    assert resumed.step == 12
+    train.train(resumed, feed(videos, resumed.step), None, every=4)
+    np.testing.assert_allclose(resumed.history["loss"], whole.history["loss"], rtol=1e-3)
+    for name, value in whole.average.items():
+        np.testing.assert_allclose(resumed.average[name], value, rtol=1e-2, atol=1e-4, err_msg=name)
+
+
+def test_training_the_flow_alone_leaves_the_fusion(videos: dict, tmp_path: Path) -> None:
+    film = network.build(SMALL, seed=1)
+    run = train.Run(film, tmp_path, steps=10, rate=1e-3, fuse=False)
+    before = run.values()
+    run.advance(*batches.batch(videos, 0, 4, SIDE, seed=0))
+    changed = {name for name, value in run.values().items() if (value != before[name]).any()}
+    assert {name.split("/")[0] for name in changed} == {"feat_net", "predict_flow"}
+    assert run.average.keys() == network.variables_by_name(network.build(SMALL)).keys()
+
+
+def test_a_checkpoint_is_whole_or_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.save(path, {"step": np.array(1)})
+
+    def die(file, **arrays) -> None:
+        file.write(b"half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(np, "savez", die)
+    with pytest.raises(OSError, match="no space"):
+        checkpoint.save(path, {"step": np.array(2)})
+    assert checkpoint.load(path)["step"] == 1
+
+
+# The evaluation
+
+
+def test_psnr_and_ssim_of_known_pictures() -> None:
+    frame = moving(1, 64)[0].astype(np.float32) / 255
+    assert evaluate.psnr(frame, frame + 0.1) == pytest.approx(20, abs=1e-3)
+    assert evaluate.ssim(frame, frame) == pytest.approx(1)
+    noisy = frame + np.random.default_rng(0).normal(0, 0.1, frame.shape).astype(np.float32)
+    assert 0 < evaluate.ssim(frame, noisy) < evaluate.ssim(frame, 0.5 * frame + 0.5 * noisy) < 1
+
+
+def test_triplet_folders_are_scored_beside_the_baselines(tmp_path: Path) -> None:
+    for name, seed in (("a", 0), ("b", 1)):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for part, frame in zip(("first", "middle", "last"), moving(3, 96, 3, seed), strict=True):
+            cv2.imwrite(str(tmp_path / "set" / name / f"{part}.png"), frame[..., ::-1])
+    methods = {"average": lambda a, b: (a + b) / 2, "DIS warping": dis.middle}
+    scores = evaluate.score(evaluate.from_triplets(tmp_path / "set"), methods)
+    average, warping = scores["set"]["average"], scores["set"]["DIS warping"]
+    assert average[2] == warping[2] == 2
+    assert warping[0] > average[0] + 3 and warping[1] > average[1]
+    assert evaluate.table(scores).splitlines()[2].startswith("| set | 2 | ")
+    (tmp_path / "set" / "b" / "middle.png").unlink()
+    with pytest.raises(ValueError, match=r"no middle\.\*"):
+        list(evaluate.from_triplets(tmp_path / "set"))
+
+
+def test_any_size_is_padded_and_cropped() -> None:
+    shapes = []
+
+    def middle(x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
+        shapes.append(x0.shape)
+        return (x0 + x1) * 0.75
+
+    frame = moving(1, 96)[0, :70].astype(np.float32) / 255
+    made = evaluate.padded(middle)(frame, frame)
+    assert shapes == [(1, 128, 128, 3)]
+    np.testing.assert_allclose(made, np.minimum(1.5 * frame, 1), atol=1e-6)

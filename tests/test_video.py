@@ -1,0 +1,337 @@
+"""What is written is read back: count, size, order, colours and times are those of the frames that went in."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import imageio_ffmpeg
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from conftest import texture
+
+import film
+from film import video
+
+# 4:2:0 halves the colour resolution and x264 at QUALITY rounds a little: mean error on a smooth texture, in levels
+# of 255. A wrong matrix or range costs 5 to 20.
+COLOUR_TOLERANCE = 3.0
+
+
+def numbered(count: int, height: int = 48, width: int = 64) -> Iterator[np.ndarray]:
+    """Frames that tell their place: a flat grey that rises, over a texture that stays."""
+    still = texture(height, width) * 0.2
+    for k in range(count):
+        yield np.float32(0.8 * k / max(1, count - 1)) + still
+
+
+def words(path: Path) -> str:
+    """What ffmpeg says of a file: its streams, their colours and their times."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path), "-f", "null", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def seconds(text: str) -> float:
+    hours, minutes, rest = text.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+
+
+def duration(path: Path) -> float:
+    found = re.search(r"Duration: ([\d:.]+)", words(path))
+    assert found
+    return seconds(found[1])
+
+
+def times(path: Path) -> list[float]:
+    """When each frame of a file is shown, in seconds."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-copyts", "-i", str(path)]
+    command[2:2] = ["-f", "mpegts"] if path.suffix == ".ts" else []
+    command += ["-vf", "showinfo", "-fps_mode", "passthrough", "-f", "null", "-"]
+    said = subprocess.run(command, capture_output=True, text=True, errors="replace").stderr
+    return [float(time) for time in re.findall(r"pts_time:\s*([-\d.]+)", said)]
+
+
+def boxes(path: Path) -> list[str]:
+    """The names of an MP4's top-level boxes, in order."""
+    data, at, names = path.read_bytes(), 0, []
+    while at < len(data):
+        size, name = struct.unpack(">I4s", data[at : at + 8])
+        names.append(name.decode())
+        at += size or len(data)
+    return names
+
+
+def decoded(path: Path) -> np.ndarray:
+    """(N, H, W, 3) uint8, through imageio, which does not take segments, or through what it uses."""
+    if path.suffix == ".mp4":
+        return imageio.imread(path, plugin="FFMPEG")
+    # A segment of a few small frames is too short for ffmpeg to guess its format.
+    options = {"input_params": ["-f", "mpegts"], "output_params": ["-fps_mode", "passthrough"]}
+    reader = imageio_ffmpeg.read_frames(str(path), **options)
+    width, height = next(reader)["size"]
+    return np.array([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+
+
+def encoders() -> list[str]:
+    """The command lines of this process's children that are ffmpeg."""
+    children = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            line = (status.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except (OSError, IndexError):
+            continue
+        if parent == os.getpid() and "ffmpeg" in line:
+            children.append(line)
+    return children
+
+
+@pytest.fixture
+def failing_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An ffmpeg that reads a little and then gives up, saying why."""
+    program = tmp_path / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nhead -c 20000 > /dev/null\necho 'Error: the film reel is full' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    return program
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A folder that holds nothing but what is written."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+# One file
+
+
+def test_a_film_reads_back_as_it_was_written(out: Path) -> None:
+    frames = list(numbered(24))
+    assert film.write_video(out / "film.mp4", iter(frames), fps=24) == out / "film.mp4"
+    assert os.listdir(out) == ["film.mp4"]
+    back = decoded(out / "film.mp4").astype(float)
+    assert back.shape == (24, 48, 64, 3)
+    for frame, read in zip(frames, back, strict=True):
+        assert np.abs(read - frame * 255).mean() < COLOUR_TOLERANCE
+    assert (np.diff(back.mean(axis=(1, 2, 3))) > 0).all()  # in order
+
+
+@pytest.mark.parametrize(
+    "colour", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 0, 0), (1, 1, 1), (0.5, 0.5, 0.5), (0.8, 0.5, 0.3)]
+)
+def test_colours_survive(out: Path, colour: tuple[float, float, float]) -> None:
+    frame = np.full((64, 64, 3), colour, np.float32)
+    film.write_video(out / "film.mp4", [frame] * 3, fps=10)
+    # Told apart from BT.601 by green, which it would show 20 levels off.
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(out / "film.mp4")]
+    command += ["-vf", "scale=in_color_matrix=bt709:flags=accurate_rnd+full_chroma_int", "-f", "rawvideo"]
+    raw = subprocess.run([*command, "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
+    back = np.frombuffer(raw, np.uint8).reshape(3, 64, 64, 3)
+    np.testing.assert_allclose(back.mean(axis=(0, 1, 2)), np.array(colour) * 255, atol=COLOUR_TOLERANCE)
+
+
+def test_values_outside_the_range_are_clipped(out: Path) -> None:
+    frame = np.full((32, 32, 3), 1.7, np.float32)
+    frame[:, :16] = -0.6
+    film.write_video(out / "film.mp4", [frame] * 2)
+    back = decoded(out / "film.mp4").astype(int)
+    assert back[:, :, :12].max() < 4 and back[:, :, 20:].min() > 251
+
+
+@pytest.mark.parametrize(("fps", "count"), [(30, 33), (24, 5), (25, 26), (60, 9), (12.5, 10), (1, 3), (240, 24), (7, 15)])
+def test_rate_and_length_are_exact(out: Path, fps: float, count: int) -> None:
+    film.write_video(out / "film.mp4", numbered(count, 32, 32), fps=fps)
+    shown = times(out / "film.mp4")
+    np.testing.assert_allclose(shown, np.arange(count) / fps, atol=1e-4)
+    assert duration(out / "film.mp4") == pytest.approx(count / fps, abs=0.0051)  # ffmpeg tells hundredths
+    (told,) = re.findall(r"([\d.]+) fps,", words(out / "film.mp4").partition("Output")[0])
+    assert float(told) == fps
+
+
+def test_the_file_plays_in_browsers_from_its_first_bytes(out: Path) -> None:
+    film.write_video(out / "film.mp4", numbered(10))
+    names = boxes(out / "film.mp4")
+    assert names[0] == "ftyp" and names.index("moov") < names.index("mdat")
+    (stream,) = [line for line in words(out / "film.mp4").splitlines() if "Video: h264" in line]
+    assert "yuv420p(tv, bt709" in stream and "64x48" in stream
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 47), (32, 47), (33, 48), (17, 16), (101, 131)])
+def test_odd_sizes_gain_a_repeated_row_or_column(out: Path, height: int, width: int) -> None:
+    frames = [0.4 + 0.2 * texture(height, width)] * 4
+    film.write_video(out / "film.mp4", frames)
+    back = decoded(out / "film.mp4")
+    assert back.shape == (4, height + height % 2, width + width % 2, 3)
+    assert np.abs(back[0, :height, :width] - frames[0] * 255).mean() < COLOUR_TOLERANCE
+    if height % 2:
+        assert np.abs(back[0, -1].astype(int) - back[0, -2]).mean() < 4
+
+
+def test_one_frame_is_a_film(out: Path) -> None:
+    film.write_video(out / "film.mp4", numbered(1))
+    assert len(decoded(out / "film.mp4")) == 1
+
+
+def test_an_existing_film_is_replaced_only_by_a_complete_one(out: Path) -> None:
+    path = out / "film.mp4"
+    path.write_bytes(b"the film before")
+
+    def broken() -> Iterator[np.ndarray]:
+        yield from numbered(5)
+        raise KeyError("the frames have run out")
+
+    with pytest.raises(KeyError, match="run out"):
+        film.write_video(path, broken())
+    assert path.read_bytes() == b"the film before" and os.listdir(out) == ["film.mp4"] and not encoders()
+    film.write_video(path, numbered(3))
+    assert len(decoded(path)) == 3
+
+
+def test_unusable_films_are_refused_and_leave_nothing(out: Path) -> None:
+    with pytest.raises(ValueError, match="no frames"):
+        film.write_video(out / "film.mp4", [])
+    sizes = [np.zeros((32, 32, 3), np.float32), np.zeros((32, 34, 3), np.float32)]
+    with pytest.raises(ValueError, match="Frame 2 is 34x32, the film is 32x32"):
+        film.write_video(out / "film.mp4", sizes)
+    for fps in (0, -1, 241, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="frame rate"):
+            film.write_video(out / "film.mp4", numbered(2), fps=fps)
+    assert os.listdir(out) == [] and not encoders()
+
+
+def test_a_folder_that_is_not_there_is_told_before_the_first_frame(tmp_path: Path) -> None:
+    asked = []
+
+    def frames() -> Iterator[np.ndarray]:
+        asked.append(1)
+        yield from numbered(2)
+
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        film.write_video(tmp_path / "nowhere" / "film.mp4", frames())
+    assert not asked
+
+
+def test_the_film_is_read_frame_by_frame(out: Path) -> None:
+    """The frames are never all in memory: each is dropped before the next is asked for."""
+    frame = texture(200, 200)
+    films = (np.array(frame) for _ in range(300))  # 144 MB as Frames
+    import tracemalloc
+
+    tracemalloc.start()
+    film.write_video(out / "film.mp4", films)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * frame.nbytes
+
+
+# Failures of ffmpeg
+
+
+def test_a_failing_encoder_speaks(out: Path, failing_ffmpeg: Path) -> None:
+    with pytest.raises(RuntimeError, match="ffmpeg failed: Error: the film reel is full"):
+        film.write_video(out / "film.mp4", numbered(100))
+    assert os.listdir(out) == [] and not encoders()
+
+
+def test_an_encoder_that_fails_at_the_end_speaks(out: Path, failing_ffmpeg: Path) -> None:
+    failing_ffmpeg.write_text("#!/bin/sh\ncat > /dev/null\necho 'cannot write the trailer' >&2\nexit 1\n")
+    with pytest.raises(RuntimeError, match="cannot write the trailer"):
+        film.write_video(out / "film.mp4", numbered(3))
+    assert os.listdir(out) == []
+
+
+def test_an_encoder_that_cannot_start_is_an_error_in_words(out: Path, failing_ffmpeg: Path) -> None:
+    failing_ffmpeg.unlink()
+    with pytest.raises(RuntimeError, match="ffmpeg"):
+        film.write_video(out / "film.mp4", numbered(3))
+    assert os.listdir(out) == []
+
+
+def test_failing_segments_and_joins_speak(out: Path, failing_ffmpeg: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="film reel is full"), video.SegmentEncoder(out, 30) as encoder:
+        for frame in numbered(100):
+            encoder.write(frame)
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE")
+    (out / "garbage.ts").write_bytes(b"no transport stream" * 1000)
+    with pytest.raises(RuntimeError, match="ffmpeg failed: .*codec parameters"):
+        video.join([video.Segment(out / "garbage.ts", 0, 1)], out / "film.mp4")
+    with pytest.raises(FileNotFoundError):
+        video.join([video.Segment(out / "absent.ts", 0, 1)], out / "film.mp4")
+    assert not (out / "film.mp4").exists() and not encoders()
+
+
+# Segments
+
+
+@pytest.mark.parametrize(("fps", "count"), [(30, 33), (24, 50), (25, 40), (7, 11), (60, 61), (1, 3), (12.5, 20)])
+def test_segments_play_by_themselves_and_join_exactly(out: Path, fps: float, count: int) -> None:
+    frames = list(numbered(count))
+    segments = []
+    with video.SegmentEncoder(out, fps) as encoder:
+        for frame in frames:
+            if segment := encoder.write(frame):
+                segments.append(segment)
+                assert segment.path.is_file()  # complete as soon as it is told
+        if segment := encoder.finish():
+            segments.append(segment)
+        assert encoder.finish() is None
+    assert segments == encoder.segments and encoder.count == count
+
+    # One after the other they are the film; each starts where the one before ends, on the same clock.
+    assert segments[0].start == 0
+    for before, after in zip(segments, segments[1:], strict=False):
+        assert after.start == pytest.approx(before.start + before.duration, abs=1e-9)
+        assert before.duration <= max(1.0 / fps, 2 * video.SEGMENT_SECONDS)
+    assert sum(segment.duration for segment in segments) == pytest.approx(count / fps)
+    read = [decoded(segment.path) for segment in segments]
+    assert [len(part) for part in read] == [round(segment.duration * fps) for segment in segments]
+    for frame, back in zip(frames, np.concatenate(read).astype(float), strict=True):
+        assert np.abs(back - frame * 255).mean() < COLOUR_TOLERANCE
+    shown = [times(segment.path) for segment in segments]
+    origin = shown[0][0]
+    np.testing.assert_allclose(np.concatenate(shown) - origin, np.arange(count) / fps, atol=2e-4)
+
+    assert video.join(segments, out / "film.mp4") == out / "film.mp4"
+    assert len(decoded(out / "film.mp4")) == count
+    np.testing.assert_allclose(times(out / "film.mp4"), np.arange(count) / fps, atol=2e-4)
+    assert duration(out / "film.mp4") == pytest.approx(count / fps, abs=0.0051)
+    names = boxes(out / "film.mp4")
+    assert names.index("moov") < names.index("mdat")
+    assert "yuv420p(tv, bt709" in words(out / "film.mp4")
+    assert sorted(os.listdir(out)) == [*(segment.path.name for segment in segments), "film.mp4"]
+
+
+def test_an_abandoned_segment_leaves_no_process_and_no_file(out: Path) -> None:
+    class Stop(Exception):
+        """The visitor has left."""
+
+    for reason in (Stop, GeneratorExit, KeyboardInterrupt):
+        with pytest.raises(reason), video.SegmentEncoder(out, 30) as encoder:
+            for k, frame in enumerate(numbered(40)):
+                if k == 20:
+                    assert len(encoders()) == 1
+                    raise reason
+                encoder.write(frame)
+        assert not encoders()
+        assert os.listdir(out) == ["000000.ts"]  # the one that was complete
+        assert len(decoded(out / "000000.ts")) == 15
+    with video.SegmentEncoder(out, 30) as encoder:
+        for frame in numbered(20):
+            encoder.write(frame)  # left without `finish`, and without an exception
+    assert not encoders() and os.listdir(out) == ["000000.ts"]
+
+
+def test_segments_of_changing_size_are_refused(out: Path) -> None:
+    with pytest.raises(ValueError, match="one size"), video.SegmentEncoder(out, 30) as encoder:
+        encoder.write(np.zeros((32, 32, 3), np.float32))
+        encoder.write(np.zeros((48, 32, 3), np.float32))
+    assert not encoders() and os.listdir(out) == []

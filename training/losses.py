@@ -1,0 +1,66 @@
+"""What the network is asked for: the middle picture, both images brought to it, and the flows where they are known."""
+
+from collections.abc import Mapping
+
+from keras import ops
+
+from training.network import half
+
+PYRAMID_LEVELS = 4
+FLOW_LEVELS = 5  # finest levels whose flow is compared
+
+
+def distance(error):
+    """Mean absolute error."""
+    return ops.mean(ops.abs(error))
+
+
+def laplacian(error):
+    """Mean absolute error of each band of the Laplacian pyramid, coarser ones weighing more (Niklaus and Liu 2018)."""
+    total = 0.0
+    for i in range(PYRAMID_LEVELS):
+        coarser = half(error)
+        enlarged = ops.repeat(ops.repeat(coarser, 2, axis=1), 2, axis=2)
+        total = total + 1.5**i * distance(error - enlarged)
+        error = coarser
+    return total
+
+
+def flow_error(to_ends, target, known):
+    """Mean distance in pixels of the finest level between half flows, pyramids of (B, H, W, 2), and (B, H, W, 2),
+    where `known`, (B, H, W, 1), says so."""
+    total = 0.0
+    for i, flow in enumerate(to_ends[:FLOW_LEVELS]):
+        if i:  # the mean of the known flows under each coarser pixel, if they are more than half of it
+            share = half(known)
+            target = half(target * known) / ops.maximum(share, 1e-6) / 2
+            known = ops.cast(share > 0.5, "float32")
+        length = ops.sqrt(ops.sum(ops.square(flow - target), axis=-1, keepdims=True) + 1e-4)
+        total = total + 2**i * ops.sum(length * known) / ops.maximum(ops.sum(known), 1.0)
+    return total / len(to_ends[:FLOW_LEVELS])
+
+
+def terms(outputs: Mapping, target: Mapping) -> dict:
+    """Each part of the loss by name, unweighted. `target` has the fields of `clips.Triplet`."""
+    middle = target["middle"]
+    parts = {"warped": 0.0, "warped_laplacian": 0.0, "flow": 0.0}
+    # The middle fetches from the first image along half of the backward flow, from the last along the forward one.
+    for warped, pyramid, end in (("x0_warped", "backward", "to_first"), ("x1_warped", "forward", "to_last")):
+        error = outputs[warped] - middle
+        to_ends = [0.5 * flow for flow in outputs[f"{pyramid}_flow_pyramid"]]
+        parts["warped"] += 0.5 * distance(error)
+        parts["warped_laplacian"] += 0.5 * laplacian(error)
+        parts["flow"] += 0.5 * flow_error(to_ends, target[end], target["known"])
+    if "image" in outputs:
+        error = outputs["image"] - middle
+        parts |= {"image": distance(error), "laplacian": laplacian(error)}
+    return parts
+
+
+def weights(progress, fused: bool) -> dict:
+    """The weight of each part at `progress` from 0 to 1. Guidance fades: the teacher's flows are not the truth, and
+    the fusion may want something else of the warped images than to look like the middle."""
+    guidance = {"flow": 0.02 * (1 - 0.8 * progress)}
+    if not fused:
+        return guidance | {"warped": 1.0, "warped_laplacian": 0.25}
+    return guidance | {"image": 1.0, "laplacian": 0.25, "warped": 0.3 * (1 - 0.7 * progress)}

@@ -1,0 +1,189 @@
+"""Train film-lite; stop it at any moment and start it again with the same command to go on.
+
+    python -m training.train --clips DIR --run runs/one --init weights.npz --steps 5000
+
+The run's folder gets `checkpoint.npz` (everything that going on needs), `weights.npz` (the averaged weights, for
+training.evaluate and training.export) and `curves.png`.
+KERAS_BACKEND chooses what computes; torch is the fastest on a CPU (see torch_network.py).
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import ops
+
+from training import batches, checkpoint, clips, curves, initial, losses, network
+
+WARM_UP = 100  # steps
+MEMORY = 20  # the averaged weights remember this fraction of the run: 1 / MEMORY
+CLIP = 1.0  # largest norm of the gradient
+
+
+class Student(keras.Model):
+    """The network together with its loss, for `keras.Model.train_on_batch`."""
+
+    def __init__(self, film: network.Film, steps: int, fuse: bool):
+        super().__init__()
+        self.film, self.steps, self.fuse = film, steps, fuse
+        self.parts: dict[str, keras.metrics.Mean] = {}
+        for name in losses.weights(0.0, fuse):
+            self.parts[name] = keras.metrics.Mean(name=name)
+
+    def call(self, inputs):
+        return self.film(inputs, fuse=self.fuse)
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        progress = ops.cast(self.optimizer.iterations, "float32") / self.steps
+        terms = losses.terms(y_pred, {field: ops.convert_to_tensor(value) for field, value in y.items()})
+        total = 0.0
+        for name, weight in losses.weights(progress, self.fuse).items():
+            self.parts[name].update_state(terms[name])
+            total = total + weight * terms[name]
+        return total
+
+
+class Run:
+    """A training run: its network, optimizer, averaged weights and history, kept in a folder."""
+
+    def __init__(self, film: network.Film, folder: Path, steps: int, rate: float, fuse: bool = True):
+        self.film, self.folder, self.steps, self.fuse = film, Path(folder), steps, fuse
+        schedule = keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=rate / 100,
+            warmup_target=rate,
+            warmup_steps=min(WARM_UP, steps // 10),
+            decay_steps=steps,
+        )
+        self.student = Student(film, steps, fuse)
+        # Just-in-time compilation is what makes JAX fast; TensorFlow on a CPU takes more time with it, not less.
+        jit = keras.backend.backend() == "jax"
+        self.student.compile(keras.optimizers.Adam(schedule, global_clipnorm=CLIP), jit_compile=jit)
+        # The fusion's variables have no gradient without the picture.
+        learning = film.trainable_variables if fuse else [*film.feat_net.variables, *film.predict_flow.variables]
+        film.fusion.trainable = fuse
+        self.student.optimizer.build(learning)
+        self.average = self.values()
+        self.history: dict[str, list[tuple[int, float]]] = {}
+        self.step = 0
+        if self.checkpoint.exists():
+            self.resume()
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.folder / "checkpoint.npz"
+
+    def values(self) -> dict[str, np.ndarray]:
+        named = network.variables_by_name(self.film)
+        return {name: ops.convert_to_numpy(variable).copy() for name, variable in named.items()}
+
+    def advance(self, inputs: dict, target: dict) -> dict[str, float]:
+        """One step. Returns the parts of the loss."""
+        terms = self.student.train_on_batch(inputs, target, return_dict=True)
+        self.student.reset_metrics()
+        self.step += 1
+        # Early on the average remembers less, lest it keep the start for that long.
+        share = max(MEMORY / self.steps, 1 / (1 + self.step))
+        for name, value in self.values().items():
+            self.average[name] += share * (value - self.average[name])
+        return {name: float(value) for name, value in terms.items()}
+
+    def note(self, values: dict[str, float]) -> None:
+        for name, value in values.items():
+            self.history.setdefault(name, []).append((self.step, value))
+
+    def save(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        optimizer = {f"optimizer:{n}": ops.convert_to_numpy(v) for n, v in enumerate(self.student.optimizer.variables)}
+        history = {f"history:{name}": np.array(series) for name, series in self.history.items()}
+        values = {f"value:{name}": value for name, value in self.values().items()}
+        average = {f"average:{name}": value for name, value in self.average.items()}
+        checkpoint.save(self.checkpoint, {"step": np.array(self.step)} | optimizer | history | values | average)
+        checkpoint.save(self.folder / "weights.npz", self.average)
+        if history:
+            curves.draw({name: np.array(series) for name, series in self.history.items()}, self.folder / "curves.png")
+
+    def resume(self) -> None:
+        state = checkpoint.load(self.checkpoint)
+        self.step = int(state["step"])
+        network.assign(self.film, checkpoint.group(state, "value"))
+        self.average = checkpoint.group(state, "average")
+        for n, value in checkpoint.group(state, "optimizer").items():
+            self.student.optimizer.variables[int(n)].assign(value)
+        history = checkpoint.group(state, "history")
+        self.history = {name: [(int(step), float(v)) for step, v in series] for name, series in history.items()}
+
+
+def train(run: Run, stream, validate: Callable[[dict], float] | None, every: int, say=print) -> None:
+    """Advance `run` to its last step over `stream`, noting means, saving and validating every so many steps."""
+    began, first, terms = time.monotonic(), run.step, []
+    for inputs, target in stream:
+        if run.step >= run.steps:
+            break
+        terms.append(run.advance(inputs, target))
+        if run.step % every and run.step < run.steps:
+            continue
+        means = {name: float(np.mean([t[name] for t in terms])) for name in terms[0]}
+        if validate:
+            means["validation PSNR"] = validate(run.average)
+        run.note(means)
+        run.save()
+        terms = []
+        left = (time.monotonic() - began) / (run.step - first) * (run.steps - run.step)
+        say(
+            f"step {run.step} of {run.steps}, {left / 60:.0f} min left: "
+            + ", ".join(f"{name} {value:.4f}" for name, value in means.items())
+        )
+        if run.step >= run.steps:
+            break
+
+
+def kind() -> type[network.Film]:
+    """The way of computing the network that suits the backend."""
+    if keras.backend.backend() == "torch":
+        from training.torch_network import TorchFilm
+
+        return TorchFilm
+    return network.Film
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--clips", type=Path, required=True, help="folder of .mp4 files to learn from")
+    parser.add_argument("--validate", type=Path, metavar="DIR", help="folder of .mp4 files to score on meanwhile")
+    parser.add_argument("--cache", type=Path, default=Path("runs/frames"), help="where decoded frames go")
+    parser.add_argument("--run", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--init", type=Path, metavar="FILE.npz", help="variables to start from")
+    parser.add_argument("--filters", type=int, default=8, help="without --init: of the finest level")
+    parser.add_argument("--flow-filters", type=int, nargs="+", default=[8, 16, 32, 64], help="without --init")
+    parser.add_argument("--flow-only", action="store_true", help="train the flow and leave the fusion as it is")
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--every", type=int, default=100, help="steps between two notes in the curves")
+    parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--side", type=int, default=192, help="of the square crops; a multiple of 64")
+    parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+
+    if options.init:
+        film = network.load(options.init, kind=kind())
+    else:
+        config = network.Config(options.filters, tuple(options.flow_filters))
+        film = network.build(config, options.seed, kind=kind())
+        initial.pass_through(film)
+    run = Run(film, options.run, options.steps, options.rate, fuse=not options.flow_only)
+    videos = clips.read(options.clips, options.cache / "train")
+    validate = None
+    if options.validate:
+        from training import evaluate
+
+        validate = evaluate.validator(network.build(film.config, kind=kind()), options.validate, options.cache)
+    print(f"{film.count_params():,} parameters; from step {run.step} of {run.steps}", flush=True)
+    stream = batches.stream(videos, run.step, options.batch, options.side, options.seed)
+    train(run, stream, validate, options.every, lambda line: print(line, flush=True))
+
+
+if __name__ == "__main__":
+    main()
