@@ -10,7 +10,8 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 import film
-from film import catalog, pipeline
+from film import catalog, pipeline, recursion
 from page import look
 from page.components import LiveVideo, Photo, Segment, forget_streams
 from page.look import error_html, state_html, time_text
@@ -150,24 +151,26 @@ def load(model: str, device: str) -> film.Interpolator:
     return film.load(model, device=device)
 
 
-def make(order: Order) -> Iterator[pipeline.Event]:
+def make(order: Order) -> Generator[pipeline.Event]:
     """The pipeline's events for one order. The files they name are gone once the next event is asked for."""
     if not order.first or not order.last:
         raise ValueError("Choose two photos: the first and the last moment of the film.")
     made = "no frame"
     with tempfile.TemporaryDirectory(prefix="film-") as folder:
+        events = pipeline.interpolate(
+            [order.first, order.last],
+            load(order.model, order.device),
+            Path(folder) / "film.mp4",
+            depth=order.depth,
+            fps=order.fps,
+            longest_side=order.longest_side or None,
+        )
         try:
-            for event in pipeline.interpolate(
-                [order.first, order.last],
-                load(order.model, order.device),
-                Path(folder) / "film.mp4",
-                depth=order.depth,
-                fps=order.fps,
-                longest_side=order.longest_side or None,
-            ):
-                if isinstance(event, pipeline.Progress):
-                    made = f"frame {event.done} of {event.total}"
-                yield event
+            with closing(events):
+                for event in events:
+                    if isinstance(event, pipeline.Progress):
+                        made = f"frame {event.done} of {event.total}"
+                    yield event
         except GeneratorExit:
             logger.info("stopped after %s", made)
             raise
@@ -178,27 +181,28 @@ def show_film(*values: Any) -> Iterator[tuple[Any, ...]]:
     """A film on the page."""
     notes: list[str] = []
     try:
-        for event in make(Order(*values)):
-            match event:
-                case pipeline.Notice():
-                    notes.append(event.text)
-                case pipeline.Stage():
-                    yield changes(state=state_html(event.text, done=0, notes=notes))
-                case pipeline.Progress():
-                    left = "" if event.seconds_left is None else f"about {time_text(event.seconds_left)} left"
-                    text = f"Frame {event.done} of {event.total}"
-                    yield changes(state=state_html(text, left, event.done / event.total, notes))
-                case pipeline.Segment():
-                    yield changes(player=Segment(event.path.read_bytes(), event.duration))
-                case pipeline.Done():
-                    size = f"{event.frames} frames, {event.width} × {event.height}, {time_text(event.duration)}"
-                    device = f"{event.device} ({film.devices().get(event.device, 'device')})"
-                    by = f"made by {event.model} on {device} in {time_text(event.seconds)}"
-                    yield changes(
-                        player=gr.update(value=event.path),
-                        download=gr.update(value=event.path, visible=True),
-                        state=state_html(size, by, notes=notes),
-                    )
+        with closing(make(Order(*values))) as events:
+            for event in events:
+                match event:
+                    case pipeline.Notice():
+                        notes.append(event.text)
+                    case pipeline.Stage():
+                        yield changes(state=state_html(event.text, done=0, notes=notes))
+                    case pipeline.Progress():
+                        left = "" if event.seconds_left is None else f"about {time_text(event.seconds_left)} left"
+                        text = f"Frame {event.done} of {event.total}"
+                        yield changes(state=state_html(text, left, event.done / event.total, notes))
+                    case pipeline.Segment():
+                        yield changes(player=Segment(event.path.read_bytes(), event.duration))
+                    case pipeline.Done():
+                        size = f"{event.frames} frames, {event.width} × {event.height}, {time_text(event.duration)}"
+                        device = f"{event.device} ({film.devices().get(event.device, 'device')})"
+                        by = f"made by {event.model} on {device} in {time_text(event.seconds)}"
+                        yield changes(
+                            player=gr.update(value=event.path),
+                            download=gr.update(value=event.path, visible=True),
+                            state=state_html(size, by, notes=notes),
+                        )
     except Exception as error:
         yield changes(state=error_html(message(error)))
     yield READY
@@ -219,12 +223,13 @@ def interpolate(
         longest_side: larger photos are scaled down to this many pixels; 0 keeps their size
     """
     try:
-        for event in make(Order(first, last, depth, fps, model, device, longest_side)):
-            match event:
-                case pipeline.Progress():
-                    yield None, {"done": event.done, "total": event.total, "seconds_left": event.seconds_left}
-                case pipeline.Done():
-                    yield str(event.path), {name: value for name, value in asdict(event).items() if name != "path"}
+        with closing(make(Order(first, last, depth, fps, model, device, longest_side))) as events:
+            for event in events:
+                match event:
+                    case pipeline.Progress():
+                        yield None, {"done": event.done, "total": event.total, "seconds_left": event.seconds_left}
+                    case pipeline.Done():
+                        yield str(event.path), {name: value for name, value in asdict(event).items() if name != "path"}
     except Exception as error:
         raise gr.Error(message(error), print_exception=False) from None
 
@@ -237,10 +242,10 @@ def build_app(settings: Settings | None = None) -> gr.Blocks:
     for name, value, known in (("FILM_MODEL", settings.model, names), ("FILM_DEVICE", settings.device, devices)):
         if value not in known:
             raise ValueError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
-    sizes = [(f"{side} pixels", side) for side in LONGEST_SIDES if side <= (settings.max_side or side)]
-    if not settings.max_side:
-        sizes.append(("Original", ORIGINAL))
-    depths, default_side = settings.max_depth, max(side for _, side in sizes if side <= DEFAULT_SIDE)
+    sides = [side for side in LONGEST_SIDES if not 0 < settings.max_side <= side] + [settings.max_side or ORIGINAL]
+    sizes = [(f"{side} pixels" if side else "Original", side) for side in sides]
+    default_side = max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
+    depths = min(settings.max_depth, recursion.MAX_DEPTH)
     pairs = example_pairs()
     gr.set_static_paths([EXAMPLES])
 

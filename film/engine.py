@@ -140,8 +140,7 @@ class Film(Interpolator):
             if self._find_converted() is None:
                 source = tensorflow_process.fetch(self.model)
                 self._converted = tensorflow_process.convert_model(source, catalog.cache_directory())
-                if self.model.remote:
-                    self._remember_fingerprint(convert.fingerprint(source))
+                self._remember_fingerprint(convert.fingerprint(source))
             return cast(convert.Converted, self._converted)
 
     def compiled(self, height: int, width: int) -> Compiled:
@@ -206,6 +205,8 @@ class Film(Interpolator):
                 source = catalog.downloaded(self.model)
                 key = convert.fingerprint(source) if source else self._recall_fingerprint()
                 self._converted = convert.find(key, catalog.cache_directory()) if key else None
+                if key and self._converted:
+                    self._remember_fingerprint(key)
             return self._converted
 
     # TensorFlow Hub's cache may be emptied (by default it lies in the temporary directory), the converted model
@@ -219,10 +220,15 @@ class Film(Interpolator):
         return self._note.read_text() if self._note.is_file() else None
 
     def _remember_fingerprint(self, key: str) -> None:
-        self._note.parent.mkdir(exist_ok=True)
+        if not self.model.remote or self._recall_fingerprint() == key:
+            return
         partial = self._note.with_suffix(f".{os.getpid()}")
-        partial.write_text(key)
-        os.replace(partial, self._note)
+        try:
+            self._note.parent.mkdir(exist_ok=True)
+            partial.write_text(key)
+            os.replace(partial, self._note)
+        except OSError as error:  # a read-only or full cache: the model is here, the note only saves a download
+            log.warning("What %s was cannot be noted: %s", self.name, error)
 
 
 def _reshape(

@@ -31,7 +31,12 @@ def pixels(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
 
 def png(header: tuple[int, int, int, int], rows: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
     """A PNG file from (width, height, bit depth, colour type), its filtered rows, and chunks to put before them."""
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", *header, 0, 0, 0)), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    parts = [
+        (b"IHDR", struct.pack(">IIBBBBB", *header, 0, 0, 0)),
+        *chunks,
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ]
     body = b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in parts
     )
@@ -199,7 +204,9 @@ def profile(primaries: np.ndarray, gamma: float) -> bytes:
         value += bytes(-len(value) % 4)
         table += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(data), len(value))
         data += value
-    header = struct.pack(">I4xI4s4s4s12x4s", 132 + len(table) - 4 + len(data), 0x02100000, b"mntr", b"RGB ", b"XYZ ", b"acsp")
+    header = struct.pack(
+        ">I4xI4s4s4s12x4s", 132 + len(table) - 4 + len(data), 0x02100000, b"mntr", b"RGB ", b"XYZ ", b"acsp"
+    )
     header += bytes(68 - len(header)) + struct.pack(">3i", 63190, 65536, 54061)
     return header + bytes(128 - len(header)) + table + data
 
@@ -209,7 +216,9 @@ def test_display_p3_becomes_srgb(tmp_path: Path, mode: str) -> None:
     # XYZ relative to D50 of each space's primaries, from the published profiles.
     p3 = np.array([[0.51512, 0.24120, -0.00105], [0.29198, 0.69225, 0.04189], [0.15710, 0.06657, 0.78407]])
     srgb = np.array([[0.43607, 0.22249, 0.01392], [0.38515, 0.71687, 0.09708], [0.14307, 0.06061, 0.71410]])
-    stored = np.repeat(np.array([[[180, 110, 100], [110, 160, 110], [90, 110, 170], [128, 128, 128]]], np.uint8), 16, axis=0)
+    stored = np.repeat(
+        np.array([[[180, 110, 100], [110, 160, 110], [90, 110, 170], [128, 128, 128]]], np.uint8), 16, axis=0
+    )
     stored = np.repeat(stored, 4, axis=1)
     linear = (stored / 255) ** 2.2 @ p3 @ np.linalg.inv(srgb)
     assert linear.min() > 0 and linear.max() < 1  # inside sRGB, so nothing depends on how colours are clipped

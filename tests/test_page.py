@@ -111,13 +111,14 @@ def test_the_film_plays_while_it_is_made(page: Any, tmp_path: Path) -> None:
 
 
 def test_stop_stops_the_computing(server: Server, page: Any, tmp_path: Path) -> None:
+    stopped = server.log().count("stopped after frame")
     upload(page, *photos(tmp_path, 256, 384))
     set_depth(page, 8)
     click(page, "Create")
     expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))
     click(page, "Stop")
     expect_text(page, "#state", "Stopped")
-    wait_until(lambda: "stopped after frame" in server.log(), "the end of the computing")
+    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
     wait_until(lambda: server.scratch() == [], "the folder to be removed")
     assert "made frame 257" not in server.log()
 

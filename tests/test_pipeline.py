@@ -203,6 +203,10 @@ def test_a_plan_tells_what_would_be_made(photos: list[Path], tmp_path: Path) -> 
     turned = photo(tmp_path / "turned.png", texture(64, 48))
     assert pipeline.plan([photos[0], turned], "timed", "CPU").size == (48, 48)
     (tmp_path / "list.jpg").write_text("eggs, milk")
-    for wrong, message in (({"depth": 10}, "0 to 8"), ({"fps": -1}, "rate"), ({"photos": [tmp_path / "list.jpg"]}, "list")):
+    for wrong, message in (
+        ({"depth": 10}, "0 to 8"),
+        ({"fps": -1}, "rate"),
+        ({"photos": [tmp_path / "list.jpg"]}, "list"),
+    ):
         with pytest.raises(ValueError, match=message):
             pipeline.plan(**({"photos": photos, "model": "timed", "device": "CPU"} | wrong))

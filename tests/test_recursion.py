@@ -80,9 +80,7 @@ def test_no_more_keyframes_are_alive_than_levels_and_one(depth: int) -> None:
         assert len(alive) <= depth + 1
         return Keyframe((a.moment + b.moment) / 2, alive)
 
-    film = recursion.walk(
-        Keyframe(Fraction(0), alive), Keyframe(Fraction(1), alive), recursion.dyadic(depth), middle
-    )
+    film = recursion.walk(Keyframe(Fraction(0), alive), Keyframe(Fraction(1), alive), recursion.dyadic(depth), middle)
     counts = []
     for keyframe in film:
         del keyframe

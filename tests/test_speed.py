@@ -30,7 +30,9 @@ def test_an_estimate_is_in_proportion_to_the_pixels(cache: Path) -> None:
     assert [path.name for path in cache.iterdir()] == ["speed.json"]
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[1]", "null", "3", '{"film on CPU": "fast"}', '{"film on CPU": null}', "\xff"])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[1]", "null", "3", '{"film on CPU": "fast"}', '{"film on CPU": null}', "\xff"]
+)
 def test_a_damaged_note_is_no_estimate(cache: Path, damage: str) -> None:
     cache.mkdir()
     (cache / "speed.json").write_text(damage, encoding="latin-1")

@@ -65,9 +65,6 @@ def small() -> network.Film:
     return network.build(SMALL, seed=3)
 
 
-# The network
-
-
 def test_warp_fetches_bilinearly_and_clamps_at_the_border() -> None:
     rng = np.random.default_rng(0)
     images = rng.random((2, 7, 9, 3), np.float32)
@@ -155,9 +152,6 @@ for name in ("image", "x0_warped", "x1_warped"):
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, env=environment)
 
 
-# The export
-
-
 def test_export_equals_the_network(small: network.Film, tmp_path: Path) -> None:
     network_values = network.variables_by_name(small)
     (tmp_path / "model").mkdir()
@@ -174,9 +168,6 @@ def test_export_equals_the_network(small: network.Film, tmp_path: Path) -> None:
         served = signature(**{name: tf.constant(value) for name, value in inputs.items()})
         assert list(served) == ["image"]
         np.testing.assert_allclose(served["image"], expected, atol=1e-5)
-
-
-# The data
 
 
 def test_clips_are_decoded_once(tmp_path: Path) -> None:
@@ -248,9 +239,6 @@ def test_an_error_in_the_data_reaches_the_loop() -> None:
         next(stream)
 
 
-# The losses
-
-
 def test_flow_error_is_zero_for_the_true_flow_and_counts_pixels() -> None:
     rng = np.random.default_rng(0)
     target = np.broadcast_to(rng.normal(0, 3, (2, 1, 1, 2)), (2, 16, 16, 2)).astype(np.float32)
@@ -271,9 +259,6 @@ def test_laplacian_is_blind_to_a_constant_only() -> None:
     assert float(losses.laplacian(np.full_like(error, 0.3))) == pytest.approx(0, abs=1e-6)
     assert float(losses.laplacian(error)) > 0.5
     assert float(losses.laplacian(2 * error)) == pytest.approx(2 * float(losses.laplacian(error)), rel=1e-5)
-
-
-# The loop
 
 
 STEPS = 24
@@ -339,9 +324,6 @@ def test_a_checkpoint_is_whole_or_the_one_before(tmp_path: Path, monkeypatch: py
     with pytest.raises(OSError, match="no space"):
         checkpoint.save(path, {"step": np.array(2)})
     assert checkpoint.load(path)["step"] == 1
-
-
-# The evaluation
 
 
 def test_psnr_and_ssim_of_known_pictures() -> None:

@@ -9,8 +9,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import imageio_ffmpeg
 import imageio.v3 as imageio
+import imageio_ffmpeg
 import numpy as np
 import pytest
 from conftest import texture
@@ -147,7 +147,9 @@ def test_values_outside_the_range_are_clipped(out: Path) -> None:
     assert back[:, :, :12].max() < 4 and back[:, :, 20:].min() > 251
 
 
-@pytest.mark.parametrize(("fps", "count"), [(30, 33), (24, 5), (25, 26), (60, 9), (12.5, 10), (1, 3), (240, 24), (7, 15)])
+@pytest.mark.parametrize(
+    ("fps", "count"), [(30, 33), (24, 5), (25, 26), (60, 9), (12.5, 10), (1, 3), (240, 24), (7, 15)]
+)
 def test_rate_and_length_are_exact(out: Path, fps: float, count: int) -> None:
     film.write_video(out / "film.mp4", numbered(count, 32, 32), fps=fps)
     shown = times(out / "film.mp4")

@@ -120,17 +120,17 @@ def saved_model(directory: Path) -> Method:
 
 
 def score(cases: Iterator[Case], methods: dict[str, Method]) -> dict[str, dict[str, tuple[float, float, int]]]:
-    """row -> method -> mean PSNR in dB, mean SSIM, number of triplets."""
-    found: dict[str, dict[str, list]] = {}
+    """row -> method -> mean PSNR in dB, mean SSIM, number of triplets; the rows that sum up most come first."""
+    found: dict[tuple[int, str], dict[str, list]] = {}
     for case in cases:
         for name, method in methods.items():
             made = eight_bit(method(case.first, case.last))
             result = psnr(made, case.middle), ssim(made, case.middle)
-            for row in case.rows:
+            for row in enumerate(case.rows):
                 found.setdefault(row, {}).setdefault(name, []).append(result)
     return {
         row: {name: (*np.mean(results, axis=0).tolist(), len(results)) for name, results in columns.items()}
-        for row, columns in found.items()
+        for (_, row), columns in sorted(found.items(), key=lambda item: item[0][0])
     }
 
 

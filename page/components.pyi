@@ -15,7 +15,14 @@ from typing import Any
 import gradio as gr
 from gradio import processing_utils
 from gradio.data_classes import FileData, FileDataDict, ImageData, MediaStreamChunk
+from PIL import Image
 
+import film
+from film.images import to_uint8
+
+UNSHOWN = {".heic", ".heif", ".tif", ".tiff"}  # photos that most browsers do not show
+
+from gradio.events import Dependency
 
 class Photo(gr.Image):
     """An image input that hands over the uploaded file as it is: only `film.read_image` decides what a photo is."""
@@ -24,6 +31,19 @@ class Photo(gr.Image):
 
     def preprocess(self, payload: ImageData | None) -> str | None:
         return payload.path if payload else None
+
+    def postprocess(self, value: Any) -> Any:
+        if value is not None and Path(value).suffix.lower() in UNSHOWN:
+            shown = Path(value).with_suffix(".jpg")
+            Image.fromarray(to_uint8(film.read_image(value))).save(shown, quality=95, subsampling=0)
+            self.temp_files.add(str(shown))  # deleted with the other files of the page
+            value = shown
+        return super().postprocess(value)
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
 
 
 @dataclass(frozen=True)
@@ -69,6 +89,11 @@ class LiveVideo(gr.Video):
         """MPEG-TS segments of one timeline, laid end to end, are a film."""
         path = processing_utils.save_bytes_to_cache(b"".join(stream), "film.ts", cache_dir=self.GRADIO_CACHE)
         return FileData(path=path, orig_name="film.ts")
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
 
 
 def forget_streams(blocks: gr.Blocks, session: str | None) -> None:
