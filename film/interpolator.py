@@ -18,6 +18,7 @@ class Interpolator(ABC):
     """A FILM, whatever runs it. Lazy, immutable once loaded, and safe to share between threads."""
 
     name: str
+    asked_device: str  # the device that was asked for, such as AUTO
 
     @property
     @abstractmethod
@@ -77,7 +78,11 @@ class Interpolator(ABC):
             yield from (b if moment == 1 else a for moment in moments)
             return
         session = self.session(a.shape[0], a.shape[1])
-        keyframes = recursion.walk(session.keyframe(a), session.keyframe(b), moments, session.middle)
-        del a, b
+        ends = session.keyframe(a), session.keyframe(b)
+        if session.lanes > 1:
+            keyframes = recursion.walk_ahead(*ends, moments, session.start, session.lanes)
+        else:
+            keyframes = recursion.walk(*ends, moments, session.middle)
+        del a, b, ends
         for keyframe in keyframes:
             yield session.frame(keyframe)

@@ -189,7 +189,8 @@ def _interpolate(
         yield Stage("finishing")
         video.join(encoder.segments, output)
     if per_call:
-        speed.remember(model.name, model.device, size[0] * size[1], per_call)
+        for device in {model.device, model.asked_device}:
+            speed.remember(model.name, device, size[0] * size[1], per_call)
     seconds = time.monotonic() - started
     yield Done(output, len(moments), size[1], size[0], fps, model.name, model.device, seconds, per_call)
 

@@ -10,6 +10,7 @@ Conventions: moments are exact `Fraction`s in [0, 1]; 0 is the first keyframe, 1
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import TypeVar
@@ -96,6 +97,68 @@ def walk(
                 ahead.append((between, half))
             del right, between
         yield left
+
+
+def walk_ahead(
+    first: Keyframe,
+    last: Keyframe,
+    moments: Sequence[Fraction],
+    start: Callable[[Keyframe, Keyframe], Callable[[], Keyframe]],
+    lanes: int,
+) -> Iterator[Keyframe]:
+    """`walk`, with up to `lanes` middles in the works at once: the same keyframes in the same order.
+
+    `start` begins a middle and returns what waits for it. Middles are started in the order in which `walk` makes
+    them, each as soon as both its ends are there, and no more than a few ahead of the frame that is waited for:
+    memory stays bounded. Closing the iterator waits for those in the works.
+    """
+    waiting = _tree(moments)
+    needed = Counter(moment for left, right, _ in waiting for moment in (left, right)) + Counter(moments)
+    there = {Fraction(0): first, Fraction(1): last}
+    del first, last
+    running: dict[Fraction, tuple[Fraction, Fraction, Callable[[], Keyframe]]] = {}
+
+    def used(moment: Fraction) -> None:
+        needed[moment] -= 1
+        if not needed[moment]:
+            del there[moment]
+
+    def fill() -> None:
+        for left, right, half in waiting[: 2 * lanes]:
+            if len(running) < lanes and left in there and right in there:
+                running[half] = (left, right, start(there[left], there[right]))
+                waiting.remove((left, right, half))
+
+    try:
+        for moment in moments:
+            fill()
+            while moment not in there:
+                half, (left, right, finish) = next(iter(running.items()))  # the oldest
+                there[half] = finish()
+                del running[half], finish
+                used(left)
+                used(right)
+                fill()
+            keyframe = there[moment]
+            used(moment)
+            yield keyframe
+            del keyframe
+    finally:
+        for _, _, finish in running.values():
+            finish()
+
+
+def _tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:
+    """(left, right, middle) of every call of `walk`, in its order."""
+    nodes: list[tuple[Fraction, Fraction, Fraction]] = []
+
+    def middle(left: Fraction, right: Fraction) -> Fraction:
+        nodes.append((left, right, (left + right) / 2))
+        return nodes[-1][2]
+
+    for _ in walk(Fraction(0), Fraction(1), moments, middle):
+        pass
+    return nodes
 
 
 def calls(moments: Sequence[Fraction]) -> list[int]:

@@ -21,6 +21,7 @@ class Reference(Interpolator):
     def __init__(self, model: catalog.Model) -> None:
         self.model = model
         self.name = model.name
+        self.asked_device = self.device
         self._lock = threading.Lock()
         self._loaded: SavedModel | None = None
 

@@ -7,9 +7,10 @@ are then used again for the next keyframe, without a copy between the two graphs
 
 from __future__ import annotations
 
+import contextlib
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -23,6 +24,8 @@ K = TypeVar("K")
 class Session(ABC, Generic[K]):
     """Makes middles for one stream of frames of one size (height, width). Used by one thread at a time."""
 
+    lanes = 1  # how many middles may be in the works at once
+
     @abstractmethod
     def keyframe(self, frame: Frame) -> K:
         """Wrap a frame of the user's."""
@@ -34,6 +37,10 @@ class Session(ABC, Generic[K]):
     @abstractmethod
     def middle(self, left: K, right: K) -> K:
         """The keyframe half-way between two others."""
+
+    def start(self, left: K, right: K) -> Callable[[], K]:
+        """Begin a middle; what is returned waits for it. At most `lanes` may be in the works."""
+        return lambda: self.middle(left, right)
 
 
 def pad(frame: Frame, size: Sequence[int]) -> np.ndarray:
@@ -68,6 +75,7 @@ class FeatureSet:
         self.tensors = {port.get_any_name(): ov.Tensor(port.element_type, port.shape) for port in encoder.outputs}
         self.tensors["image_0"] = ov.Tensor(encoder.input().element_type, encoder.input().shape)
         self._owner: Callable[[], Keyframe | None] = lambda: None
+        self.readers = 0  # middles in the works that read these tensors
 
     @property
     def owner(self) -> Keyframe | None:
@@ -84,27 +92,38 @@ class FeatureSet:
 class Encoder:
     """Runs an encoder graph, once per keyframe, and keeps the features with the keyframe.
 
-    At most `capacity` feature sets exist (at least the two a middle is made from); when another is needed, the one
-    that was not used for longest is overwritten, and made again should its keyframe return. `image` makes the
+    At most `capacity` feature sets exist, or as many as the middles in the works read if that is more; when another is
+    needed, the one that was not used for longest is overwritten, and made again should its keyframe return. `image` makes the
     graph's input (1, 3, H, W) from a Frame.
     """
 
     def __init__(self, graph: ov.CompiledModel, capacity: int, image: Callable[[Frame], np.ndarray]) -> None:
         self._graph = graph
         self._request = graph.create_infer_request()
-        self._capacity = max(2, capacity)
+        self._capacity = capacity
         self._image = image
         self._sets: list[FeatureSet] = []  # least recently used first
 
-    def features(self, left: Keyframe, right: Keyframe) -> dict[str, ov.Tensor]:
-        """The features of both ends of an interval, under the synthesizer's names."""
-        ends = {"first": self._encoded(left, right), "last": self._encoded(right, left)}
-        return {f"{end}_{name}": tensor for end, of in ends.items() for name, tensor in of.tensors.items()}
+    @contextlib.contextmanager
+    def features(self, left: Keyframe, right: Keyframe) -> Iterator[dict[str, ov.Tensor]]:
+        """The features of both ends of an interval, under the synthesizer's names, for as long as the context."""
+        with self._reading(left) as first, self._reading(right) as last:
+            ends = {"first": first.tensors, "last": last.tensors}
+            yield {f"{end}_{name}": tensor for end, tensors in ends.items() for name, tensor in tensors.items()}
 
-    def _encoded(self, keyframe: Keyframe, partner: Keyframe) -> FeatureSet:
+    @contextlib.contextmanager
+    def _reading(self, keyframe: Keyframe) -> Iterator[FeatureSet]:
+        features = self._encoded(keyframe)
+        features.readers += 1
+        try:
+            yield features
+        finally:
+            features.readers -= 1
+
+    def _encoded(self, keyframe: Keyframe) -> FeatureSet:
         features = keyframe.features
         if features is None:
-            features = self._free_set(partner)
+            features = self._free_set()
             features.tensors["image_0"].data[:] = self._image(keyframe.frame)
             for name, tensor in features.tensors.items():
                 self._request.set_tensor("image" if name == "image_0" else name, tensor)
@@ -115,15 +134,13 @@ class Encoder:
         self._sets.append(features)
         return features
 
-    def _free_set(self, partner: Keyframe) -> FeatureSet:
+    def _free_set(self) -> FeatureSet:
         """A feature set to overwrite: one whose keyframe is gone, a new one, or the least recently used."""
-        for features in self._sets:
-            if features.owner is None:
-                break
-        else:
-            if len(self._sets) < self._capacity:
-                return FeatureSet(self._graph)
-            features = next(candidate for candidate in self._sets if candidate.owner is not partner)
+        unread = [features for features in self._sets if not features.readers]
+        orphans = [features for features in unread if features.owner is None]
+        if not orphans and (not unread or len(self._sets) < self._capacity):
+            return FeatureSet(self._graph)
+        features = (orphans or unread)[0]
         self._sets.remove(features)
         return features
 
@@ -131,27 +148,34 @@ class Encoder:
 class Synthesizer:
     """Runs a synthesizer graph; of the tensors it is offered it takes those that it has inputs for."""
 
-    def __init__(self, graph: ov.CompiledModel) -> None:
-        self._request = graph.create_infer_request()
+    def __init__(self, graph: ov.CompiledModel, lanes: int = 1) -> None:
+        self._idle = [graph.create_infer_request() for _ in range(lanes)]
         self._inputs = [port.get_any_name() for port in graph.inputs]
 
-    def __call__(self, tensors: Mapping[str, ov.Tensor]) -> ov.InferRequest:
-        """Infer; the outputs are the request's until the next call."""
-        for name in self._inputs:
-            self._request.set_tensor(name, tensors[name])
-        self._request.infer()
-        return self._request
+    @contextlib.contextmanager
+    def started(self, tensors: Mapping[str, ov.Tensor]) -> Iterator[ov.InferRequest]:
+        """A request that is inferring: wait for it; its outputs are the context's."""
+        request = self._idle.pop()
+        try:
+            for name in self._inputs:
+                request.set_tensor(name, tensors[name])
+            request.start_async()
+            yield request
+        finally:
+            request.wait()
+            self._idle.append(request)
 
 
 class DirectSession(Session[Keyframe]):
     """The two graphs of `network.py` on whole frames."""
 
     def __init__(
-        self, encoder: ov.CompiledModel, synthesizer: ov.CompiledModel, size: tuple[int, int], capacity: int
+        self, encoder: ov.CompiledModel, synthesizer: ov.CompiledModel, size: tuple[int, int], capacity: int, lanes: int
     ) -> None:
+        self.lanes = lanes
         padded = tuple(encoder.input().shape)[2:]
         self._encoder = Encoder(encoder, capacity, lambda frame: pad(frame, padded))
-        self._synthesizer = Synthesizer(synthesizer)
+        self._synthesizer = Synthesizer(synthesizer, lanes)
         self._size = size  # height and width of the frames, before padding
 
     def keyframe(self, frame: Frame) -> Keyframe:
@@ -161,8 +185,19 @@ class DirectSession(Session[Keyframe]):
         return keyframe.frame
 
     def middle(self, left: Keyframe, right: Keyframe) -> Keyframe:
-        request = self._synthesizer(self._encoder.features(left, right))
-        return Keyframe(crop(request.get_output_tensor().data, self._size))
+        return self.start(left, right)()
+
+    def start(self, left: Keyframe, right: Keyframe) -> Callable[[], Keyframe]:
+        works = contextlib.ExitStack()
+        features = works.enter_context(self._encoder.features(left, right))
+        request = works.enter_context(self._synthesizer.started(features))
+
+        def finish() -> Keyframe:
+            with works:
+                request.wait()
+                return Keyframe(crop(request.get_output_tensor().data, self._size))
+
+        return finish
 
 
 class WholeSession(Session[Frame]):

@@ -10,11 +10,13 @@ from film.catalog import cache_directory
 
 log = logging.getLogger(__name__)
 
+NEAR = 2  # size classes: from a frame more than four times larger or smaller nothing is concluded
+
 
 def remember(model: str, device: str, pixels: int, seconds: float) -> None:
-    """Note that one middle frame of `pixels` took `seconds`. The cost is close to proportional to the pixels."""
+    """Note that one middle frame of `pixels` took `seconds`; one note per model, device and size class."""
     noted = _noted()
-    noted[f"{model} on {device}"] = seconds / pixels
+    noted[f"{model} on {device}, 2^{_size_class(pixels)} pixels"] = seconds / pixels
     path = cache_directory() / "speed.json"
     partial = path.with_suffix(f".{os.getpid()}")
     try:
@@ -26,9 +28,21 @@ def remember(model: str, device: str, pixels: int, seconds: float) -> None:
 
 
 def estimate(model: str, device: str, height: int, width: int) -> float | None:
-    """Seconds a middle frame of that size will take, from the last film made so; None if there was none."""
-    per_pixel = _noted().get(f"{model} on {device}")
-    return per_pixel * height * width if isinstance(per_pixel, float) else None
+    """Seconds a middle frame of that size will take, judged by films of about that size; None if there were none.
+
+    Among frames of similar size the cost is close to proportional to the pixels.
+    """
+    noted, wanted = _noted(), _size_class(height * width)
+    for distance in range(NEAR + 1):
+        for size_class in (wanted - distance, wanted + distance):
+            per_pixel = noted.get(f"{model} on {device}, 2^{size_class} pixels")
+            if isinstance(per_pixel, float):
+                return per_pixel * height * width
+    return None
+
+
+def _size_class(pixels: int) -> int:
+    return pixels.bit_length()
 
 
 def _noted() -> dict[str, float]:

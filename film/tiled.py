@@ -55,8 +55,9 @@ class TiledSession(Session[Keyframe]):
         return keyframe.frame
 
     def middle(self, left: Keyframe, right: Keyframe) -> Keyframe:
-        request = self._flow(self._coarse.features(left, right))
-        flows = {name: request.get_tensor(name).data for name in ("forward", "backward")}
+        with self._coarse.features(left, right) as features, self._flow.started(features) as request:
+            request.wait()
+            flows = {name: request.get_tensor(name).data.copy() for name in ("forward", "backward")}
         reach = max(float(np.abs(flow).max()) for flow in flows.values()) * 2**self._level
         overlap = OVERLAP + math.ceil(reach / self._alignment) * self._alignment
         rows, columns = (
@@ -75,14 +76,14 @@ class TiledSession(Session[Keyframe]):
     def _middle(self, left: Frame, right: Frame, flows: dict[str, np.ndarray], top: int, start: int) -> np.ndarray:
         height, width = self._tile
         ends = [Keyframe(frame[top : top + height, start : start + width]) for frame in (left, right)]
-        tensors = self._fine.features(*ends)
         rows, columns = (
             slice(begin >> self._level, (begin + side) >> self._level)
             for begin, side in ((top, height), (start, width))
         )
-        for name, flow in flows.items():
-            tensors[name] = ov.Tensor(np.ascontiguousarray(flow[:, :, rows, columns]))
-        return self._synthesizer(tensors).get_output_tensor().data
+        of_tile = {name: ov.Tensor(np.ascontiguousarray(flow[:, :, rows, columns])) for name, flow in flows.items()}
+        with self._fine.features(*ends) as features, self._synthesizer.started(features | of_tile) as request:
+            request.wait()
+            return request.get_output_tensor().data.copy()
 
 
 def _shrink(image: np.ndarray, factor: int) -> np.ndarray:

@@ -21,6 +21,7 @@ def test_an_estimate_is_in_proportion_to_the_pixels(cache: Path) -> None:
     speed.remember("film", "CPU", 512 * 512, 8.0)
     assert film.estimate("film", "CPU", 512, 512) == pytest.approx(8.0)
     assert film.estimate("film", "CPU", 256, 512) == pytest.approx(4.0)
+    assert film.estimate("film", "CPU", 64, 64) is None  # too different to conclude anything
     assert film.estimate("film", "GPU", 512, 512) is None
     assert film.estimate("film-lite", "CPU", 512, 512) is None
     speed.remember("film-lite", "CPU", 100, 1.0)
