@@ -92,9 +92,9 @@ class FeatureSet:
 class Encoder:
     """Runs an encoder graph, once per keyframe, and keeps the features with the keyframe.
 
-    At most `capacity` feature sets exist, or as many as the middles in the works read if that is more; when another is
-    needed, the one that was not used for longest is overwritten, and made again should its keyframe return. `image` makes the
-    graph's input (1, 3, H, W) from a Frame.
+    At most `capacity` feature sets exist (or as many as the middles in the works read, if that is more). When another
+    is needed, the one that was not used for longest is overwritten, and made again should its keyframe return.
+    `image` makes the graph's input (1, 3, H, W) from a Frame.
     """
 
     def __init__(self, graph: ov.CompiledModel, capacity: int, image: Callable[[Frame], np.ndarray]) -> None:
