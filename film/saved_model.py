@@ -49,31 +49,34 @@ class SavedModel:
         return tf.function(self._call, input_signature=[image, image])
 
     def _callable(self) -> Any:
-        """The signature if it is FILM's, else the object itself, which `hub.load` users call."""
+        """A function of (x0, x1) that gives `image`: the serving signature, else the object that `hub.load` users call.
+
+        A Keras 2 model keeps the names of its inputs in the signature but calls the outputs after its layers; the
+        official FILM is one.
+        """
         tf = self._tf
 
         def half(x0: Any) -> Any:
             return tf.fill([tf.shape(x0)[0], 1], 0.5)  # the moment; FILM ignores it
 
+        found = []
         signature = getattr(self._loaded, "signatures", {}).get("serving_default")
         if signature is not None:
-            inputs = set(signature.structured_input_signature[1])
-            if {"x0", "x1"} <= inputs <= {"x0", "x1", "time"} and "image" in signature.structured_outputs:
+            inputs, outputs = set(signature.structured_input_signature[1]), set(signature.structured_outputs)
+            if {"x0", "x1"} <= inputs <= {"x0", "x1", "time"} and "image" in outputs:
                 if "time" in inputs:
                     return lambda x0, x1: signature(x0=x0, x1=x1, time=half(x0))["image"]
                 return lambda x0, x1: signature(x0=x0, x1=x1)["image"]
-            found = f"this one takes {', '.join(sorted(inputs))}"
-            found += f" and returns {', '.join(sorted(signature.structured_outputs))}"
-        elif callable(self._loaded):
+            found.append(f"takes {', '.join(sorted(inputs))} and returns {', '.join(sorted(outputs))}")
+        if callable(self._loaded):
             probe = {"x0": np.zeros((1, 64, 64, 3), np.float32)}
             probe |= {"x1": probe["x0"], "time": np.full((1, 1), 0.5, np.float32)}
             try:
                 if "image" in self._loaded(probe, training=False):
                     return lambda x0, x1: self._loaded({"x0": x0, "x1": x1, "time": half(x0)}, training=False)["image"]
-                found = "this one returns something else"
+                found.append("returns something else when it is called")
             except Exception as error:  # whatever its code raises for inputs it was not made for
                 words = str(error).strip() or type(error).__name__
-                found = f"this one cannot be called so ({words.splitlines()[0]})"
-        else:
-            found = "this one has no signature and cannot be called"
-        raise ValueError(f"The SavedModel in {self.directory} is not a FILM: {EXPECTED}; {found}.")
+                found.append(f"cannot be called so ({words.splitlines()[0]})")
+        strange = " and ".join(found) or "has no signature and cannot be called"
+        raise ValueError(f"The SavedModel in {self.directory} is not a FILM: {EXPECTED}; this one {strange}.")

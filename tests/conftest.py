@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -57,10 +59,43 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def lite() -> film.Film:
-    """film-lite on OpenVINO."""
-    model = film.load("film-lite")
+    """film-lite on OpenVINO, one middle at a time however many cores there are."""
+    model = film.load("film-lite", lanes=1)
     assert isinstance(model, film.Film)
     return model
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example pair (Frames of 540x960) with what is known about the moment half-way between its photos."""
+
+    first: np.ndarray
+    last: np.ndarray
+    truth: np.ndarray  # as it was rendered
+    middle: np.ndarray  # as film-lite makes it, of the whole photos at once
+
+
+EXAMPLES = sorted(path.stem for path in (Path(__file__).parent / "truth").glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def examples(lite: film.Film) -> Callable[[str], Example]:
+    """The example of that name; its middle is made once for all tests."""
+
+    @functools.cache
+    def example(name: str) -> Example:
+        photos = Path(film.__file__).parents[1] / "examples" / name
+        first, last = film.read_image(photos / "first.jpg"), film.read_image(photos / "last.jpg")
+        truth = film.read_image(Path(__file__).parent / "truth" / f"{name}.jpg")
+        return Example(first, last, truth, lite.middle(first, last))
+
+    return example
+
+
+def psnr(frame: np.ndarray, expected: np.ndarray) -> float:
+    """Peak signal-to-noise ratio in decibels, of Frames as they are shown: clipped to [0, 1]."""
+    difference = np.clip(frame, 0, 1) - np.clip(expected, 0, 1)
+    return float(-10 * np.log10(max(1e-12, np.mean(np.square(difference, dtype=np.float64)))))
 
 
 @pytest.fixture(scope="session")

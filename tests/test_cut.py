@@ -1,0 +1,128 @@
+"""The two graphs, cut at a level, compute together what they compute whole."""
+
+from __future__ import annotations
+
+
+import numpy as np
+import openvino as ov
+import pytest
+from conftest import moved
+
+import film
+from film import cut
+from film.session import pad
+from film.tiled import _shrink
+
+HEIGHT, WIDTH = 128, 192
+Tensors = dict[str, np.ndarray]
+
+
+def run(model: ov.Model, tensors: Tensors) -> Tensors:
+    """A graph's outputs by name; of the tensors it takes those that it has inputs for."""
+    compiled = ov.compile_model(model, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
+    results = compiled({port.get_any_name(): tensors[port.get_any_name()] for port in compiled.inputs})
+    return {port.get_any_name(): results[port].copy() for port in compiled.outputs}
+
+
+def ends(first: Tensors, last: Tensors) -> Tensors:
+    """Two frames' tensors under the synthesizer's names."""
+    return {f"first_{name}": value for name, value in first.items()} | {
+        f"last_{name}": value for name, value in last.items()
+    }
+
+
+def names(ports: list[ov.Output]) -> set[str]:
+    return {port.get_any_name() for port in ports}
+
+
+@pytest.fixture(scope="module")
+def graphs(lite: film.Film) -> tuple[ov.Model, ov.Model]:
+    """Encoder and synthesizer of film-lite."""
+    encoder, synthesizer = (ov.Core().read_model(path) for path in lite.converted().files)
+    return encoder, synthesizer
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[np.ndarray]:
+    """Two frames as the graphs take them: (1, 3, H, W)."""
+    return [pad(frame, (HEIGHT, WIDTH)) for frame in moved(HEIGHT, WIDTH)]
+
+
+@pytest.fixture(scope="module")
+def whole(graphs: tuple[ov.Model, ov.Model], frames: list[np.ndarray]) -> tuple[list[Tensors], np.ndarray]:
+    """Both frames' features, and the middle, by the graphs in one piece."""
+    encoder, synthesizer = graphs
+    features = [run(encoder, {"image": frame}) | {"image_0": frame} for frame in frames]
+    return features, run(synthesizer, ends(*features))["middle"]
+
+
+@pytest.mark.parametrize("level", cut.LEVELS)
+def test_the_four_graphs_are_the_two(
+    graphs: tuple[ov.Model, ov.Model], frames: list[np.ndarray], whole: tuple[list[Tensors], np.ndarray], level: int
+) -> None:
+    encoder, synthesizer = graphs
+    features, middle = whole
+    factor = 2 ** cut.image_level(encoder, level)
+
+    coarse = [run(cut.coarse_encoder(encoder, level), {"image": _shrink(frame, factor)}) for frame in frames]
+    fine = [run(cut.fine_encoder(encoder, level), {"image": frame}) | {"image_0": frame} for frame in frames]
+    for part in (coarse, fine):
+        for tensors, expected in zip(part, features, strict=True):
+            for name, value in tensors.items():
+                np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
+
+    flows = run(cut.coarse_flow(synthesizer, level), ends(*coarse))
+    assert {name: flow.shape for name, flow in flows.items()} == dict.fromkeys(
+        ("forward", "backward"), (1, 2, HEIGHT >> level, WIDTH >> level)
+    )
+    result = run(cut.fine_synthesizer(synthesizer, level), ends(*fine) | flows)
+    assert set(result) == {"middle"}
+    np.testing.assert_allclose(result["middle"], middle, atol=1e-5)
+    # The flows matter: without them it would be another picture.
+    still = {name: np.zeros_like(flow) for name, flow in flows.items()}
+    assert np.abs(run(cut.fine_synthesizer(synthesizer, level), ends(*fine) | still)["middle"] - middle).max() > 1e-3
+
+
+@pytest.mark.parametrize("level", cut.LEVELS)
+def test_nothing_is_computed_in_vain(graphs: tuple[ov.Model, ov.Model], level: int) -> None:
+    """What one of the encoders gives is what its synthesizer takes, all of it and nothing else."""
+    encoder, synthesizer = graphs
+    before = [names(graph.outputs) | names(graph.inputs) for graph in graphs]
+    for encode, synthesize, others in (
+        (cut.coarse_encoder, cut.coarse_flow, set()),
+        (cut.fine_encoder, cut.fine_synthesizer, {"forward", "backward", "first_image_0", "last_image_0"}),
+    ):
+        part = encode(encoder, level)
+        assert names(part.inputs) == {"image"}
+        given = {f"{end}_{name}" for end in ("first", "last") for name in names(part.outputs)}
+        assert names(synthesize(synthesizer, level).inputs) == given | others
+    assert [names(graph.outputs) | names(graph.inputs) for graph in graphs] == before  # the originals stay whole
+
+
+def test_a_cut_starts_as_many_image_levels_above_as_the_extractor_gathers(graphs: tuple[ov.Model, ov.Model]) -> None:
+    assert [cut.image_level(graphs[0], level) for level in cut.LEVELS] == [1, 2, 3]  # film-lite gathers four
+
+
+def test_another_extractor_starts_elsewhere() -> None:
+    """Channels of the feature levels grow until every sub-level is there."""
+
+    def encoder(*widths: int) -> ov.Model:
+        image = ov.opset15.parameter([1, 3, -1, -1], np.float32, name="image")
+        results = []
+        for i, width in enumerate(widths):
+            results.append(ov.opset15.result(ov.opset15.concat([image] * width, 1)))
+            results[-1].output(0).get_tensor().set_names({f"features_{i}"})
+        return ov.Model(results, [image], "encoder")
+
+    assert cut.image_level(encoder(1, 1, 1, 1, 1, 1, 1), 5) == 5
+    assert cut.image_level(encoder(1, 3, 3, 3, 3, 3, 3), 5) == 4
+    assert cut.image_level(encoder(1, 3, 7, 15, 31, 31, 31), 6) == 2
+
+
+@pytest.mark.parametrize("factor", [1, 2, 8])
+def test_shrinking_is_the_image_pyramids(factor: int, graphs: tuple[ov.Model, ov.Model]) -> None:
+    image = np.random.default_rng(0).random((1, 3, HEIGHT, WIDTH), np.float32)
+    shrunk = _shrink(image, factor)
+    assert shrunk.shape == (1, 3, HEIGHT // factor, WIDTH // factor) and shrunk.dtype == np.float32
+    expected = image if factor == 1 else run(graphs[0], {"image": image})[f"image_{factor.bit_length() - 1}"]
+    np.testing.assert_allclose(shrunk, expected, atol=1e-6)

@@ -1,0 +1,27 @@
+"""The bundled model makes better middles than no model would."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from conftest import EXAMPLES, Example, psnr
+
+
+def test_every_example_has_its_true_middle(examples: Callable[[str], Example]) -> None:
+    assert len(EXAMPLES) >= 4
+    for name in EXAMPLES:
+        example = examples(name)
+        assert example.first.shape == example.last.shape == example.truth.shape == (540, 960, 3)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_middle_is_closer_to_the_truth_than_the_average_of_the_photos(
+    examples: Callable[[str], Example], name: str
+) -> None:
+    example = examples(name)
+    made, average = (
+        psnr(frame, example.truth) for frame in (example.middle, (example.first + example.last) / 2)
+    )
+    print(name, made, average, psnr(example.first, example.truth))
+    assert made > average
