@@ -281,7 +281,9 @@ def build_app(settings: Settings | None = None) -> gr.Blocks:
             download = gr.DownloadButton("Download MP4", visible=False, size="sm", elem_id="download")
         with gr.Row(elem_id="controls"):
             with gr.Column(elem_id="length"):
-                depth = gr.Slider(1, depths, min(5, depths), step=1, precision=0, label="Moments in between")
+                depth = gr.Slider(
+                    1, depths, min(5, depths), step=1, precision=0, label="Depth", info="Each step doubles the frames."
+                )
                 plan = gr.HTML(elem_id="plan")
             with gr.Column(elem_id="actions"):
                 create = gr.Button("Create", variant="primary", elem_id="create")

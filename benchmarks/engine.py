@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import resource
@@ -96,61 +97,119 @@ def tensorflow(model: str) -> tuple[Callable[..., Iterator[Frame]], dict[str, fl
     return film.load(model, backend="tensorflow").frames, {}
 
 
-def worker(way: str, model: str, height: int, width: int, depth: int) -> None:
-    """Answer each line on standard input with one line of JSON: a recursion's times, at last the peak memory."""
+def work(model: str, height: int, width: int, depth: int) -> float:
+    """Arithmetic of one middle frame through our engine, in GFLOP: its graphs' convolutions, encodings shared out."""
+    import openvino as ov
+
+    import film
+
+    loaded = film.load(model)
+    assert isinstance(loaded, film.Film)
+    encoder, synthesizer = loaded.compiled(height, width).graphs
+
+    def macs(graph: ov.CompiledModel) -> float:
+        total = 0.0
+        for node in graph.get_runtime_model().get_ops():
+            facts = node.get_rt_info()
+            if facts["layerType"].astype(str) in ("Convolution", "Deconvolution"):
+                kernel = node.input(1).get_shape()  # OIHW
+                pixels = math.prod(node.output(0).shape[2:])
+                if facts["layerType"].astype(str) == "Deconvolution":
+                    pixels /= 4  # stride 2: a kernel's products are spread over four pixels
+                total += pixels * math.prod(kernel)
+        return total
+
+    encodings = (2 ** (depth - 1) + 1) / (2**depth - 1)
+    return 2e-9 * (macs(synthesizer) + encodings * macs(encoder))
+
+
+def convolution_peak() -> float:
+    """GFLOP/s of the best of a few repetitions of one large convolution: what this machine's convolutions can reach."""
+    import openvino as ov
+    from openvino import opset15 as ops
+
+    image = ops.parameter([1, 256, 128, 128], np.float32)
+    kernel = ops.constant(np.random.default_rng(0).random((256, 256, 3, 3), np.float32))
+    y = ops.convolution(image, kernel, [1, 1], [1, 1], [1, 1], [1, 1])
+    compiled = ov.Core().compile_model(ov.Model([y], [image]), "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
+    request, x = compiled.create_infer_request(), np.ones((1, 256, 128, 128), np.float32)
+    seconds = []
+    for _ in range(8):
+        started = time.perf_counter()
+        request.infer([x])
+        seconds.append(time.perf_counter() - started)
+    return 2e-9 * 128 * 128 * 256 * 256 * 9 / min(seconds)
+
+
+def worker(way: str, model: str, height: int, width: int) -> None:
+    """For each depth read from standard input answer with one line of JSON: the recursion's times, the peak memory."""
     start = {"engine": engine, "tutorial": tutorial, "tutorial-defaults": tutorial_defaults, "tensorflow": tensorflow}
     frames, facts = start[way](model)
     a, b = photo(height, width, 0), photo(height, width, 8)
-    middle: Frame | None = None
-    for _ in sys.stdin:
-        started, cpu, first = time.perf_counter(), time.process_time(), None
+    for line in sys.stdin:
+        depth = int(line)
+        started, cpu = time.perf_counter(), time.process_time()
         for moment, frame in zip(recursion.dyadic(depth), frames(a, b, depth=depth), strict=True):
-            if moment > 0 and first is None:
-                first = time.perf_counter() - started
             if moment == Fraction(1, 2):
-                middle = np.array(frame)
+                np.save(f"{os.environ['BENCHMARK_SCRATCH']}/{way}.npy", frame)
         calls = 2**depth - 1
-        seconds, cpu = (time.perf_counter() - started) / calls, (time.process_time() - cpu) / calls
-        facts |= {"s": seconds, "cpu_s": cpu, "first_s": first}
+        facts["s"] = (time.perf_counter() - started) / calls
+        facts["cpu_s"] = (time.process_time() - cpu) / calls
         facts["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        np.save(f"{os.environ['BENCHMARK_SCRATCH']}/{way}.npy", middle)
         print(json.dumps(facts), flush=True)
 
 
 def measure(model: str, height: int, width: int, depth: int, rounds: int, ways: list[str]) -> dict[str, Any]:
-    """Medians per way, one round each in turn; a first round warms everything up and is not counted."""
+    """Medians per way over rounds in which all take turns. A single middle frame first warms each up."""
     with tempfile.TemporaryDirectory() as scratch:
         environment = {**os.environ, "FILM_CACHE": f"{scratch}/cache", "BENCHMARK_SCRATCH": scratch}
-        command = [sys.executable, "-m", "benchmarks.engine", "--worker"]
-        size = [f"--size={width}x{height}", f"--depth={depth}", f"--model={model}"]
-        workers = {
-            way: subprocess.Popen(
-                [*command, way, *size], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+
+        def ask(process: subprocess.Popen[str], depth: int) -> dict[str, float]:
+            assert process.stdin and process.stdout
+            process.stdin.write(f"{depth}\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        def start(way: str) -> tuple[subprocess.Popen[str], dict[str, float]]:
+            """A worker, and what it says of its first middle frame; `start_s` from the process' start to that frame."""
+            command = [sys.executable, "-m", "benchmarks.engine", "--worker", way]
+            command += ["--size", f"{width}x{height}", "--model", model]
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
             )
-            for way in ways
-        }
+            facts = ask(process, 1)
+            return process, {**facts, "start_s": time.perf_counter() - started}
+
+        result: dict[str, Any] = {way: {} for way in ways}
+        workers = {}
+        for way in ways:
+            workers[way], result[way] = start(way)
+            if way == "engine":  # once more, now that the model is converted
+                workers[way].communicate()
+                workers[way], again = start(way)
+                result[way]["start_again_s"] = again["start_s"]
         answers: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
-        for turn in range(rounds + 1):
+        for turn in range(rounds):
             for way, process in workers.items():
-                assert process.stdin and process.stdout
-                process.stdin.write("go\n")
-                process.stdin.flush()
-                answers[way].append(json.loads(process.stdout.readline()))
-                print(f"  round {turn} {way}: {answers[way][-1]['s']:.2f} s per frame", file=sys.stderr, flush=True)
+                answers[way].append(ask(process, depth))
+                print(f"  round {turn + 1} {way}: {answers[way][-1]['s']:.2f} s per frame", file=sys.stderr, flush=True)
         for process in workers.values():
             process.communicate()
         middles = {way: np.load(f"{scratch}/{way}.npy") for way in ways}
-    result: dict[str, Any] = {}
+        os.environ["FILM_CACHE"] = environment["FILM_CACHE"]
+        gflop = work(model, height, width, depth) if "engine" in ways else 0.0
     for way in ways:
-        counted = answers[way][1:]
-        facts = {key: statistics.median(answer[key] for answer in counted) for key in ("s", "cpu_s", "first_s")}
-        facts |= {key: answers[way][-1][key] for key in answers[way][-1] if key not in facts}
-        facts["first_run_first_frame_s"] = answers[way][0]["first_s"]
-        if ways[0] != way:
-            pairs = zip(answers[way][1:], answers[ways[0]][1:], strict=True)
-            facts["times_slower"] = statistics.median(other["s"] / ours["s"] for other, ours in pairs)
-            facts["largest_difference"] = float(np.abs(middles[way] - middles[ways[0]]).max())
+        facts = answers[way][-1] | result[way] | {"peak_gb": answers[way][-1]["peak_gb"]}
         result[way] = facts
+        facts |= {key: statistics.median(answer[key] for answer in answers[way]) for key in ("s", "cpu_s")}
+        if way != ways[0]:
+            pairs = list(zip(answers[way], answers[ways[0]], strict=True))
+            facts["ratio"] = statistics.median(other["s"] / ours["s"] for other, ours in pairs)
+            facts["cpu_ratio"] = statistics.median(other["cpu_s"] / ours["cpu_s"] for other, ours in pairs)
+            facts["difference"] = float(np.abs(middles[way] - middles[ways[0]]).max())
+    if "engine" in ways:
+        result["engine"]["share_of_peak"] = gflop / result["engine"]["s"] / convolution_peak()
     return result
 
 
@@ -166,7 +225,7 @@ def main() -> None:
     options = parser.parse_args()
     width, height = map(int, options.size.split("x"))
     if options.worker:
-        return worker(options.worker, options.model, height, width, options.depth)
+        return worker(options.worker, options.model, height, width)
     with tempfile.TemporaryDirectory() as scratch:
         if options.model is None:
             options.model = f"{scratch}/film"
@@ -174,11 +233,22 @@ def main() -> None:
             subprocess.run([*export, "--output", options.model], check=True, capture_output=True)
         result = measure(options.model, height, width, options.depth, options.rounds, options.ways)
     print(f"{options.size}, depth {options.depth}, {os.cpu_count()} cores, {platform.machine()}")
-    columns = ["s", "times_slower", "cpu_s", "peak_gb", "convert_s", "convert_model_s", "first_s", "largest_difference"]
-    print(f"{'':11}" + "".join(f"{column:>20}" for column in columns))
+    columns = [
+        "s",
+        "ratio",
+        "cpu_s",
+        "cpu_ratio",
+        "peak_gb",
+        "convert_s",
+        "convert_model_s",
+        "start_s",
+        "start_again_s",
+    ]
+    columns += ["share_of_peak", "difference"]
+    print(f"{'':18}" + "".join(f"{column:>16}" for column in columns))
     for way, facts in result.items():
         cells = [f"{facts[column]:.3g}" if column in facts else "" for column in columns]
-        print(f"{way:11}" + "".join(f"{cell:>20}" for cell in cells))
+        print(f"{way:18}" + "".join(f"{cell:>16}" for cell in cells))
     if options.json:
         options.json.write_text(json.dumps({"size": options.size, "depth": options.depth, "ways": result}, indent=2))
 

@@ -13,7 +13,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 import film
-from film import pipeline
+from film import images, pipeline, video
 from film.engine import Film
 
 BAD_INPUT = 2  # what argparse itself exits with
@@ -57,10 +57,13 @@ def _parser() -> argparse.ArgumentParser:
         new.set_defaults(run=run)
         return new
 
-    interpolate = command("interpolate", _interpolate, "Make the film between two photos.")
-    interpolate.add_argument("photos", nargs=2, type=Path, metavar="PHOTO")
+    interpolate = command("interpolate", _interpolate, "Make the film through two photos or more.")
+    interpolate.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="in order; or one folder of photos")
     interpolate.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
-    interpolate.add_argument("--depth", type=int, default=5, metavar="N", help="2^N + 1 frames (default 5: 33)")
+    length = interpolate.add_mutually_exclusive_group()
+    length.add_argument("--depth", type=int, metavar="N", help="2^N - 1 frames between neighbours (default 5: 31)")
+    length.add_argument("--count", type=int, metavar="N", help="frames of the whole film")
+    length.add_argument("--seconds", type=float, metavar="S", help="length of the whole film")
     interpolate.add_argument("--fps", type=float, default=30.0, help="frames per second (default 30)")
     interpolate.add_argument("--longest-side", type=int, metavar="PIXELS", help="make the photos smaller first")
     interpolate.add_argument("--model", default="film-lite", metavar="M")
@@ -76,11 +79,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _interpolate(options: argparse.Namespace) -> None:
     model = film.load(options.model, options.device, options.backend)
+    count = options.count
+    if options.seconds is not None:
+        count = video.frame_count(options.seconds, options.fps)
     events = pipeline.interpolate(
-        options.photos,
+        images.in_folder(options.photos[0]) if len(options.photos) == 1 else options.photos,
         model,
         options.output,
         depth=options.depth,
+        count=count,
         fps=options.fps,
         longest_side=options.longest_side,
     )

@@ -91,8 +91,8 @@ class Film(Interpolator):
     def __init__(
         self, model: catalog.Model, device: str = "CPU", memory_gb: float | None = None, lanes: int | None = None
     ) -> None:
-        if lanes is not None and not 1 <= lanes <= MAX_LANES:
-            raise ValueError(f"The number of lanes is {lanes}; it must be from 1 to {MAX_LANES}.")
+        if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int) or not 1 <= lanes <= MAX_LANES):
+            raise ValueError(f"The number of lanes is {lanes!r}; it must be a whole number from 1 to {MAX_LANES}.")
         self.model = model
         self.name = model.name
         self.asked_device = check_device(device)
@@ -141,7 +141,7 @@ class Film(Interpolator):
             feature_set = self.converted().bytes_per_pixel * math.prod(frame)
             room = (self._available(frame) // feature_set) // (SCRATCH_SETS + 2)
             return Shape(frame, frame, lanes=min(self._lanes, room))
-        for level in cut.LEVELS:
+        for level in (level for level in cut.LEVELS if 2**level <= alignment):  # a flow level that this model has
             # The coarse half works at a quarter of the pixels, and an eighth of their side, per level.
             coarse = math.prod(frame) * COARSE_SHARE // 4 ** (level - cut.LEVELS[0])
             if coarse <= pixels // 2:
@@ -164,7 +164,7 @@ class Film(Interpolator):
             shape = self.shape(height, width)
             if shape not in self._compiled:
                 self._make_room(shape)
-                self._compiled[shape] = self._compile(shape)
+                self._compiled[shape] = self.compile(shape)
             self._compiled.move_to_end(shape)
             return self._compiled[shape]
 
@@ -186,7 +186,8 @@ class Film(Interpolator):
         weights = sum(path.with_suffix(".bin").stat().st_size for path in self.converted().files)
         return max(0, self._budget - WEIGHT_COPIES * weights - 6 * math.prod(frame) * 3 * 4)
 
-    def _compile(self, shape: Shape) -> Compiled:
+    def compile(self, shape: Shape) -> Compiled:
+        """The graphs at one static shape, compiled anew and not kept; see `compiled`."""
         models = [core().read_model(path) for path in self.converted().files]
         if self.converted().kind == "whole":
             models[0].reshape({port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs})

@@ -10,6 +10,7 @@ import contextlib
 import io
 import math
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -24,6 +25,7 @@ Frame: TypeAlias = npt.NDArray[np.float32]
 
 MIN_SIDE = 16  # pixels; below this there is nothing to match between two photos
 MAX_PIXELS = 100_000_000  # 100 megapixels: above any phone's usual mode; 1.2 GB as a Frame
+SUFFIXES = frozenset(".jpg .jpeg .png .webp .tif .tiff .bmp .heic .heif .avif".split())  # of photos in a folder
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")  # nothing that runs a program
 
 pillow_heif.register_heif_opener()
@@ -49,6 +51,22 @@ def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tu
         # Pillow turns a TIFF by itself, and tells the size it has then.
         sideways = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
         return (width, height) if sideways else (height, width)
+
+
+def in_folder(folder: str | os.PathLike[str]) -> list[Path]:
+    """The photos of a folder by their names in natural order (`photo 9` before `photo 10`). ValueError if none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder; give two photos or more, or one folder of photos.")
+    photos = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    if not photos:
+        raise ValueError(f"There are no photos in the folder {folder}.")
+
+    def natural(path: Path) -> list[tuple[int, str]]:
+        parts = re.split(r"(\d+)", path.name.lower())
+        return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+    return sorted(photos, key=natural)
 
 
 @contextlib.contextmanager

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -67,22 +68,48 @@ class Interpolator(ABC):
         """
         moments = recursion.moments(depth=depth, count=count, times=times, precision=precision)
         a, b = check_frame(a), check_frame(b)
-        if a.shape != b.shape:
-            raise ValueError(
-                f"Both frames must have one size; they are {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}."
-            )
-        return self._frames(a, b, moments)
+        _check_sizes(a, b)
+        return self.sequence([a, b], [moments])
 
-    def _frames(self, a: Frame, b: Frame, moments: list[Fraction]) -> Generator[Frame]:
-        if not any(0 < moment < 1 for moment in moments):
-            yield from (b if moment == 1 else a for moment in moments)
+    def sequence(self, photos: Iterable[Frame], gaps: Sequence[Sequence[Fraction]]) -> Generator[Frame]:
+        """Stream a film through several photos of one size: `gaps[i]` are the moments between photos i and i + 1.
+
+        Photos are taken when the film comes to them, and each is encoded once. ValueError if their sizes differ.
+        """
+        remaining = iter(photos)
+        photo = check_frame(next(remaining))
+        if not any(0 < moment < 1 for gap in gaps for moment in gap):
+            yield from _ends(photo, remaining, gaps)
             return
-        session = self.session(a.shape[0], a.shape[1])
-        ends = session.keyframe(a), session.keyframe(b)
-        if session.lanes > 1:
-            keyframes = recursion.walk_ahead(*ends, moments, session.start, session.lanes)
-        else:
-            keyframes = recursion.walk(*ends, moments, session.middle)
-        del a, b, ends
-        for keyframe in keyframes:
-            yield session.frame(keyframe)
+        session = self.session(photo.shape[0], photo.shape[1])
+        left = session.keyframe(photo)
+        for moments in gaps:
+            following = check_frame(next(remaining))
+            _check_sizes(photo, following)
+            right = session.keyframe(following)
+            if session.lanes > 1:
+                keyframes = recursion.walk_ahead(left, right, moments, session.start, session.lanes)
+            else:
+                keyframes = recursion.walk(left, right, moments, session.middle)
+            photo, left = following, right
+            del following, right
+            with contextlib.closing(keyframes):
+                for keyframe in keyframes:
+                    yield session.frame(keyframe)
+                    del keyframe
+
+
+def _ends(photo: Frame, remaining: Iterator[Frame], gaps: Sequence[Sequence[Fraction]]) -> Generator[Frame]:
+    """A film that needs no model: only photos."""
+    for moments in gaps:
+        following = check_frame(next(remaining))
+        _check_sizes(photo, following)
+        yield from (following if moment == 1 else photo for moment in moments)
+        photo = following
+
+
+def _check_sizes(a: Frame, b: Frame) -> None:
+    if a.shape != b.shape:
+        raise ValueError(
+            f"All frames must have one size; these are {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}."
+        )

@@ -7,6 +7,7 @@ the works is finished by the model, nothing after it is started, the encoder is 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import tempfile
 import time
@@ -23,6 +24,7 @@ from film.video import Segment
 
 __all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Plan", "Stage", "interpolate", "plan"]
 
+DEFAULT_DEPTH = 5
 STAGES = {
     "reading": "Reading the photos",
     "downloading": "Downloading the model, once",
@@ -102,19 +104,24 @@ def plan(
     model: str,
     device: str,
     *,
-    depth: int = 5,
+    depth: int | None = None,
+    count: int | None = None,
     fps: float = 30.0,
     longest_side: int | None = None,
 ) -> Plan:
-    """What two photos (or none yet) would become. Reads their headers only. ValueError as in `interpolate`."""
-    moments = recursion.dyadic(depth)
-    duration = len(moments) / video.check_fps(fps)
+    """What these photos would become, or any two if there are none yet. Reads their headers only.
+
+    ValueError as in `interpolate`.
+    """
+    gaps = _gaps(max(2, len(photos)), depth, count)
+    frames = sum(map(len, gaps))
+    duration = frames / video.check_fps(fps)
     if not photos:
-        return Plan(len(moments), duration, None, None)
+        return Plan(frames, duration, None, None)
     size = images.common_size([images.image_size(photo) for photo in photos], longest_side)
     per_frame = speed.estimate(model, device, *size)
-    seconds = None if per_frame is None else per_frame * recursion.calls(moments)[-1]
-    return Plan(len(moments), duration, size, seconds)
+    seconds = None if per_frame is None else per_frame * _calls(gaps)[-1]
+    return Plan(frames, duration, size, seconds)
 
 
 def interpolate(
@@ -122,66 +129,80 @@ def interpolate(
     model: Interpolator,
     output: str | os.PathLike[str],
     *,
-    depth: int = 5,
+    depth: int | None = None,
+    count: int | None = None,
     fps: float = 30.0,
     longest_side: int | None = None,
     max_pixels: int = images.MAX_PIXELS,
 ) -> Generator[Event]:
-    """Make the film between two photos and write it to `output` (MP4), yielding events on the way.
+    """Make the film through two or more photos and write it to `output` (MP4), yielding events on the way.
 
-    The film has 2**depth + 1 frames; its longest side is at most `longest_side` pixels, its first and last frame are
-    the photos. ValueError for bad input, RuntimeError with the tool's own words when the environment fails.
+    Between neighbours come 2**depth - 1 frames (default depth 5); or the film has `count` frames in all, evenly spaced.
+    Its longest side is at most `longest_side` pixels, its first and last frame are photos. ValueError for bad input,
+    RuntimeError with the tool's own words when the environment fails.
     """
-    if len(photos) != 2:
-        raise ValueError(f"A film is made from two photos; {len(photos)} were given.")
+    gaps = _gaps(len(photos), depth, count)
     video.check_fps(fps)
-    moments = recursion.dyadic(depth)
     output = Path(output)
     if not output.parent.is_dir():
         raise ValueError(f"The film cannot be written to {output}: there is no directory {output.parent}.")
     if output.is_dir():
         raise ValueError(f"The film cannot be written to {output}: that is a directory.")
-    return _interpolate(photos, model, output, moments, fps, longest_side, max_pixels)
+    return _interpolate([Path(photo) for photo in photos], model, output, gaps, fps, longest_side, max_pixels)
+
+
+def _gaps(photos: int, depth: int | None, count: int | None) -> list[list[Fraction]]:
+    if depth is None and count is None:
+        depth = DEFAULT_DEPTH
+    return recursion.gaps(photos, depth=depth, count=count)
+
+
+def _calls(gaps: Sequence[Sequence[Fraction]]) -> list[int]:
+    """How many middles are made by the time each frame of the film is there."""
+    made: list[int] = []
+    for moments in gaps:
+        before = made[-1] if made else 0
+        made += [before + calls for calls in recursion.calls(moments)]
+    return made
 
 
 def _interpolate(
-    photos: Sequence[str | os.PathLike[str]],
+    photos: Sequence[Path],
     model: Interpolator,
     output: Path,
-    moments: list[Fraction],
+    gaps: Sequence[Sequence[Fraction]],
     fps: float,
     longest_side: int | None,
     max_pixels: int,
 ) -> Generator[Event]:
     started = time.monotonic()
     yield Stage("reading")
-    frames = [images.read_image(photo, max_pixels) for photo in photos]
-    sizes = [frame.shape[:2] for frame in frames]
+    sizes = [images.image_size(photo, max_pixels) for photo in photos]
     size = images.common_size(sizes, longest_side)
+    # Two are read before any work is done, so that a damaged one is refused at once; more would fill the memory.
+    read = (images.fit(images.read_image(photo, max_pixels), size) for photo in photos)
+    first, second = next(read), next(read)
     if notice := _fitting(sizes, size):
         yield Notice(notice)
-    first, last = (images.fit(frame, size) for frame in frames)
-    del frames
 
     for stage, work in model.preparation(*size):
         yield Stage(stage)
         work()
 
     yield Stage("interpolating")
-    calls = recursion.calls(moments)
+    calls = _calls(gaps)
     begun = time.monotonic()
     per_call = None
     with (
         tempfile.TemporaryDirectory(prefix="film-") as scratch,
         video.SegmentEncoder(Path(scratch), fps) as encoder,
-        contextlib.closing(model.frames(first, last, times=moments)) as stream,
+        contextlib.closing(model.sequence(itertools.chain([first, second], read), gaps)) as stream,
     ):
-        del first, last
-        for done, frame in enumerate(stream, 1):
-            made = calls[done - 1]
+        del first, second
+        for made, frame in zip(calls, stream, strict=True):
             per_call = (time.monotonic() - begun) / made if made else None
             left = per_call * (calls[-1] - made) if per_call else None
-            yield Progress(done, len(moments), frame, per_call, left)
+            yield Progress(encoder.count + 1, len(calls), frame, per_call, left)
             if segment := encoder.write(frame):
                 yield segment
         if segment := encoder.finish():
@@ -192,15 +213,15 @@ def _interpolate(
         for device in {model.device, model.asked_device}:
             speed.remember(model.name, device, size[0] * size[1], per_call)
     seconds = time.monotonic() - started
-    yield Done(output, len(moments), size[1], size[0], fps, model.name, model.device, seconds, per_call)
+    yield Done(output, len(calls), size[1], size[0], fps, model.name, model.device, seconds, per_call)
 
 
 def _fitting(sizes: Sequence[tuple[int, ...]], size: tuple[int, int]) -> str | None:
     """What to tell the user about photos of different sizes."""
     if len(set(sizes)) == 1:
         return None
-    given = " and ".join(f"{width}x{height}" for height, width in sizes)
+    given = " and ".join(f"{width}x{height}" for height, width in dict.fromkeys(sizes))
     aspects = [width / height for height, width in sizes]
     if max(aspects) / min(aspects) < 1.01:
-        return f"The photos differ in size ({given}); both are made {size[1]}x{size[0]}."
-    return f"The photos differ in shape ({given}); both are cropped around their centre to {size[1]}x{size[0]}."
+        return f"The photos differ in size ({given}); all are made {size[1]}x{size[0]}."
+    return f"The photos differ in shape ({given}); all are cropped around their centre to {size[1]}x{size[0]}."

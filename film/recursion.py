@@ -11,7 +11,7 @@ Conventions: moments are exact `Fraction`s in [0, 1]; 0 is the first keyframe, 1
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
@@ -34,11 +34,8 @@ def evenly(count: int, precision: Fraction = PRECISION) -> list[Fraction]:
 
     Where neighbours would fall on one multiple, the precision is refined until they do not.
     """
-    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MAX_COUNT:
-        raise ValueError(f"The number of frames is {count!r}; it must be a whole number from 2 to {MAX_COUNT}.")
-    while precision * (count - 1) > 1:
-        precision /= 2
-    return nearest((Fraction(k, count - 1) for k in range(count)), precision)
+    (moments,) = gaps(2, count=count, precision=precision)
+    return moments
 
 
 def nearest(times: Iterable[float | Fraction], precision: Fraction = PRECISION) -> list[Fraction]:
@@ -71,12 +68,39 @@ def moments(
     return nearest(times, precision)
 
 
+def gaps(
+    photos: int, depth: int | None = None, count: int | None = None, precision: Fraction = PRECISION
+) -> list[list[Fraction]]:
+    """The moments of a film through several photos: a list for each gap between neighbours.
+
+    With `depth` every gap gets that recursion's moments, with `count` the whole film that many evenly spaced frames,
+    each to the nearest multiple of `precision` of its gap (refined where neighbours would fall on one multiple). A
+    photo between two gaps belongs to the later one. ValueError unless exactly one of depth and count is given.
+    """
+    if photos < 2:
+        raise ValueError(f"A film is made from two photos or more; {photos} were given.")
+    if (depth is None) == (count is None):
+        raise ValueError("Give the film's length in one way: a depth, or a count of frames.")
+    if depth is not None:
+        return [dyadic(depth)[:-1] for _ in range(photos - 2)] + [dyadic(depth)]
+    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MAX_COUNT:
+        raise ValueError(f"The number of frames is {count!r}; it must be a whole number from 2 to {MAX_COUNT}.")
+    while precision * (count - 1) > photos - 1:
+        precision /= 2
+    film: list[list[Fraction]] = [[] for _ in range(photos - 1)]
+    for k in range(count):
+        position = Fraction(k * (photos - 1), count - 1)
+        gap = min(int(position), photos - 2)
+        film[gap] += nearest([position - gap], precision)
+    return film
+
+
 def walk(
     first: Keyframe,
     last: Keyframe,
     moments: Iterable[Fraction],
     middle: Callable[[Keyframe, Keyframe], Keyframe],
-) -> Iterator[Keyframe]:
+) -> Generator[Keyframe]:
     """Yield the keyframe at each of the ascending dyadic `moments`, making every ancestor once.
 
     With `dyadic(n)` the first synthesized keyframe comes after exactly n calls of `middle`, and no more than
@@ -105,7 +129,7 @@ def walk_ahead(
     moments: Sequence[Fraction],
     start: Callable[[Keyframe, Keyframe], Callable[[], Keyframe]],
     lanes: int,
-) -> Iterator[Keyframe]:
+) -> Generator[Keyframe]:
     """`walk`, with up to `lanes` middles in the works at once: the same keyframes in the same order.
 
     `start` begins a middle and returns what waits for it. Middles are started in the order in which `walk` makes

@@ -33,10 +33,11 @@ class TiledSession(Session[Keyframe]):
     from the flow that was found for this very pair.
     """
 
-    def __init__(self, graphs: TiledGraphs, size: tuple[int, int], alignment: int) -> None:
+    def __init__(self, graphs: TiledGraphs, size: tuple[int, int], alignment: int, overlap: int = OVERLAP) -> None:
         tile = tuple(graphs.fine_encoder.input().shape)[2:]
         self._size = size
         self._alignment = alignment
+        self._overlap = overlap  # of neighbouring tiles, beside what the motion asks for
         self._padded = (math.ceil(size[0] / alignment) * alignment, math.ceil(size[1] / alignment) * alignment)
         self._tile = tile
         self._level = graphs.level
@@ -59,7 +60,7 @@ class TiledSession(Session[Keyframe]):
             request.wait()
             flows = {name: request.get_tensor(name).data.copy() for name in ("forward", "backward")}
         reach = max(float(np.abs(flow).max()) for flow in flows.values()) * 2**self._level
-        overlap = OVERLAP + math.ceil(reach / self._alignment) * self._alignment
+        overlap = self._overlap + math.ceil(reach / self._alignment) * self._alignment
         rows, columns = (
             cover(length, side, overlap, self._alignment) for length, side in zip(self._padded, self._tile, strict=True)
         )

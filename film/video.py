@@ -8,6 +8,7 @@ last row or column twice.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import shutil
 import subprocess
@@ -51,6 +52,14 @@ def check_fps(fps: float) -> float:
     if not 0 < fps <= MAX_FPS:
         raise ValueError(f"The frame rate is {fps:g} per second; it must be above 0 and at most {MAX_FPS}.")
     return fps
+
+
+def frame_count(seconds: float, fps: float) -> int:
+    """How many frames a film of that length has. ValueError unless that is at least two."""
+    frames = seconds * check_fps(fps)
+    if not 1.5 <= frames < math.inf:
+        raise ValueError(f"A film of {seconds:g} s at {fps:g} frames per second has no two frames; make it longer.")
+    return round(frames)
 
 
 def write_video(path: str | os.PathLike[str], frames: Iterable[Frame], fps: float = 30.0) -> Path:

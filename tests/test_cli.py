@@ -114,7 +114,7 @@ def test_user_errors_end_with_two_and_one_line(
         ([*good, "--model", str(tmp_path)], "saved_model.pb"),
         ([*good, "--device", "TOASTER"], "TOASTER"),
         ([*good, "--backend", "torch"], "torch"),
-        (["interpolate", photos[0], "-o", "x.mp4"], "PHOTO"),
+        (["interpolate", photos[0], "-o", "x.mp4"], "folder"),
         (["interpolate", *photos], "output"),
         (["convert", "--model", "film3"], "film3"),
         (["develop"], "develop"),
@@ -199,7 +199,7 @@ def test_help_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended.value.code == 0
     text = capsys.readouterr().out
     assert all(option in text for option in ("--depth", "--fps", "--model", "--device", "--backend", "-o"))
-    assert re.search(r"default 5: 33", text)
+    assert re.search(r"default 5: 31", text)
 
 
 def test_the_film_is_the_same_as_from_python(photos: list[str], tmp_path: Path, lite: film.Film) -> None:

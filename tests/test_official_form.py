@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import texture
 
 import film
-from conftest import texture
 
 BUILDER = Path(__file__).parent / "keras2_film.py"
 

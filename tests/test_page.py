@@ -68,7 +68,7 @@ def upload(page: Any, first: Path, last: Path) -> None:
 
 
 def set_depth(page: Any, depth: int) -> None:
-    page.get_by_label("number input for Moments in between").fill(str(depth))
+    page.get_by_label("number input for Depth").fill(str(depth))
     page.keyboard.press("Tab")
     expect_text(page, "#plan", f"{2**depth + 1} frames")
 

@@ -169,8 +169,7 @@ def test_bad_input_is_refused_before_anything_starts(
         ({"depth": 2.0}, "0 to 8"),
         ({"fps": 0}, "frame rate"),
         ({"fps": float("nan")}, "frame rate"),
-        ({"photos": photos[:1]}, "two photos; 1 were given"),
-        ({"photos": [*photos, photos[0]]}, "two photos; 3 were given"),
+        ({"photos": photos[:1]}, "two photos or more; 1 were given"),
         ({"output": tmp_path / "nowhere" / "film.mp4"}, "no directory .*nowhere"),
         ({"output": tmp_path}, "is a directory"),
     ):

@@ -20,8 +20,6 @@ def test_a_middle_is_closer_to_the_truth_than_the_average_of_the_photos(
     examples: Callable[[str], Example], name: str
 ) -> None:
     example = examples(name)
-    made, average = (
-        psnr(frame, example.truth) for frame in (example.middle, (example.first + example.last) / 2)
-    )
+    made, average = (psnr(frame, example.truth) for frame in (example.middle, (example.first + example.last) / 2))
     print(name, made, average, psnr(example.first, example.truth))
     assert made > average
