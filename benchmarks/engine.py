@@ -124,7 +124,7 @@ def work(model: str, height: int, width: int, depth: int) -> float:
 
 
 def convolution_peak() -> float:
-    """GFLOP/s of the best of a few repetitions of one large convolution: what this machine's convolutions can reach."""
+    """GFLOP/s of the best of many repetitions of one large convolution: what this machine's convolutions can reach."""
     import openvino as ov
     from openvino import opset15 as ops
 
@@ -134,7 +134,7 @@ def convolution_peak() -> float:
     compiled = ov.Core().compile_model(ov.Model([y], [image]), "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
     request, x = compiled.create_infer_request(), np.ones((1, 256, 128, 128), np.float32)
     seconds = []
-    for _ in range(8):
+    for _ in range(40):
         started = time.perf_counter()
         request.infer([x])
         seconds.append(time.perf_counter() - started)

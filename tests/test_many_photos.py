@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import texture
 from PIL import Image
 
 import film
-from conftest import texture
 from film import images, pipeline, recursion, video
 from film.cli import main
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from fractions import Fraction
 
 import numpy as np
@@ -160,3 +161,137 @@ def test_unusable_times_are_refused(times: list[float]) -> None:
 def test_unusable_precisions_are_refused(precision: Fraction) -> None:
     with pytest.raises(ValueError, match="precision"):
         recursion.nearest([0.5], precision)
+
+
+# Several middles at once
+
+WALKS = [*(recursion.dyadic(depth) for depth in range(7)), recursion.evenly(24)]
+WALKS += [recursion.nearest(times) for times in ([], [0], [1], [0.3], [0, 0, 0.5, 0.5, 1, 1], [0.1, 0.11, 0.9])]
+
+
+class Works:
+    """Begins middles and counts them: those in the works, and the keyframes alive."""
+
+    def __init__(self) -> None:
+        self.running: list[Fraction] = []
+        self.started: list[Fraction] = []
+        self.most = 0  # that were running at once
+        self.alive: weakref.WeakSet[Keyframe] = weakref.WeakSet()
+        self.fails_to_start: Fraction | None = None
+        self.fails: set[Fraction] = set()
+
+    def walk(self, moments: list[Fraction], lanes: int) -> Generator[Keyframe]:
+        ends = (Keyframe(Fraction(end), self.alive) for end in (0, 1))
+        return recursion.walk_ahead(*ends, moments, self.start, lanes)
+
+    def start(self, left: Keyframe, right: Keyframe) -> Callable[[], Keyframe]:
+        moment = (left.moment + right.moment) / 2
+        if moment == self.fails_to_start:
+            raise RuntimeError("cannot begin")
+        self.started.append(moment)
+        self.running.append(moment)
+        self.most = max(self.most, len(self.running))
+
+        def finish() -> Keyframe:
+            self.running.remove(moment)  # a ValueError if it is waited for twice
+            if moment in self.fails:
+                raise RuntimeError(f"failed at {moment}")
+            return Keyframe(moment, self.alive)
+
+        return finish
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 8])
+@pytest.mark.parametrize("moments", WALKS, ids=len)
+def test_lanes_give_the_same_keyframes_in_the_same_order(moments: list[Fraction], lanes: int) -> None:
+    works = Works()
+    made = []
+    for keyframe in works.walk(moments, lanes):
+        made.append(keyframe.moment)
+        del keyframe
+    assert made == moments
+    assert works.most <= lanes and not works.running
+    needed: list[Fraction] = []
+    walk(moments, lambda a, b: needed.append((a + b) / 2) or needed[-1])  # type: ignore[func-returns-value]
+    assert sorted(works.started) == sorted(needed)  # each of them once
+    if lanes == 1:
+        assert works.started == needed
+    assert not works.alive
+
+
+@pytest.mark.parametrize("lanes", [2, 3, 8])
+def test_lanes_are_used(lanes: int) -> None:
+    works = Works()
+    list(works.walk(recursion.dyadic(6), lanes))
+    assert works.most == lanes
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 8])
+@pytest.mark.parametrize("depth", [3, 6, recursion.MAX_DEPTH])
+def test_few_keyframes_are_alive_at_once(depth: int, lanes: int) -> None:
+    works = Works()
+    counts = []
+    for keyframe in works.walk(recursion.dyadic(depth), lanes):
+        del keyframe
+        counts.append(len(works.alive))
+    assert max(counts) <= depth + 1 + 2 * lanes
+
+
+def test_nothing_is_begun_before_it_is_asked_for() -> None:
+    works = Works()
+    film = works.walk(recursion.dyadic(4), 3)
+    assert not works.started
+    film.close()
+    assert not works.started
+    film = works.walk(recursion.dyadic(4), 3)
+    ahead = []
+    for k, keyframe in enumerate(film):
+        ahead.append(len(works.started) - k)
+        del keyframe
+    assert max(ahead) <= 4 + 2 * 3  # the levels above it, and a few more
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2, 7])
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_closing_waits_for_what_is_running(taken: int, lanes: int) -> None:
+    works = Works()
+    film = works.walk(recursion.dyadic(4), lanes)
+    for _ in range(taken):
+        next(film)
+    begun = list(works.started)
+    assert taken == 0 or works.running
+    film.close()
+    assert not works.running and works.started == begun and not works.alive
+    assert list(film) == []
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+@pytest.mark.parametrize("numerator", range(1, 16))
+def test_a_failure_stops_the_film_and_leaves_nothing_running(numerator: int, lanes: int) -> None:
+    moment = Fraction(numerator, 16)
+    for at_start in (True, False):
+        works = Works()
+        if at_start:
+            works.fails_to_start = moment
+        else:
+            works.fails = {moment}
+        film = works.walk(recursion.dyadic(4), lanes)
+        with pytest.raises(RuntimeError, match="cannot begin" if at_start else f"failed at {moment}"):
+            for keyframe in film:
+                assert keyframe.moment < moment
+        assert not works.running
+        assert list(film) == []
+
+
+@pytest.mark.parametrize("taken", [2, 3, 5])
+def test_failures_of_what_nobody_waits_for_leave_nothing_running(taken: int) -> None:
+    """The film is closed, or has failed already: the others are waited for, whatever becomes of them."""
+    works = Works()
+    film = works.walk(recursion.dyadic(4), 3)
+    for _ in range(taken):
+        next(film)
+    works.fails = set(works.running)
+    assert len(works.fails) > 1
+    with contextlib.suppress(RuntimeError):
+        film.close()
+    assert not works.running
