@@ -77,14 +77,14 @@ class Interpolator(ABC):
         Photos are taken when the film comes to them, and each is encoded once. ValueError if their sizes differ.
         """
         remaining = iter(photos)
-        photo = check_frame(next(remaining))
+        photo = _next(remaining)
         if not any(0 < moment < 1 for gap in gaps for moment in gap):
             yield from _ends(photo, remaining, gaps)
             return
         session = self.session(photo.shape[0], photo.shape[1])
         left = session.keyframe(photo)
         for moments in gaps:
-            following = check_frame(next(remaining))
+            following = _next(remaining)
             _check_sizes(photo, following)
             right = session.keyframe(following)
             if session.lanes > 1:
@@ -102,10 +102,16 @@ class Interpolator(ABC):
 def _ends(photo: Frame, remaining: Iterator[Frame], gaps: Sequence[Sequence[Fraction]]) -> Generator[Frame]:
     """A film that needs no model: only photos."""
     for moments in gaps:
-        following = check_frame(next(remaining))
+        following = _next(remaining)
         _check_sizes(photo, following)
         yield from (following if moment == 1 else photo for moment in moments)
         photo = following
+
+
+def _next(photos: Iterator[Frame]) -> Frame:
+    for photo in photos:
+        return check_frame(photo)
+    raise ValueError("There are fewer photos than the film has gaps between them, plus one.")
 
 
 def _check_sizes(a: Frame, b: Frame) -> None:

@@ -92,3 +92,9 @@ def test_a_folder_of_photos_becomes_a_film_of_so_many_seconds(tmp_path: Path) ->
     assert output.stat().st_size > 1000
     plan = pipeline.plan(images.in_folder(tmp_path), "film-lite", "CPU", count=10, fps=20)
     assert (plan.frames, plan.duration, plan.size) == (10, 0.5, (64, 96))
+
+
+def test_too_few_photos_are_refused(averaging: Path) -> None:
+    for photos in ([], [np.zeros((64, 64, 3), np.float32)]):
+        with pytest.raises(ValueError, match="fewer photos"):
+            list(film.load(averaging).sequence(photos, recursion.gaps(2, depth=1)))

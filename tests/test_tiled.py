@@ -34,7 +34,7 @@ def least() -> film.Film:
 @pytest.fixture(scope="module")
 def session(lite: film.Film) -> Callable[..., TiledSession]:
     """Sessions for frames of a size with tiles of another, smaller than any budget would give."""
-    compiled = functools.cache(lite._compile)
+    compiled = functools.cache(lite.compile)
 
     def new(size: tuple[int, int], tile: tuple[int, int], level: int = 4) -> TiledSession:
         height, width = (math.ceil(side / 64) * 64 for side in size)
