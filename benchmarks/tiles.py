@@ -17,7 +17,7 @@ import numpy as np
 
 import film
 from film import cut, images
-from film.engine import Shape
+from film.compiled import Shape
 from film.images import Frame
 from film.session import Keyframe, Session
 from film.tiled import TiledGraphs, TiledSession

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 
 from film.catalog import Model, find, models
-from film.engine import Film, devices
+from film.engine import Film
+from film.hardware import devices
 from film.images import Frame, read_image
 from film.interpolator import Interpolator
 from film.reference import Reference

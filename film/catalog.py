@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -15,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
+log = logging.getLogger(__name__)
 
 BUNDLED = Path(__file__).parent / "models"
 HUB_HANDLE = "https://www.kaggle.com/models/google/film/frameworks/tensorFlow2/variations/film/versions/1"
@@ -112,6 +115,34 @@ def downloaded(model: Model) -> Path | None:
 def cache_directory() -> Path:
     """Where converted models are kept: FILM_CACHE, else the user's cache directory of this platform."""
     return Path(os.environ.get("FILM_CACHE") or platformdirs.user_cache_dir("film-openvino"))
+
+
+# TensorFlow Hub's cache may be emptied (by default it lies in the temporary directory), the converted model stays: what
+# a URL was when it was converted is noted beside it.
+
+
+def noted_fingerprint(model: Model) -> str | None:
+    """The fingerprint that a remote model's content had when it was last seen here."""
+    note = _note(model)
+    return note.read_text() if model.remote and note.is_file() else None
+
+
+def note_fingerprint(model: Model, fingerprint: str) -> None:
+    """Remember it, for a time when the model itself is no longer here."""
+    if not model.remote or noted_fingerprint(model) == fingerprint:
+        return
+    note = _note(model)
+    partial = note.with_suffix(f".{os.getpid()}")
+    try:
+        note.parent.mkdir(exist_ok=True)
+        partial.write_text(fingerprint)
+        os.replace(partial, note)
+    except OSError as error:  # a read-only or full cache: the model is here, the note only saves a download
+        log.warning("What %s was cannot be noted: %s", model.name, error)
+
+
+def _note(model: Model) -> Path:
+    return cache_directory() / "handles" / hashlib.sha256(model.handle.encode()).hexdigest()
 
 
 def _hub_directory(handle: str) -> Path:

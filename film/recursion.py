@@ -10,6 +10,7 @@ Conventions: moments are exact `Fraction`s in [0, 1]; 0 is the first keyframe, 1
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from fractions import Fraction
@@ -157,9 +158,10 @@ def walk_ahead(
         for moment in moments:
             fill()
             while moment not in there:
-                half, (left, right, finish) = next(iter(running.items()))  # the oldest
+                half = next(iter(running))  # the oldest
+                left, right, finish = running.pop(half)
                 there[half] = finish()
-                del running[half], finish
+                del finish
                 used(left)
                 used(right)
                 fill()
@@ -169,7 +171,8 @@ def walk_ahead(
             del keyframe
     finally:
         for _, _, finish in running.values():
-            finish()
+            with contextlib.suppress(Exception):  # nobody will see this one; the others are to be waited for too
+                finish()
 
 
 def _tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:

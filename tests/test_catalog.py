@@ -148,7 +148,7 @@ def test_a_failed_download_names_the_model_that_needs_none(hub: Path) -> None:
 
 
 def test_a_download_is_the_first_thing_that_remains_to_be_done() -> None:
-    stage, work = next(iter(film.load(NOWHERE).preparation(96, 128)))
+    stage, work = next(iter(film.load(f"{NOWHERE}/never-seen").preparation(96, 128)))
     assert stage == "downloading"
     with pytest.raises(RuntimeError, match="could not be downloaded.*film-lite") as raised:  # in another process
         work()

@@ -14,8 +14,8 @@ from conftest import EXAMPLES, Example, moved, psnr
 
 import film
 from film import cut, network, tiled
+from film.compiled import Shape
 from film.convert import Converted
-from film.engine import Shape
 from film.session import DirectSession
 from film.tiled import TiledGraphs, TiledSession
 from film.tiles import Axis
