@@ -220,8 +220,9 @@ def _fitting(sizes: Sequence[tuple[int, ...]], size: tuple[int, int]) -> str | N
     """What to tell the user about photos of different sizes."""
     if len(set(sizes)) == 1:
         return None
+    which = "both" if len(sizes) == 2 else "all"
     given = " and ".join(f"{width}x{height}" for height, width in dict.fromkeys(sizes))
     aspects = [width / height for height, width in sizes]
     if max(aspects) / min(aspects) < 1.01:
-        return f"The photos differ in size ({given}); all are made {size[1]}x{size[0]}."
-    return f"The photos differ in shape ({given}); all are cropped around their centre to {size[1]}x{size[0]}."
+        return f"The photos differ in size ({given}); {which} are made {size[1]}x{size[0]}."
+    return f"The photos differ in shape ({given}); {which} are cropped around their centre to {size[1]}x{size[0]}."
