@@ -85,7 +85,7 @@ class Run:
         self.student.reset_metrics()
         self.step += 1
         # Early on the average remembers less, lest it keep the start for that long.
-        share = max(MEMORY / self.steps, 1 / (1 + self.step))
+        share = max(min(1.0, MEMORY / self.steps), 1 / (1 + self.step))
         for name, value in self.values().items():
             self.average[name] += share * (value - self.average[name])
         return {name: float(value) for name, value in terms.items()}
