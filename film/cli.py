@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     interpolate.add_argument("--model", default="film-lite", metavar="M")
     interpolate.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
     interpolate.add_argument("--backend", default="openvino", choices=["openvino", "tensorflow"])
+    interpolate.add_argument("--precision", default="exact", choices=["exact", "fast"], help="default exact: float32")
 
     convert = command("convert", _convert, "Download and convert a model ahead of time; print where it is.")
     convert.add_argument("--model", default="film-lite", metavar="M")
@@ -78,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _interpolate(options: argparse.Namespace) -> None:
-    model = film.load(options.model, options.device, options.backend)
+    model = film.load(options.model, options.device, options.backend, precision=options.precision)
     count = options.count
     if options.seconds is not None:
         count = video.frame_count(options.seconds, options.fps)

@@ -19,7 +19,7 @@ from film.tiled import TiledGraphs, TiledSession
 log = logging.getLogger(__name__)
 
 # Flows address pixels, and bfloat16 counts exactly only to 256: full precision unless somebody asks otherwise.
-CONFIG = {"EXECUTION_MODE_HINT": "ACCURACY", "PERFORMANCE_HINT": "LATENCY"}
+PRECISIONS = {"exact": "ACCURACY", "fast": "PERFORMANCE"}
 # Scratch memory of the synthesizer, in feature sets (2.3 measured for 64 filters, 2.9 for 8).
 SCRATCH_SETS = 3
 # What the coarse half of a tiled frame needs, as a share of what the whole frame would (cut at the first level).
@@ -100,8 +100,11 @@ def _feature_set(converted: Converted, frame: tuple[int, int]) -> int:
     return converted.bytes_per_pixel * math.prod(frame)
 
 
-def compile_model(converted: Converted, shape: Shape, device: str, cache: Path) -> Compiled:
+def compile_model(converted: Converted, shape: Shape, device: str, precision: str, cache: Path) -> Compiled:
     """The graphs at one static shape (dynamic ones leak memory on CPUs). RuntimeError with OpenVINO's words."""
+    config = {"EXECUTION_MODE_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
+    if shape.lanes > 1:
+        config |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": str(shape.lanes)}
     models = [core().read_model(path) for path in converted.files]
     if converted.kind == "whole":
         models[0].reshape({port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs})
@@ -116,12 +119,11 @@ def compile_model(converted: Converted, shape: Shape, device: str, cache: Path) 
         models = [*coarse, *fine]
     else:
         _reshape(models[0], models[1], shape.frame)
-    graphs = tuple(_compile_graph(model, shape.lanes, device, cache) for model in models)
+    graphs = tuple(_compile_graph(model, device, config, cache) for model in models)
     return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")))
 
 
-def _compile_graph(model: ov.Model, lanes: int, device: str, cache: Path) -> ov.CompiledModel:
-    config = CONFIG if lanes == 1 else {**CONFIG, "PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": lanes}
+def _compile_graph(model: ov.Model, device: str, config: dict[str, str], cache: Path) -> ov.CompiledModel:
     # Small entries without the weights: whole ones measured slower to load than compiling anew, and 350 MB each.
     caching = {"CACHE_MODE": "OPTIMIZE_SIZE", "CACHE_DIR": str(cache)}
     try:

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import LITE, moved
+from conftest import LITE, moved, psnr
 
 import film
 from film import recursion
@@ -515,3 +515,10 @@ def test_a_downloaded_model_stays_when_the_hub_cache_is_emptied(
     shutil.rmtree(module)
     a, b = moved(64, 64)
     np.testing.assert_allclose(film.load(url).middle(a, b), film.load("film-lite").middle(a, b), atol=1e-6)
+
+
+def test_the_fast_precision_is_a_choice_and_close(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    exact, fast = (film.load("film-lite", precision=precision).middle(*pair) for precision in ("exact", "fast"))
+    assert psnr(exact, fast) > 30
+    with pytest.raises(ValueError, match="exact or fast"):
+        film.load("film-lite", precision="bfloat16")
