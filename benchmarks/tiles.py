@@ -1,8 +1,8 @@
 """How far a frame made in tiles is from the same frame made whole, against the tiles' overlap.
 
-    python -m benchmarks.tiles [--model film-lite] [--tile 512] [--json FILE]
+    python -m benchmarks.tiles [--model film-lite] [--tile 640] [--json FILE]
 
-The example pairs, enlarged to 1280x720 so that there are many tiles, with every cut level. "independent" are tiles
+The example pairs, enlarged to 1920x1080 so that there are many tiles, with every cut level. "independent" are tiles
 that know nothing of each other, with the largest overlap of the table: what tiling is without the coarse flow.
 """
 
@@ -23,8 +23,8 @@ from film.session import Keyframe, Session
 from film.tiled import TiledGraphs, TiledSession
 from film.tiles import cover
 
-SIZE = (720, 1280)
-OVERLAPS = (0, 128, 256)
+SIZE = (1080, 1920)
+OVERLAPS = (0, 64, 128, 256)
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -53,7 +53,7 @@ def independent(session: Session[Keyframe], tile: int, overlap: int) -> Callable
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="film-lite")
-    parser.add_argument("--tile", type=int, default=512, help="side of a tile, a multiple of 64")
+    parser.add_argument("--tile", type=int, default=640, help="side of a tile, a multiple of 64")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     model = film.load(options.model)
