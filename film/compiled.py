@@ -13,7 +13,7 @@ import openvino as ov
 from film import cut, tiles
 from film.convert import Converted
 from film.hardware import core
-from film.session import DirectSession, Session, WholeSession
+from film.session import DirectSession, Session, WholeSession, aligned
 from film.tiled import TiledGraphs, TiledSession
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int)
     `lanes` is how many middles may be made at once if there is memory for them.
     """
     alignment = converted.alignment
-    frame = (math.ceil(size[0] / alignment) * alignment, math.ceil(size[1] / alignment) * alignment)
+    frame = aligned(size, alignment)
     if converted.kind == "whole":
         return Shape(frame, frame)
     pixels = pixels_in_budget(converted, frame, budget)

@@ -30,8 +30,8 @@ class Interpolator(ABC):
     def preparation(self, height: int, width: int) -> Preparation:
         """What remains to be done before frames of this size can be made, as (stage, work) pairs in order.
 
-        Stages are "downloading", "converting", "loading" and "compiling". Call each `work`
-        before asking for the next pair; without any of this the first middle frame does whatever is missing.
+        Stages are "downloading", "converting", "loading" and "compiling". Call each `work` before asking for the next
+        pair; without any of this the first middle frame does whatever is missing.
         """
 
     @abstractmethod

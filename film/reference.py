@@ -10,7 +10,7 @@ from film import catalog, network
 from film.images import Frame
 from film.interpolator import Interpolator, Preparation
 from film.saved_model import SavedModel
-from film.session import Session, crop, pad
+from film.session import Session, aligned, crop, pad
 
 ALIGNMENT = 2 ** (network.PYRAMID_LEVELS - 1)
 
@@ -52,7 +52,7 @@ class ReferenceSession(Session[Frame]):
     def __init__(self, model: SavedModel, size: tuple[int, int]) -> None:
         self._model = model
         self._size = size
-        self._padded = tuple(-(-side // ALIGNMENT) * ALIGNMENT for side in size)
+        self._padded = aligned(size, ALIGNMENT)
 
     def keyframe(self, frame: Frame) -> Frame:
         return frame

@@ -8,6 +8,7 @@ are then used again for the next keyframe, without a copy between the two graphs
 from __future__ import annotations
 
 import contextlib
+import math
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -41,6 +42,12 @@ class Session(ABC, Generic[K]):
     def start(self, left: K, right: K) -> Callable[[], K]:
         """Begin a middle; what is returned waits for it. At most `lanes` may be in the works."""
         return lambda: self.middle(left, right)
+
+
+def aligned(size: Sequence[int], alignment: int) -> tuple[int, int]:
+    """(height, width) rounded up to multiples of `alignment`."""
+    height, width = (math.ceil(side / alignment) * alignment for side in size)
+    return height, width
 
 
 def pad(frame: Frame, size: Sequence[int]) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 
 from film.images import Frame
-from film.session import Encoder, Keyframe, Session, Synthesizer, pad
+from film.session import Encoder, Keyframe, Session, Synthesizer, aligned, pad
 from film.tiles import OVERLAP, cover
 
 COARSE_SETS = 4  # coarse features are a hundredth of a frame's; with four, few are made twice
@@ -38,7 +38,7 @@ class TiledSession(Session[Keyframe]):
         self._size = size
         self._alignment = alignment
         self._overlap = overlap  # of neighbouring tiles, beside what the motion asks for
-        self._padded = (math.ceil(size[0] / alignment) * alignment, math.ceil(size[1] / alignment) * alignment)
+        self._padded = aligned(size, alignment)
         self._tile = tile
         self._level = graphs.level
         scale = self._padded[0] // tuple(graphs.coarse_encoder.input().shape)[2]
