@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 import film
-from film import catalog, pipeline, recursion
+from film import catalog, pipeline, planning, recursion
 from page import look
 from page.components import LiveVideo, Photo, Segment, forget_streams
 from page.look import error_html, state_html, time_text
@@ -111,7 +111,7 @@ STOPPED = changes(
 )
 
 
-def cost(order: Order, plan: pipeline.Plan) -> str:
+def cost(order: Order, plan: planning.Plan) -> str:
     """What is known before Create is pressed."""
     model = catalog.find(order.model)
     parts = [f"{model.megabytes:g} MB to download first"] if catalog.downloaded(model) is None else []
@@ -129,9 +129,9 @@ def show_plan(*values: Any) -> str:
     photos = [photo for photo in (order.first, order.last) if photo]
     choices: dict[str, Any] = {"depth": order.depth, "fps": order.fps, "longest_side": order.longest_side or None}
     try:
-        plan = pipeline.plan(photos, order.model, order.device, **choices)
+        plan = planning.plan(photos, order.model, order.device, **choices)
     except (ValueError, OSError):
-        plan = pipeline.plan([], order.model, order.device, **choices)  # `check` tells what is wrong with the photo
+        plan = planning.plan([], order.model, order.device, **choices)  # `check` tells what is wrong with the photo
     return look.plan_html(f"{plan.frames} frames, {time_text(plan.duration)} of film", cost(order, plan))
 
 

@@ -55,6 +55,10 @@ class Film(Interpolator):
         compiled = next(reversed(list(self._compiled.values())), None)
         return compiled.device if compiled else self.asked_device
 
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.converted().directory.name} on {self.asked_device}, {self._precision}"
+
     def preparation(self, height: int, width: int) -> Preparation:
         if self._find_converted() is None:
             if catalog.downloaded(self.model) is None:
