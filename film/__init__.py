@@ -12,12 +12,12 @@ import os
 
 from film.catalog import Model, find, models
 from film.engine import Film
+from film.formats import write_video
 from film.hardware import devices
 from film.images import Frame, read_image
 from film.interpolator import Interpolator
 from film.reference import Reference
 from film.speed import estimate
-from film.video import write_video
 
 __all__ = [
     "Film",

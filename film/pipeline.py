@@ -17,7 +17,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
 
-from film import images, recursion, speed, video
+from film import formats, images, recursion, speed, video
 from film.images import Frame
 from film.interpolator import Interpolator
 from film.video import Segment
@@ -208,7 +208,7 @@ def _interpolate(
         if segment := encoder.finish():
             yield segment
         yield Stage("finishing")
-        video.join(encoder.segments, output)
+        formats.write(encoder.segments, output)
     if per_call:
         for device in {model.device, model.asked_device}:
             speed.remember(model.name, device, size[0] * size[1], per_call)
