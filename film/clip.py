@@ -25,10 +25,9 @@ import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
-from film import images
+from film import ffmpeg, images
 
 SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .3gp .flv .wmv .ogv .gif".split())
-CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif"
 STALLED = 60.0  # seconds without a frame after which ffmpeg is ended
 AHEAD = 2  # decoded frames that wait to be taken
 HD = 720  # rows from which an untagged video is taken for BT.709, as players do; below it is BT.601
@@ -203,11 +202,11 @@ class Decoder:
 
 
 def _ffmpeg(path: Path, max_pixels: int) -> list[str]:
-    """ffmpeg with a file as its input, and no way from there to another; level "info" for `showinfo`."""
+    """ffmpeg with the video stream of a file as its input; level "info" for `showinfo`."""
     return [
         *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"),
-        *("-protocol_whitelist", "file", "-format_whitelist", CONTAINERS, "-max_pixels", str(max_pixels)),
-        *("-i", f"file:{path.resolve()}", "-map", "0:V:0"),  # a capital V: a cover picture is no video
+        *("-max_pixels", str(max_pixels), *ffmpeg.untrusted(path)),
+        *("-map", "0:V:0"),  # a capital V: a cover picture is no video
     ]
 
 

@@ -147,7 +147,7 @@ def _events(
     if clock.per_call:
         for device in {model.device, model.asked_device}:
             speed.remember(model.name, device, height * width, clock.per_call)
-    frames = formats.frame_count(clock.done, target.play)
+    frames = formats.shown_frames(clock.done, target.play)
     seconds = time.monotonic() - started
     fps = formats.shown_fps(target.path, target.fps)
     yield Done(target.path, frames, width, height, fps, model.name, model.device, seconds, clock.per_call)
