@@ -15,14 +15,14 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from film import images, recursion, speed, video
 from film.images import Frame
 from film.interpolator import Interpolator
 from film.video import Segment
 
-__all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Plan", "Stage", "interpolate", "plan"]
+__all__ = ["Done", "Event", "Notice", "Progress", "Reader", "Segment", "Plan", "Stage", "interpolate", "plan"]
 
 DEFAULT_DEPTH = 5
 STAGES = {
@@ -99,6 +99,14 @@ class Plan:
     seconds: float | None  # to make it here, from the last film of this model and device; None if there was none
 
 
+class Reader(Protocol):
+    """Who opens the photos: `film.images` itself, or somebody who does not trust them and uses it with more care."""
+
+    def image_size(self, path: str | os.PathLike[str], max_pixels: int = ...) -> tuple[int, int]: ...
+
+    def read_image(self, path: str | os.PathLike[str], max_pixels: int = ...) -> Frame: ...
+
+
 def plan(
     photos: Sequence[str | os.PathLike[str]],
     model: str,
@@ -108,6 +116,7 @@ def plan(
     count: int | None = None,
     fps: float = 30.0,
     longest_side: int | None = None,
+    reader: Reader = images,
 ) -> Plan:
     """What these photos would become, or any two if there are none yet. Reads their headers only.
 
@@ -118,7 +127,7 @@ def plan(
     duration = frames / video.check_fps(fps)
     if not photos:
         return Plan(frames, duration, None, None)
-    size = images.common_size([images.image_size(photo) for photo in photos], longest_side)
+    size = images.common_size([reader.image_size(photo) for photo in photos], longest_side)
     per_frame = speed.estimate(model, device, *size)
     seconds = None if per_frame is None else per_frame * _calls(gaps)[-1]
     return Plan(frames, duration, size, seconds)
@@ -134,6 +143,7 @@ def interpolate(
     fps: float = 30.0,
     longest_side: int | None = None,
     max_pixels: int = images.MAX_PIXELS,
+    reader: Reader = images,
 ) -> Generator[Event]:
     """Make the film through two or more photos and write it to `output` (MP4), yielding events on the way.
 
@@ -148,7 +158,7 @@ def interpolate(
         raise ValueError(f"The film cannot be written to {output}: there is no directory {output.parent}.")
     if output.is_dir():
         raise ValueError(f"The film cannot be written to {output}: that is a directory.")
-    return _interpolate([Path(photo) for photo in photos], model, output, gaps, fps, longest_side, max_pixels)
+    return _interpolate([Path(photo) for photo in photos], model, output, gaps, fps, longest_side, max_pixels, reader)
 
 
 def _gaps(photos: int, depth: int | None, count: int | None) -> list[list[Fraction]]:
@@ -174,13 +184,14 @@ def _interpolate(
     fps: float,
     longest_side: int | None,
     max_pixels: int,
+    reader: Reader,
 ) -> Generator[Event]:
     started = time.monotonic()
     yield Stage("reading")
-    sizes = [images.image_size(photo, max_pixels) for photo in photos]
+    sizes = [reader.image_size(photo, max_pixels) for photo in photos]
     size = images.common_size(sizes, longest_side)
     # Two are read before any work is done, so that a damaged one is refused at once; more would fill the memory.
-    read = (images.fit(images.read_image(photo, max_pixels), size) for photo in photos)
+    read = (images.fit(reader.read_image(photo, max_pixels), size) for photo in photos)
     first, second = next(read), next(read)
     if notice := _fitting(sizes, size):
         yield Notice(notice)
