@@ -36,6 +36,8 @@ __all__ = [
     "write_video",
 ]
 
+__version__ = "0.1.0"
+
 
 def load(
     name: str | os.PathLike[str] = "film-lite",

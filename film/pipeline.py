@@ -18,7 +18,7 @@ from pathlib import Path
 
 from film import clip, formats, images, parts, planning, recursion, shots, sources, speed, timeline, video
 from film.events import Done, Event, Notice, Progress, Segment, Stage
-from film.images import Frame
+from film.images import Frame, Reader
 from film.interpolator import Interpolator, Stream
 from film.sources import Source
 
@@ -38,21 +38,22 @@ def interpolate(
     play: str = "loop",
     max_pixels: int = images.MAX_PIXELS,
     resume: bool = False,
+    reader: Reader = images,
 ) -> Generator[Event]:
     """Make the film through two or more photos and write it to `output`, yielding events on the way.
 
     Between neighbours come 2**depth - 1 frames (default depth 5); or the film has `count` frames in all, evenly spaced.
     Its longest side is at most `longest_side` pixels, its first and last frame are photos. The suffix of `output`
     decides the format; `quality` and `play` are those of `film.formats`. With `resume` an interrupted film leaves its
-    parts in a folder beside it, and the next run goes on from there. ValueError for bad input, RuntimeError with the
-    tool's own words when the environment fails.
+    parts in a folder beside it, and the next run goes on from there. `reader` opens the photos. ValueError for bad
+    input, RuntimeError with the tool's own words when the environment fails.
     """
     moments = planning.moments(len(photos), depth, count)
     target = Target(Path(output), video.exact(fps), quality, play, resume)
     paths = [Path(photo) for photo in photos]
 
     def opened() -> AbstractContextManager[Source]:
-        return contextlib.nullcontext(sources.open_photos(paths, moments, longest_side, max_pixels))
+        return contextlib.nullcontext(sources.open_photos(paths, moments, longest_side, max_pixels, reader))
 
     return _events("reading", opened, model, target)
 

@@ -10,6 +10,7 @@ from fractions import Fraction
 
 from film import images, recursion, speed, video
 from film.clip import Clip, read_clip
+from film.images import Reader
 
 DEFAULT_DEPTH = 5
 MAX_SLOWDOWN = 16
@@ -34,6 +35,7 @@ def plan(
     count: int | None = None,
     fps: float | Fraction = 30,
     longest_side: int | None = None,
+    reader: Reader = images,
 ) -> Plan:
     """What `pipeline.interpolate` would make of these photos, or of any two if there are none yet.
 
@@ -44,7 +46,7 @@ def plan(
     duration = float(frames / video.exact(fps))
     if not photos:
         return Plan(frames, duration, None, None)
-    size = images.common_size([images.image_size(photo) for photo in photos], longest_side)
+    size = images.common_size([reader.image_size(photo) for photo in photos], longest_side)
     per_call = speed.estimate(model, device, *size)
     return Plan(frames, duration, size, None if per_call is None else per_call * calls(gaps))
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from film import clip, images, parts, planning, shots, timeline
 from film.clip import Clip
-from film.images import Frame
+from film.images import Frame, Reader
 from film.sound import Sound
 from film.timeline import Gap
 
@@ -44,12 +44,13 @@ def open_photos(
     moments: Sequence[Sequence[Fraction]],
     longest_side: int | None = None,
     max_pixels: int = images.MAX_PIXELS,
+    reader: Reader = images,
 ) -> Source:
     """A film through photos: `moments[i]` lie between photos i and i + 1. ValueError, OSError as in `images`."""
-    sizes = [images.image_size(photo, max_pixels) for photo in photos]
+    sizes = [reader.image_size(photo, max_pixels) for photo in photos]
     size = images.common_size(sizes, longest_side)
     notes = deque(_fitting(sizes, size))
-    frames = _read(photos, size, max_pixels, notes)
+    frames = _fitted((reader.read_image(photo, max_pixels) for photo in photos), photos, size, notes)
     frames = itertools.chain(_emptied(deque(itertools.islice(frames, 2))), frames)
     return Source(
         gaps=timeline.through(frames, moments),
@@ -104,11 +105,13 @@ def open_video(
         )
 
 
-def _read(photos: Sequence[Path], size: tuple[int, int], max_pixels: int, notes: deque[str]) -> Iterator[Frame]:
-    """The photos, fitted; a note where one has little in common with the one before."""
+def _fitted(
+    frames: Iterator[Frame], photos: Sequence[Path], size: tuple[int, int], notes: deque[str]
+) -> Iterator[Frame]:
+    """The photos at their common size; a note where one has little in common with the one before."""
     before: tuple[str, Any] | None = None
     for photo in photos:
-        frame = images.fit(images.read_image(photo, max_pixels), size)
+        frame = images.fit(next(frames), size)
         small = shots.small(images.to_uint8(frame))
         if before and shots.likeness(before[1], small) < shots.UNRELATED:
             notes.append(f"{before[0]} and {photo.name} have little in common: the film can only dissolve there.")
