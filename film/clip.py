@@ -79,19 +79,20 @@ def read_clip(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS)
     except subprocess.TimeoutExpired:
         raise ValueError(f"{path.name} is no video that can be read: nothing came of it in {STALLED:g} s.") from None
     said = done.stderr.decode(errors="replace")
-    picture = re.search(r"showinfo.* s:(\d+)x(\d+)", said)
-    if picture is None:
+    decoded = re.search(r"showinfo.* s:(\d+)x(\d+)", said)
+    told = decoded or re.search(r"Stream #.* Video: .* (\d+)x(\d+)", said)  # what is too large is not decoded
+    if told:
+        aspect = _ratio(re.search(r"showinfo.* sar:(\d+/\d+)", said)) or Fraction(1)
+        width, height = round(int(told[1]) * aspect), int(told[2])
+        if min(width, height) < images.MIN_SIDE or width * height > max_pixels:
+            raise ValueError(
+                f"{path.name} is {width}x{height}; both sides must be at least {images.MIN_SIDE} pixels,"
+                f" and the whole at most {max_pixels / 1e6:g} megapixels."
+            )
+    if decoded is None:
         if "matches no streams" in said:
             raise ValueError(f"{path.name} holds no video.")
         raise ValueError(f"{path.name} is not a video this program reads ({_reason(said)}).")
-    width, height = int(picture[1]), int(picture[2])
-    aspect = _ratio(re.search(r"showinfo.* sar:(\d+/\d+)", said)) or Fraction(1)
-    width = round(width * aspect)
-    if min(width, height) < images.MIN_SIDE or width * height > max_pixels:
-        raise ValueError(
-            f"{path.name} is {width}x{height}; both sides must be at least {images.MIN_SIDE} pixels,"
-            f" and the whole at most {max_pixels / 1e6:g} megapixels."
-        )
     lasting = re.search(r"Duration: (\d+):(\d+):([\d.]+)", said)
     return Clip(
         path,
