@@ -73,6 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     length.add_argument("--depth", type=int, metavar="N", help="2^N - 1 frames between neighbours (default 5: 31)")
     length.add_argument("--count", type=int, metavar="N", help="frames of the whole film")
     length.add_argument("--seconds", type=float, metavar="S", help="length of the whole film")
+    interpolate.add_argument(
+        "--spacing",
+        default="equal",
+        choices=pipeline.SPACINGS,
+        help="with --count or --seconds: every gap lasts as long, or in proportion to how much the photos differ",
+    )
     interpolate.add_argument("--fps", type=_rate, default=30, help="frames per second (default 30)")
 
     retime.add_argument("video", type=Path, metavar="VIDEO")
@@ -116,6 +122,7 @@ def _interpolate(options: argparse.Namespace) -> None:
         options.output,
         depth=options.depth,
         count=count,
+        spacing=options.spacing,
         fps=options.fps,
         **_making(options),
     )

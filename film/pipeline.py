@@ -25,6 +25,9 @@ from film.sources import Source
 __all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
 
 
+SPACINGS = ("equal", "motion")  # of photos in a film of a given count of frames
+
+
 def interpolate(
     photos: Sequence[str | os.PathLike[str]],
     model: Interpolator,
@@ -32,6 +35,7 @@ def interpolate(
     *,
     depth: int | None = None,
     count: int | None = None,
+    spacing: str = "equal",
     fps: float | Fraction = 30,
     longest_side: int | None = None,
     quality: int = video.QUALITY,
@@ -42,18 +46,24 @@ def interpolate(
 ) -> Generator[Event]:
     """Make the film through two or more photos and write it to `output`, yielding events on the way.
 
-    Between neighbours come 2**depth - 1 frames (default depth 5); or the film has `count` frames in all, evenly spaced.
-    Its longest side is at most `longest_side` pixels, its first and last frame are photos. The suffix of `output`
-    decides the format; `quality` and `play` are those of `film.formats`. With `resume` an interrupted film leaves its
-    parts in a folder beside it, and the next run goes on from there. `reader` opens the photos. ValueError for bad
-    input, RuntimeError with the tool's own words when the environment fails.
+    Between neighbours come 2**depth - 1 frames (default depth 5); or the film has `count` frames in all: with the
+    `spacing` "equal" each gap lasts as long, with "motion" in proportion to how much its photos differ. Its longest
+    side is at most `longest_side` pixels, its first and last frame are photos. The suffix of `output` decides the
+    format; `quality` and `play` are those of `film.formats`. With `resume` an interrupted film leaves its parts in a
+    folder beside it, and the next run goes on from there. `reader` opens the photos. ValueError for bad input,
+    RuntimeError with the tool's own words when the environment fails.
     """
     moments = planning.moments(len(photos), depth, count)
+    if spacing not in SPACINGS or (spacing == "motion" and count is None):
+        raise ValueError(f"The spacing is {spacing!r}; choose equal, or motion with a count of frames.")
     target = Target(Path(output), video.exact(fps), quality, play, resume)
     paths = [Path(photo) for photo in photos]
 
     def opened() -> AbstractContextManager[Source]:
-        return contextlib.nullcontext(sources.open_photos(paths, moments, longest_side, max_pixels, reader))
+        wanted = moments
+        if spacing == "motion":
+            wanted = planning.moments(len(paths), count=count, weights=sources.differences(paths, max_pixels, reader))
+        return contextlib.nullcontext(sources.open_photos(paths, wanted, longest_side, max_pixels, reader))
 
     return _events("reading", opened, model, target)
 

@@ -70,9 +70,12 @@ def plan_retime(
     return Plan(frames, float(frames / rate), size, None if per_call is None else per_call * frames)
 
 
-def moments(photos: int, depth: int | None = None, count: int | None = None) -> list[list[Fraction]]:
+def moments(
+    photos: int, depth: int | None = None, count: int | None = None, weights: Sequence[float] | None = None
+) -> list[list[Fraction]]:
     """`recursion.gaps`, with the default depth if neither it nor a count is given."""
-    return recursion.gaps(photos, depth=DEFAULT_DEPTH if depth is None and count is None else depth, count=count)
+    depth = DEFAULT_DEPTH if depth is None and count is None else depth
+    return recursion.gaps(photos, depth=depth, count=count, weights=weights)
 
 
 def calls(gaps: Sequence[Sequence[Fraction]]) -> int:

@@ -62,6 +62,13 @@ def open_photos(
     )
 
 
+def differences(photos: Sequence[Path], max_pixels: int = images.MAX_PIXELS, reader: Reader = images) -> list[float]:
+    """How much each photo differs from the next: the content value of `shots`. Reads all of them, one at a time."""
+    size = images.common_size([reader.image_size(photo, max_pixels) for photo in photos])
+    copies = (shots.small(images.to_uint8(images.fit(reader.read_image(photo, max_pixels), size))) for photo in photos)
+    return [shots.content_value(a, b) for a, b in itertools.pairwise(copies)]
+
+
 @contextlib.contextmanager
 def open_video(
     looked: Clip,

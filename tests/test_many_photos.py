@@ -11,7 +11,7 @@ from conftest import texture
 from PIL import Image
 
 import film
-from film import images, planning, recursion, timeline, video
+from film import images, pipeline, planning, recursion, timeline, video
 from film.cli import main
 
 
@@ -23,6 +23,30 @@ def test_a_count_is_spread_evenly_over_all_gaps() -> None:
     for k, position in enumerate(positions):
         assert abs(position - Fraction(3 * k, 24)) <= recursion.PRECISION / 2
     assert gaps[1][0] == 0 and gaps[2][0] == 0  # 24 steps divide by 3: the photos themselves are in the film
+
+
+def test_gaps_last_in_proportion_to_their_weights() -> None:
+    gaps = recursion.gaps(4, count=13, weights=[1, 4, 1])
+    assert [len(gap) for gap in gaps] == [2, 8, 3]
+    assert [float(moment) for moment in gaps[1]] == [k / 8 for k in range(8)]
+    still = recursion.gaps(3, count=101, weights=[0, 1])  # two photos alike: a moment all the same, no division by 0
+    assert [len(gap) for gap in still] == [1, 100]
+    with pytest.raises(ValueError, match="spacing"):
+        pipeline.interpolate([Path("a"), Path("b")], film.load(), "film.mp4", depth=3, spacing="motion")
+
+
+def test_motion_decides_how_long_a_gap_lasts(tmp_path: Path, averaging: Path) -> None:
+    photos = []
+    for level in (50, 60, 100):
+        photos.append(tmp_path / f"{level}.png")
+        Image.fromarray(np.full((64, 64, 3), level, np.uint8)).save(photos[-1])
+    output = tmp_path / "film.mp4"
+    frames = [
+        float(event.frame.mean()) * 255
+        for event in pipeline.interpolate(photos, film.load(averaging), output, count=51, spacing="motion")
+        if isinstance(event, pipeline.Progress)
+    ]
+    assert frames == pytest.approx(list(range(50, 101)), abs=0.1)  # as fast everywhere
 
 
 def test_a_depth_holds_for_every_gap_and_photos_come_once() -> None:
