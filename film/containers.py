@@ -22,6 +22,12 @@ from film.sound import Sound
 from film.video import COLOURS, Pixels, Segment, SegmentEncoder, even, raw_video
 
 MAX_GIF_FPS = Fraction(50)  # a GIF counts hundredths of a second, and browsers show nothing for less than two of them
+# Both filters of a GIF remember each colour they meet. In 6 bits those are few enough for a film of any length; of
+# 256 colours that is not seen.
+_LEVEL = "trunc(val/4)*255/63"
+SIX_BITS = f"lutrgb=r={_LEVEL}:g={_LEVEL}:b={_LEVEL}"
+# An ordered pattern stands still where the film does, and compresses; 4 is the strongest that is not seen as one.
+DITHER = "paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
 MP4 = ["-f", "mp4", "-movflags", "+faststart"]
 
 
@@ -63,17 +69,31 @@ def gif(segments: Sequence[Segment], path: Path, play: str, quality: int, heard:
     fps = min(segments[0].fps, MAX_GIF_FPS)
     with _played(segments, "once") as frames:
         first = next(frames)
-        command = [*raw_video(first, fps), "-vf", PALETTE, "-frames:v", "1", "-f", "image2pipe", "-c:v", "png"]
+        command = [
+            *raw_video(first, fps),
+            "-vf",
+            f"{SIX_BITS},palettegen",
+            "-frames:v",
+            "1",
+            "-f",
+            "image2pipe",
+            "-c:v",
+            "png",
+        ]
         _feed([*command, local(palette)], itertools.chain([first], frames))
     with _played(segments, play) as frames:
         first = next(frames)
-        command = [*raw_video(first, fps), "-f", "png_pipe", "-i", local(palette), "-lavfi", DITHER]
+        command = [
+            *raw_video(first, fps),
+            "-f",
+            "png_pipe",
+            "-i",
+            local(palette),
+            "-lavfi",
+            f"{SIX_BITS}[film];[film][1]{DITHER}",
+        ]
         command += ["-loop", "-1" if play == "once" else "0", "-f", "gif", local(path)]
         _feed(command, itertools.chain([first], frames))
-
-
-PALETTE = "palettegen=stats_mode=full"
-DITHER = "paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
 
 
 def webp(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Generator, Sequence
 from typing import IO
@@ -24,7 +25,8 @@ def back(segments: Sequence[Segment]) -> Generator[Pixels]:
     Only one segment is in memory at a time.
     """
     count = sum(segment.count for segment in segments)
-    yield from itertools.islice(_backwards(segments), 1, max(1, count - 1))
+    with contextlib.closing(_backwards(segments)) as frames:
+        yield from itertools.islice(frames, 1, max(1, count - 1))
 
 
 def _backwards(segments: Sequence[Segment]) -> Generator[Pixels]:

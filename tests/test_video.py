@@ -71,7 +71,7 @@ def boxes(path: Path) -> list[str]:
 
 def decoded(path: Path) -> np.ndarray:
     """(N, H, W, 3) uint8, through imageio, which does not take segments, or through what it uses."""
-    if path.suffix == ".mp4":
+    if path.suffix != ".ts":
         return imageio.imread(path, plugin="FFMPEG")
     # A segment of a few small frames is too short for ffmpeg to guess its format.
     options = {"input_params": ["-f", "mpegts"], "output_params": ["-fps_mode", "passthrough"]}
@@ -80,17 +80,17 @@ def decoded(path: Path) -> np.ndarray:
     return np.array([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
 
 
-def encoders() -> list[str]:
-    """The command lines of this process's children that are ffmpeg."""
+def encoders() -> list[int]:
+    """This process's children that are ffmpeg."""
     children = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(status.read_text().rpartition(")")[2].split()[1])
-            line = (status.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            line = (status.parent / "cmdline").read_bytes()
         except (OSError, IndexError):
             continue
-        if parent == os.getpid() and "ffmpeg" in line:
-            children.append(line)
+        if parent == os.getpid() and b"ffmpeg" in line:
+            children.append(int(status.parent.name))
     return children
 
 
