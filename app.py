@@ -380,6 +380,7 @@ def build_app(settings: Settings | None = None, examples: Path = EXAMPLES) -> gr
                 )
             gr.Markdown(look.models_text(models))
         gr.Markdown(look.FOOTER, elem_id="footer")
+        gr.HTML("<p id='machine-line'></p>", js_on_load=look.MACHINE, elem_id="machine")
 
         inputs: list[Any] = [first, last, depth, fps, model, device, longest_side]
         outputs = [player, state, download, create, stop]
@@ -414,7 +415,8 @@ def gate(settings: Settings) -> dict[str, Any]:
     async def health(_: Request) -> JSONResponse:
         return JSONResponse(studio.health(settings.model))
 
-    guard = Middleware(Guard, studio.storage, (EXAMPLES,), studio.storage.ceiling // UPLOAD_SHARE)
+    examples = [photo for pair in example_pairs() for photo in pair]
+    guard = Middleware(Guard, studio.storage, examples, studio.storage.ceiling // UPLOAD_SHARE)
     return {"middleware": [guard], "routes": [Route("/health", health)]}
 
 
