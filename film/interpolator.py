@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
-from film import recursion
+from film import memory, recursion
 from film.images import Frame, check_frame
 from film.session import Session
 
@@ -26,12 +26,17 @@ class Interpolator(ABC):
     def device(self) -> str:
         """The device that really runs the model; before it is compiled, the one that was asked for."""
 
+    @property
+    def choice(self) -> str | None:
+        """Why this device, as a sentence for the user; None where nothing was chosen, or not yet."""
+        return None
+
     @abstractmethod
     def preparation(self, height: int, width: int) -> Preparation:
         """What remains to be done before frames of this size can be made, as (stage, work) pairs in order.
 
-        Stages are "downloading", "converting", "loading" and "compiling". Call each `work` before asking for the next
-        pair; without any of this the first middle frame does whatever is missing.
+        Stages are "downloading", "converting", "loading", "measuring" and "compiling". Call each `work` before asking
+        for the next pair; without any of this the first middle frame does whatever is missing.
         """
 
     @abstractmethod
@@ -74,8 +79,13 @@ class Interpolator(ABC):
     def sequence(self, photos: Iterable[Frame], gaps: Sequence[Sequence[Fraction]]) -> Generator[Frame]:
         """Stream a film through several photos of one size: `gaps[i]` are the moments between photos i and i + 1.
 
-        Photos are taken when the film comes to them, and each is encoded once. ValueError if their sizes differ.
+        Photos are taken when the film comes to them, and each is encoded once. ValueError if their sizes differ,
+        NotEnoughMemory if there was too little for this film.
         """
+        with memory.told():
+            yield from self._sequence(photos, gaps)
+
+    def _sequence(self, photos: Iterable[Frame], gaps: Sequence[Sequence[Fraction]]) -> Generator[Frame]:
         remaining = iter(photos)
         photo = _next(remaining)
         if not any(0 < moment < 1 for gap in gaps for moment in gap):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import tempfile
 import time
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TypeAlias
 
-from film import images, recursion, speed, video
+from film import images, recursion, scratch, speed, video
 from film.images import Frame
 from film.interpolator import Interpolator
 from film.video import Segment
@@ -30,6 +29,7 @@ STAGES = {
     "downloading": "Downloading the model, once",
     "converting": "Converting the model, once",
     "loading": "Loading the model",
+    "measuring": "Comparing the devices, once",
     "compiling": "Compiling the model for this size",
     "interpolating": "Making frames",
     "finishing": "Finishing the film",
@@ -188,14 +188,16 @@ def _interpolate(
     for stage, work in model.preparation(*size):
         yield Stage(stage)
         work()
+    if model.choice:
+        yield Notice(model.choice)
 
     yield Stage("interpolating")
     calls = _calls(gaps)
     begun = time.monotonic()
     per_call = None
     with (
-        tempfile.TemporaryDirectory(prefix="film-") as scratch,
-        video.SegmentEncoder(Path(scratch), fps) as encoder,
+        scratch.folder() as folder,
+        video.SegmentEncoder(folder, fps) as encoder,
         contextlib.closing(model.sequence(itertools.chain([first, second], read), gaps)) as stream,
     ):
         del first, second

@@ -11,6 +11,7 @@ import contextlib
 import math
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -22,6 +23,7 @@ from typing import IO
 import imageio_ffmpeg
 import numpy as np
 
+from film import scratch
 from film.images import Frame, to_uint8
 
 MAX_FPS = 240
@@ -70,8 +72,8 @@ def write_video(path: str | os.PathLike[str], frames: Iterable[Frame], fps: floa
     """
     path = Path(path)
     check_fps(fps)
-    with tempfile.TemporaryDirectory(prefix=".film-", dir=path.parent) as scratch:
-        unfinished = Path(scratch) / "film.mp4"
+    with scratch.folder(path.parent) as folder:
+        unfinished = folder / "film.mp4"
         with Encoder(unfinished, fps, MP4) as encoder:
             for frame in frames:
                 encoder.write(frame)
@@ -94,7 +96,7 @@ class Encoder:
         self._container = container
         self._size: tuple[int, ...] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._words = tempfile.TemporaryFile()  # what ffmpeg says; a file, so that it can never block the pipe
+        self._words = _notepad()  # what ffmpeg says
 
     def __enter__(self) -> Encoder:
         return self
@@ -143,8 +145,7 @@ class Encoder:
 
     def _failure(self) -> RuntimeError:
         assert self._process
-        self._process.wait()
-        return _failure(self._words)
+        return _failure(self._words, self._process.wait())
 
 
 class SegmentEncoder:
@@ -193,11 +194,8 @@ class SegmentEncoder:
 def join(segments: Iterable[Segment], path: str | os.PathLike[str]) -> Path:
     """Put segments into one MP4 without encoding them again. The file appears when it is complete."""
     path = Path(path)
-    with (
-        tempfile.TemporaryDirectory(prefix=".film-", dir=path.parent) as scratch,
-        tempfile.TemporaryFile() as words,
-    ):
-        unfinished = Path(scratch) / "film.mp4"
+    with scratch.folder(path.parent) as folder, _notepad() as words:
+        unfinished = folder / "film.mp4"
         command = [*_ffmpeg(), "-f", "mpegts", "-i", "pipe:0", "-c", "copy", *MP4, str(unfinished)]
         process = _start(command, words)
         assert process.stdin
@@ -206,7 +204,7 @@ def join(segments: Iterable[Segment], path: str | os.PathLike[str]) -> Path:
         finally:
             status = process.wait()
         if status:
-            raise _failure(words)
+            raise _failure(words, status)
         os.replace(unfinished, path)
     return path
 
@@ -233,7 +231,16 @@ def _start(command: Sequence[str], words: IO[bytes]) -> subprocess.Popen[bytes]:
         raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
 
 
-def _failure(words: IO[bytes]) -> RuntimeError:
+def _notepad() -> IO[bytes]:
+    """A file for what ffmpeg says, so that it can never block the pipe; in memory, so that a full disk can be told."""
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.fdopen(os.memfd_create("ffmpeg"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _failure(words: IO[bytes], status: int) -> RuntimeError:
     words.seek(0)
     said = words.read().decode(errors="replace").strip()
-    return RuntimeError(f"ffmpeg failed: {said[-2000:] or 'it said nothing'}")
+    if not said:
+        said = f"it was ended by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
+    return RuntimeError(f"ffmpeg failed: {said[-2000:]}")
