@@ -10,12 +10,13 @@ import contextlib
 import hashlib
 import logging
 import os
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+
+from film import hub, note, saved_model
 
 log = logging.getLogger(__name__)
 
@@ -80,36 +81,30 @@ def find(name: str | os.PathLike[str]) -> Model:
 
 
 def fetch(model: Model) -> Path:
-    """The model's SavedModel directory, downloaded by TensorFlow Hub if it is not in its cache yet.
+    """The model's SavedModel directory; a module that TensorFlow Hub's cache lacks or has damaged is downloaded first.
 
     RuntimeError with the downloader's own words when that fails.
     """
     if not model.remote:
         return Path(model.handle)
-    if cached := downloaded(model):
-        return cached
-    # A module without its saved_model.pb was damaged after the download; TensorFlow Hub would trust it.
-    shutil.rmtree(_hub_directory(model.handle), ignore_errors=True)
+    for directory in _hub_directories(model):
+        if not saved_model.missing_files(directory):
+            if not (damage := saved_model.damage(directory)):
+                return directory
+            log.warning("The model %s in %s is damaged (%s) and not used.", model.name, directory, damage)
+    directory, limit = _hub_directory(model.handle), hub.time_limit()
     try:
-        import tensorflow_hub
-
-        directory = Path(tensorflow_hub.resolve(model.handle))
+        hub.download(model.handle, directory, limit)
     except Exception as error:  # urllib, tarfile, OSError, TensorFlow's own: all mean "not downloaded"
         raise RuntimeError(_unavailable(model, str(error) or type(error).__name__)) from error
-    if not (directory / "saved_model.pb").is_file():
-        raise RuntimeError(_unavailable(model, "what it answered holds no saved_model.pb"))
     return directory
 
 
 def downloaded(model: Model) -> Path | None:
-    """Where the model's SavedModel already lies on this machine, or None. Needs no TensorFlow."""
+    """Where the model's SavedModel already lies on this machine with all its files, or None. Needs no TensorFlow."""
     if not model.remote:
         return Path(model.handle)
-    for handle in (model.handle, *model.aliases):
-        directory = _hub_directory(handle)
-        if (directory / "saved_model.pb").is_file():
-            return directory
-    return None
+    return next((found for found in _hub_directories(model) if not saved_model.missing_files(found)), None)
 
 
 def cache_directory() -> Path:
@@ -117,32 +112,31 @@ def cache_directory() -> Path:
     return Path(os.environ.get("FILM_CACHE") or platformdirs.user_cache_dir("film-openvino"))
 
 
-# TensorFlow Hub's cache may be emptied (by default it lies in the temporary directory), the converted model stays: what
-# a URL was when it was converted is noted beside it.
+# TensorFlow Hub's cache may be emptied or damaged (by default it lies in the temporary directory), the converted model
+# stays: what a URL was when it was converted is noted beside it.
 
 
 def noted_fingerprint(model: Model) -> str | None:
     """The fingerprint that a remote model's content had when it was last seen here."""
-    note = _note(model)
-    return note.read_text() if model.remote and note.is_file() else None
+    return note.read(_note(model)) if model.remote else None
 
 
 def note_fingerprint(model: Model, fingerprint: str) -> None:
     """Remember it, for a time when the model itself is no longer here."""
     if not model.remote or noted_fingerprint(model) == fingerprint:
         return
-    note = _note(model)
-    partial = note.with_suffix(f".{os.getpid()}")
     try:
-        note.parent.mkdir(exist_ok=True)
-        partial.write_text(fingerprint)
-        os.replace(partial, note)
+        note.update(_note(model), lambda _: fingerprint)
     except OSError as error:  # a read-only or full cache: the model is here, the note only saves a download
         log.warning("What %s was cannot be noted: %s", model.name, error)
 
 
 def _note(model: Model) -> Path:
     return cache_directory() / "handles" / hashlib.sha256(model.handle.encode()).hexdigest()
+
+
+def _hub_directories(model: Model) -> list[Path]:
+    return [_hub_directory(handle) for handle in (model.handle, *model.aliases)]
 
 
 def _hub_directory(handle: str) -> Path:

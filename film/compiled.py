@@ -10,7 +10,7 @@ from typing import Any
 
 import openvino as ov
 
-from film import cut, tiles
+from film import cut, memory, tiles
 from film.convert import Converted
 from film.hardware import core
 from film.session import DirectSession, Session, WholeSession, aligned
@@ -119,16 +119,28 @@ def compile_model(converted: Converted, shape: Shape, device: str, precision: st
         models = [*coarse, *fine]
     else:
         _reshape(models[0], models[1], shape.frame)
-    graphs = tuple(_compile_graph(model, device, config, cache) for model in models)
+    entries = cache / converted.directory.name
+    graphs = tuple(
+        _compile_graph(model, device, config, entries, file)
+        for model, file in zip(models, _sources(converted, len(models)), strict=True)
+    )
     return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")))
 
 
-def _compile_graph(model: ov.Model, device: str, config: dict[str, str], cache: Path) -> ov.CompiledModel:
-    # Small entries without the weights: whole ones measured slower to load than compiling anew, and 350 MB each.
-    caching = {"CACHE_MODE": "OPTIMIZE_SIZE", "CACHE_DIR": str(cache)}
+def _sources(converted: Converted, graphs: int) -> list[Path]:
+    """The file each of so many graphs was made of: where there are four, encoder and synthesizer take turns."""
+    return [converted.files[k % len(converted.files)] for k in range(graphs)]
+
+
+def _compile_graph(model: ov.Model, device: str, config: dict[str, str], cache: Path, source: Path) -> ov.CompiledModel:
+    # Small entries without the weights, which are read from the source: whole ones measured slower to load than
+    # compiling anew, and 350 MB each. Each converted model has a folder of its own, so no entry meets other weights.
+    caching = {"CACHE_MODE": "OPTIMIZE_SIZE", "CACHE_DIR": str(cache), "WEIGHTS_PATH": str(source.with_suffix(".bin"))}
     try:
         return core().compile_model(model, device, {**config, **caching})
-    except RuntimeError as error:  # a damaged cache entry, a full disk: neither is needed to compile
+    except RuntimeError as error:  # a full disk, a device without this kind of cache: neither is needed to compile
+        if memory.is_shortage(error):
+            raise
         log.warning("Compiling through OpenVINO's cache failed (%s); compiling without it.", error)
     try:
         return core().compile_model(model, device, config)

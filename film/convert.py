@@ -10,6 +10,7 @@ TensorFlow's own output. Otherwise OpenVINO converts the whole SavedModel, as it
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -50,6 +51,15 @@ class Converted:
             raise ValueError(f"{self.kind!r}, {self.alignment!r}, {self.bytes_per_pixel!r}")
 
     @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(self.directory)
+
+    @property
+    def present(self) -> bool:
+        """Whether the files are there, at a glance; `find` looks closer."""
+        return all(file.is_file() and file.with_suffix(".bin").is_file() for file in self.files)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         names = ("encoder", "synthesizer") if self.kind == "direct" else ("film",)
         return tuple(self.directory / f"{name}.xml" for name in names)
@@ -66,6 +76,11 @@ def fingerprint(saved_model: Path) -> str:
     except FileNotFoundError as error:
         raise ValueError(f"{saved_model} is not a SavedModel directory: {error.filename} is missing.") from error
     return digest.hexdigest()[:32]
+
+
+def fingerprint_of(directory: Path) -> str:
+    """The fingerprint of the model that was converted into that directory."""
+    return directory.name.partition("-")[0]
 
 
 def find(model_fingerprint: str, cache: Path) -> Converted | None:
@@ -97,6 +112,7 @@ def convert(saved_model: Path, cache: Path) -> Converted:
     directory = _directory(key, cache)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
+        _delete_abandoned(directory.parent)
         with FileLock(directory.with_suffix(".lock")):
             if converted := find(key, cache):
                 return converted
@@ -110,8 +126,20 @@ def convert(saved_model: Path, cache: Path) -> Converted:
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        raise RuntimeError(f"The converted model cannot be written to {cache}: {error}") from error
+        raise RuntimeError(
+            f"The converted model cannot be written to {cache}: {error}. FILM_CACHE can name another directory."
+        ) from error
     return replace(converted, directory=directory)
+
+
+def _delete_abandoned(directory: Path) -> None:
+    """What killed conversions left, also of other models and by other versions of this program."""
+    for partial in directory.glob("*.partial"):
+        with (
+            contextlib.suppress(OSError),
+            FileLock(partial.with_suffix(".lock"), timeout=0),
+        ):  # else it is being written
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _directory(model_fingerprint: str, cache: Path) -> Path:
@@ -124,11 +152,19 @@ def _write(saved_model: Path, directory: Path) -> Converted:
     graphs, kind, alignment = _graphs(source)
     features = _bytes_per_pixel(graphs["encoder"]) if kind == "direct" else WHOLE_BYTES_PER_PIXEL
     for name, graph in graphs.items():
-        ov.save_model(graph, directory / f"{name}.xml", compress_to_fp16=False)
+        _save(graph, directory / f"{name}.xml")
     files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
     manifest = {"kind": kind, "alignment": alignment, "bytes_per_pixel": features, "files": files}
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=2))
     return Converted(directory, kind, alignment, features)
+
+
+def _save(graph: ov.Model, path: Path) -> None:
+    try:
+        ov.save_model(graph, path, compress_to_fp16=False)
+    except RuntimeError as error:  # of a full disk it only says "iostream error"
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(f"{error} ({path.name}; {free / 1e6:.1f} MB are free)") from error
 
 
 def _graphs(source: SavedModel) -> tuple[dict[str, Any], str, int]:

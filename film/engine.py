@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from typing import Any, cast
 
-from film import catalog, compiled, convert, memory, tensorflow_process
+import numpy as np
+
+from film import catalog, compiled, convert, fastest, memory, speed, tensorflow_process
 from film.compiled import Compiled, Shape
-from film.hardware import check_device
+from film.hardware import FASTEST, check_device
 from film.interpolator import Interpolator, Preparation
 from film.session import Session
 
@@ -49,6 +54,8 @@ class Film(Interpolator):
         self._lock = threading.RLock()  # guards what follows; held while converting or compiling
         self._converted: convert.Converted | None = None
         self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()  # least recently used first
+        self._choices: dict[int, fastest.Choice] = {}  # by size class; for FASTEST
+        self._choice: fastest.Choice | None = None  # the one used last
 
     @property
     def device(self) -> str:
@@ -57,13 +64,19 @@ class Film(Interpolator):
 
     @property
     def fingerprint(self) -> str:
-        return f"{self.converted().directory.name} on {self.asked_device}, {self._precision}"
+        return f"{self.converted().directory.name} on {self.device}, {self._precision}"
+
+    @property
+    def choice(self) -> str | None:
+        return self._choice.why if self._choice else None
 
     def preparation(self, height: int, width: int) -> Preparation:
         if self._find_converted() is None:
             if catalog.downloaded(self.model) is None:
                 yield "downloading", lambda: tensorflow_process.fetch(self.model)
             yield "converting", self.converted
+        if self.asked_device == FASTEST and self._must_measure((height, width)):
+            yield "measuring", lambda: self._chosen_device((height, width))
         if self.shape(height, width) not in self._compiled:
             yield "compiling", lambda: self.compiled(height, width)
 
@@ -78,25 +91,57 @@ class Film(Interpolator):
         """The model as IR on disk, downloaded and converted now if it is not in the cache."""
         with self._lock:
             if self._find_converted() is None:
-                source = tensorflow_process.fetch(self.model)
-                self._converted = tensorflow_process.convert_model(source, catalog.cache_directory())
-                catalog.note_fingerprint(self.model, convert.fingerprint(source))
+                self._converted = tensorflow_process.convert_model(self.model.handle, catalog.cache_directory())
+                catalog.note_fingerprint(self.model, self._converted.fingerprint)
             return cast(convert.Converted, self._converted)
 
     def compiled(self, height: int, width: int) -> Compiled:
         """The graphs for frames of that size, compiled now unless they are kept from before."""
-        with self._lock:
+        with self._lock, memory.told():
             shape = self.shape(height, width)
             if shape not in self._compiled:
+                device = self._chosen_device(shape.frame) if self.asked_device == FASTEST else self.asked_device
                 self._make_room(shape)
-                self._compiled[shape] = self.compile(shape)
+                self._compiled[shape] = self._compile(shape, device)
             self._compiled.move_to_end(shape)
             return self._compiled[shape]
 
-    def compile(self, shape: Shape) -> Compiled:
-        """The graphs at that shape, compiled anew and not kept."""
+    def _compile(self, shape: Shape, device: str) -> Compiled:
         cache = catalog.cache_directory() / "compiled"
-        return compiled.compile_model(self.converted(), shape, self.asked_device, self._precision, cache)
+        return compiled.compile_model(self.converted(), shape, device, self._precision, cache)
+
+    def _must_measure(self, size: tuple[int, int]) -> bool:
+        pixels = math.prod(fastest.measured_size(*size))
+        return speed.size_class(pixels) not in self._choices and fastest.needs_measuring(self._speed_name, pixels)
+
+    def _chosen_device(self, size: tuple[int, int]) -> str:
+        """The fastest device for frames of that (height, width), measured now if that was never done."""
+        with self._lock:
+            size = fastest.measured_size(*size)
+            size_class = speed.size_class(math.prod(size))
+            if size_class not in self._choices:
+                measure = functools.partial(self._seconds, size=size)
+                self._choices[size_class] = fastest.choose(self._speed_name, math.prod(size), measure)
+            self._choice = self._choices[size_class]
+            return self._choice.device
+
+    def _seconds(self, device: str, size: tuple[int, int]) -> float:
+        """What a middle frame of that (height, width) takes on a device, once it has warmed up."""
+        with memory.told():
+            shape = compiled.choose(self.converted(), size, self._budget, lanes=1)
+            self._make_room(shape)
+            session = self._compile(shape, device).session(size, self._budget)
+            first, last = (
+                session.keyframe(frame) for frame in np.random.default_rng(0).random((2, *size, 3), np.float32)
+            )
+            between = session.middle(first, last)
+            began = time.perf_counter()
+            session.middle(first, between)  # with one frame to encode, as in a film
+            return time.perf_counter() - began
+
+    @property
+    def _speed_name(self) -> str:
+        return f"{self.name} ({self._precision})"
 
     def _make_room(self, shape: Shape) -> None:
         """Drop the shapes that were not used for longest, until one more may be compiled."""
@@ -110,10 +155,18 @@ class Film(Interpolator):
     def _find_converted(self) -> convert.Converted | None:
         """The converted model if it is there already; needs neither TensorFlow nor the network."""
         with self._lock:
-            if self._converted is None:
-                source = catalog.downloaded(self.model)
-                key = convert.fingerprint(source) if source else catalog.noted_fingerprint(self.model)
-                self._converted = convert.find(key, catalog.cache_directory()) if key else None
-                if key and self._converted:
-                    catalog.note_fingerprint(self.model, key)
+            if (
+                self._converted is None or not self._converted.present
+            ):  # the cache may be emptied under a running server
+                cache = catalog.cache_directory()
+                self._converted = next(filter(None, (convert.find(key, cache) for key in self._fingerprints())), None)
+                if self._converted:
+                    catalog.note_fingerprint(self.model, self._converted.fingerprint)
             return self._converted
+
+    def _fingerprints(self) -> Iterator[str]:
+        """What the model may be known by: as it was when it was converted, or as it is where it was downloaded to."""
+        if noted := catalog.noted_fingerprint(self.model):
+            yield noted
+        if source := catalog.downloaded(self.model):
+            yield convert.fingerprint(source)

@@ -18,6 +18,7 @@ STAGES = {
     "downloading": "Downloading the model, once",
     "converting": "Converting the model, once",
     "loading": "Loading the model",
+    "measuring": "Comparing the devices, once",
     "compiling": "Compiling the model for this size",
     "interpolating": "Making frames",
     "finishing": "Finishing the film",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import tempfile
 from types import TracebackType
@@ -40,7 +41,7 @@ class Ffmpeg:
         self._stdout = subprocess.PIPE if writes else subprocess.DEVNULL
 
     def __enter__(self) -> Ffmpeg:
-        self._words = tempfile.TemporaryFile()  # what it says; a file, so that it can never block the pipes
+        self._words = _notepad()  # what it says
         try:
             self._process = subprocess.Popen(self._command, stdin=self._stdin, stdout=self._stdout, stderr=self._words)
         except OSError as error:
@@ -77,9 +78,19 @@ class Ffmpeg:
                 raise self._failure()
 
     def _failure(self) -> RuntimeError:
+        status = self._process.wait()
         self._words.seek(0)
         said = self._words.read().decode(errors="replace").strip()
-        return RuntimeError(f"ffmpeg failed: {said[-2000:] or 'it said nothing'}")
+        if not said:
+            said = f"it was ended by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
+        return RuntimeError(f"ffmpeg failed: {said[-2000:]}")
+
+
+def _notepad() -> IO[bytes]:
+    """A file for what ffmpeg says, so that it can never block the pipes; in memory, so that a full disk can be told."""
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.fdopen(os.memfd_create("ffmpeg"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def run(*arguments: str) -> bytes:

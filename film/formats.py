@@ -16,12 +16,11 @@ Browsers show nothing for less than two of them, so a GIF plays at most 50 frame
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from film import containers, video
+from film import containers, scratch, video
 from film.images import Frame
 from film.sound import COPIED, Sound
 from film.video import QUALITY, Pixels, Segment, SegmentEncoder
@@ -91,8 +90,8 @@ def write(
     if not segments:
         raise ValueError("There are no frames to write.")
     heard = sound if carries_sound(path, play) else None
-    with tempfile.TemporaryDirectory(prefix=".film-", dir=path.parent) as scratch:
-        unfinished = Path(scratch) / f"film{suffix}"
+    with scratch.folder(path.parent) as folder:
+        unfinished = folder / f"film{suffix}"
         WRITERS[suffix](segments, unfinished, play, quality, heard)
         os.replace(unfinished, path)
     return path
@@ -116,8 +115,8 @@ def write_video(
     path = Path(path)
     check(path, play, quality)
     with (
-        tempfile.TemporaryDirectory(prefix=".film-", dir=path.parent) as scratch,
-        SegmentEncoder(Path(scratch), fps, quality=quality, masters=needs_masters(path, play)) as encoder,
+        scratch.folder(path.parent) as folder,
+        SegmentEncoder(folder, fps, quality=quality, masters=needs_masters(path, play)) as encoder,
     ):
         for frame in frames:
             encoder.write(frame)

@@ -21,6 +21,8 @@ import numpy.typing as npt
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from film import memory
+
 Frame: TypeAlias = npt.NDArray[np.float32]
 
 MIN_SIDE = 16  # pixels; below this there is nothing to match between two photos
@@ -33,6 +35,7 @@ pillow_heif.register_heif_opener()
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 
+@memory.told()
 def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Frame:
     """Read a photo as a Frame, upright (EXIF orientation applied), transparency over white, colours as sRGB.
 
@@ -92,6 +95,8 @@ def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Ima
             ) from error
         except Image.DecompressionBombError as error:
             raise ValueError(f"{name} has more pixels than the limit of {max_pixels / 1e6:g} megapixels.") from error
+        except MemoryError:  # not the photo's fault
+            raise
         except Exception as error:
             # What decoders raise for damaged data depends on the format and on where the damage is: any type at all.
             words = " ".join(str(error).split()) or type(error).__name__
@@ -189,6 +194,7 @@ def common_size(sizes: Sequence[tuple[int, int]], longest_side: int | None = Non
     return round(height), round(width)
 
 
+@memory.told()
 def fit(frame: Frame, size: tuple[int, int]) -> Frame:
     """Crop around the centre to the aspect ratio of `size` (height, width), then resample (Lanczos). No stretching."""
     height, width = size

@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
-from film import recursion
+from film import memory, recursion
 from film.images import Frame, check_frame
 from film.session import Session
 from film.timeline import Gap
@@ -26,6 +26,11 @@ class Interpolator(ABC):
     @abstractmethod
     def device(self) -> str:
         """The device that really runs the model; before it is compiled, the one that was asked for."""
+
+    @property
+    def choice(self) -> str | None:
+        """Why this device, as a sentence for the user; None where nothing was chosen, or not yet."""
+        return None
 
     @property
     @abstractmethod
@@ -92,18 +97,22 @@ class Stream:
         self._end: tuple[Frame, Any] | None = None  # the last gap's right frame, and its keyframe
 
     def frames(self, gaps: Iterable[Gap]) -> Generator[Frame]:
-        """Yield the frames at the moments of each gap. ValueError if the frames' sizes differ."""
-        for gap in gaps:
-            left, right = check_frame(gap.left), check_frame(gap.right)
-            _check_sizes(self._shape or left.shape, left.shape)
-            _check_sizes(left.shape, right.shape)
-            self._shape = left.shape
-            if any(0 < moment < 1 for moment in gap.moments):
-                with contextlib.closing(self._keyframes(gap, left, right)) as frames:
-                    yield from frames
-            else:
-                self._end = None
-                yield from (right if moment == 1 else left for moment in gap.moments)
+        """Yield the frames at the moments of each gap.
+
+        ValueError if the frames' sizes differ, NotEnoughMemory if there was too little for this film.
+        """
+        with memory.told():
+            for gap in gaps:
+                left, right = check_frame(gap.left), check_frame(gap.right)
+                _check_sizes(self._shape or left.shape, left.shape)
+                _check_sizes(left.shape, right.shape)
+                self._shape = left.shape
+                if any(0 < moment < 1 for moment in gap.moments):
+                    with contextlib.closing(self._keyframes(gap, left, right)) as frames:
+                        yield from frames
+                else:
+                    self._end = None
+                    yield from (right if moment == 1 else left for moment in gap.moments)
 
     def _keyframes(self, gap: Gap, left: Frame, right: Frame) -> Generator[Frame]:
         session = self._session = self._session or self._model.session(*left.shape[:2])

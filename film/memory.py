@@ -1,14 +1,24 @@
-"""How much memory a model may take."""
+"""How much memory a model may take, and what is said when there was not enough."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 GIGABYTE = 2**30
 DEFAULT_SHARE = 4  # a quarter of the machine: the rest is for photos, the encoder, other visitors, the system
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+# How OpenVINO and its plugins for CPUs and GPUs put it, somewhere in a RuntimeError.
+SHORTAGE = re.compile(
+    r"bad_alloc|failed to allocate|cannot allocate memory|out of memory|could not create a memory"
+    r"|Resource temporarily unavailable"  # there is none for the stack of another thread
+    r"|exceeded max size of memory|CL_OUT_OF_|CL_MEM_OBJECT_ALLOCATION_FAILURE",
+    re.IGNORECASE,
+)
 
 
 def machine() -> int:
@@ -32,3 +42,27 @@ def budget(gigabytes: float | None = None) -> int:
     if not 0 < gigabytes < math.inf:
         raise ValueError(f"The memory budget is {gigabytes:g} GB; it must be above 0.")
     return int(gigabytes * GIGABYTE)
+
+
+class NotEnoughMemory(RuntimeError):
+    """Memory ran out in one piece of work; the next one may well have enough."""
+
+
+@contextlib.contextmanager
+def told() -> Iterator[None]:
+    """Running out of memory inside is raised as NotEnoughMemory, whoever ran out of it and however that was put."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, NotEnoughMemory) or not is_shortage(error):
+            raise
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise NotEnoughMemory(
+            "There is not enough memory for this; smaller photos need less,"
+            f" and so does a lower memory budget (FILM_MEMORY_GB). {words}"
+        ) from error
+
+
+def is_shortage(error: Exception) -> bool:
+    """Whether that error means that memory ran out."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(SHORTAGE.search(str(error))))

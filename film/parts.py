@@ -11,10 +11,11 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from film import scratch
 
 NOTE = "film.json"
 
@@ -57,5 +58,5 @@ def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
 @contextlib.contextmanager
 def discarded() -> Iterator[Path]:
     """A folder for parts that nobody will come back to."""
-    with tempfile.TemporaryDirectory(prefix="film-") as scratch:
-        yield Path(scratch)
+    with scratch.folder() as directory:
+        yield directory

@@ -148,6 +148,8 @@ def _events(
         for stage, work in model.preparation(*source.size):
             yield Stage(stage)
             work()
+        if model.choice:
+            yield Notice(model.choice)
         with target.parts(source, model) as folder:
             yield Stage("interpolating")
             clock = _Clock(source)

@@ -13,6 +13,40 @@ import numpy.typing as npt
 EXPECTED = "a FILM takes images x0 and x1 (and optionally time) and returns image"
 
 
+def damage(directory: Path) -> str | None:
+    """What is wrong with the files of a SavedModel, in TensorFlow's words; None if they are complete and undamaged.
+
+    Reads every variable, which TensorFlow compares with the checksums it wrote.
+    """
+    if missing := missing_files(directory):
+        return f"{missing[0]} is missing"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    try:
+        saved_model_pb2.SavedModel.FromString((directory / "saved_model.pb").read_bytes())
+        if (directory / "variables").is_dir():
+            variables = tf.train.load_checkpoint(str(directory / "variables" / "variables"))
+            for name in variables.get_variable_to_shape_map():
+                variables.get_tensor(name)
+    except Exception as error:  # OSError, protobuf's and TensorFlow's own errors: all mean "cannot be read"
+        return " ".join(str(error).split()) or type(error).__name__
+    return None
+
+
+def missing_files(directory: Path) -> list[str]:
+    """Which files a SavedModel lacks, judged by their names alone; needs no TensorFlow."""
+    needed = ["saved_model.pb"]
+    variables = directory / "variables"
+    if variables.is_dir():
+        # Every shard is named after how many there are: variables.data-00000-of-00002.
+        counts = {int(file.name[-5:]) for file in variables.glob("variables.data-?????-of-?????")} or {1}
+        shards = [f"variables.data-{k:05}-of-{count:05}" for count in counts for k in range(count)]
+        needed += [f"variables/{name}" for name in ("variables.index", *shards)]
+    return [name for name in needed if not (directory / name).is_file()]
+
+
 class SavedModel:
     """Loads a SavedModel directory and calls it as FILM is called.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
-import os
+from pathlib import Path
 
+from film import note
 from film.catalog import cache_directory
 
 log = logging.getLogger(__name__)
@@ -15,16 +16,7 @@ NEAR = 2  # size classes: from a frame more than four times larger or smaller no
 
 def remember(model: str, device: str, pixels: int, seconds: float) -> None:
     """Note that one middle frame of `pixels` took `seconds`; one note per model, device and size class."""
-    noted = _noted()
-    noted[f"{model} on {device}, 2^{_size_class(pixels)} pixels"] = seconds / pixels
-    path = cache_directory() / "speed.json"
-    partial = path.with_suffix(f".{os.getpid()}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(json.dumps(noted, indent=2))
-        os.replace(partial, path)
-    except OSError as error:  # a read-only or full cache: the film matters more than the next estimate
-        log.warning("The speed of %s on %s cannot be noted: %s", model, device, error)
+    _note(f"{model} on {device}, 2^{size_class(pixels)} pixels", seconds / pixels)
 
 
 def estimate(model: str, device: str, height: int, width: int) -> float | None:
@@ -32,21 +24,52 @@ def estimate(model: str, device: str, height: int, width: int) -> float | None:
 
     Among frames of similar size the cost is close to proportional to the pixels.
     """
-    noted, wanted = _noted(), _size_class(height * width)
+    noted, wanted = _noted(), size_class(height * width)
     for distance in range(NEAR + 1):
-        for size_class in (wanted - distance, wanted + distance):
-            per_pixel = noted.get(f"{model} on {device}, 2^{size_class} pixels")
+        for near in (wanted - distance, wanted + distance):
+            per_pixel = noted.get(f"{model} on {device}, 2^{near} pixels")
             if isinstance(per_pixel, float):
                 return per_pixel * height * width
     return None
 
 
-def _size_class(pixels: int) -> int:
+def compared(model: str, device: str, pixels: int) -> float | str | None:
+    """What `remember_comparison` noted: seconds for a frame of that many pixels, or a failure; None if nothing."""
+    noted = _noted().get(_comparison(model, device, pixels))
+    return noted * pixels if isinstance(noted, float) else noted if isinstance(noted, str) else None
+
+
+def remember_comparison(model: str, device: str, pixels: int, result: float | str) -> None:
+    """Note what one frame took when devices were compared, in seconds, or the words with which the device failed."""
+    _note(_comparison(model, device, pixels), result if isinstance(result, str) else result / pixels)
+
+
+def _comparison(model: str, device: str, pixels: int) -> str:
+    return f"{model} on {device}, 2^{size_class(pixels)} pixels, compared"
+
+
+def size_class(pixels: int) -> int:
+    """Frames of one class differ by less than a factor of two in their pixels."""
     return pixels.bit_length()
 
 
-def _noted() -> dict[str, float]:
+def _note(key: str, value: float | str) -> None:
     try:
-        return dict(json.loads((cache_directory() / "speed.json").read_text()))
-    except (OSError, ValueError, TypeError):
-        return {}  # nothing noted yet, or a note that was damaged: it is only an estimate
+        note.update(_path(), lambda text: json.dumps(_parsed(text) | {key: value}, indent=2))
+    except OSError as error:  # a read-only or full cache: the film matters more than the next estimate
+        log.warning("The speed of %s cannot be noted: %s", key, error)
+
+
+def _noted() -> dict[str, object]:
+    return _parsed(note.read(_path()))
+
+
+def _parsed(text: str | None) -> dict[str, object]:
+    try:
+        return dict(json.loads(text or "{}"))
+    except (ValueError, TypeError):
+        return {}  # damaged: it is only an estimate
+
+
+def _path() -> Path:
+    return cache_directory() / "speed.json"

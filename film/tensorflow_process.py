@@ -7,6 +7,7 @@ the program that makes films starts `python -m film.tensorflow_process …`, wai
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -22,13 +23,16 @@ def fetch(model: catalog.Model) -> Path:
     return catalog.downloaded(model) or Path(_run("fetch", model.handle))
 
 
-def convert_model(saved_model: Path, cache: Path) -> convert.Converted:
-    """`convert.convert` in a process of its own; not started if the converted model is in the cache. Same errors."""
-    key = convert.fingerprint(saved_model)
-    if converted := convert.find(key, cache):
+def convert_model(name: str | os.PathLike[str], cache: Path) -> convert.Converted:
+    """`catalog.fetch` and `convert.convert` in a process of its own; `name` is one that `catalog.find` knows.
+
+    Not started if the converted model is in the cache. Same errors.
+    """
+    source = catalog.downloaded(catalog.find(name))
+    if source and (converted := convert.find(convert.fingerprint(source), cache)):
         return converted
-    _run("convert", str(saved_model), str(cache))
-    converted = convert.find(key, cache)
+    directory = Path(_run("convert", os.fspath(name), str(cache)))
+    converted = convert.find(convert.fingerprint_of(directory), cache)
     if converted is None:
         raise RuntimeError(f"The converted model cannot be read back from {cache}.")
     return converted
@@ -52,6 +56,8 @@ def _run(*arguments: str) -> str:
     if child.returncode == FAILURE:
         raise RuntimeError(said)
     last_words = child.stderr.strip()[-1000:]
+    if child.returncode == -getattr(signal, "SIGKILL", 0) and not last_words:
+        last_words = "it was killed, as the system does when memory runs out"
     raise RuntimeError(f"TensorFlow's process ended with status {child.returncode}: {last_words}")
 
 
@@ -61,8 +67,9 @@ def main(arguments: Sequence[str]) -> int:
         match arguments:
             case ["fetch", handle]:
                 print(catalog.fetch(catalog.find(handle)))
-            case ["convert", saved_model, cache]:
-                print(convert.convert(Path(saved_model), Path(cache)).directory)
+            case ["convert", name, cache]:
+                # What TensorFlow Hub's cache holds is compared with its checksums here, where TensorFlow is.
+                print(convert.convert(catalog.fetch(catalog.find(name)), Path(cache)).directory)
     except (ValueError, RuntimeError) as error:
         print(" ".join(str(error).split()))
         return USER_ERROR if isinstance(error, ValueError) else FAILURE

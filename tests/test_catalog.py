@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
-import io
 import os
 import shutil
-import tarfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from conftest import LITE
+from hub_server import Server, archive
 
 import film
 from film import catalog, tensorflow_process
@@ -34,36 +31,6 @@ def hub_directory(hub: Path, handle: str) -> Path:
     return hub / hashlib.sha1(handle.encode()).hexdigest()
 
 
-class Server:
-    """A web server on this machine that answers every request with one body."""
-
-    def __init__(self, body: bytes, kind: str) -> None:
-        self.requests: list[str] = []
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.requests.append(self.path)
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/film"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-
 @pytest.fixture
 def page() -> Iterator[Server]:
     """A hub that answers with an HTML page, as a proxy or a sign-in page does."""
@@ -72,19 +39,10 @@ def page() -> Iterator[Server]:
     server.close()
 
 
-@pytest.fixture(scope="module")
-def archive() -> bytes:
-    """film-lite as TensorFlow Hub serves modules."""
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
-        tar.add(LITE, arcname=".")
-    return file.getvalue()
-
-
 @pytest.fixture
-def real(archive: bytes) -> Iterator[Server]:
+def real() -> Iterator[Server]:
     """A hub that serves film-lite."""
-    server = Server(archive, "application/gzip")
+    server = Server(archive())
     yield server
     server.close()
 

@@ -1,0 +1,66 @@
+"""Folders for work in progress. What a killed program left of them is deleted by the next one that makes its own."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+PREFIX = ".film-"
+
+
+@contextlib.contextmanager
+def folder(parent: Path | None = None) -> Iterator[Path]:
+    """A new folder in `parent` (default: the system's temporary directory), deleted with what is in it at the end.
+
+    A lock beside it is held for as long; the system lets go of it however the program ends, so a folder whose lock can
+    be had has lost its owner. FileNotFoundError if there is no `parent`, RuntimeError if nothing can be written there.
+    """
+    parent = parent or Path(tempfile.gettempdir())
+    if not parent.is_dir():  # the lock would make it
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
+    _delete_abandoned(parent)
+    path = parent / f"{PREFIX}{uuid.uuid4().hex[:12]}"
+    lock = FileLock(_lock_file(path))
+    try:
+        lock.acquire()
+        try:
+            path.mkdir(mode=0o700)
+        except OSError:
+            _delete(path, lock)
+            raise
+    except OSError as error:
+        raise RuntimeError(f"Nothing can be written to {parent}: {error}") from error
+    try:
+        yield path
+    finally:
+        _delete(path, lock)
+
+
+def _delete_abandoned(parent: Path) -> None:
+    for lock_file in parent.glob(f"{PREFIX}*.lock"):
+        lock = FileLock(lock_file)
+        try:
+            lock.acquire(timeout=0)
+        except OSError:  # its owner lives, or it belongs to another user
+            continue
+        _delete(lock_file.with_suffix(""), lock)
+
+
+def _delete(path: Path, lock: FileLock) -> None:
+    """The folder first: as long as there is something to delete, there is a lock that tells so."""
+    shutil.rmtree(path, ignore_errors=True)
+    lock.release()
+    with contextlib.suppress(OSError):
+        os.unlink(_lock_file(path))
+
+
+def _lock_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.lock")
