@@ -96,7 +96,7 @@ def test_frames_come_back_in_order(out: Path, suffix: str, play: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@pytest.mark.parametrize("count", [1, 2, 3, 16])
+@pytest.mark.parametrize("count", [1, 2, 16])
 def test_a_pingpong_doubles_neither_end(out: Path, suffix: str, count: int) -> None:
     film.write_video(out / f"film{suffix}", numbered(count, 32, 32), play="pingpong")
     back = frames_of(out / f"film{suffix}")
@@ -134,8 +134,8 @@ def test_pngs_are_exact_and_in_natural_order(out: Path) -> None:
         assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
 
 
-@pytest.mark.parametrize("fps", [30, 24, 50, Fraction(30000, 1001), 7, 1])
-def test_lengths_are_exact(out: Path, fps: int | Fraction) -> None:
+@pytest.mark.parametrize("fps", [30, 24, Fraction(30000, 1001), 12.5])
+def test_lengths_are_exact(out: Path, fps: float | Fraction) -> None:
     count = 33
     segments = in_segments(out / "segments", count, fps, 32)
     seconds = float(count / Fraction(fps))
@@ -312,7 +312,7 @@ def watched() -> Iterator[list[int]]:
 
 @pytest.mark.parametrize(
     ("suffix", "play"),
-    [(".gif", "loop"), (".gif", "pingpong"), (".webp", "loop"), (".webm", "loop"), (".mp4", "pingpong")],
+    [(".gif", "pingpong"), (".webp", "loop"), (".webm", "loop"), (".mp4", "pingpong")],
 )
 def test_memory_does_not_grow_with_the_film(
     lengths: tuple[list[Segment], list[Segment]], out: Path, suffix: str, play: str
@@ -430,7 +430,7 @@ def test_sound_that_the_container_takes_is_copied(out: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-@pytest.mark.parametrize("slowdown", [Fraction(5, 4), 2, 4, 16])
+@pytest.mark.parametrize("slowdown", [Fraction(5, 4), 4, 8])
 def test_slow_sound_keeps_its_pitch_and_its_place(out: Path, suffix: str, slowdown: int | Fraction) -> None:
     path = source(out / "clip.mp4", "aac", sound_late=0.48)
     start, seconds = 0.2, 3.2 * float(slowdown)
