@@ -274,11 +274,11 @@ def test_a_name_is_only_a_name(out: Path, name: str, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture(scope="module")
 def lengths(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Segment], list[Segment]]:
-    """A film of 6 s and one of 60 s, ten frames a second, none of them alike."""
+    """A film, and one ten times as long, no two of their frames alike."""
     noise = np.random.default_rng(0).random((64, 64, 3), dtype=np.float32)
     films = []
     for count in (60, 600):
-        with SegmentEncoder(tmp_path_factory.mktemp("film"), 10, masters=True) as encoder:
+        with SegmentEncoder(tmp_path_factory.mktemp("film"), 60, masters=True) as encoder:
             for k in range(count):
                 encoder.write(np.float32(0.2 + 0.8 * k / count) * (texture(64, 64, k % 10) + 0.1 * noise))
             encoder.finish()
@@ -293,7 +293,7 @@ def watched() -> Iterator[list[int]]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.005):
+        while not over.wait(0.01):
             for pid in encoders():
                 with contextlib.suppress(OSError):
                     if found := re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text()):
