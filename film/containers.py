@@ -21,7 +21,7 @@ from film.ffmpeg import Ffmpeg, local
 from film.sound import Sound
 from film.video import COLOURS, Pixels, Segment, SegmentEncoder, even, raw_video
 
-MAX_GIF_FPS = Fraction(50)  # a GIF counts hundredths of a second, and browsers show nothing for less than two of them
+MAX_GIF_FPS = Fraction(50)  # a GIF counts hundredths of a second, and browsers slow down at less than two
 # Both filters of a GIF remember each colour they meet. In 6 bits those are few enough for a film of any length; of
 # 256 colours that is not seen.
 _LEVEL = "trunc(val/4)*255/63"
@@ -69,30 +69,13 @@ def gif(segments: Sequence[Segment], path: Path, play: str, quality: int, heard:
     fps = min(segments[0].fps, MAX_GIF_FPS)
     with _played(segments, "once") as frames:
         first = next(frames)
-        command = [
-            *raw_video(first, fps),
-            "-vf",
-            f"{SIX_BITS},palettegen",
-            "-frames:v",
-            "1",
-            "-f",
-            "image2pipe",
-            "-c:v",
-            "png",
-        ]
-        _feed([*command, local(palette)], itertools.chain([first], frames))
+        command = [*raw_video(first, fps), "-vf", f"{SIX_BITS},palettegen", "-frames:v", "1", "-c:v", "png"]
+        _feed([*command, "-f", "image2pipe", local(palette)], itertools.chain([first], frames))
+    repeat = "-1" if play == "once" else "0"
     with _played(segments, play) as frames:
         first = next(frames)
-        command = [
-            *raw_video(first, fps),
-            "-f",
-            "png_pipe",
-            "-i",
-            local(palette),
-            "-lavfi",
-            f"{SIX_BITS}[film];[film][1]{DITHER}",
-        ]
-        command += ["-loop", "-1" if play == "once" else "0", "-f", "gif", local(path)]
+        command = [*raw_video(first, fps), "-f", "png_pipe", "-i", local(palette)]
+        command += ["-lavfi", f"{SIX_BITS}[film];[film][1]{DITHER}", "-loop", repeat, "-f", "gif", local(path)]
         _feed(command, itertools.chain([first], frames))
 
 

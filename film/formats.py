@@ -10,7 +10,7 @@
 
 MP4 and WebM have even sides: an odd one gets its last row or column twice. The others keep the frames' size.
 A GIF shows a frame for whole hundredths of a second; they alternate so that the film lasts as long as it should.
-Browsers show nothing for less than two of them, so a GIF plays at most 50 frames a second, all of them.
+Browsers slow down at less than two, so a GIF plays at most 50 frames a second, and longer rather than with fewer.
 """
 
 from __future__ import annotations

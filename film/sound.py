@@ -33,9 +33,9 @@ class Sound:
 def arguments(sound: Sound, seconds: float, suffix: str) -> tuple[list[str], list[str]]:
     """ffmpeg's arguments for its second input, and for the sound of an output that lasts so many seconds.
 
-    Sound that keeps its speed is copied if the container takes it (whole packets: it may end some 20 ms early or late);
-    else it is encoded, with silence before and after it where the source has none, to exactly that length. More than
-    two channels become two. RuntimeError with ffmpeg's own words when the source has no sound.
+    Sound that keeps its speed is copied if the container takes it, in whole packets: it may end some 20 ms early, or
+    where the source ends. Else it is encoded, with silence where the source has none, to exactly that length. More
+    than two channels become two. RuntimeError with ffmpeg's own words when the source has no sound.
     """
     source = ffmpeg.untrusted(sound.source)
     # The source's own clock, because its streams need not start together; and no seek, which only good indexes survive.
@@ -44,14 +44,8 @@ def arguments(sound: Sound, seconds: float, suffix: str) -> tuple[list[str], lis
         # Packets that are not wholly in the film go. MP4 may keep one before it, from which the first one is decoded.
         kept = -0.03 if suffix == ".mp4" else 0
         outside = f"lt(pts*tb,{kept})+gt((pts+d)*tb,{seconds:.6f})"
-        return inputs, [
-            "-map",
-            "1:a:0",
-            "-c:a",
-            "copy",
-            "-bsf:a",
-            f"setts=ts=TS-{sound.start:.6f}/TB,noise=drop='{outside}'",
-        ]
+        moved = f"setts=ts=TS-{sound.start:.6f}/TB,noise=drop='{outside}'"
+        return inputs, ["-map", "1:a:0", "-c:a", "copy", "-bsf:a", moved]
     filters = [
         f"asetpts=PTS-{sound.start - _lead(sound.slowdown):.6f}/TB",
         "atrim=start=0",

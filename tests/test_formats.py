@@ -96,7 +96,7 @@ def test_frames_come_back_in_order(out: Path, suffix: str, play: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@pytest.mark.parametrize("count", [1, 2, 3, 16])
+@pytest.mark.parametrize("count", [1, 2, 16])
 def test_a_pingpong_doubles_neither_end(out: Path, suffix: str, count: int) -> None:
     film.write_video(out / f"film{suffix}", numbered(count, 32, 32), play="pingpong")
     back = frames_of(out / f"film{suffix}")
@@ -134,8 +134,8 @@ def test_pngs_are_exact_and_in_natural_order(out: Path) -> None:
         assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
 
 
-@pytest.mark.parametrize("fps", [30, 24, 50, Fraction(30000, 1001), 7, 1])
-def test_lengths_are_exact(out: Path, fps: int | Fraction) -> None:
+@pytest.mark.parametrize("fps", [30, 24, Fraction(30000, 1001), 12.5])
+def test_lengths_are_exact(out: Path, fps: float | Fraction) -> None:
     count = 33
     segments = in_segments(out / "segments", count, fps, 32)
     seconds = float(count / Fraction(fps))
@@ -274,11 +274,11 @@ def test_a_name_is_only_a_name(out: Path, name: str, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture(scope="module")
 def lengths(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Segment], list[Segment]]:
-    """A film of 6 s and one of 60 s, ten frames a second, none of them alike."""
+    """A film, and one ten times as long, no two of their frames alike."""
     noise = np.random.default_rng(0).random((64, 64, 3), dtype=np.float32)
     films = []
     for count in (60, 600):
-        with SegmentEncoder(tmp_path_factory.mktemp("film"), 10, masters=True) as encoder:
+        with SegmentEncoder(tmp_path_factory.mktemp("film"), 60, masters=True) as encoder:
             for k in range(count):
                 encoder.write(np.float32(0.2 + 0.8 * k / count) * (texture(64, 64, k % 10) + 0.1 * noise))
             encoder.finish()
@@ -293,7 +293,7 @@ def watched() -> Iterator[list[int]]:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.005):
+        while not over.wait(0.01):
             for pid in encoders():
                 with contextlib.suppress(OSError):
                     if found := re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text()):
@@ -312,7 +312,7 @@ def watched() -> Iterator[list[int]]:
 
 @pytest.mark.parametrize(
     ("suffix", "play"),
-    [(".gif", "loop"), (".gif", "pingpong"), (".webp", "loop"), (".webm", "loop"), (".mp4", "pingpong")],
+    [(".gif", "pingpong"), (".webp", "loop"), (".webm", "loop"), (".mp4", "pingpong")],
 )
 def test_memory_does_not_grow_with_the_film(
     lengths: tuple[list[Segment], list[Segment]], out: Path, suffix: str, play: str
@@ -420,7 +420,7 @@ def test_sound_that_the_container_takes_is_copied(out: Path) -> None:
                 run_ffmpeg("-i", str(p), "-map", "0:a", "-c", "copy", "-f", "framehash", "-") for p in (path, film_path)
             ]
             hashes = [re.findall(rb"[0-9a-f]{64}", text) for text in told]
-            packets[name, suffix] = set(hashes[1]) <= set(hashes[0])
+            packets[name, suffix] = bool(hashes[1]) and set(hashes[1]) <= set(hashes[0])
     assert packets == {
         ("clip.mp4", ".mp4"): True,
         ("clip.mp4", ".webm"): False,
@@ -430,7 +430,7 @@ def test_sound_that_the_container_takes_is_copied(out: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-@pytest.mark.parametrize("slowdown", [Fraction(5, 4), 2, 4, 16])
+@pytest.mark.parametrize("slowdown", [Fraction(5, 4), 4, 8])
 def test_slow_sound_keeps_its_pitch_and_its_place(out: Path, suffix: str, slowdown: int | Fraction) -> None:
     path = source(out / "clip.mp4", "aac", sound_late=0.48)
     start, seconds = 0.2, 3.2 * float(slowdown)

@@ -6,7 +6,7 @@ import os
 import re
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import pytest
 from conftest import texture
 
 import film
-from film import formats, video
+from film import formats, masters, video
 
 # 4:2:0 halves the colour resolution and x264 at QUALITY rounds a little: mean error on a smooth texture, in levels
 # of 255. A wrong matrix or range costs 5 to 20.
@@ -338,3 +338,104 @@ def test_segments_of_changing_size_are_refused(out: Path) -> None:
         encoder.write(np.zeros((32, 32, 3), np.float32))
         encoder.write(np.zeros((48, 32, 3), np.float32))
     assert not encoders() and os.listdir(out) == []
+
+
+# What a film that is made in several runs needs
+
+
+def written(
+    directory: Path, frames: Sequence[np.ndarray], first: int = 0, fps: float | Fraction = 30
+) -> list[video.Segment]:
+    directory.mkdir(exist_ok=True)
+    with video.SegmentEncoder(directory, fps, masters=True, first=first) as encoder:
+        for frame in frames:
+            encoder.write(frame)
+        encoder.finish()
+    return encoder.segments
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (33, 47), (17, 16)])
+def test_masters_hold_the_frames_exactly(out: Path, height: int, width: int) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (20, height, width, 3), dtype=np.uint8)
+    segments = written(out, list(frames))
+    np.testing.assert_array_equal(list(masters.frames(segments)), frames)
+    np.testing.assert_array_equal(list(masters.back(segments)), frames[-2:0:-1])
+    assert len(decoded(segments[0].path)) == 15
+
+
+def test_finished_segments_are_read_back_from_the_folder_alone(out: Path) -> None:
+    segments = written(out, list(numbered(40)), fps=Fraction(30000, 1001))
+    assert sorted(os.listdir(out))[::2] == ["00000000-000015.mkv", "00000015-000015.mkv", "00000030-000010.mkv"]
+    (out / "00000040.ts.part").write_bytes(b"what a killed run leaves")
+    (out / "notes.ts").write_bytes(b"")
+    rate = Fraction(30000, 1001)
+    assert video.finished(out, rate, masters=True) == segments
+    assert [(part.first, part.count) for part in video.finished(out, rate)] == [(0, 15), (15, 15), (30, 10)]
+    (out / "00000015-000015.mkv").unlink()
+    assert [part.first for part in video.finished(out, rate, masters=True)] == [0, 30]
+    assert len(video.finished(out, rate)) == 3
+
+
+@pytest.mark.parametrize("first", [15, 22])
+def test_a_film_made_in_two_runs_is_the_same(out: Path, first: int) -> None:
+    """The cuts do not depend on where a run begins; nor do the bytes, if it begins at one."""
+    frames = list(numbered(40))
+    written(out / "whole", frames)
+    written(out / "parts", frames[first:], first)
+    whole, parts = contents(out / "whole"), contents(out / "parts")
+    same = [name for name in parts if name in whole]
+    assert len(same) == (4 if first == 15 else 2)
+    assert all(parts[name] == whole[name] for name in same)
+    shown = [time for part in video.finished(out / "parts", 30) for time in times(part.path)]
+    np.testing.assert_allclose(shown, np.arange(first, 40) / 30, atol=1e-4)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system does not let a process choose its cores")
+def test_the_number_of_cores_does_not_change_a_byte(out: Path) -> None:
+    cores = os.sched_getaffinity(0)
+    frames = [texture(256, 256, seed) for seed in range(15)]
+    written(out / "many", frames)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        written(out / "one", frames)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert contents(out / "many") == contents(out / "one")
+
+
+@pytest.mark.parametrize("fps", [Fraction(30000, 1001), Fraction(24000, 1001), 29.97, 60])
+def test_times_are_exact_after_hours(out: Path, fps: float | Fraction) -> None:
+    rate = video.exact(fps)
+    first = round(3 * 3600 * rate / video.segment_frames(rate)) * video.segment_frames(rate)
+    segments = written(out, list(numbered(40)), first, fps)
+    shown = [time for part in segments for time in times(part.path)]
+    expected = [float((first + k) / rate) for k in range(40)]
+    np.testing.assert_allclose(shown, expected, atol=1.2 / 90_000, rtol=0)  # MPEG-TS counts 1/90000 s
+    formats.write(segments, out / "film.mp4")
+    np.testing.assert_allclose(times(out / "film.mp4"), [float(k / rate) for k in range(40)], atol=1e-6)
+
+
+def test_rates_are_held_exactly() -> None:
+    assert video.exact(Fraction(30000, 1001)) == Fraction(30000, 1001)
+    assert video.exact(12.5) == Fraction(25, 2) and video.exact(29.97) == Fraction(2997, 100)
+    assert video.check_fps(Fraction(24000, 1001)) == Fraction(24000, 1001) and video.check_fps(30) == 30
+    for fps in (0, -1, Fraction(0), 240.001, float("nan"), float("inf"), 1e-9):
+        with pytest.raises(ValueError, match="frame rate"):
+            video.exact(fps)
+
+
+def test_a_quality_is_from_1_to_100(out: Path) -> None:
+    for quality in (0, 101):
+        with pytest.raises(ValueError, match="from 1 .* to 100"):
+            video.SegmentEncoder(out, 30, quality=quality)
+    sizes = []
+    for quality in (1, 80, 100):
+        with video.SegmentEncoder(out, 30, quality=quality) as encoder:
+            segments = [encoder.write(texture(96, 96, seed)) for seed in range(15)]
+        assert segments[-1]
+        sizes.append(segments[-1].path.stat().st_size)
+    assert sizes == sorted(sizes) and sizes[-1] > 2 * sizes[0]
