@@ -3,8 +3,8 @@
 ffmpeg decodes in a process of its own, so a hostile file can neither crash nor fill this one, and a stalled one is
 ended. Only formats that hold a film by themselves are opened: no playlists, which name other files or hosts.
 
-Conventions: times are exact `Fraction`s in seconds from the start of the file, for pictures and sound alike. Frames
-are upright, of square pixels, 8-bit sRGB; a film in high dynamic range is brought to that range.
+Conventions: times are exact `Fraction`s in seconds, as the file stamps pictures and sound alike. Frames are upright,
+of square pixels, 8-bit sRGB; a film in high dynamic range is brought to that range.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ class Decoder:
         self._size = size
         self._ended = threading.Event()
         height, width = size
-        command = [*_ffmpeg(clip.path, max_pixels), "-fps_mode", "passthrough"]
+        command = [*_ffmpeg(clip.path, max_pixels), "-copyts", "-fps_mode", "passthrough"]
         command += ["-vf", f"{clip.filters.format(width=width, height=height)},showinfo=checksum=0"]
         command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
         try:

@@ -185,7 +185,12 @@ def _segments(
         rest = timeline.without(stretch, clock.done - first)
         with (
             video.SegmentEncoder(
-                folder, target.fps, quality=target.quality, masters=target.masters, first=clock.done
+                folder,
+                target.fps,
+                quality=target.quality,
+                masters=target.masters,
+                first=clock.done,
+                frames=timeline.length(rest),
             ) as encoder,
             contextlib.closing(stream.frames(rest)) as frames,
         ):

@@ -131,8 +131,13 @@ class SegmentEncoder:
         quality: int = QUALITY,
         masters: bool = False,
         first: int = 0,
+        frames: int | None = None,
     ) -> None:
-        """`first` is the number in the film of the first frame written here; the cuts do not depend on it."""
+        """`first` is the number in the film of the first frame written here, `frames` how many there will be.
+
+        Where that is known they are shared out evenly among segments of at least `segment_length`, else segments begin
+        at its multiples. Either way an encoder that begins where a segment began cuts as the one before would have.
+        """
         self.segments: list[Segment] = []
         self.count = 0  # frames written here
         self._directory = directory
@@ -141,9 +146,12 @@ class SegmentEncoder:
         self._masters = masters
         self._first = first
         self._length = segment_length(fps)
+        self._frames = frames
         self._size: tuple[int, ...] | None = None
         self._process: Ffmpeg | None = None
-        self._begun = first  # number of the first frame of the segment in the works
+        self._begun = self._ends = (
+            first  # numbers of the first frame of the segment in the works, and of the next one's
+        )
 
     def __enter__(self) -> SegmentEncoder:
         return self
@@ -161,11 +169,18 @@ class SegmentEncoder:
             np.asarray(frame if frame.dtype == np.uint8 else to_uint8(np.asarray(frame, np.float32)), np.uint8)
         )
         if self._process is None:
-            self._begun = number
+            self._begun, self._ends = number, number + self._next_length(number)
             self._process = Ffmpeg(*raw_video(pixels, self._fps), *self._outputs(), reads=True).__enter__()
         self._process.write(pixels.data)
         self.count += 1
-        return self.finish() if (number + 1) % self._length == 0 else None
+        return self.finish() if number + 1 == self._ends else None
+
+    def _next_length(self, number: int) -> int:
+        """Frames of the segment that begins with that one."""
+        if self._frames is None:
+            return self._length - number % self._length
+        left = self._frames - self.count
+        return left // max(1, left // self._length)
 
     def _outputs(self) -> list[str]:
         assert self._size

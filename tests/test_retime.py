@@ -92,6 +92,23 @@ def test_ten_seconds_to_x4_with_sound(tmp_path: Path, model: film.Interpolator) 
     assert np.argmax(spectrum) / 5 == pytest.approx(1000, abs=10)
 
 
+@pytest.mark.parametrize("slowdown", [1, 2])
+def test_picture_and_sound_stay_together_whatever_the_file_begins_with(
+    tmp_path: Path, model: film.Interpolator, slowdown: int
+) -> None:
+    """An MPEG-TS file's clock does not begin at 0, and this one's picture begins half a second after its sound."""
+    plain = video(tmp_path / "half.mp4", levels([60] * 24 + [180] * 24), sound=True)
+    source = tmp_path / "late.ts"
+    inputs = ["-itsoffset", "0.5", "-i", str(plain), "-i", str(plain)]
+    ffmpeg(*inputs, "-map", "0:v", "-map", "1:a", "-c", "copy", "-output_ts_offset", "7", str(source))
+    made(source, model, tmp_path / "film.mp4", slowdown=slowdown, fps=48)
+    shown = means(frames(tmp_path / "film.mp4"))
+    bright = next(k for k, value in enumerate(shown) if value > 120) / 48
+    sound = np.abs(samples(tmp_path / "film.mp4"))
+    beep = np.argmax(sound > 0.02) / 48000
+    assert bright == pytest.approx(slowdown, abs=0.05) and beep == pytest.approx(0.5 * slowdown, abs=0.08)
+
+
 def test_sound_is_kept_as_it_is_at_another_rate_or_left_out(tmp_path: Path, model: film.Interpolator) -> None:
     source = video(tmp_path / "film.mp4", levels([40 + k for k in range(24)]), sound=True)
     made(source, model, tmp_path / "with.mp4", fps=48)

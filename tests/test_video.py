@@ -410,7 +410,7 @@ def test_the_number_of_cores_does_not_change_a_byte(out: Path) -> None:
 @pytest.mark.parametrize("fps", [Fraction(30000, 1001), Fraction(24000, 1001), 29.97, 60])
 def test_times_are_exact_after_hours(out: Path, fps: float | Fraction) -> None:
     rate = video.exact(fps)
-    first = round(3 * 3600 * rate / video.segment_frames(rate)) * video.segment_frames(rate)
+    first = round(3 * 3600 * rate / video.segment_length(rate)) * video.segment_length(rate)
     segments = written(out, list(numbered(40)), first, fps)
     shown = [time for part in segments for time in times(part.path)]
     expected = [float((first + k) / rate) for k in range(40)]
@@ -439,3 +439,21 @@ def test_a_quality_is_from_1_to_100(out: Path) -> None:
         assert segments[-1]
         sizes.append(segments[-1].path.stat().st_size)
     assert sizes == sorted(sizes) and sizes[-1] > 2 * sizes[0]
+
+
+@pytest.mark.parametrize("frames", [1, 14, 15, 29, 31, 46, 100])
+def test_a_known_number_of_frames_is_shared_out(out: Path, frames: int) -> None:
+    """Segments of 15 frames and more, as even as can be; gone on with at any of them, they are cut the same."""
+
+    def cuts(first: int) -> list[int]:
+        with video.SegmentEncoder(out, 30, first=first, frames=frames - first) as encoder:
+            for frame in numbered(frames - first, 16, 16):
+                encoder.write(frame)
+            assert encoder.finish() is None  # the last one ended by itself
+        return [segment.first for segment in encoder.segments]
+
+    whole = cuts(0)
+    lengths = np.diff([*whole, frames])
+    assert len(whole) == max(1, frames // 15) and max(lengths) - min(lengths) <= 1
+    for number, first in enumerate(whole[1:], 1):
+        assert cuts(first) == whole[number:]
