@@ -149,9 +149,8 @@ class SegmentEncoder:
         self._frames = frames
         self._size: tuple[int, ...] | None = None
         self._process: Ffmpeg | None = None
-        self._begun = self._ends = (
-            first  # numbers of the first frame of the segment in the works, and of the next one's
-        )
+        self._begun = first  # number of the first frame of the segment in the works
+        self._ends = first  # ... and of the first one after it
 
     def __enter__(self) -> SegmentEncoder:
         return self
