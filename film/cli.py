@@ -6,16 +6,16 @@ import argparse
 import contextlib
 import logging
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tqdm import tqdm
-
 import film
-from film import formats, images, parts, pipeline, shots, video
+from film import batch, catalog, console, formats, images, jobs, parts, pipeline, shots, video
+from film.batch import Failed, Settings
 from film.engine import Film
+from film.record import Record
 
 BAD_INPUT = 2  # what argparse itself exits with
 FAILED = 1
@@ -95,15 +95,30 @@ def _parser() -> argparse.ArgumentParser:
         help="how different two frames are between which nothing is made (default 15; inf: make frames everywhere)",
     )
 
+    many = command("batch", _batch, "Make many films: of folders of photos, pairs of photos, and videos.")
+    many.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="folders, videos, two photos at a time")
+    many.add_argument(
+        "--pairs", action="append", default=[], type=Path, metavar="LIST", help="a text: two photos a line, and a comma"
+    )
+    many.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="made if it is not there")
+    many.add_argument("--format", default="mp4", choices=[suffix[1:] for suffix in formats.WRITERS])
+    length = many.add_mutually_exclusive_group()
+    length.add_argument("--depth", type=int, metavar="N", help="of films through photos, as in `interpolate`")
+    length.add_argument("--count", type=int, metavar="N", help="the same")
+    many.add_argument("--slowdown", type=_rate, metavar="N", help="of videos, as in `retime`")
+    many.add_argument("--fps", type=_rate, help="frames per second (default: 30 for photos, a video's own for videos)")
+
     for making in (interpolate, retime):
         making.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=", ".join(formats.WRITERS))
-        making.add_argument("--quality", type=int, default=video.QUALITY, help="1 to 100 (default 80)")
         making.add_argument("--play", default="loop", choices=list(formats.PLAYS), help="default loop")
+    for making in (interpolate, retime, many):
+        making.add_argument("--quality", type=int, default=video.QUALITY, help="1 to 100 (default 80)")
         making.add_argument("--longest-side", type=int, metavar="PIXELS", help="make it smaller (default: original)")
         making.add_argument("--model", default="film-lite", metavar="M")
         making.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
-        making.add_argument("--backend", default="openvino", choices=["openvino", "tensorflow"])
         making.add_argument("--precision", default="exact", choices=["exact", "fast"], help="default exact: float32")
+    for making in (interpolate, retime):
+        making.add_argument("--backend", default="openvino", choices=["openvino", "tensorflow"])
 
     convert = command("convert", _convert, "Download and convert a model ahead of time; print where it is.")
     convert.add_argument("--model", default="film-lite", metavar="M")
@@ -143,6 +158,25 @@ def _retime(options: argparse.Namespace) -> None:
     _make(events, options.output)
 
 
+def _batch(options: argparse.Namespace) -> None:
+    settings = Settings(
+        options.depth, options.count, options.slowdown, options.fps, options.longest_side, options.quality
+    )
+    found = jobs.find(options.inputs, options.pairs, options.output, f".{options.format}")
+    settings.check(found)
+    model = film.load(options.model, options.device, precision=options.precision)
+    identity = batch.identity(catalog.find(options.model), options.device, options.precision)
+    record = Record(options.output)
+    shown = console.show_plans(batch.plans(found, settings, model.name, model.asked_device))
+    planned = {job: plan for job, plan in shown.items() if not isinstance(plan, Failed)}
+    told = batch.run(planned, model, settings, record, identity)
+    with contextlib.closing(told):
+        failed = [job for job in shown if job not in planned] + console.show_batch(told, planned)
+    if failed:
+        names = ", ".join(job.name for job in failed)
+        raise RuntimeError(f"{len(failed)} of {len(shown)} films could not be made: {names}.")
+
+
 def _load(options: argparse.Namespace) -> film.Interpolator:
     return film.load(options.model, options.device, options.backend, precision=options.precision)
 
@@ -161,37 +195,11 @@ def _make(events: Generator[pipeline.Event], output: Path) -> None:
     """Show the events; tell where the parts are when the film is interrupted or fails."""
     try:
         with contextlib.closing(events):
-            _show(events)
+            console.show(events)
     except BaseException:
         if (kept := parts.folder(output)).exists():
             print(f"film: what is finished lies in {kept}; the same command goes on from there.", file=sys.stderr)
         raise
-
-
-def _show(events: Iterable[pipeline.Event]) -> None:
-    """A progress bar with the time left on a terminal, plain lines otherwise."""
-    terminal = sys.stderr.isatty()
-    with tqdm(disable=not terminal, unit="frame", file=sys.stderr, leave=False) as bar:
-        for event in events:
-            match event:
-                case pipeline.Stage():
-                    bar.set_description(event.text)
-                    if not terminal:
-                        print(f"{event.text} …", file=sys.stderr)
-                case pipeline.Notice():
-                    bar.write(event.text, file=sys.stderr)
-                case pipeline.Progress():
-                    bar.total = event.total
-                    bar.update()
-                    if not terminal:
-                        left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
-                        print(f"frame {event.done} of {event.total}{left}", file=sys.stderr)
-                case pipeline.Done():
-                    bar.close()
-                    print(
-                        f"{event.path}: {event.frames} frames of {event.width}x{event.height}, {event.duration:.1f} s,"
-                        f" by {event.model} on {event.device} in {event.seconds:.1f} s"
-                    )
 
 
 def _convert(options: argparse.Namespace) -> None:

@@ -45,11 +45,11 @@ class Notice:
 
 @dataclass(frozen=True)
 class Progress:
-    """A frame of the film is there."""
+    """Frames of the film are there: one more, if they are made here; else as many as came, which may be none."""
 
-    done: int  # of the film's frames, this one included
+    done: int  # of the film's frames
     total: int  # for a video: as far as its header tells
-    frame: Frame
+    frame: Frame | None  # the last of them, if it was made here
     seconds_per_frame: float | None  # per synthesized frame; None before the first
     seconds_left: float | None
 

@@ -69,12 +69,13 @@ def in_folder(folder: str | os.PathLike[str]) -> list[Path]:
     photos = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
     if not photos:
         raise ValueError(f"There are no photos in the folder {folder}.")
-
-    def natural(path: Path) -> list[tuple[int, str]]:
-        parts = re.split(r"(\d+)", path.name.lower())
-        return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
-
     return sorted(photos, key=natural)
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """The key that sorts by names as people count: `photo 9` before `photo 10`."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
 @contextlib.contextmanager

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
-from film import memory, recursion
+from film import making, memory, recursion
 from film.images import Frame, check_frame
+from film.making import Encoding, Made, Preparation, Stretch
 from film.session import Session
 from film.timeline import Gap
+from film.video import Segment
 
-Preparation = Iterator[tuple[str, Callable[[], object]]]
+__all__ = ["Interpolator", "Preparation", "Stream"]
 
 
 class Interpolator(ABC):
@@ -85,6 +88,12 @@ class Interpolator(ABC):
     def sequence(self, gaps: Iterable[Gap]) -> Generator[Frame]:
         """Stream the frames at the moments of each gap, in order; gaps are taken when the film comes to them."""
         return Stream(self).frames(gaps)
+
+    def make(
+        self, stretches: Iterable[Stretch | Segment], folder: Path, encoding: Encoding
+    ) -> Generator[Made | Segment]:
+        """Make the segments of a film's stretches in `folder`, in order; see `making.Maker`."""
+        return making.make(Stream(self).frames, stretches, folder, encoding)
 
 
 class Stream:

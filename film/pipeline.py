@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,8 +18,8 @@ from pathlib import Path
 
 from film import clip, formats, images, parts, planning, recursion, shots, sources, speed, timeline, video
 from film.events import Done, Event, Notice, Progress, Segment, Stage
-from film.images import Frame, Reader
-from film.interpolator import Interpolator, Stream
+from film.images import Reader
+from film.making import Encoding, Made, Maker, Stretch
 from film.sources import Source
 
 __all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
@@ -30,7 +30,7 @@ SPACINGS = ("equal", "motion")  # of photos in a film of a given count of frames
 
 def interpolate(
     photos: Sequence[str | os.PathLike[str]],
-    model: Interpolator,
+    model: Maker,
     output: str | os.PathLike[str],
     *,
     depth: int | None = None,
@@ -70,7 +70,7 @@ def interpolate(
 
 def retime(
     source: str | os.PathLike[str],
-    model: Interpolator,
+    model: Maker,
     output: str | os.PathLike[str],
     *,
     slowdown: float | Fraction = 1,
@@ -123,19 +123,19 @@ class Target:
         formats.check(self.path, self.play, self.quality)
 
     @property
-    def masters(self) -> bool:
-        return formats.needs_masters(self.path, self.play)
+    def encoding(self) -> Encoding:
+        return Encoding(self.fps, self.quality, formats.needs_masters(self.path, self.play))
 
-    def parts(self, source: Source, model: Interpolator) -> AbstractContextManager[Path]:
+    def parts(self, source: Source, maker: Maker) -> AbstractContextManager[Path]:
         """The folder for the film's segments."""
         if not self.resume:
             return parts.discarded()
-        made_by = {"model": model.fingerprint, "fps": self.fps, "quality": self.quality, "masters": self.masters}
+        made_by = {"model": maker.fingerprint, **vars(self.encoding)}
         return parts.kept(parts.folder(self.path), source.choices | made_by)
 
 
 def _events(
-    first_stage: str, opened: Callable[[], AbstractContextManager[Source]], model: Interpolator, target: Target
+    first_stage: str, opened: Callable[[], AbstractContextManager[Source]], maker: Maker, target: Target
 ) -> Generator[Event]:
     started = time.monotonic()
     yield Stage(first_stage)
@@ -145,65 +145,63 @@ def _events(
             source.notes.append(f"The film is silent: {target.path.suffix} played as {target.play} has no sound.")
             sound = None
         yield from map(Notice, source.take_notes())
-        for stage, work in model.preparation(*source.size):
+        for stage, work in maker.preparation(*source.size):
             yield Stage(stage)
             work()
-        if model.choice:
-            yield Notice(model.choice)
-        with target.parts(source, model) as folder:
+        if maker.choice:
+            yield Notice(maker.choice)
+        with target.parts(source, maker) as folder:
             yield Stage("interpolating")
             clock = _Clock(source)
-            segments = yield from _segments(source, model, target, folder, clock)
+            segments = yield from _segments(source, maker, target.encoding, folder, clock)
             yield Stage("finishing")
             formats.write(segments, target.path, play=target.play, quality=target.quality, sound=sound)
     height, width = source.size
     if clock.per_call:
-        for device in {model.device, model.asked_device}:
-            speed.remember(model.name, device, height * width, clock.per_call)
+        for device in {maker.device, maker.asked_device}:
+            speed.remember(maker.name, device, height * width, clock.per_call)
     frames = formats.shown_frames(clock.done, target.play)
     seconds = time.monotonic() - started
     fps = formats.shown_fps(target.path, target.fps)
-    yield Done(target.path, frames, width, height, fps, model.name, model.device, seconds, clock.per_call)
+    yield Done(target.path, frames, width, height, fps, maker.name, maker.device, seconds, clock.per_call)
 
 
 def _segments(
-    source: Source, model: Interpolator, target: Target, folder: Path, clock: _Clock
+    source: Source, maker: Maker, encoding: Encoding, folder: Path, clock: _Clock
 ) -> Generator[Event, None, list[Segment]]:
     """Make the film's segments, but for those that are in the folder already, and return all of them."""
     segments: list[Segment] = []
-    there = {segment.first: segment for segment in video.finished(folder, target.fps, masters=target.masters)}
+    there = {segment.first: segment for segment in encoding.finished(folder)}
     if there:
         yield Notice(f"{sum(segment.count for segment in there.values())} frames are there from an earlier run.")
-    stream = Stream(model)
-    for stretch in timeline.stretches(source.gaps, video.segment_length(target.fps)):
-        yield from map(Notice, source.take_notes())
-        first, length = clock.done, timeline.length(stretch)
-        while clock.done < first + length and (segment := there.get(clock.done)):
-            clock.skip(segment.count)
-            segments.append(segment)
-            yield segment
-        rest = timeline.without(stretch, clock.done - first)
-        with (
-            video.SegmentEncoder(
-                folder,
-                target.fps,
-                quality=target.quality,
-                masters=target.masters,
-                first=clock.done,
-                frames=timeline.length(rest),
-            ) as encoder,
-            contextlib.closing(stream.frames(rest)) as frames,
-        ):
-            for calls, frame in zip(timeline.calls(rest), frames, strict=True):
-                yield clock.tick(calls, frame)
-                if segment := encoder.write(frame):
-                    segments.append(segment)
-                    yield segment
-            if segment := encoder.finish():
-                segments.append(segment)
-                yield segment
+    with contextlib.closing(maker.make(_missing(source, encoding.length, there), folder, encoding)) as everything:
+        for made in everything:
+            yield from map(Notice, source.take_notes())
+            if isinstance(made, Made):
+                yield clock.tick(made)
+            else:
+                if there.get(made.first) is made:
+                    clock.skip(made.count)
+                segments.append(made)
+                yield made
     yield from map(Notice, source.take_notes())
-    return segments
+    return sorted(segments, key=lambda segment: segment.first)
+
+
+def _missing(source: Source, least: int, there: Mapping[int, Segment]) -> Generator[Stretch | Segment]:
+    """The film in order: the segments that are there, and the stretches that are not, or what is missing of them."""
+    begin = 0
+    for gaps in timeline.stretches(source.gaps, least):
+        first, end = begin, begin + timeline.length(gaps)
+        while first < end:
+            if segment := there.get(first):
+                yield segment
+                first += segment.count
+            else:
+                until = next((number for number in range(first, end) if number in there), end)
+                yield Stretch(first, timeline.part(gaps, first - begin, until - begin))
+                first = until
+        begin = end
 
 
 class _Clock:
@@ -215,22 +213,24 @@ class _Clock:
         self._source = source
         self._begun = time.monotonic()
         self._calls = self._skipped = 0
+        self._elsewhere = 0.0  # seconds that others worked for it, side by side
 
     def skip(self, frames: int) -> None:
         """Frames that need not be made."""
         self.done += frames
         self._skipped += frames
 
-    def tick(self, calls: int, frame: Frame) -> Progress:
-        """A frame was made, by that many calls of the model."""
-        self.done += 1
-        self._calls += calls
+    def tick(self, made: Made) -> Progress:
+        """Frames were made."""
+        self.done += made.frames
+        self._calls += made.calls
+        self._elsewhere += made.seconds or 0.0
         passed = time.monotonic() - self._begun
         total, left = max(self.done, self._source.frames), None
         if self._calls:
-            self.per_call = passed / self._calls
+            self.per_call = (self._elsewhere or passed) / self._calls
             if self._source.calls is None or self._skipped:
                 left = passed / (self.done - self._skipped) * (total - self.done)
             else:
-                left = self.per_call * (self._source.calls - self._calls)
-        return Progress(self.done, total, frame, self.per_call, left)
+                left = passed / self._calls * max(0, self._source.calls - self._calls)
+        return Progress(self.done, total, made.frame, self.per_call, left)

@@ -85,12 +85,17 @@ def calls(gaps: Sequence[Sequence[Fraction]]) -> int:
 
 def pace(clip: Clip, slowdown: float | Fraction, fps: float | Fraction | None) -> tuple[Fraction, Fraction]:
     """The film's frame rate, and the seconds of the video from one of its frames to the next. ValueError if absurd."""
+    check_pace(slowdown, fps)
+    rate = video.exact(clip.fps if fps is None else fps)
+    return rate, 1 / (rate * Fraction(slowdown))
+
+
+def check_pace(slowdown: float | Fraction, fps: float | Fraction | None) -> None:
+    """ValueError unless that says what to make of a video."""
     if not 1 <= slowdown <= MAX_SLOWDOWN:
         raise ValueError(f"The slowdown is {float(slowdown):g}; it must be from 1 to {MAX_SLOWDOWN}.")
     if slowdown == 1 and fps is None:
         raise ValueError("Say what to make of the video: a slowdown above 1, a frame rate, or both.")
-    rate = video.exact(clip.fps if fps is None else fps)
-    return rate, 1 / (rate * Fraction(slowdown))
 
 
 def frames_of(clip: Clip, step: Fraction) -> int:

@@ -31,9 +31,9 @@ class Gap:
     right: Frame
     moments: Sequence[Fraction]
 
-    def after(self, count: int) -> Gap:
-        """The gap without its first `count` moments."""
-        return Gap(self.left, self.right, self.moments[count:])
+    def part(self, begin: int, end: int) -> Gap:
+        """The gap with some of its moments: those numbered from `begin` to before `end`."""
+        return Gap(self.left, self.right, self.moments[max(0, begin) : max(0, end)])
 
 
 def through(photos: Iterable[Frame], moments: Iterable[Sequence[Fraction]]) -> Iterator[Gap]:
@@ -110,14 +110,14 @@ def calls(stretch: Iterable[Gap]) -> Iterator[int]:
         yield from (later - earlier for earlier, later in zip([0, *totals], totals, strict=False))
 
 
-def without(stretch: Sequence[Gap], count: int) -> list[Gap]:
-    """The stretch without its first `count` moments."""
-    rest = []
+def part(stretch: Iterable[Gap], begin: int, end: int) -> list[Gap]:
+    """Some frames of a stretch: those numbered from `begin` to before `end`, and no gap that has none of them."""
+    parts = []
     for gap in stretch:
-        if count < len(gap.moments):
-            rest.append(gap.after(count))
-        count = max(0, count - len(gap.moments))
-    return rest
+        if max(0, begin) < min(end, len(gap.moments)):
+            parts.append(gap.part(begin, end))
+        begin, end = begin - len(gap.moments), end - len(gap.moments)
+    return parts
 
 
 def to_frame(pixels: npt.NDArray[np.uint8]) -> Frame:

@@ -89,11 +89,14 @@ def test_stretches_hold_whole_gaps_and_everything() -> None:
     assert [gap for stretch in stretches for gap in stretch] == gaps
 
 
-def test_a_stretch_is_gone_on_with_in_its_midst() -> None:
+def test_any_part_of_a_stretch_can_be_made_by_itself() -> None:
     photos = [np.full((4, 4, 3), value, np.float32) for value in (0, 1, 3)]
     stretch = list(timeline.through(photos, recursion.gaps(3, depth=2)))
     whole = values(stretch)
     assert timeline.length(stretch) == len(whole) == 9
-    for count in range(10):
-        assert values(timeline.without(stretch, count)) == whole[count:]
+    for begin in range(10):
+        for end in range(10):
+            part = timeline.part(stretch, begin, end)
+            assert values(part) == whole[begin:end]
+            assert all(gap.moments for gap in part)
     assert len(list(timeline.calls(stretch))) == 9

@@ -1,0 +1,146 @@
+"""Inputs -> the films that are to be made of them, each with a name of its own.
+
+| input | films |
+|---|---|
+| a video | one |
+| two photos | one; four photos are two pairs, and so on |
+| a list of pairs | one for each of its lines |
+| a folder with photos | one through all of them, in natural order of their names |
+| a folder with videos | one of each |
+| a folder with neither | what its folders would be if they were named one by one; theirs are not looked into |
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from film import clip, images
+
+
+@dataclass(frozen=True)
+class Job:
+    """One film that is to be made."""
+
+    inputs: tuple[Path, ...]  # photos in order, or one video
+    output: Path
+
+    @property
+    def name(self) -> str:
+        return self.output.name
+
+    @property
+    def is_video(self) -> bool:
+        return len(self.inputs) == 1 and clip.is_video(self.inputs[0])
+
+    @property
+    def told(self) -> str:
+        """What the film is made of, in words."""
+        if self.is_video:
+            return f"the video {self.inputs[0]}"
+        if len(self.inputs) == 2:
+            return f"{self.inputs[0]} and {self.inputs[1]}"
+        folder = self.inputs[0].parent
+        return f"the {len(self.inputs)} photos in {folder}" if len(self.inputs) > 1 else f"a single photo in {folder}"
+
+
+def find(inputs: Sequence[Path], lists: Sequence[Path], directory: Path, suffix: str) -> list[Job]:
+    """The films of these inputs and lists of pairs, to be written to `directory` in the format of `suffix`.
+
+    They are named after their folder, their video, or both photos of their pair; a number is added where two would
+    have one name. ValueError for an input that no film can be made of, or that its own film would replace.
+    """
+    found = list(_named(inputs))
+    for path in lists:
+        found += [(_pair_name(pair), pair) for pair in read_pairs(path)]
+    if not found:
+        raise ValueError("There is nothing to make films of; name folders, videos, pairs of photos or a list of pairs.")
+    jobs: list[Job] = []
+    taken: set[str] = set()
+    for name, files in found:
+        free = name
+        number = 1
+        while free.casefold() in taken:  # some file systems take upper and lower case for the same
+            number += 1
+            free = f"{name}-{number}"
+        taken.add(free.casefold())
+        jobs.append(Job(files, directory / f"{free}{suffix}"))
+    given = {file.resolve() for job in jobs for file in job.inputs}
+    for job in jobs:
+        if job.output.resolve() in given:
+            raise ValueError(f"The film {job.output} would replace what it is made of; choose another folder for it.")
+    return jobs
+
+
+def read_pairs(path: Path) -> list[tuple[Path, ...]]:
+    """The pairs of a list: two photos a line, with a comma or a tab between them; # begins a remark.
+
+    Names are relative to the list's folder. ValueError for a line that is no pair; OSError when it cannot be read.
+    """
+    pairs = []
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a list of pairs: it is not a text ({error}).") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        (cells,) = csv.reader([line], delimiter="\t" if "\t" in line else ",", skipinitialspace=True)
+        names = [cell.strip() for cell in cells]
+        if len(names) != 2 or not all(names):
+            raise ValueError(f"Line {number} of {path} is {line!r}; it must name two photos with a comma between them.")
+        pairs.append(tuple(path.parent / name for name in names))
+    if not pairs:
+        raise ValueError(f"There are no pairs in {path}.")
+    return pairs
+
+
+def _named(inputs: Sequence[Path]) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """The name and the files of each film, in the order of the inputs; pairs come with their second photo."""
+    single: Path | None = None
+    for path in inputs:
+        if path.is_dir():
+            yield from _of_folder(path)
+        elif not path.exists():
+            raise ValueError(f"There is no file or folder {path}.")
+        elif clip.is_video(path):
+            yield path.stem, (path,)
+        elif not _is_photo(path):
+            raise ValueError(f"{path} is neither a photo, nor a video, nor a folder.")
+        elif single is None:
+            single = path
+        else:
+            yield _pair_name((single, path)), (single, path)
+            single = None
+    if single is not None:
+        raise ValueError(f"Photos are taken in pairs, and {single} is left over; name a second one, or their folder.")
+
+
+def _of_folder(folder: Path, deeper: bool = True) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=images.natural)
+    files = [entry for entry in entries if entry.is_file()]
+    photos, videos = tuple(filter(_is_photo, files)), tuple(filter(clip.is_video, files))
+    if photos and videos:
+        raise ValueError(
+            f"The folder {folder} holds photos ({photos[0].name}, …) and videos ({videos[0].name}, …);"
+            " keep them in folders of their own, or name the videos one by one."
+        )
+    if photos:
+        yield folder.resolve().name, photos
+    for video in videos:
+        yield video.stem, (video,)
+    if deeper and not photos and not videos:
+        found = [film for entry in entries if entry.is_dir() for film in _of_folder(entry, deeper=False)]
+        if not found:
+            raise ValueError(f"There are no photos and no videos in {folder}, nor in its folders.")
+        yield from found
+
+
+def _is_photo(path: Path) -> bool:
+    return path.suffix.lower() in images.SUFFIXES
+
+
+def _pair_name(pair: Sequence[Path]) -> str:
+    return "-".join(photo.stem for photo in pair)

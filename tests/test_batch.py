@@ -1,0 +1,310 @@
+"""A batch as its users meet it: what becomes of each input, what is there afterwards, and what a failure stops."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+
+import clips
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from conftest import moved, photo
+
+import film
+from film import batch, cli, jobs, parts, pipeline
+from film.batch import Failed, Settings, There
+from film.events import Done, Notice, Progress
+from film.jobs import Job
+from film.record import Record
+
+
+@pytest.fixture(scope="module")
+def model(averaging: Path) -> film.Interpolator:
+    return film.load(averaging)
+
+
+def photos(folder: Path, count: int, seed: int = 0) -> list[Path]:
+    """A folder of photos of 64x48."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [photo(folder / f"{n}.png", moved(48, 64, seed + n)[0]) for n in range(count)]
+
+
+def found(*inputs: Path, lists: list[Path] | None = None, to: Path = Path("out")) -> dict[str, list[str]]:
+    """For each film, the names of what it is made of."""
+    made = jobs.find(inputs, lists or [], to, ".mp4")
+    assert all(job.output.parent == to for job in made)
+    return {job.name: [path.name for path in job.inputs] for job in made}
+
+
+def touch(*paths: Path) -> tuple[Path, ...]:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def test_a_folder_of_photos_is_one_film_in_natural_order(tmp_path: Path) -> None:
+    touch(*(tmp_path / "trip" / name for name in ("10.jpg", "9.jpg", "1.JPG", "notes.txt", ".2.jpg", "more/x.jpg")))
+    assert found(tmp_path / "trip") == {"trip.mp4": ["1.JPG", "9.jpg", "10.jpg"]}
+    (job,) = jobs.find([tmp_path / "trip"], [], tmp_path, ".webm")
+    assert (job.name, job.is_video) == ("trip.webm", False) and "3 photos" in job.told
+
+
+def test_folders_in_a_folder_are_a_film_each(tmp_path: Path) -> None:
+    touch(*(tmp_path / f"{folder}/{n}.jpg" for folder in ("day 10", "day 9") for n in (1, 2)))
+    touch(
+        tmp_path / "notes/read.txt", tmp_path / "clips/b.mov", tmp_path / "clips/a.mp4", tmp_path / "day 9/deep/x.jpg"
+    )
+    assert list(found(tmp_path)) == ["a.mp4", "b.mp4", "day 9.mp4", "day 10.mp4"]
+    assert all(job.is_video == (job.output.stem in "ab") for job in jobs.find([tmp_path], [], tmp_path / "o", ".gif"))
+
+
+def test_photos_are_taken_in_pairs_and_videos_alone(tmp_path: Path) -> None:
+    a, b, clip, c, d = touch(*(tmp_path / name for name in ("a.jpg", "b.png", "v.mp4", "c.webp", "d.heic")))
+    assert found(a, b, clip, c, d) == {
+        "a-b.mp4": ["a.jpg", "b.png"],
+        "v.mp4": ["v.mp4"],
+        "c-d.mp4": ["c.webp", "d.heic"],
+    }
+
+
+def test_lists_name_pairs_beside_them(tmp_path: Path) -> None:
+    pairs = tmp_path / "lists" / "pairs.csv"
+    pairs.parent.mkdir()
+    pairs.write_text('\ufeff# night\none.jpg, two.jpg\n\n"a, b.jpg",/else/c.jpg\nx 1.jpg\ty.jpg\n')
+    assert jobs.read_pairs(pairs) == [
+        (pairs.parent / "one.jpg", pairs.parent / "two.jpg"),
+        (pairs.parent / "a, b.jpg", Path("/else/c.jpg")),
+        (pairs.parent / "x 1.jpg", pairs.parent / "y.jpg"),
+    ]
+    assert list(found(lists=[pairs])) == ["one-two.mp4", "a, b-c.mp4", "x 1-y.mp4"]
+
+
+def test_no_two_films_have_one_name(tmp_path: Path) -> None:
+    paths = touch(*(tmp_path / name for name in ("1/clip.mp4", "2/Clip.mov", "3/clip-2.mp4", "4/clip.avi")))
+    assert list(found(*paths)) == ["clip.mp4", "Clip-2.mp4", "clip-2-2.mp4", "clip-3.mp4"]
+
+
+def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    a, b, clip, text = touch(*(tmp_path / name for name in ("a.jpg", "b.jpg", "v.mp4", "notes.txt")))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "three.csv").write_text("a.jpg,b.jpg\na.jpg,b.jpg,c.jpg\n")
+    (tmp_path / "none.csv").write_text("# nothing\n")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    for inputs, lists, message in (
+        ([], [], "nothing to make films of"),
+        ([tmp_path / "absent"], [], "no file or folder .*absent"),
+        ([text], [], "notes.txt is neither"),
+        ([a, clip], [], "a.jpg is left over"),
+        ([tmp_path], [], "photos .*and videos"),
+        ([tmp_path / "empty"], [], "no photos and no videos"),
+        ([], [tmp_path / "three.csv"], "Line 2 of .*two photos"),
+        ([], [tmp_path / "none.csv"], "no pairs in"),
+        ([], [tmp_path / "binary.csv"], "not a text"),
+        ([clip], [], "v.mp4 would replace"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            jobs.find(inputs, lists, tmp_path, ".mp4")
+    of_photos, of_video = Job((a, b), tmp_path / "a.mp4"), Job((clip,), tmp_path / "b.mp4")
+    for settings, which, message in (
+        (Settings(depth=99), [of_photos], "0 to 8"),
+        (Settings(count=1), [of_photos], "1"),
+        (Settings(fps=Fraction(0)), [of_photos], "frame rate"),
+        (Settings(quality=0), [of_photos], "quality"),
+        (Settings(slowdown=Fraction(2)), [of_photos], "slowdown is for videos"),
+        (Settings(depth=2, slowdown=Fraction(2)), [of_video], "for photos"),
+        (Settings(), [of_photos, of_video], "Say what to make of the video"),
+        (Settings(slowdown=Fraction(99)), [of_video], "1 to 16"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            settings.check(which)
+    Settings(depth=1, slowdown=Fraction(2)).check([of_photos, of_video])
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> list[Path]:
+    """A folder of three photos, one whose second photo is damaged, and a video."""
+    photos(tmp_path / "in" / "good", 3)
+    (tmp_path / "in" / "bad").mkdir()
+    photo(tmp_path / "in" / "bad" / "1.png", moved(48, 64)[0])
+    whole = photo(tmp_path / "in" / "bad" / "2.png", moved(48, 64)[0]).read_bytes()
+    (tmp_path / "in" / "bad" / "2.png").write_bytes(whole[: len(whole) // 2])
+    video = clips.video(tmp_path / "in" / "clip.mkv", clips.pan(9, 48, 64), sound=True)
+    return [tmp_path / "in" / "good", tmp_path / "in" / "bad", video]
+
+
+SETTINGS = Settings(depth=2, slowdown=Fraction(2), quality=60)
+
+
+def run(inputs: list[Path], model: film.Interpolator, output: Path, settings: Settings = SETTINGS) -> list[batch.Told]:
+    record = Record(output)
+    return list(batch.run(jobs.find(inputs, [], output, ".mp4"), model, settings, record, "the model"))
+
+
+def last_words(told: list[batch.Told]) -> dict[str, type]:
+    return {job.name: type(event) for job, event in told if isinstance(event, batch.LAST)}
+
+
+def test_films_are_those_of_the_single_commands_and_a_failure_stops_no_other(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path
+) -> None:
+    told = run(inputs, model, tmp_path / "out")
+    assert last_words(told) == {"good.mp4": Done, "bad.mp4": Failed, "clip.mp4": Done}
+    (failed,) = [event for _, event in told if isinstance(event, Failed)]
+    assert "2.png is damaged" in failed.reason and "\n" not in failed.reason
+    frames = Counter(job.name for job, event in told if isinstance(event, Progress))
+    assert frames == {"good.mp4": 9, "clip.mp4": 18}
+    good, clip = tmp_path / "good.mp4", tmp_path / "clip.mp4"
+    list(pipeline.interpolate(sorted(inputs[0].iterdir()), model, good, depth=2, quality=60))
+    list(pipeline.retime(inputs[2], model, clip, slowdown=2, quality=60))
+    for single in (good, clip):
+        assert (tmp_path / "out" / single.name).read_bytes() == single.read_bytes()
+    assert sorted(os.listdir(tmp_path / "out")) == ["clip.mp4", "films.json", "good.mp4"]
+
+
+def test_what_is_complete_is_not_made_again(inputs: list[Path], model: film.Interpolator, tmp_path: Path) -> None:
+    output, good = tmp_path / "out", [inputs[0], inputs[2]]
+    run(good, model, output)
+    assert last_words(run(good, model, output)) == {"good.mp4": There, "clip.mp4": There}
+    photos(inputs[0], 1, seed=9)  # another first photo
+    assert last_words(run(good, model, output)) == {"good.mp4": Done, "clip.mp4": There}
+    (output / "clip.mp4").write_bytes(b"somebody else's")
+    assert last_words(run(good, model, output)) == {"good.mp4": There, "clip.mp4": Done}
+    other = Settings(depth=2, slowdown=Fraction(2), quality=70)
+    assert last_words(run(good, model, output, other)) == {"good.mp4": Done, "clip.mp4": Done}
+    (output / "films.json").write_text("{")
+    assert last_words(run(good, model, output, other)) == {"good.mp4": Done, "clip.mp4": Done}
+
+
+def test_an_interrupted_film_goes_on_and_a_single_run_understands_its_parts(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    whole = run(inputs[2:], model, tmp_path / "whole")
+    events = batch.run(jobs.find(inputs[2:], [], output, ".mp4"), model, SETTINGS, Record(output), "the model")
+    for _, event in events:
+        if isinstance(event, Progress) and event.done == 14:  # one segment of 12 frames is complete
+            break
+    events.close()
+    folder = parts.folder(output / "clip.mp4")
+    assert [path.name for path in folder.glob("*.ts")] == ["00000000-000012.ts"]
+    single = list(pipeline.retime(inputs[2], model, output / "clip.mp4", slowdown=2, quality=60, resume=True))
+    assert "12 frames are there from an earlier run." in [e.text for e in single if isinstance(e, Notice)]
+    assert sum(isinstance(event, Progress) for event in single) == 6
+    assert (output / "clip.mp4").read_bytes() == (tmp_path / "whole" / "clip.mp4").read_bytes()
+    assert isinstance(whole[-1][1], Done) and not folder.exists()
+
+
+def test_a_missing_segment_in_the_middle_is_made_alone(model: film.Interpolator, tmp_path: Path) -> None:
+    """As machines leave them that work side by side."""
+    files, output = photos(tmp_path / "in", 3), tmp_path / "film.mp4"
+    kept: dict[str, bytes] = {}
+    for event in pipeline.interpolate(files, model, output, depth=5, fps=20, resume=True):
+        if isinstance(event, pipeline.Segment):
+            kept[event.path.name] = event.path.read_bytes()
+    first = output.read_bytes()
+    events = pipeline.interpolate(files, model, output, depth=5, fps=20, resume=True)
+    for event in events:
+        if isinstance(event, pipeline.Segment):
+            break
+    events.close()  # so that there is a folder with its note
+    for name in list(kept)[:1] + list(kept)[3:]:
+        (parts.folder(output) / name).write_bytes(kept[name])
+    made = list(pipeline.interpolate(files, model, output, depth=5, fps=20, resume=True))
+    assert sum(isinstance(event, Progress) for event in made) == sum(int(name[9:15]) for name in list(kept)[1:3])
+    assert output.read_bytes() == first
+
+
+def test_the_command_tells_the_plan_then_each_result(
+    inputs: list[Path], averaging: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "new" / "out"
+    command = ["batch", *map(str, inputs), "-o", str(output), "--depth", "1", "--slowdown", "2", "--format", "gif"]
+    command += ["--model", str(averaging), "--longest-side", "32"]
+    assert cli.main(command) == 1
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert lines[0] == f"good.gif: 5 frames of 32x24, 0.2 s, from the 3 photos in {inputs[0]}"
+    assert lines[1].startswith("bad.gif cannot be made: 2.png is damaged")
+    assert lines[2].startswith("clip.gif: ") and lines[2].endswith(f" s, from the video {inputs[2]}")
+    assert "good.gif: frame 5 of 5" in lines
+    assert lines[-1] == "film: 1 of 3 films could not be made: bad.gif."
+    assert [line.split(":")[0] for line in out.splitlines()] == [str(output / "good.gif"), str(output / "clip.gif")]
+    assert imageio.imread(output / "good.gif").shape == (5, 24, 32, 3)
+    assert cli.main([*command[:2], *command[3:]]) == 0
+    out, _ = capsys.readouterr()
+    assert out.splitlines() == [f"{output / name} is there from an earlier run" for name in ("good.gif", "clip.gif")]
+
+
+def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(
+    averaging: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos(tmp_path / "in" / "one", 1)
+    photos(tmp_path / "in" / "two", 2)
+    (tmp_path / "in" / "two" / "list.csv").write_text("0.png,1.png\n0.png,gone.png\n")
+    command = ["batch", str(tmp_path / "in"), "--pairs", str(tmp_path / "in" / "two" / "list.csv"), "--depth", "0"]
+    assert cli.main([*command, "-o", str(tmp_path / "out"), "--model", str(averaging)]) == 1
+    err = capsys.readouterr().err.splitlines()
+    assert err[0].startswith("one.mp4 cannot be made: ") and "two photos or more" in err[0]
+    assert any(line.startswith("0-gone.mp4 cannot be made: ") and "gone.png" in line for line in err)
+    assert err[-1] == "film: 2 of 4 films could not be made: one.mp4, 0-gone.mp4."
+    assert sorted(os.listdir(tmp_path / "out")) == ["0-1.mp4", "films.json", "two.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "nothing to make"),
+        (["in", "--depth", "9"], "depth is 9"),
+        (["in", "--depth", "2", "--count", "9"], "not allowed with"),
+        (["in", "--format", "avi"], "avi"),
+        (["in", "--slowdown", "2"], "slowdown is for videos"),
+        (["in", "--model", "film3"], "film3"),
+        (["in", "--device", "TOASTER"], "TOASTER"),
+        (["in", "--longest-side", "3"], "longest side"),
+        (["in", "-o", "in/0.png"], "cannot be written to"),
+    ],
+)
+def test_user_errors_are_one_line_and_leave_nothing(
+    arguments: list[str],
+    word: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photos(tmp_path / "in", 2)
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = cli.main(["batch", "-o", "out", *arguments])
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    out, err = capsys.readouterr()
+    assert code == 2 and out == "" and len(err.splitlines()) == 1
+    assert err.startswith("film: ") and word in err
+    assert os.listdir(tmp_path) == ["in"]
+
+
+def test_an_interrupt_leaves_what_is_finished(inputs: list[Path], averaging: Path, tmp_path: Path) -> None:
+    import signal
+
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "film", "batch", str(inputs[0]), str(inputs[2]), "-o", str(output)]
+    command += ["--slowdown", "16", "--depth", "1", "--model", str(averaging)]
+    root = Path(film.__file__).parents[1]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("clip.mp4: frame"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130 and "Traceback" not in err
+    assert out.startswith(f"{output / 'good.mp4'}: 5 frames")
+    assert sorted(os.listdir(output)) == ["clip.mp4.parts", "films.json", "good.mp4"]
+    assert cli.main(command[3:]) == 0
+    assert np.asarray(imageio.imread(output / "clip.mp4", plugin="FFMPEG")).shape[0] == 9 * 16
