@@ -112,6 +112,11 @@ def cache_directory() -> Path:
     return Path(os.environ.get("FILM_CACHE") or platformdirs.user_cache_dir("film-openvino"))
 
 
+def hub_cache() -> Path:
+    """Where TensorFlow Hub keeps what it downloads."""
+    return Path(os.environ.get("TFHUB_CACHE_DIR") or os.path.join(tempfile.gettempdir(), "tfhub_modules"))
+
+
 # TensorFlow Hub's cache may be emptied or damaged (by default it lies in the temporary directory), the converted model
 # stays: what a URL was when it was converted is noted beside it.
 
@@ -141,8 +146,7 @@ def _hub_directories(model: Model) -> list[Path]:
 
 def _hub_directory(handle: str) -> Path:
     """Where TensorFlow Hub keeps a module (its documented layout: SHA-1 of the handle)."""
-    root = os.environ.get("TFHUB_CACHE_DIR") or os.path.join(tempfile.gettempdir(), "tfhub_modules")
-    return Path(root) / hashlib.sha1(handle.encode()).hexdigest()
+    return hub_cache() / hashlib.sha1(handle.encode()).hexdigest()
 
 
 def _unavailable(model: Model, reason: str) -> str:

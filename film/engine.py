@@ -75,9 +75,10 @@ class Film(Interpolator):
             if catalog.downloaded(self.model) is None:
                 yield "downloading", lambda: tensorflow_process.fetch(self.model)
             yield "converting", self.converted
-        if self.asked_device == FASTEST and self._must_measure((height, width)):
-            yield "measuring", lambda: self._chosen_device((height, width))
-        if self.shape(height, width) not in self._compiled:
+        shape = self.shape(height, width)
+        if self.asked_device == FASTEST and self._must_measure(shape.frame):
+            yield "measuring", lambda: self._chosen_device(shape.frame)
+        if shape not in self._compiled:
             yield "compiling", lambda: self.compiled(height, width)
 
     def session(self, height: int, width: int) -> Session[Any]:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from film import catalog, convert
+from film import catalog, convert, scratch
 
 USER_ERROR, FAILURE = 2, 3  # exit codes whose standard output is the message of a ValueError, of a RuntimeError
 
@@ -40,14 +40,16 @@ def convert_model(name: str | os.PathLike[str], cache: Path) -> convert.Converte
 
 def _run(*arguments: str) -> str:
     paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
-    child = subprocess.run(
-        [sys.executable, "-m", __name__, *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
+    environment = {"PYTHONPATH": os.pathsep.join(paths), "TFHUB_CACHE_DIR": str(catalog.hub_cache())}
+    with scratch.folder() as folder:  # TensorFlow writes temporary files, and leaves them there when it is killed
+        child = subprocess.run(
+            [sys.executable, "-m", __name__, *arguments],
+            env={**os.environ, **environment, "TMPDIR": str(folder)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
     said = child.stdout.strip().rpartition("\n")[2]
     if child.returncode == 0:
         return said
