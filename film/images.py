@@ -12,7 +12,7 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -66,12 +66,17 @@ def in_folder(folder: str | os.PathLike[str]) -> list[Path]:
     photos = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
     if not photos:
         raise ValueError(f"There are no photos in the folder {folder}.")
+    return natural_order(photos)
 
-    def natural(path: Path) -> list[tuple[int, str]]:
+
+def natural_order(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Paths by their names, numbers in them by value: `photo 9` before `photo 10`."""
+
+    def key(path: Path) -> list[tuple[int, str]]:
         parts = re.split(r"(\d+)", path.name.lower())
         return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
-    return sorted(photos, key=natural)
+    return sorted(map(Path, paths), key=key)
 
 
 @contextlib.contextmanager
