@@ -225,7 +225,8 @@ def gate(settings: Settings) -> dict[str, Any]:
         return JSONResponse(desk.studio.health(settings.model))
 
     storage = desk.studio.storage
-    guard = Middleware(Guard, storage, (EXAMPLES,), storage.ceiling // UPLOAD_SHARE)
+    examples = [photo for pair in example_pairs() for photo in pair]
+    guard = Middleware(Guard, storage, examples, storage.ceiling // UPLOAD_SHARE)
     return {"middleware": [guard], "routes": [Route("/health", health)]}
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 
+from film import offline as _offline  # noqa: F401  (first)
 from film.catalog import Model, find, models
 from film.engine import Film
 from film.formats import write_video

@@ -170,6 +170,7 @@ def build(
             show_label=False, interactive=False, buttons=[], format="jpeg", elem_id="compare", max_height=700
         )
     gr.Markdown(look.FOOTER, elem_id="footer")
+    gr.HTML("<p id='machine-line'></p>", js_on_load=look.MACHINE, elem_id="machine")
 
     inputs = {
         "kind": kind,

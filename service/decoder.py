@@ -31,7 +31,7 @@ from film import images
 from film.images import Frame
 
 SECONDS = 10  # of processor time; a 50-megapixel HEIC takes two or three
-PATIENCE = 3 * SECONDS  # of the clock's, for a machine that is busy otherwise
+PATIENCE = 3  # times as much of the clock's, for a machine that is busy otherwise
 BYTES_PER_PIXEL = 28  # the decoder's copy, the turned one, a Frame, and some air
 BASE_BYTES = 256 * 2**20  # beside the pixels
 AT_ONCE = 2  # photos that are opened at the same time: bounds the memory
@@ -46,10 +46,12 @@ class TooMany(RuntimeError):
 
 
 class Decoder:
-    """Opens photos of up to `max_pixels` pixels. Shared by threads."""
+    """Opens photos of up to `max_pixels` pixels, each within `seconds` of processor time. Shared by threads."""
 
-    def __init__(self, max_pixels: int = images.MAX_PIXELS) -> None:
+    def __init__(self, max_pixels: int = images.MAX_PIXELS, seconds: int = SECONDS) -> None:
         self.max_pixels = max_pixels
+        self.memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels  # beside what the process has from the start
+        self._seconds = seconds
         self._isolated = hasattr(os, "fork") and hasattr(socket, "send_fds")
         self._opening = threading.Semaphore(AT_ONCE)
         self._line = threading.Semaphore(AT_ONCE + LINE)
@@ -109,7 +111,8 @@ class Decoder:
         self, task: str, path: str | os.PathLike[str], max_pixels: int, output: IO[bytes] | None, **more: int
     ) -> dict[str, Any]:
         """The answer to a task. ValueError as in `images`; TooMany."""
-        request = {"task": task, "path": os.fspath(path), "max_pixels": min(max_pixels, self.max_pixels), **more}
+        request = {"task": task, "path": os.fspath(path), "max_pixels": min(max_pixels, self.max_pixels)}
+        request |= {"seconds": self._seconds, "memory": self.memory, **more}
         if not self._line.acquire(blocking=False):
             raise TooMany("Busy: many photos are being opened at this moment. Try again in a few seconds.")
         try:
@@ -133,7 +136,7 @@ class Decoder:
                     if self._socket:
                         self._socket.close()
                     self._hand_over(request, descriptors)
-            ours.settimeout(PATIENCE + SECONDS)
+            ours.settimeout((PATIENCE + 1) * self._seconds)
             said = b""
             with contextlib.suppress(TimeoutError):  # its alarm did not ring; what it has not said counts as below
                 while data := ours.recv(65536):
@@ -203,12 +206,11 @@ def _child(request: dict[str, Any], answer: int, output: int) -> None:
     import resource
 
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(PATIENCE)
+    signal.alarm(PATIENCE * request["seconds"])
     mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if _LINUX else 0
-    memory = mapped + BASE_BYTES + BYTES_PER_PIXEL * request["max_pixels"]
-    limits = {resource.RLIMIT_CPU: SECONDS, resource.RLIMIT_CORE: 0}
+    limits = {resource.RLIMIT_CPU: request["seconds"], resource.RLIMIT_CORE: 0}
     if _LINUX:  # elsewhere the limit counts what is shared with the system, or is not obeyed
-        limits[resource.RLIMIT_AS] = memory
+        limits[resource.RLIMIT_AS] = mapped + request["memory"]
     for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries mumble about damage
@@ -223,6 +225,7 @@ _LINUX = sys.platform == "linux"
 
 def main(descriptor: int) -> None:
     """Fork for each request that comes through the socket, until its other end is closed."""
+    Image.init()  # all formats now, not in each child
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children ended: they have said so, or not
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the server, which closes the socket when it ends
     with socket.socket(fileno=descriptor) as connection:

@@ -8,10 +8,10 @@ bodies are bounded before anything reads them.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from typing import Any, TypeAlias
 from urllib.parse import parse_qs
 
@@ -38,6 +38,9 @@ BODY_BYTES = 2**20  # an order names its photos, it does not hold them
 KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
 
 
+log = logging.getLogger(__name__)
+
+
 class Refused(Exception):
     """A request that goes no further; the sentence is its answer."""
 
@@ -47,12 +50,12 @@ class Refused(Exception):
 
 
 class Guard:
-    """Lets through to `app` what is allowed. `pages` are folders whose files belong to the page."""
+    """Lets through to `app` what is allowed. `public` are the files that belong to the page."""
 
-    def __init__(self, app: App, storage: Storage, pages: tuple[Path, ...], upload_bytes: int) -> None:
+    def __init__(self, app: App, storage: Storage, public: Iterable[str], upload_bytes: int) -> None:
         self._app = app
         self._storage = storage
-        self._pages = tuple(os.path.realpath(page) for page in pages)
+        self._public = frozenset(map(os.path.realpath, public))
         self._upload_bytes = upload_bytes  # of one request
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -64,12 +67,29 @@ class Guard:
             path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
             self._check_route(scope["method"], path, scope["query_string"])
             if scope["method"] == "POST" and path.rstrip("/") == UPLOAD:
-                return await self._upload(scope, receive, send)
-            if scope["method"] == "POST":
-                receive = await self._checked_body(scope, receive)
+                await self._upload(scope, receive, send)
+            elif scope["method"] == "POST":
+                await self._pass(scope, await self._checked_body(scope, receive), send)
+            else:
+                await self._pass(scope, receive, send)
         except Refused as refusal:
-            return await _answer(send, refusal.status, str(refusal))
-        await self._app(scope, receive, send)
+            await _answer(send, refusal.status, str(refusal))
+
+    async def _pass(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Let a request through; where Gradio fails on it, say so in a sentence and in one line of the log."""
+        started = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"][:200])
+            if not started:
+                raise Refused(400, "The request cannot be understood.") from None
 
     def _check_route(self, method: str, path: str, query: bytes) -> None:
         allowed = {"GET": READ, "HEAD": READ, "POST": WRITE}.get(method)
@@ -83,7 +103,7 @@ class Guard:
         if "\0" in path or not os.path.isabs(path):
             return False
         real = os.path.realpath(path)
-        if any(real.startswith(page + os.sep) for page in self._pages):
+        if real in self._public:
             return True
         below = real.removeprefix(f"{self._storage.folder}{os.sep}")
         return below != real and KEPT_FILE.fullmatch(below.replace(os.sep, "/")) is not None
@@ -100,7 +120,7 @@ class Guard:
         except Full as error:
             raise Refused(507, str(error)) from None
         try:
-            await self._app(scope, receive, send)
+            await self._pass(scope, receive, send)
         finally:
             room.__exit__(None, None, None)
 

@@ -93,6 +93,8 @@ class Line:
             yield news
             with self._changed:
                 self._changed.wait_for(lambda: place.working, LOOK_SECONDS)
+                if place.seconds is None:  # perhaps it is known by now
+                    self._admit()
 
     def took(self, seconds: float) -> None:
         """A film was made in so many seconds: remembered for the estimate of those that are not known."""

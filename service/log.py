@@ -49,17 +49,24 @@ class RequestLog(_Adapter):
 
 
 class _Stray:
-    """A stream for what libraries print by themselves: each line of it becomes a line of the log."""
+    """A stream for what libraries print by themselves: each line, or each traceback, becomes a line of the log."""
 
     def __init__(self, logger: logging.Logger, stream: TextIO) -> None:
         self._logger = logger
         self._stream = stream
         self._rest = ""
+        self._traceback: list[str] = []
 
     def write(self, text: str) -> int:
         *lines, self._rest = (self._rest + text).split("\n")
-        for line in filter(str.strip, lines):
-            self._logger.warning(line)
+        for line in lines:
+            if self._traceback or line.startswith("Traceback"):
+                self._traceback.append(line)
+                if line[:1].strip() and not line.startswith("Traceback"):  # the error itself, at the margin
+                    told, self._traceback = "\n".join(self._traceback), []
+                    self._logger.error(line, extra={"fields": {"traceback": told}})
+            elif line.strip():
+                self._logger.warning(line)
         return len(text)
 
     def flush(self) -> None:
