@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 import film
 from film import catalog, images, planning, recursion
-from page import look, screen, stage
+from page import look, screen, stage, tools
 from page.components import UNSHOWN, forget_streams, limit_streams
 from page.endpoints import add_endpoints
 from page.filmstrip import evenly
@@ -263,6 +263,7 @@ def main() -> None:
             run_history=False,
             ssr_mode=False,
             quiet=True,
+            mcp_server=tools.offer(storage),
             app_kwargs=gate(settings),
         )
 

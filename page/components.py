@@ -43,6 +43,9 @@ class Clip(gr.Video):
     def postprocess(self, value: Any) -> Any:
         return FileData(path=str(value), orig_name=Path(value).name) if value else None
 
+    def api_info(self) -> dict[str, Any]:
+        return {**super().api_info(), "description": "The path of an uploaded file."}
+
 
 class Files(gr.File):
     """A list of uploaded files, as they are."""
@@ -77,6 +80,10 @@ class Choice(gr.Dropdown):
     """A dropdown's value, whatever it is."""
 
     is_template = True
+
+    def api_info(self) -> dict[str, Any]:
+        whole = all(isinstance(value, int) for _, value in self.choices)
+        return {**super().api_info(), "type": "integer" if whole else "string"}
 
     def preprocess(self, payload: Any) -> Any:
         return payload

@@ -23,7 +23,7 @@ MEGABYTE = 2**20
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("server"), FILM_MAX_UPLOAD_MB="2") as server:
+    with serve(tmp_path_factory.mktemp("server"), FILM_MAX_UPLOAD_MB="2", FILM_MAX_VIDEO_MB="2") as server:
         yield server
     assert list(server.temporary.glob("film-*")) == []  # ended by SIGTERM, it left no upload and no film
 
@@ -140,8 +140,9 @@ def test_files_of_the_server_cannot_be_read(server: Server, tmp_path: Path) -> N
         assert order.status_code == 403
 
 
-def test_only_the_film_is_an_endpoint(client: Client) -> None:
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/interpolate"]
+def test_only_films_are_endpoints(client: Client) -> None:
+    endpoints = list(client.view_api(return_format="dict")["named_endpoints"])
+    assert endpoints == ["/interpolate", "/interpolate_many", "/retime"]
 
 
 def test_large_uploads_are_refused(server: Server) -> None:
