@@ -61,9 +61,9 @@ class Guard:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close"})
         try:
-            if scope["type"] != "http":
-                raise Refused(404, "There is nothing at this address.")
             path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
             self._check_route(scope["method"], path, scope["query_string"])
             if scope["method"] == "POST" and path.rstrip("/") == UPLOAD:
