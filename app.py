@@ -1,7 +1,7 @@
-"""The demo: two almost identical photos become a film. `python app.py` serves it.
+"""The demo: photos become a film, and a video slow motion. `python app.py` serves it.
 
-Nothing is computed here: `film.pipeline` turns the photos into a stream of events, and this file turns the events into
-what the page shows. Importing it loads neither a model nor TensorFlow.
+Nothing is computed here: `page/` says how the page looks, what an order is and how its events are shown, `service/`
+how strangers share the machine, `film/` makes the film. Importing it loads neither a model nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -10,12 +10,9 @@ import logging
 import os
 import signal
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 from gradio.utils import get_upload_folder
@@ -25,77 +22,36 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import film
-from film import catalog, pipeline, planning, recursion
-from page import look
-from page.components import UNSHOWN, Amount, Choice, LiveVideo, Photo, Segment, forget_streams, limit_streams
-from page.look import error_html, state_html, time_text
+from film import catalog, images, planning, recursion
+from page import look, screen, stage, tools
+from page.components import UNSHOWN, forget_streams, limit_streams
+from page.endpoints import add_endpoints
+from page.filmstrip import evenly
+from page.look import error_html, time_text
+from page.orders import Desk, Making, Order
+from page.settings import Settings
 from service import log
-from service.budget import Budget, choice, number
+from service.budget import Budget
 from service.decoder import Decoder
 from service.guard import Guard
-from service.line import Line, Waiting
+from service.line import Line
 from service.storage import GIGABYTE, Storage
-from service.studio import Event, Job, Studio, without_paths
+from service.studio import Studio, without_paths
 
 EXAMPLES = Path(__file__).resolve().parent / "examples"
 LONGEST_SIDES = (512, 768, 1024, 1536, 2048)  # pixels
 DEFAULT_SIDE = 1024
-FPS = (1, 60)  # frames per second, from … to …
 ORIGINAL = 0  # the longest side that stands for "as the photos are"
-MODELS_KEPT = 2  # models in memory, shared by all visitors; each keeps its compiled sizes
-OUTPUTS = ("player", "state", "download", "create", "stop")
 
 THREADS = 32  # beside those that wait in the line or compute: for what is answered at once
 SESSIONS = 500  # pages whose state Gradio keeps; it would be 10,000, some hundred kB each
 UPLOAD_SHARE = 4  # one request may upload a quarter of the disk's room
+HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+QUICK: dict[str, Any] = {**HIDDEN, "queue": False}
+QUEUED: dict[str, Any] = {"concurrency_limit": None}  # the studio's line decides
 
 logger = logging.getLogger("film.app")
-studio: Studio  # what all visitors share; `build_app` opens it
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a host can choose; each field is read from the environment variable FILM_<NAME>."""
-
-    host: str = "127.0.0.1"  # 0.0.0.0 on a Hugging Face Space
-    port: int = 7860
-    model: str = "film-lite"
-    device: str = "CPU"
-    max_depth: int = 8
-    max_side: int = 0  # pixels; 0: photos may keep their size
-    max_megapixels: float = 300.0  # of all frames of one film; any film at the default size has fewer
-    max_photo_megapixels: float = 50.0  # as the best phones take them
-    max_upload_mb: int = 30  # per photo
-    max_running: int = 2  # films made at the same time
-    max_waiting: int = 20  # visitors in the line
-    keep_minutes: float = 60.0  # how long uploads and films stay
-    disk_gb: float = 4.0  # that uploads and films may take together
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Settings:
-        chosen: dict[str, Any] = {"host": "0.0.0.0"} if environment.get("SPACE_ID") else {}
-        for field in fields(cls):
-            name = f"FILM_{field.name.upper()}"
-            if text := environment.get(name, "").strip():
-                kind = type(getattr(cls, field.name))
-                try:
-                    chosen[field.name] = kind(text)
-                except ValueError:
-                    whole = "whole " if kind is int else ""
-                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number.") from None
-        return cls(**chosen)
-
-
-class Order(NamedTuple):
-    """What a visitor asks for, in the order of the page's inputs."""
-
-    first: str | None
-    last: str | None
-    depth: int
-    fps: float
-    model: str
-    device: str
-    longest_side: int
+desk: Desk  # where all visitors' orders go; `build_app` opens it
 
 
 def example_pairs(folder: Path = EXAMPLES) -> list[tuple[str, str]]:
@@ -122,47 +78,33 @@ def message(error: Exception) -> str:
     return "Something failed on the server; its log says what."
 
 
-def checked(order: Order) -> Order:
-    """The order, with every name on its list and every number in its range. ValueError says what is not."""
-    may = studio.budget
-    for name, photo in (("first", order.first), ("last", order.last)):
-        if photo is not None and not isinstance(photo, str):
-            raise ValueError(f"The {name} photo is no file; upload it first.")
-    return order._replace(
-        depth=number("The depth", order.depth, min(may.depths), max(may.depths), whole=True),
-        fps=number("The frame rate", order.fps, *FPS),
-        model=choice("The model", order.model, may.models),
-        device=choice("The device", order.device, may.devices),
-        longest_side=choice("The longest side", order.longest_side, may.sides),
-    )
+def changes(values: screen.Changes) -> tuple[Any, ...]:
+    """New values for some of the page's outputs; the others stay as they are."""
+    return tuple(values.get(name, gr.skip()) for name in screen.OUTPUTS)
 
 
-def changes(**values: Any) -> tuple[Any, ...]:
-    """New values for some of the page's OUTPUTS; the others stay as they are."""
-    return tuple(values.get(name, gr.skip()) for name in OUTPUTS)
-
-
-IDLE = state_html("Choose two photos, then press Create.")
-READY = changes(create=gr.update(interactive=True), stop=gr.update(interactive=False))
-STARTED = changes(
-    player=gr.update(value=None),
-    state=state_html("Waiting for a free place", done=0),
-    download=gr.update(value=None, visible=False),
-    create=gr.update(interactive=False),
-    stop=gr.update(interactive=True),
-)
-STOPPED = changes(
-    state=state_html("Stopped"),
-    create=gr.update(interactive=True),
-    stop=gr.update(interactive=False),
-)
+def plan_html(ask: Callable[[], Order]) -> str:
+    """What Create would make of the order, and what it would cost on this machine."""
+    try:
+        order = desk.checked(ask())
+        try:
+            plan = desk.plan(order, order.files)
+        except (ValueError, RuntimeError, OSError):
+            plan = desk.plan(order, [])  # the upload was refused with the reason
+        if plan is None:
+            return look.plan_html("As long as the video, times the slow motion", "")
+        if plan.size:
+            desk.check_budget(order, plan.frames, plan.size)
+    except ValueError as error:
+        return look.plan_html(str(error), "")
+    return look.plan_html(f"{plan.frames} frames, {time_text(plan.duration)} of film", cost(order, plan))
 
 
 def cost(order: Order, plan: planning.Plan) -> str:
     """What is known before Create is pressed."""
-    model = catalog.find(order.model)
+    model = catalog.find(order.making.model)
     parts = [f"{model.megabytes:g} MB to download first"] if catalog.downloaded(model) is None else []
-    each = plan.size and film.estimate(order.model, order.device, *plan.size)
+    each = plan.size and film.estimate(order.making.model, order.making.device, *plan.size)
     if each and plan.seconds:
         parts.append(f"{time_text(each)} per frame, about {time_text(plan.seconds)} in all")
     elif plan.size:
@@ -170,155 +112,58 @@ def cost(order: Order, plan: planning.Plan) -> str:
     return "; ".join(parts)
 
 
-def show_plan(*values: Any) -> str:
-    """What Create would make of the order, and what it would cost on this machine."""
-    try:
-        order = checked(Order(*values))
-        photos = [photo for photo in (order.first, order.last) if photo]
-        try:
-            plan = planned(order, photos)
-        except (ValueError, RuntimeError, OSError):
-            plan = planned(order, [])  # `check` tells what is wrong with the photo
-        if plan.size:
-            studio.budget.check_film(plan.frames, plan.size)
-    except ValueError as error:
-        return look.plan_html(str(error), "")
-    return look.plan_html(f"{plan.frames} frames, {time_text(plan.duration)} of film", cost(order, plan))
-
-
-def planned(order: Order, photos: Sequence[str]) -> planning.Plan:
-    return planning.plan(
-        photos,
-        order.model,
-        order.device,
-        depth=order.depth,
-        fps=order.fps,
-        longest_side=order.longest_side or None,
-        reader=studio.decoder,
-    )
-
-
-def check(path: str | None, state: str) -> tuple[Any, Any]:
+def check_photo(path: str | None, state: str) -> tuple[Any, Any]:
     """Refuse at once an upload that is no photo; show one that browsers do not know as a JPEG."""
     if path is None:
         return gr.skip(), gr.skip()
     try:
-        studio.decoder.image_size(path)
+        desk.check_photo(path)
         if Path(path).suffix.lower() in UNSHOWN:
             shown = str(Path(path).with_suffix(".jpg"))
-            studio.decoder.save_jpeg(path, shown)
+            desk.studio.decoder.save_jpeg(path, shown)
             path = shown
     except Exception as error:
         logger.info("no photo: %s", error)
         return None, error_html(message(error))
-    return path, IDLE if "error" in state else gr.skip()
+    return path, look.idle_html() if "error" in state else gr.skip()
 
 
-@lru_cache(maxsize=MODELS_KEPT)
-def load(model: str, device: str) -> film.Interpolator:
-    return film.load(model, device=device)
+def check_photos(paths: list[str], known: list[str], state: str) -> tuple[Any, Any, Any]:
+    """Put new photos behind those that are there, in natural order of their names, and leave out what is no photo."""
+    new = sorted((Path(path) for path in paths if path not in known), key=images.natural)
+    refused, taken = [], [path for path in paths if path in known]
+    for path in new:
+        try:
+            desk.check_photo(str(path))
+            taken.append(str(path))
+        except Exception as error:
+            logger.info("no photo: %s", error)
+            refused.append(message(error))
+    said = error_html(" ".join(refused)) if refused else look.idle_html() if "error" in state else gr.skip()
+    return taken, taken, said
 
 
-def make(order: Order) -> Generator[Event]:
-    """The events of one order. What they name is there until the next one is asked for; the film stays."""
-    order = checked(order)
-    if not order.first or not order.last:
-        raise ValueError("Choose two photos: the first and the last moment of the film.")
-    photos = [order.first, order.last]
-
-    def plan() -> planning.Plan:
-        plan = planned(order, photos)
-        assert plan.size
-        studio.budget.check_film(plan.frames, plan.size)
-        return plan
-
-    def start(folder: Path) -> Generator[pipeline.Event]:
-        return pipeline.interpolate(
-            photos,
-            load(order.model, order.device),
-            folder / "film.mp4",
-            depth=order.depth,
-            fps=order.fps,
-            longest_side=order.longest_side or None,
-            reader=studio.decoder,
-        )
-
-    yield from studio.run(Job(order.model, order.device, photos, plan, start))
-
-
-def waiting_text(waiting: Waiting) -> tuple[str, str]:
-    """The place in the line, and the time until it is reached."""
-    wait = "" if waiting.seconds is None else f"about {time_text(waiting.seconds)} until it begins"
-    return f"Place {waiting.position} in the line", wait
-
-
-def show_film(*values: Any) -> Iterator[tuple[Any, ...]]:
-    """A film on the page."""
-    notes: list[str] = []
+def check_video(path: str | None, state: str) -> tuple[Any, Any]:
+    """Refuse at once an upload that is no video, or of which nothing can be made."""
+    if path is None:
+        return gr.skip(), gr.skip()
     try:
-        with closing(make(Order(*values))) as events:
-            for event in events:
-                match event:
-                    case Waiting():
-                        yield changes(state=state_html(*waiting_text(event), done=0))
-                    case pipeline.Notice():
-                        notes.append(event.text)
-                    case pipeline.Stage():
-                        yield changes(state=state_html(event.text, done=0, notes=notes))
-                    case pipeline.Progress():
-                        left = "" if event.seconds_left is None else f"about {time_text(event.seconds_left)} left"
-                        text = f"Frame {event.done} of {event.total}"
-                        yield changes(state=state_html(text, left, event.done / event.total, notes))
-                    case pipeline.Segment():
-                        yield changes(player=Segment(event.path.read_bytes(), event.duration))
-                    case pipeline.Done():
-                        size = f"{event.frames} frames, {event.width} × {event.height}, {time_text(event.duration)}"
-                        device = f"{event.device} ({film.devices().get(event.device, 'device')})"
-                        by = f"made by {event.model} on {device} in {time_text(event.seconds)}"
-                        yield changes(
-                            player=gr.update(value=event.path),
-                            download=gr.update(value=event.path, visible=True),
-                            state=state_html(size, by, notes=notes),
-                        )
+        desk.check_video(path)
     except Exception as error:
-        yield changes(state=error_html(message(error)))
-    yield READY
+        logger.info("no video: %s", error)
+        return None, error_html(message(error))
+    return gr.skip(), look.idle_html() if "error" in state else gr.skip()
 
 
-def interpolate(
-    first: str, last: str, depth: int, fps: float, model: str, device: str, longest_side: int
-) -> Iterator[tuple[str | None, dict[str, Any]]]:
-    """Make a film of two photos. Returns the MP4, and what is known of it: frames, size, model, device, seconds.
-
-    On the way it reports the place in the line (place, seconds_until_it_begins), then the frames (done, total,
-    seconds_left).
-
-    Args:
-        first: the photo the film begins with
-        last: the photo it ends with
-        depth: each step doubles the moments in between; the film has 2**depth + 1 frames
-        fps: frames per second
-        model: one of the models on the page
-        device: one of the devices on the page
-        longest_side: larger photos are scaled down to this many pixels; 0 keeps their size
-    """
-    try:
-        with closing(make(Order(first, last, depth, fps, model, device, longest_side))) as events:
-            for event in events:
-                match event:
-                    case Waiting():
-                        yield None, {"place": event.position, "seconds_until_it_begins": event.seconds}
-                    case pipeline.Progress():
-                        yield None, {"done": event.done, "total": event.total, "seconds_left": event.seconds_left}
-                    case pipeline.Done():
-                        yield str(event.path), {name: value for name, value in asdict(event).items() if name != "path"}
-    except Exception as error:
-        raise gr.Error(message(error), print_exception=False) from None
+def contact_sheet(photos: list[str]) -> str:
+    """The photos in their order, as far as they can be opened."""
+    chosen = evenly(len(photos))
+    return look.strip_html([desk.thumbnail(photos[place]) for place in chosen], [place + 1 for place in chosen])
 
 
 def build_app(settings: Settings | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
-    """The page and its HTTP endpoint. ValueError when a setting names a model or device that is not there."""
-    global studio
+    """The page and its endpoints. ValueError when a setting names a model or device that is not there."""
+    global desk
     settings = settings or Settings.read(os.environ)
     models, devices = film.models(), film.devices()
     names = [model.name for model in models]
@@ -326,97 +171,62 @@ def build_app(settings: Settings | None = None, examples: Path = EXAMPLES) -> gr
         if value not in known:
             raise ValueError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
     sides = [side for side in LONGEST_SIDES if not 0 < settings.max_side <= side] + [settings.max_side or ORIGINAL]
-    sizes = [(f"{side} pixels" if side else "Original", side) for side in sides]
     default_side = max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
-    studio = open_studio(settings, names, list(devices), sides)
-    depths = max(studio.budget.depths)
+    desk = Desk(open_studio(settings, names, list(devices), sides), settings)
+    making = Making(settings.model, settings.device, default_side)
+    depths = max(desk.studio.budget.depths)
     pairs = example_pairs(examples)
     gr.set_static_paths([examples])
 
     with gr.Blocks(title=look.TITLE, analytics_enabled=False) as app:
-        with gr.Row(elem_id="top"):
-            gr.HTML(look.HEADER, elem_id="header")
-            gallery = gr.Dataset(
-                label="No photos at hand? Take one of these pairs.",
-                components=[gr.Image(visible=False)],
-                samples=[[pair[0]] for pair in pairs],
-                type="index",
-                visible=bool(pairs),
-                elem_id="examples",
-            )
-        with gr.Row(elem_id="stage"):
-            with gr.Column(elem_id="photos"):
-                first = Photo(label="First photo", placeholder=look.DROP, sources=["upload"], elem_id="first")
-                last = Photo(label="Last photo", placeholder=look.DROP, sources=["upload"], elem_id="last")
-            with gr.Column(elem_id="cinema"):
-                player = LiveVideo(
-                    streaming=True,
-                    interactive=False,
-                    show_label=False,
-                    autoplay=True,
-                    loop=True,
-                    buttons=[],
-                    elem_id="film",
-                )
-        with gr.Row(elem_id="caption"):
-            state = gr.HTML(IDLE, elem_id="state")
-            download = gr.DownloadButton("Download MP4", visible=False, size="sm", elem_id="download")
-        with gr.Row(elem_id="controls"):
-            with gr.Column(elem_id="length"):
-                depth = Amount(
-                    1, depths, min(5, depths), step=1, precision=0, label="Depth", info="Each step doubles the frames."
-                )
-                plan = gr.HTML(elem_id="plan")
-            with gr.Column(elem_id="actions"):
-                create = gr.Button("Create", variant="primary", elem_id="create")
-                stop = gr.Button("Stop", interactive=False, elem_id="stop")
-        with gr.Accordion("Speed, size, model and device", open=False, elem_id="advanced"):
-            with gr.Row():
-                fps = Amount(*FPS, 15, step=1, label="Frames per second")
-                longest_side = Choice(sizes, value=default_side, label="Longest side")
-                model = Choice(names, value=settings.model, label="Model")
-                device = Choice(
-                    [(f"{key}: {name}", key) for key, name in devices.items()], value=settings.device, label="Device"
-                )
-            gr.Markdown(look.models_text(models))
-        gr.Markdown(look.FOOTER, elem_id="footer")
-        gr.HTML("<p id='machine-line'></p>", js_on_load=look.MACHINE, elem_id="machine")
-
-        inputs: list[Any] = [first, last, depth, fps, model, device, longest_side]
-        outputs = [player, state, download, create, stop]
-        hidden: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-        quick: dict[str, Any] = {**hidden, "queue": False}
-        queued: dict[str, Any] = {"concurrency_limit": None}  # the studio's line decides
-
-        def begin(request: gr.Request) -> tuple[Any, ...]:
-            forget_streams(app, request.session_hash)
-            limit_streams(app)
-            return STARTED
-
-        app.load(show_plan, inputs, plan, **quick)
-        for control in inputs:
-            control.change(show_plan, inputs, plan, trigger_mode="always_last", **quick)
-        for photo in (first, last):
-            photo.upload(check, [photo, state], [photo, state], **quick)
-        gallery.click(lambda index: pairs[index], gallery, [first, last], **quick)
-        shown = create.click(begin, None, outputs, **quick).then(show_film, inputs, outputs, **hidden, **queued)
-        shown.failure(lambda: STOPPED, None, outputs, **quick)
-        stop.click(lambda: STOPPED, None, outputs, cancels=[shown], **quick)
-
-        made, report = gr.Video(label="film", visible=False), gr.JSON(label="report", visible=False)
-        gr.Button(visible=False).click(interpolate, inputs, [made, report], api_name="interpolate", **queued)
-    studio.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
+        page = stage.build(models, devices, sides, depths, making, pairs)
+        wire(app, page, pairs)
+        add_endpoints(desk, message, making, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
+    desk.studio.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
     return app.queue(max_size=None, api_open=False)
+
+
+def wire(app: gr.Blocks, page: stage.Stage, pairs: Sequence[tuple[str, str]]) -> None:
+    """What happens when somebody clicks."""
+    asked, shown = list(page.inputs.values()), [page.outputs[name] for name in screen.OUTPUTS]
+    inputs, state = page.inputs, page.outputs["state"]
+
+    def show_plan(*values: Any) -> str:
+        return plan_html(lambda: page.order(values))
+
+    def show_film(*values: Any) -> Iterator[tuple[Any, ...]]:
+        yield from map(changes, screen.show(lambda: page.order(values), desk, message))
+
+    def begin(request: gr.Request) -> tuple[Any, ...]:
+        forget_streams(app, request.session_hash)
+        limit_streams(app)
+        return changes(screen.STARTED)
+
+    app.load(show_plan, asked, page.plan, **QUICK)
+    for control in asked:
+        control.change(show_plan, asked, page.plan, trigger_mode="always_last", **QUICK)
+    for photo in (inputs["first"], inputs["last"]):
+        photo.upload(check_photo, [photo, state], [photo, state], **QUICK)
+    known, photos, clip = gr.State([]), inputs["photos"], inputs["video"]
+    photos.upload(check_photos, [photos, known, state], [photos, known, state], **QUICK)
+    photos.change(contact_sheet, photos, page.outputs["strip"], trigger_mode="always_last", **QUICK)
+    clip.upload(check_video, [clip, state], [clip, state], **QUICK)
+    page.gallery.click(lambda index: pairs[index], page.gallery, [inputs["first"], inputs["last"]], **QUICK)
+    create, stop = page.outputs["create"], page.outputs["stop"]
+    made = create.click(begin, None, shown, **QUICK).then(show_film, asked, shown, **HIDDEN, **QUEUED)
+    made.failure(lambda: changes(screen.STOPPED), None, shown, **QUICK)
+    stop.click(lambda: changes(screen.STOPPED), None, shown, cancels=[made], **QUICK)
 
 
 def gate(settings: Settings) -> dict[str, Any]:
     """What stands before Gradio's own routes: the guard, and an answer that needs none of its threads."""
 
     async def health(_: Request) -> JSONResponse:
-        return JSONResponse(studio.health(settings.model))
+        return JSONResponse(desk.studio.health(settings.model))
 
+    storage = desk.studio.storage
     examples = [photo for pair in example_pairs() for photo in pair]
-    guard = Middleware(Guard, studio.storage, examples, studio.storage.ceiling // UPLOAD_SHARE)
+    guard = Middleware(Guard, storage, examples, storage.ceiling // UPLOAD_SHARE)
     return {"middleware": [guard], "routes": [Route("/health", health)]}
 
 
@@ -435,15 +245,16 @@ def main() -> None:
             app = build_app(settings, examples)
         except ValueError as error:
             raise SystemExit(str(error)) from None
-        tempfile.tempdir = str(studio.storage.scratch)  # all that is written counts
-        studio.storage.keep_swept()
-        studio.decoder.start()
+        storage = desk.studio.storage
+        tempfile.tempdir = str(storage.scratch)  # all that is written counts
+        storage.keep_swept()
+        desk.studio.decoder.start()
         logger.info("serving at http://%s:%d", settings.host, settings.port)
         app.launch(
             server_name=settings.host,
             server_port=settings.port,
             max_threads=settings.max_running + settings.max_waiting + THREADS,
-            max_file_size=settings.max_upload_mb * 2**20,
+            max_file_size=settings.max_upload_bytes,
             state_session_capacity=SESSIONS,
             theme=look.theme(),
             css_paths=look.STYLE,
@@ -452,6 +263,7 @@ def main() -> None:
             run_history=False,
             ssr_mode=False,
             quiet=True,
+            mcp_server=tools.offer(storage),
             app_kwargs=gate(settings),
         )
 

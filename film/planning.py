@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -59,9 +59,13 @@ def plan_retime(
     slowdown: float | Fraction = 1,
     fps: float | Fraction | None = None,
     longest_side: int | None = None,
+    look: Callable[[str | os.PathLike[str]], Clip] = read_clip,
 ) -> Plan:
-    """What `pipeline.retime` would make of this video, as far as its header tells. ValueError as there."""
-    clip = read_clip(source)
+    """What `pipeline.retime` would make of this video, as far as its header tells. ValueError as there.
+
+    `look` opens the video.
+    """
+    clip = look(source)
     rate, step = pace(clip, slowdown, fps)
     size = images.common_size([(clip.height, clip.width)], longest_side)
     frames = frames_of(clip, step)

@@ -1,4 +1,7 @@
-"""The two parts of the page that Gradio does not have: a video that plays while it is made, and an unopened photo.
+"""What Gradio does not have: a video that plays while it is made, and inputs that hand over what was sent.
+
+Gradio's own inputs open, convert or refuse what a visitor sends, each in its way. Here the order decides what is a
+photo, a video or a number in its range, and says in one sentence what is not.
 
 Gradio can stream a video output as an HLS playlist, but hands every chunk to the ffmpeg and ffprobe it finds on PATH.
 The segments that come here are finished H.264 MPEG-TS whose timestamps continue, so they need neither and go into the
@@ -14,14 +17,14 @@ from typing import Any
 
 import gradio as gr
 from gradio import processing_utils
-from gradio.data_classes import FileData, FileDataDict, ImageData, MediaStreamChunk
+from gradio.data_classes import FileData, FileDataDict, ImageData, ListFiles, MediaStreamChunk
 
 UNSHOWN = {".heic", ".heif", ".tif", ".tiff"}  # photos that most browsers do not show
 STREAM_BYTES = 256 * 2**20  # of live films that have ended but are still held, for all visitors together
 
 
 class Photo(gr.Image):
-    """An image input that hands over the uploaded file as it is: only `film.read_image` decides what a photo is."""
+    """An image input that hands over the uploaded file as it is."""
 
     is_template = True  # in the browser this is the ordinary Image component
 
@@ -29,8 +32,43 @@ class Photo(gr.Image):
         return payload.path if payload else None
 
 
+class Clip(gr.Video):
+    """A video input that hands over the uploaded file as it is, and shows it as it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: FileData | None) -> str | None:
+        return payload.path if payload else None
+
+    def postprocess(self, value: Any) -> Any:
+        return FileData(path=str(value), orig_name=Path(value).name) if value else None
+
+    def api_info(self) -> dict[str, Any]:
+        return {**super().api_info(), "description": "The path of an uploaded file."}
+
+
+class Files(gr.File):
+    """A list of uploaded files, as they are."""
+
+    is_template = True
+
+    def preprocess(self, payload: ListFiles | FileData | None) -> Any:
+        if isinstance(payload, FileData):
+            return payload.path
+        return [file.path for file in payload] if payload else []
+
+
 class Amount(gr.Slider):
-    """A slider that hands over whatever was sent: the handler says in a sentence what is wrong with it."""
+    """A slider's value, whatever it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Figure(gr.Number):
+    """A number's value, whatever it is."""
 
     is_template = True
 
@@ -39,7 +77,29 @@ class Amount(gr.Slider):
 
 
 class Choice(gr.Dropdown):
-    """A dropdown that hands over whatever was sent."""
+    """A dropdown's value, whatever it is."""
+
+    is_template = True
+
+    def api_info(self) -> dict[str, Any]:
+        whole = all(isinstance(value, int) for _, value in self.choices)
+        return {**super().api_info(), "type": "integer" if whole else "string"}
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Pick(gr.Radio):
+    """The value of one button of several, whatever it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Tick(gr.Checkbox):
+    """A checkbox's value, whatever it is."""
 
     is_template = True
 

@@ -13,15 +13,21 @@ from film import Model
 STYLE = Path(__file__).with_name("look.css")
 ICON = Path(__file__).with_name("icon.svg")
 
-TITLE = "Two photos become a film"
+TITLE = "Photos become a film"
 HEADER = f"""
 <div class="title"><div class="strip" aria-hidden="true">{"<i></i>" * 5}</div><h1>{TITLE}</h1></div>
-<p>Choose two almost identical photos, taken a moment apart. FILM, Google’s network for frame interpolation, imagines
-every moment in between, and the film starts to play while the rest is still being made.</p>
+<p>Choose almost identical photos, taken a moment apart, or a video to be slowed down. FILM, Google’s network for frame
+interpolation, imagines every moment in between, and the film starts to play while the rest is still being made.</p>
 """
+KINDS = {"two": "Two photos", "many": "Many photos", "video": "Video"}
+ASK = {
+    "two": "Choose two photos, then press Create.",
+    "many": "Choose photos in their order, then press Create.",
+    "video": "Choose a video, then press Create.",
+}
 FOOTER = """
 **How it works.** FILM looks at both photos at seven scales, finds how everything moves, carries both half-way to each
-other and paints one frame from the two. Then it does the same between each pair of neighbours: every step of the slider
+other and paints one frame from the two. Then it does the same between each pair of neighbours: every step of the depth
 doubles the moments. The network runs with [OpenVINO](https://docs.openvino.ai) on the machine that serves this page.
 It shines when the photos differ by what can happen in about a second; between unrelated pictures it can only dissolve.
 [The paper](https://film-net.github.io): Reda et al., *FILM: Frame Interpolation for Large Motion*, 2022.
@@ -72,6 +78,22 @@ def state_html(text: str, detail: str = "", done: float | None = None, notes: Se
     more = "".join(f"<p class='note'>{escape(note)}</p>" for note in notes)
     line = f"<p><b>{escape(text)}</b><span>{escape(detail)}</span></p>"
     return f"<div class='state' role='status'>{line}{bar}{more}</div>"
+
+
+def idle_html() -> str:
+    """What to do first, for each kind of film; the style sheet shows the one that is chosen."""
+    lines = "".join(f"<p class='for-{kind}'><b>{text}</b></p>" for kind, text in ASK.items())
+    return f"<div class='state idle' role='status'>{lines}</div>"
+
+
+def strip_html(cells: Sequence[str | None], labels: Sequence[int] = ()) -> str:
+    """Small pictures side by side, or their empty places; with labels, the number of each in its corner."""
+    pictures = []
+    for k, cell in enumerate(cells):
+        label = f"<em>{labels[k]}</em>" if labels else ""
+        picture = f"<img src='{cell}' alt=''>" if cell else ""
+        pictures.append(f"<span>{picture}{label}</span>")
+    return f"<div class='cells' aria-hidden='true'>{''.join(pictures)}</div>"
 
 
 def error_html(text: str) -> str:

@@ -37,6 +37,7 @@ BASE_BYTES = 256 * 2**20  # beside the pixels
 AT_ONCE = 2  # photos that are opened at the same time: bounds the memory
 LINE = 24  # requests that may wait for that; more are turned away, so that they hold no threads
 REMEMBERED = 1000  # sizes of photos
+THUMBNAIL_QUALITY = 75
 ROWS = 256  # that are turned into bytes at once
 
 
@@ -87,6 +88,13 @@ class Decoder:
         with open(target, "wb") as jpeg:
             self._ask("jpeg", path, images.MAX_PIXELS, jpeg)
 
+    def thumbnail(self, path: str | os.PathLike[str], side: int) -> bytes:
+        """The photo as a small JPEG, its longest side `side` pixels."""
+        with tempfile.TemporaryFile() as jpeg:
+            self._ask("thumbnail", path, images.MAX_PIXELS, jpeg, side=side)
+            jpeg.seek(0)
+            return jpeg.read()
+
     def start(self) -> None:
         """Start the process now, so that the first photo need not wait for it."""
         if self._isolated:
@@ -100,11 +108,11 @@ class Decoder:
         return height, width
 
     def _ask(
-        self, task: str, path: str | os.PathLike[str], max_pixels: int, output: IO[bytes] | None
+        self, task: str, path: str | os.PathLike[str], max_pixels: int, output: IO[bytes] | None, **more: int
     ) -> dict[str, Any]:
         """The answer to a task. ValueError as in `images`; TooMany."""
         request = {"task": task, "path": os.fspath(path), "max_pixels": min(max_pixels, self.max_pixels)}
-        request |= {"seconds": self._seconds, "memory": self.memory}
+        request |= {"seconds": self._seconds, "memory": self.memory, **more}
         if not self._line.acquire(blocking=False):
             raise TooMany("Busy: many photos are being opened at this moment. Try again in a few seconds.")
         try:
@@ -180,6 +188,11 @@ def _work(request: dict[str, Any], output: IO[bytes] | None) -> dict[str, Any]:
     elif output and request["task"] == "jpeg":
         pixels = np.concatenate(list(_rows(frame)))
         Image.fromarray(pixels).save(output, "jpeg", quality=95, subsampling=0)
+    elif output and request["task"] == "thumbnail":
+        step = max(1, max(frame.shape) // (2 * request["side"]))
+        small = Image.fromarray(images.to_uint8(frame[::step, ::step]))
+        small.thumbnail((request["side"], request["side"]))
+        small.save(output, "jpeg", quality=THUMBNAIL_QUALITY)
     return {"size": frame.shape[:2]}
 
 

@@ -31,11 +31,11 @@ READ = re.compile(
     r"/|/health|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d{2,3})?"
     r"|/(assets|static|svelte)/.+"
     rf"|{API}/(theme\.css|info/?|openapi\.json|app_id/?|startup-events|heartbeat/\w+|upload_progress)"
-    rf"|{API}/(queue/data|call/\w+/\w+|call/v2/\w+/\w+|stream/.+|file=.+)"
+    rf"|{API}/(mcp/schema|queue/data|call/\w+/\w+|call/v2/\w+/\w+|stream/.+|file=.+)"
 )
-WRITE = re.compile(rf"{UPLOAD}|{API}/(queue/join|cancel|reset|call/\w+|call/v2/\w+|run/\w+|api/\w+)/?")
+WRITE = re.compile(rf"{UPLOAD}|{API}/(queue/join|cancel|reset|call/\w+|call/v2/\w+|run/\w+|api/\w+|mcp)/?")
+TOOLS = re.compile(rf"{API}/mcp/?")  # a call of a tool is a POST; who would listen there is told that it need not
 BODY_BYTES = 2**20  # an order names its photos, it does not hold them
-KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
 
 
 log = logging.getLogger(__name__)
@@ -61,9 +61,9 @@ class Guard:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close"})
         try:
-            if scope["type"] != "http":
-                raise Refused(404, "There is nothing at this address.")
             path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
             self._check_route(scope["method"], path, scope["query_string"])
             if scope["method"] == "POST" and path.rstrip("/") == UPLOAD:
@@ -92,6 +92,8 @@ class Guard:
                 raise Refused(400, "The request cannot be understood.") from None
 
     def _check_route(self, method: str, path: str, query: bytes) -> None:
+        if method == "GET" and TOOLS.fullmatch(path):
+            raise Refused(405, "Tools are called by POST; there is nothing to listen to.")
         allowed = {"GET": READ, "HEAD": READ, "POST": WRITE}.get(method)
         if allowed is None or not allowed.fullmatch(path) or "deep_link" in parse_qs(query.decode("latin-1")):
             raise Refused(404, "There is nothing at this address.")
@@ -103,10 +105,7 @@ class Guard:
         if "\0" in path or not os.path.isabs(path):
             return False
         real = os.path.realpath(path)
-        if real in self._public:
-            return True
-        below = real.removeprefix(f"{self._storage.folder}{os.sep}")
-        return below != real and KEPT_FILE.fullmatch(below.replace(os.sep, "/")) is not None
+        return real in self._public or self._storage.keeps(real)
 
     async def _upload(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Let an upload through if there is room for it; the room is kept for it while it comes in."""

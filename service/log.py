@@ -81,7 +81,8 @@ def to_standard_error() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    for talkative in ("httpx", "mcp"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     sys.stdout = _Stray(logging.getLogger("stdout"), sys.stdout)  # type: ignore[assignment]
     sys.stderr = _Stray(logging.getLogger("stderr"), sys.stderr)  # type: ignore[assignment]

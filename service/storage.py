@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 GIGABYTE = 2**30
+KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
 GRACE_SECONDS = 120  # what is younger makes no room for others: its visitor has just chosen it, or still downloads it
 SWEEP_SECONDS = 60  # how often expired files are deleted, at most
 FILE_COST = 64 * 1024  # bytes that even an empty file counts as: keeps their number in bounds, too
@@ -80,6 +82,11 @@ class Storage:
         target = self.folder / secrets.token_hex(32) / path.name
         target.parent.mkdir()
         return Path(shutil.move(path, target))
+
+    def keeps(self, path: str) -> bool:
+        """Whether a path without links in it is one of an upload or a film, be it there still or not."""
+        below = path.removeprefix(f"{self.folder}{os.sep}")
+        return below != path and KEPT_FILE.fullmatch(below.replace(os.sep, "/")) is not None
 
     def used(self) -> int:
         """Bytes on the disk, films in the making included."""

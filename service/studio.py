@@ -40,6 +40,7 @@ class Job:
     files: Sequence[str]  # uploads that it is made of
     plan: Callable[[], planning.Plan]  # opens them; ValueError for what the server does not make
     start: Callable[[Path], Generator[pipeline.Event]]  # makes the film, and its files, in that folder
+    bytes_per_pixel: float = 1.0  # of disk, while it is made: an encoded frame and its copy in the film take less
 
 
 class Studio:
@@ -90,8 +91,7 @@ class Studio:
             log.know(waited=round(begun - asked, 1))
             log.info("begun")
             with (
-                # An encoded frame and its copy in the finished film take less than a byte for each pixel.
-                self.storage.reserved(plan.frames * height * width),
+                self.storage.reserved(int(plan.frames * height * width * job.bytes_per_pixel)),
                 tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
                 closing(job.start(Path(folder))) as events,
             ):

@@ -38,6 +38,7 @@ SHOWN = re.compile(  # what no answer shows
     )
 )
 API = "/gradio_api"
+REST = ["mp4", 80, "loop", None, None]  # of an order for two photos, after its first seven values
 
 
 @dataclass(frozen=True)
@@ -112,8 +113,9 @@ class Attacker:
         )
 
     def order(self, *values: Any, case: str) -> Answer:
-        """Ask for a film and wait for the end of it."""
+        """Ask for a film and wait for the end of it. Seven values are followed by the rest of an order."""
         started = time.monotonic()
+        values = (*values, *REST) if len(values) == 7 else values
         asked = self.post(f"{API}/call/interpolate", {"data": list(values)}, case)
         if asked.status != 200:
             return asked
@@ -138,8 +140,9 @@ def file(path: Any, **more: Any) -> dict[str, Any]:
 
 def wrong_orders(photo: dict[str, Any], listener: str) -> Iterator[tuple[str, list[Any]]]:
     """(name, values) of orders that must be refused; `listener` is an address that must never be visited."""
-    right = [photo, photo, 1, 15, "film-lite", "CPU", 512]
+    right = [photo, photo, 1, 15, "film-lite", "CPU", 512, *REST]
     names = ["first", "last", "depth", "fps", "model", "device", "longest_side"]
+    names += ["format", "quality", "play", "count", "seconds"]
     anything = [None, True, "", "x", "5", [], [1], {}, {"path": 1}, {"a": {}}, 1e308, -1, 0.5, 2**70, "9" * 5000]
     places = [
         *(f"{listener}/{rest}" for rest in ("photo.jpg", "saved_model.pb", "@169.254.169.254/", "%2e%2e/photo.png")),
@@ -169,6 +172,8 @@ def wrong_orders(photo: dict[str, Any], listener: str) -> Iterator[tuple[str, li
     ]
     for place, name in enumerate(names):
         for value in anything:
+            if (name, value) in (("count", None), ("seconds", None), ("seconds", 0.5)):
+                continue  # that is right
             if name in ("first", "last") or not (value == 0.5 and name == "depth"):
                 yield f"{name} is {str(value)[:20]!r}", [*right[:place], value, *right[place + 1 :]]
         for value in places:
@@ -181,7 +186,7 @@ def wrong_orders(photo: dict[str, Any], listener: str) -> Iterator[tuple[str, li
 
 def wrong_bodies(photo: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
     """(name, path, body) of requests that are no orders at all."""
-    data = json.dumps([photo, photo, 1, 15, "film-lite", "CPU", 512])
+    data = json.dumps([photo, photo, 1, 15, "film-lite", "CPU", 512, *REST])
     call = f"{API}/call/interpolate"
     for number in ("NaN", "Infinity", "-Infinity", "1e999", "-0", "1" * 5000):
         yield f"depth {number[:20]}", call, f'{{"data": {data.replace(" 1,", f" {number},")}}}'.encode()
@@ -208,7 +213,7 @@ def wrong_bodies(photo: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
     for index in (-1, 0, 3, 99, 2**40, "x", None, [], 1.5):
         body = {"data": [], "fn_index": index, "session_hash": "hostile", "event_data": {"path": "/etc/passwd"}}
         yield f"function {index}", f"{API}/run/predict", json.dumps(body).encode()
-        for values in ([], [None] * 7, [photo] * 7, ["x"] * 7, [10**6], [{}] * 2):
+        for values in ([], [None] * 12, [photo] * 12, ["x"] * 12, [10**6], [{}] * 2):
             body = {"data": values, "fn_index": index, "session_hash": "hostile"}
             yield f"function {index} of {str(values)[:20]}", f"{API}/run/predict", json.dumps(body).encode()
     for name in ("nonesuch", "show_film", "predict", "../interpolate", "interpolate/../../config"):

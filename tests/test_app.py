@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from serving import ROOT, Server, decoded, difference, photos, serve, wait_until
+from serving import PATIENCE, ROOT, Server, decoded, difference, photos, serve, wait_until
 
 from app import Settings, build_app
 
@@ -23,7 +24,7 @@ MEGABYTE = 2**20
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("server"), FILM_MAX_UPLOAD_MB="2") as server:
+    with serve(tmp_path_factory.mktemp("server"), FILM_MAX_UPLOAD_MB="2", FILM_MAX_VIDEO_MB="2") as server:
         yield server
     assert list(server.temporary.glob("film-*")) == []  # ended by SIGTERM, it left no upload and no film
 
@@ -99,6 +100,69 @@ def test_cancelling_stops_the_computing(server: Server, client: Client, tmp_path
     wait_until(lambda: server.scratch() == [], "the folder to be removed")
 
 
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with one place and room for one visitor to wait, whose place is taken by a film that takes long."""
+    folder = tmp_path_factory.mktemp("busy")
+    limits = {"FILM_MAX_RUNNING": "1", "FILM_MAX_WAITING": "1", "FILM_KEEP_MINUTES": "0.2", "FILM_MAX_MEGAPIXELS": "8"}
+    with serve(folder, **limits) as server:
+        client = Client(server.url, verbose=False)
+        first, last = map(handle_file, photos(folder, 96, 128))
+        job = client.submit(first=first, last=last, depth=8, api_name="/interpolate")
+        wait_until(lambda: bool(job.outputs()), "the first frame")
+        yield server
+        job.cancel()
+        wait_until(lambda: health(server)["running"] == 0, "the end of all computing")
+        client.close()
+        wait_until(lambda: stored(server) == [], "uploads and films to expire")
+
+
+def health(server: Server) -> dict[str, Any]:
+    return httpx.get(f"{server.url}/health", timeout=PATIENCE).json()
+
+
+def stored(server: Server) -> list[Path]:
+    """What visitors left on the disk."""
+    (page,) = server.temporary.glob("film-page-*")
+    return [path for path in page.rglob("*") if path.is_file()]
+
+
+def test_health_answers_while_a_film_is_made(busy: Server) -> None:
+    assert health(busy).items() >= {"status": "ok", "running": 1, "waiting": 0, "model": "film-lite"}.items()
+
+
+def test_who_waits_is_told_and_can_leave(busy: Server, tmp_path: Path) -> None:
+    client = Client(busy.url, verbose=False)
+    order = dict(zip(("first", "last"), map(handle_file, photos(tmp_path, 64, 64)), strict=True)) | {"depth": 1}
+    waiting = client.submit(**order, api_name="/interpolate")
+    wait_until(lambda: bool(waiting.outputs()), "news of the line")
+    assert waiting.outputs()[0][1]["place"] == 1
+    assert health(busy)["waiting"] == 1
+    with pytest.raises(AppError, match="Busy: 1 film is being made here and 1 visitor waits"):
+        client.predict(**order, api_name="/interpolate")
+    waiting.cancel()
+    wait_until(lambda: health(busy)["waiting"] == 0, "the place in the line to be free")
+    assert health(busy)["running"] == 1
+    client.close()
+
+
+def test_too_large_a_film_is_refused_with_what_would_fit(busy: Server, tmp_path: Path) -> None:
+    wait_until(lambda: health(busy)["waiting"] == 0, "room in the line")
+    client = Client(busy.url, verbose=False)
+    words = "33 frames of 1024x512 are 17 megapixels; this server makes at most 8 in one film: choose depth 3 or"
+    with pytest.raises(AppError, match=words):
+        film(client, *photos(tmp_path, 600, 1200), depth=5, longest_side=1024)
+    client.close()
+
+
+def test_the_log_tells_each_film(server: Server, client: Client, tmp_path: Path) -> None:
+    film(client, *photos(tmp_path, 64, 96), depth=1)
+    lines = [json.loads(line) for line in server.log().splitlines()]  # every one of them
+    made = [line for line in lines if line["message"] == "made frame 3 of 3" and line["size"] == "96x64"][-1]
+    assert {"request", "model", "device", "size", "frames", "seconds", "seconds_per_frame", "waited"} <= made.keys()
+    assert len([line for line in lines if line.get("request") == made["request"]]) == 2
+
+
 @pytest.mark.parametrize(
     ("choices", "words"),
     [
@@ -108,6 +172,7 @@ def test_cancelling_stops_the_computing(server: Server, client: Client, tmp_path
         ({"device": "NPU.7"}, "NPU.7"),
         ({"depth": 99}, "99"),
         ({"depth": -1}, "-1"),
+        ({"depth": "five"}, "The depth is 'five'; it must be a whole number from 1 to 8"),
         ({"fps": 0}, "0"),
         ({"longest_side": 3}, "3"),
     ],
@@ -140,8 +205,9 @@ def test_files_of_the_server_cannot_be_read(server: Server, tmp_path: Path) -> N
         assert order.status_code == 403
 
 
-def test_only_the_film_is_an_endpoint(client: Client) -> None:
-    assert list(client.view_api(return_format="dict")["named_endpoints"]) == ["/interpolate"]
+def test_only_films_are_endpoints(client: Client) -> None:
+    endpoints = list(client.view_api(return_format="dict")["named_endpoints"])
+    assert endpoints == ["/interpolate", "/interpolate_many", "/retime"]
 
 
 def test_large_uploads_are_refused(server: Server) -> None:
@@ -167,8 +233,11 @@ def test_settings() -> None:
     assert Settings.read({"SPACE_ID": "someone/film"}).host == "0.0.0.0"
     assert Settings.read({"SPACE_ID": "someone/film", "FILM_HOST": "::1"}).host == "::1"
     assert Settings.read({"FILM_PORT": "8080", "FILM_MAX_DEPTH": " 6 "}) == Settings(port=8080, max_depth=6)
+    assert Settings.read({"FILM_KEEP_MINUTES": "0.5"}).keep_minutes == 0.5
     with pytest.raises(ValueError, match="FILM_PORT is 'eighty'; it must be a whole number"):
         Settings.read({"FILM_PORT": "eighty"})
+    with pytest.raises(ValueError, match="FILM_DISK_GB is 'much'; it must be a number"):
+        Settings.read({"FILM_DISK_GB": "much"})
     with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, film"):
         build_app(Settings(model="nonesuch"))
     with pytest.raises(ValueError, match="FILM_DEVICE is 'abacus'; choose one of"):

@@ -148,6 +148,37 @@ def test_leaving_the_page_stops_the_computing(server: Server, page: Any, tmp_pat
     wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
 
 
+def test_the_page_tells_the_line_and_what_the_machine_is_doing(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    with serve(tmp_path / "server", FILM_MAX_RUNNING="1", FILM_MAX_WAITING="1") as server:
+        pages = []
+        for _ in range(3):
+            page = browser.new_page()
+            page.goto(server.url)
+            sync_api.expect(page.locator("#plan")).to_contain_text("33 frames", timeout=PATIENCE * 1000)
+            pages.append(page)
+            upload(page, *photos(tmp_path, 256, 384))
+        first, second, third = pages
+        set_depth(first, 8)
+        click(first, "Create")
+        expect_text(first, "#state", re.compile(r"Frame \d+ of 257"))
+        click(second, "Create")
+        expect_text(second, "#state", "Place 1 in the line")
+        expect_text(third, "#machine", "1 film in the making, 1 waiting")
+        click(third, "Create")
+        expect_text(third, "[role=alert]", "Busy: 1 film is being made here and 1 visitor waits")
+        click(second, "Stop")
+        expect_text(second, "#state", "Stopped")
+        expect_text(third, "#machine", "1 film in the making, nobody waiting")
+        click(third, "Create")
+        expect_text(third, "#state", "Place 1 in the line")
+        first.close()  # who leaves makes room
+        expect_text(third, "#state", re.compile(r"Frame \d+ of 33"))
+        second.close()
+        third.close()
+        wait_until(lambda: server.scratch() == [], "the end of all computing")
+
+
 def test_a_bad_photo_is_refused_and_the_page_stays_usable(page: Any, tmp_path: Path) -> None:
     click(page, "Create")
     expect_text(page, "[role=alert]", "Choose two photos")

@@ -1,0 +1,163 @@
+"""The page for programs: three functions with named, typed parameters, over HTTP and as MCP tools.
+
+Gradio reads types and defaults off components, which nobody sees here, and the words off the docstrings; the names
+are part of the interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from film import shots
+from page.components import Choice, Clip, Figure, Files, Photo, Tick
+from page.orders import FORMATS, PLAYS, Desk, Making, PhotoOrder, VideoOrder
+from page.report import Report, report
+
+
+class Endpoints:
+    """Methods are endpoints; they tell the events of one film each."""
+
+    def __init__(self, desk: Desk, message: Callable[[Exception], str]) -> None:
+        self._desk = desk
+        self._message = message  # the one sentence for an exception
+
+    def interpolate(
+        self,
+        first: str,
+        last: str,
+        depth: int,
+        fps: float,
+        model: str,
+        device: str,
+        longest_side: int,
+        format: str,
+        quality: int,
+        play: str,
+        count: int | None = None,
+        seconds: float | None = None,
+    ) -> Iterator[Report]:
+        """Make a film of two photos. Returns its file, and what is known of it: frames, size, model, device, seconds.
+
+        On the way it reports the place in the line (place, seconds_until_it_begins), then the frames (done, total,
+        seconds_left).
+
+        Args:
+            first: The photo the film begins with.
+            last: The photo it ends with.
+            depth: Each step doubles the moments in between; the film has 2**depth + 1 frames.
+            fps: Frames per second.
+            model: Which network makes the frames.
+            device: What computes them.
+            longest_side: Larger photos are scaled down to this many pixels; 0 keeps their size.
+            format: The kind of file; zip holds numbered PNG files.
+            quality: From 1, the smallest file, to 100, the best picture.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
+            count: The film's number of frames, instead of a depth.
+            seconds: The film's length, instead of a depth.
+        """
+        making = Making(model, device, longest_side, format, quality, play)
+        yield from self._report(PhotoOrder([first, last], making, depth, count, seconds, fps))
+
+    def interpolate_many(
+        self,
+        photos: list[str],
+        depth: int,
+        fps: float,
+        model: str,
+        device: str,
+        longest_side: int,
+        format: str,
+        quality: int,
+        play: str,
+        count: int | None = None,
+        seconds: float | None = None,
+    ) -> Iterator[Report]:
+        """Make one film through many photos, in the order given. Returns and reports what `interpolate` does.
+
+        Args:
+            photos: The photos, in the order in which the film comes to them.
+            depth: Each step doubles the moments between neighbours: there are 2**depth - 1 of them.
+            fps: Frames per second.
+            model: Which network makes the frames.
+            device: What computes them.
+            longest_side: Larger photos are scaled down to this many pixels; 0 keeps their size.
+            format: The kind of file; zip holds numbered PNG files.
+            quality: From 1, the smallest file, to 100, the best picture.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
+            count: The whole film's number of frames, instead of a depth.
+            seconds: The whole film's length, instead of a depth.
+        """
+        making = Making(model, device, longest_side, format, quality, play)
+        yield from self._report(PhotoOrder(photos or [], making, depth, count, seconds, fps))
+
+    def retime(
+        self,
+        video: str,
+        slowdown: float,
+        model: str,
+        device: str,
+        longest_side: int,
+        format: str,
+        quality: int,
+        play: str,
+        sound: bool,
+        cut: float,
+        fps: float | None = None,
+    ) -> Iterator[Report]:
+        """Show a video in slow motion, at another frame rate, or both. Returns and reports what `interpolate` does.
+
+        Args:
+            video: The video.
+            slowdown: How many times as long the film lasts, from 1 to 16.
+            model: Which network makes the frames.
+            device: What computes them.
+            longest_side: Larger videos are scaled down to this many pixels; 0 keeps their size.
+            format: The kind of file; zip holds numbered PNG files.
+            quality: From 1, the smallest file, to 100, the best picture.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
+            sound: Whether the sound is kept, stretched with its pitch kept, where the format has sound.
+            cut: How different two frames must be, 0 to 255, for a new scene; nothing is made across a cut.
+            fps: Frames per second of the film; none keeps the video's.
+        """
+        making = Making(model, device, longest_side, format, quality, play)
+        yield from self._report(VideoOrder(video, making, slowdown, fps, sound, cut))
+
+    def _report(self, order: PhotoOrder | VideoOrder) -> Iterator[Report]:
+        return report(order, self._desk, self._message)
+
+
+def add_endpoints(
+    desk: Desk, message: Callable[[Exception], str], making: Making, depth: int, sides: Sequence[int], **queued: Any
+) -> None:
+    """Add them to the Blocks whose context this is. `making` and `depth` are the defaults."""
+    budget = desk.studio.budget
+    hidden: dict[str, Any] = {"visible": False}
+    model = Choice(list(budget.models), value=making.model, label="model", **hidden)
+    device = Choice(list(budget.devices), value=making.device, label="device", **hidden)
+    longest_side = Choice(list(sides), value=making.longest_side, label="longest side in pixels", **hidden)
+    format = Choice(list(FORMATS), value=making.format, label="format", **hidden)
+    quality = Figure(making.quality, precision=0, label="quality", **hidden)
+    play = Choice(list(PLAYS), value=making.play, label="play", **hidden)
+    made: list[Any] = [model, device, longest_side, format, quality, play]
+
+    first, last = Photo(label="first photo", **hidden), Photo(label="last photo", **hidden)
+    photos = Files(label="photos", file_count="multiple", **hidden)
+    depths = Figure(depth, precision=0, label="depth", **hidden)
+    fps = Figure(PhotoOrder.fps, label="frames per second", **hidden)
+    length = [Figure(label="number of frames", precision=0, **hidden), Figure(label="seconds", **hidden)]
+
+    video, slowdown = Clip(label="video", **hidden), Figure(VideoOrder.slowdown, label="slow motion", **hidden)
+    sound, cut = Tick(True, label="sound", **hidden), Figure(shots.CUT, label="cut", **hidden)
+    rate = Figure(label="frames per second", **hidden)
+
+    outputs = [gr.File(label="film", **hidden), gr.JSON(label="report", **hidden)]
+    endpoints = Endpoints(desk, message)
+    for endpoint, inputs in (
+        (endpoints.interpolate, [first, last, depths, fps, *made, *length]),
+        (endpoints.interpolate_many, [photos, depths, fps, *made, *length]),
+        (endpoints.retime, [video, slowdown, *made, sound, cut, rate]),
+    ):
+        gr.Button(visible=False).click(endpoint, inputs, outputs, api_name=endpoint.__name__, **queued)

@@ -1,0 +1,275 @@
+"""What a visitor asks for: checked, planned, and made by the studio that everybody shares.
+
+An order holds whatever was sent. `Desk` refuses in one sentence what is not on a list, not in its range, or more than
+this machine makes; the page and the endpoints differ only in how they show what comes of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import film
+from film import formats, pipeline, planning, recursion, shots, video
+from page import filmstrip
+from page.settings import Settings
+from service.budget import choice, number
+from service.clips import Clips
+from service.studio import Event, Job, Studio
+
+FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF", "webp": "WebP", "zip": "PNG files"}
+PLAYED = {"mp4", "webm"}  # formats that the page's player plays
+PLAYS = tuple(formats.PLAYS)
+FPS = (1, 60)  # frames per second, from … to …
+SLOWDOWNS = (1, planning.MAX_SLOWDOWN)
+CUTS = (0, 255)  # content values
+MASTER_BYTES = 4.0  # per pixel of a film whose frames are kept without loss until it is written
+THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
+MODELS_KEPT = 2  # models in memory, shared by all visitors; each keeps its compiled sizes
+
+
+@dataclass(frozen=True)
+class Making:
+    """What every film is asked for with."""
+
+    model: str
+    device: str
+    longest_side: int = 0  # pixels; 0 stands for any
+    format: str = "mp4"
+    quality: int = video.QUALITY
+    play: str = "loop"
+
+
+@dataclass(frozen=True)
+class PhotoOrder:
+    """A film through photos. Its length is `count` frames, or `seconds`, or of `depth` if neither is given."""
+
+    photos: Sequence[str | None]
+    making: Making
+    depth: int = planning.DEFAULT_DEPTH
+    count: int | None = None
+    seconds: float | None = None
+    fps: float = 15
+
+    @property
+    def files(self) -> list[str]:
+        return [photo for photo in self.photos if photo]
+
+
+@dataclass(frozen=True)
+class VideoOrder:
+    """A video shown anew."""
+
+    video: str | None
+    making: Making
+    slowdown: float = 4
+    fps: float | None = None  # None or 0: as the video
+    sound: bool = True
+    cut: float = shots.CUT
+
+    @property
+    def files(self) -> list[str]:
+        return [self.video] if self.video else []
+
+
+Order: TypeAlias = PhotoOrder | VideoOrder
+
+
+@lru_cache(maxsize=MODELS_KEPT)
+def load(model: str, device: str) -> film.Interpolator:
+    return film.load(model, device=device)
+
+
+class Desk:
+    """Where orders are taken."""
+
+    def __init__(self, studio: Studio, settings: Settings) -> None:
+        self.studio = studio
+        self.clips = Clips(studio.decoder.max_pixels)
+        self.thumbnail = lru_cache(THUMBNAILS)(self._thumbnail)  # of a photo, as a data URI; None if it is none
+        self._settings = settings
+
+    def checked(self, order: Order) -> Order:
+        """The order with every name on its list and every number in its range. ValueError says what is not."""
+        making = self._checked_making(order.making)
+        if isinstance(order, VideoOrder):
+            if not isinstance(order.sound, bool):
+                raise ValueError(f"The sound is {order.sound!r}; it must be true or false.")
+            return dataclasses.replace(
+                order,
+                making=making,
+                slowdown=number("The slow motion", order.slowdown, *SLOWDOWNS),
+                fps=number("The frame rate", order.fps, *FPS) if order.fps else None,
+                cut=number("The cut sensitivity", order.cut, *CUTS),
+            )
+        depths = self.studio.budget.depths
+        fps = number("The frame rate", order.fps, *FPS)
+        count = order.count
+        if count is None and order.seconds is not None:
+            count = video.frame_count(number("The length in seconds", order.seconds, 0, math.inf), fps)
+        return dataclasses.replace(
+            order,
+            making=making,
+            depth=number("The depth", order.depth, min(depths), max(depths), whole=True),
+            count=None if count is None else number("The number of frames", count, 2, recursion.MAX_COUNT, whole=True),
+            seconds=None,
+            fps=fps,
+        )
+
+    def _checked_making(self, making: Making) -> Making:
+        may = self.studio.budget
+        return dataclasses.replace(
+            making,
+            model=choice("The model", making.model, may.models),
+            device=choice("The device", making.device, may.devices),
+            longest_side=choice("The longest side", making.longest_side, may.sides),
+            format=choice("The format", making.format, FORMATS),
+            quality=number("The quality", making.quality, 1, 100, whole=True),
+            play=choice("The play", making.play, PLAYS),
+        )
+
+    def check_photo(self, path: str) -> None:
+        """ValueError for a file that is no photo this server takes."""
+        self._check_size(path, self._settings.max_upload_mb)
+        self.studio.decoder.image_size(path)
+
+    def check_video(self, path: str) -> None:
+        """ValueError for a file that is no video this server takes."""
+        self._check_size(path, self._settings.max_video_mb)
+        self.clips.look(path)
+
+    def check_files(self, order: Order) -> None:
+        """ValueError unless there are files, and all of a size and number that this server takes."""
+        if isinstance(order, VideoOrder):
+            if not order.video:
+                raise ValueError("Choose a video first.")
+            if not isinstance(order.video, str):
+                raise ValueError("The video is no file; upload it first.")
+            self._check_size(order.video, self._settings.max_video_mb)
+            return
+        if not all(isinstance(photo, str) for photo in order.files):
+            raise ValueError("A photo is no file; upload it first.")
+        if len(order.files) < max(2, len(order.photos)):
+            raise ValueError("Choose two photos: the first and the last moment of the film.")
+        if len(order.files) > self._settings.max_photos:
+            raise ValueError(
+                f"These are {len(order.files)} photos; this server makes a film of at most {self._settings.max_photos}."
+            )
+        for photo in order.files:
+            self._check_size(photo, self._settings.max_upload_mb)
+
+    def plan(self, order: Order, files: Sequence[str]) -> planning.Plan | None:
+        """What would be made of a checked order and these files of it, opening them. ValueError as in `film`.
+
+        None for a video that is not there yet.
+        """
+        making = order.making
+        if isinstance(order, VideoOrder):
+            if not files:
+                return None
+            return planning.plan_retime(
+                files[0],
+                making.model,
+                making.device,
+                slowdown=order.slowdown,
+                fps=order.fps,
+                longest_side=making.longest_side or None,
+                look=self.clips.look,
+            )
+        return planning.plan(
+            files,
+            making.model,
+            making.device,
+            depth=order.depth if order.count is None else None,
+            count=order.count,
+            fps=order.fps,
+            longest_side=making.longest_side or None,
+            reader=self.studio.decoder,
+        )
+
+    def check_budget(self, order: Order, frames: int, size: tuple[int, int]) -> None:
+        """ValueError if that many frames of that size are more than this server makes."""
+        by_depth = isinstance(order, PhotoOrder) and order.count is None and len(order.files) <= 2
+        self.studio.budget.check_film(frames, size, recursion=by_depth)
+
+    def make(self, order: Order) -> Generator[Event]:
+        """The events of one film. What they name is there until the next one is asked for; the film stays."""
+        order = self.checked(order)
+        self.check_files(order)
+
+        def plan() -> planning.Plan:
+            plan = self.plan(order, order.files)
+            assert plan and plan.size
+            self.check_budget(order, plan.frames, plan.size)
+            return plan
+
+        masters = formats.needs_masters(f"film.{order.making.format}", order.making.play)
+        job = Job(
+            order.making.model,
+            order.making.device,
+            order.files,
+            plan,
+            lambda folder: self._start(order, folder),
+            MASTER_BYTES if masters else 1.0,
+        )
+        yield from self.studio.run(job)
+
+    def _start(self, order: Order, folder: Path) -> Generator[pipeline.Event]:
+        making = order.making
+        model = load(making.model, making.device)
+        target = folder / f"film.{making.format}"
+        shared: dict[str, Any] = {
+            "longest_side": making.longest_side or None,
+            "quality": making.quality,
+            "play": making.play,
+        }
+        if isinstance(order, PhotoOrder):
+            yield from pipeline.interpolate(
+                order.files,
+                model,
+                target,
+                depth=order.depth if order.count is None else None,
+                count=order.count,
+                fps=order.fps,
+                reader=self.studio.decoder,
+                **shared,
+            )
+            return
+        assert order.video
+        events = pipeline.retime(
+            order.video,
+            model,
+            target,
+            slowdown=order.slowdown,
+            fps=order.fps,
+            sound=order.sound,
+            cut=order.cut,
+            max_pixels=self.clips.max_pixels,
+            **shared,
+        )
+        with closing(events):
+            for event in events:
+                if isinstance(event, pipeline.Progress):  # a header may tell less than there is
+                    height, width, _ = event.frame.shape
+                    self.check_budget(order, event.done, (height, width))
+                yield event
+
+    def _thumbnail(self, photo: str) -> str | None:
+        try:
+            return filmstrip.uri(self.studio.decoder.thumbnail(photo, 2 * filmstrip.HEIGHT))
+        except (ValueError, RuntimeError, OSError):
+            return None
+
+    def _check_size(self, path: str, megabytes: int) -> None:
+        size = os.stat(path).st_size
+        if size > megabytes * 2**20:
+            raise ValueError(
+                f"{Path(path).name} has {size / 2**20:.0f} MB; this server takes at most {megabytes} MB of it."
+            )

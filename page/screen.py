@@ -1,0 +1,96 @@
+"""Events -> what changes on the page. One way to show a film, whatever it is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import gradio as gr
+
+import film
+from film import pipeline, planning
+from page.comparison import Comparison
+from page.components import Segment
+from page.filmstrip import Filmstrip
+from page.look import error_html, state_html, strip_html, time_text
+from page.orders import FORMATS, PLAYED, Desk, Order, PhotoOrder
+from service.line import Waiting
+
+Changes = dict[str, Any]  # new values of some of the page's outputs, by their names; the others stay as they are
+
+OUTPUTS = ("player", "state", "strip", "download", "compare", "create", "stop")
+READY: Changes = {"create": gr.update(interactive=True), "stop": gr.update(interactive=False)}
+STARTED: Changes = {
+    "player": gr.update(value=None),
+    "state": state_html("Waiting for a free place", done=0),
+    "strip": strip_html(Filmstrip().cells),
+    "download": gr.update(value=None, visible=False),
+    "compare": gr.update(value=None),
+    "create": gr.update(interactive=False),
+    "stop": gr.update(interactive=True),
+}
+STOPPED: Changes = {**READY, "state": state_html("Stopped")}
+
+
+def show(ask: Callable[[], Order], desk: Desk, message: Callable[[Exception], str]) -> Iterator[Changes]:
+    """A film on the page, from its order to its end. What goes wrong is told by `message`, and what plays stays."""
+    notes: list[str] = []
+    strip = Filmstrip()
+    try:
+        order = desk.checked(ask())
+        comparison = compared(order)
+        with closing(desk.make(order)) as events:
+            for event in events:
+                match event:
+                    case Waiting():
+                        yield {"state": state_html(*waiting_text(event), done=0)}
+                    case pipeline.Notice():
+                        notes.append(event.text)
+                    case pipeline.Stage():
+                        yield {"state": state_html(event.text, done=0, notes=notes)}
+                    case pipeline.Progress():
+                        left = "" if event.seconds_left is None else f"about {time_text(event.seconds_left)} left"
+                        text = f"Frame {event.done} of {event.total}"
+                        changes: Changes = {"state": state_html(text, left, event.done / event.total, notes)}
+                        if strip.take(event):
+                            changes["strip"] = strip_html(strip.cells)
+                        if comparison and (pair := comparison.take(event)):
+                            changes["compare"] = pair
+                        yield changes
+                    case pipeline.Segment():
+                        yield {"player": Segment(event.path.read_bytes(), event.duration)}
+                    case pipeline.Done():
+                        yield finished(event, notes)
+    except Exception as error:
+        yield {"state": error_html(message(error))}
+    yield READY
+
+
+def compared(order: Order) -> Comparison | None:
+    """What the film's middle is compared with; of a video nobody knows where its frames will lie."""
+    if not isinstance(order, PhotoOrder):
+        return None
+    try:
+        return Comparison(planning.moments(len(order.files), None if order.count else order.depth, order.count))
+    except ValueError:
+        return None  # there will be no film; `show` tells why
+
+
+def waiting_text(waiting: Waiting) -> tuple[str, str]:
+    """The place in the line, and the time until it is reached."""
+    wait = "" if waiting.seconds is None else f"about {time_text(waiting.seconds)} until it begins"
+    return f"Place {waiting.position} in the line", wait
+
+
+def finished(event: pipeline.Done, notes: list[str]) -> Changes:
+    """The complete film: in the player if browsers play it, and to be downloaded."""
+    size = f"{event.frames} frames, {event.width} × {event.height}, {time_text(event.duration)}"
+    device = f"{event.device} ({film.devices().get(event.device, 'device')})"
+    by = f"made by {event.model} on {device} in {time_text(event.seconds)}"
+    kind = event.path.suffix.removeprefix(".")
+    changes = {
+        "download": gr.update(value=event.path, label=f"Download {FORMATS[kind]}", visible=True),
+        "state": state_html(size, by, notes=notes),
+    }
+    return {**changes, "player": gr.update(value=event.path)} if kind in PLAYED else changes

@@ -1,0 +1,206 @@
+"""The layout: three ways to begin, one stage. What two photos need is seen at once; the rest is a click away.
+
+Everything is always there; the style sheet shows what belongs to the kind of film that is chosen. So a click on
+"Video" asks nobody, and nothing jumps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from film import Model, planning, shots
+from page import look
+from page.components import Amount, Choice, Clip, Files, LiveVideo, Photo, Pick, Tick
+from page.filmstrip import CELLS
+from page.orders import FORMATS, FPS, Making, Order, PhotoOrder, VideoOrder
+
+MEASURES = {"depth": "Depth", "count": "Frames", "seconds": "Seconds"}
+PLAYS = {"loop": "Again and again", "once": "Once", "pingpong": "Forth and back"}
+SLOWDOWNS = (("None", 1), ("× 2", 2), ("× 4", 4), ("× 8", 8), ("× 16", 16))
+RATES = (24, 25, 30, 50, 60)  # frames per second
+AS_IT_IS = 0  # the frame rate that stands for the video's
+COUNTS = (2, 500)  # frames, as the slider offers them; programs may ask for more
+SECONDS = (0.5, 60)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The page's components: what is asked, and what is shown, by name."""
+
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    plan: gr.HTML
+    gallery: gr.Dataset
+
+    def order(self, given: Sequence[Any]) -> Order:
+        """What the values of all inputs ask for together. ValueError if there is no such kind of film."""
+        values = dict(zip(self.inputs, given, strict=True))
+        making = Making(*(values[name] for name in ("model", "device", "longest_side", "format", "quality", "play")))
+        kind, measure = values["kind"], values["measure"]
+        if kind == "video":
+            return VideoOrder(
+                values["video"], making, values["slowdown"], values["rate"], values["sound"], values["cut"]
+            )
+        if kind not in look.KINDS or measure not in MEASURES:
+            raise ValueError("There is no such kind of film.")
+        return PhotoOrder(
+            [values["first"], values["last"]] if kind == "two" else values["photos"],
+            making,
+            values["depth"],
+            values["count"] if measure == "count" else None,
+            values["seconds"] if measure == "seconds" else None,
+            values["fps"],
+        )
+
+
+def build(
+    models: Sequence[Model],
+    devices: Mapping[str, str],
+    sides: Sequence[int],
+    depths: int,
+    making: Making,
+    pairs: Sequence[tuple[str, str]],
+) -> Stage:
+    """Lay the page out, in the Blocks whose context this is. `making` holds the defaults."""
+    with gr.Row(elem_id="top"):
+        gr.HTML(look.HEADER, elem_id="header")
+        gallery = gr.Dataset(
+            label="No photos at hand? Take one of these pairs.",
+            components=[gr.Image(visible=False)],
+            samples=[[pair[0]] for pair in pairs],
+            type="index",
+            visible=bool(pairs),
+            elem_id="examples",
+            elem_classes="for-two",
+        )
+    kinds = [(text, kind) for kind, text in look.KINDS.items()]
+    kind = Pick(kinds, value="two", show_label=False, container=False, elem_id="kind", elem_classes="segments")
+    with gr.Row(elem_id="stage"):
+        with gr.Column(elem_id="photos", elem_classes="source for-two"):
+            first = Photo(label="First photo", placeholder=look.DROP, sources=["upload"], elem_id="first")
+            last = Photo(label="Last photo", placeholder=look.DROP, sources=["upload"], elem_id="last")
+        with gr.Column(elem_classes="source for-many"):
+            photos = Files(
+                label="Photos, in their order",
+                file_count="multiple",
+                allow_reordering=True,
+                elem_id="many",
+            )
+        with gr.Column(elem_classes="source for-video"):
+            clip = Clip(label="Video", sources=["upload"], elem_id="clip")
+        with gr.Column(elem_id="cinema"):
+            player = LiveVideo(
+                streaming=True,
+                interactive=False,
+                show_label=False,
+                autoplay=True,
+                loop=True,
+                buttons=[],
+                elem_id="film",
+            )
+    strip = gr.HTML(look.strip_html([None] * CELLS), elem_id="strip")
+    with gr.Row(elem_id="caption"):
+        state = gr.HTML(look.idle_html(), elem_id="state")
+        download = gr.DownloadButton("Download MP4", visible=False, size="sm", elem_id="download")
+    with gr.Row(elem_id="controls"):
+        with gr.Column(elem_id="length"):
+            with gr.Row(elem_classes="for-photos", elem_id="measures"):
+                measure = Pick(
+                    [(text, name) for name, text in MEASURES.items()],
+                    value="depth",
+                    show_label=False,
+                    container=False,
+                    elem_id="measure",
+                    elem_classes="segments small",
+                )
+                depth = Amount(
+                    1,
+                    depths,
+                    min(planning.DEFAULT_DEPTH, depths),
+                    step=1,
+                    precision=0,
+                    label="Depth",
+                    info="Each step doubles the frames.",
+                    elem_classes="by-depth",
+                )
+                count = Amount(
+                    *COUNTS, 24, step=1, precision=0, label="Frames", info="In the whole film.", elem_classes="by-count"
+                )
+                seconds = Amount(
+                    *SECONDS, 4, step=0.5, label="Seconds", info="The whole film’s length.", elem_classes="by-seconds"
+                )
+            with gr.Row(elem_classes="for-video", elem_id="pace"):
+                slowdown = Pick(
+                    list(SLOWDOWNS), value=4, label="Slow motion", elem_id="slowdown", elem_classes="segments small"
+                )
+                rate = Choice(
+                    [("As the video", AS_IT_IS), *((f"{rate}", rate) for rate in RATES)],
+                    value=AS_IT_IS,
+                    label="Frames per second",
+                    elem_id="rate",
+                )
+                sound = Tick(True, label="Keep the sound", elem_id="sound")
+            plan = gr.HTML(elem_id="plan")
+        with gr.Column(elem_id="actions"):
+            create = gr.Button("Create", variant="primary", elem_id="create")
+            stop = gr.Button("Stop", interactive=False, elem_id="stop")
+    with gr.Accordion("Format, speed, size, model and device", open=False, elem_id="advanced"):
+        with gr.Row():
+            format = Choice([(text, name) for name, text in FORMATS.items()], value=making.format, label="Format")
+            play = Choice([(text, name) for name, text in PLAYS.items()], value=making.play, label="Play")
+            quality = Amount(1, 100, making.quality, step=1, precision=0, label="Quality")
+            fps = Amount(*FPS, PhotoOrder.fps, step=1, label="Frames per second", elem_classes="for-photos")
+            cut = Amount(
+                1, 100, shots.CUT, step=1, label="A cut is above", elem_classes="for-video", info="Content value."
+            )
+        with gr.Row():
+            sizes = [(f"{side} pixels" if side else "Original", side) for side in sides]
+            longest_side = Choice(sizes, value=making.longest_side, label="Longest side")
+            model = Choice([model.name for model in models], value=making.model, label="Model")
+            device = Choice(
+                [(f"{key}: {name}", key) for key, name in devices.items()], value=making.device, label="Device"
+            )
+        gr.Markdown(look.models_text(models))
+    with gr.Accordion("Compare with a plain cross-fade", open=False, elem_id="comparing", elem_classes="for-photos"):
+        compare = gr.ImageSlider(
+            show_label=False, interactive=False, buttons=[], format="jpeg", elem_id="compare", max_height=700
+        )
+    gr.Markdown(look.FOOTER, elem_id="footer")
+    gr.HTML("<p id='machine-line'></p>", js_on_load=look.MACHINE, elem_id="machine")
+
+    inputs = {
+        "kind": kind,
+        "first": first,
+        "last": last,
+        "photos": photos,
+        "video": clip,
+        "measure": measure,
+        "depth": depth,
+        "count": count,
+        "seconds": seconds,
+        "fps": fps,
+        "slowdown": slowdown,
+        "rate": rate,
+        "sound": sound,
+        "cut": cut,
+        "model": model,
+        "device": device,
+        "longest_side": longest_side,
+        "format": format,
+        "quality": quality,
+        "play": play,
+    }
+    outputs = {
+        "player": player,
+        "state": state,
+        "strip": strip,
+        "download": download,
+        "compare": compare,
+        "create": create,
+        "stop": stop,
+    }
+    return Stage(inputs, outputs, plan, gallery)

@@ -1,0 +1,208 @@
+"""One film from order to result: what is held while it is made, what is freed however it ends, what the log says."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Generator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from film import pipeline
+from service.budget import Budget
+from service.decoder import Decoder
+from service.line import Busy, Line, Waiting
+from service.log import JsonLines, _Stray
+from service.storage import GIGABYTE, Full, Storage
+from service.studio import Job, Studio, without_paths
+
+PLAN = pipeline.Plan(3, 0.2, (64, 96), 1.0)
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    return Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), Decoder())
+
+
+def film(folder: Path) -> Generator[pipeline.Event]:
+    """A film of three frames, told as the pipeline does."""
+    (folder / "film.mp4").write_bytes(b"a film")
+    for k in (1, 2, 3):
+        yield pipeline.Progress(k, 3, np.zeros((64, 96, 3), np.float32), 0.1, 0.2)
+    yield pipeline.Done(folder / "film.mp4", 3, 96, 64, 15, "film-lite", "CPU", 1.5, 0.25)
+
+
+def job(
+    start: Callable[[Path], Generator[pipeline.Event]] = film,
+    plan: Callable[[], pipeline.Plan] = lambda: PLAN,
+    *files: str,
+) -> Job:
+    return Job("film-lite", "CPU", files, plan, start)
+
+
+def unused(studio: Studio) -> bool:
+    """Whether nothing is held: no place, no room, no folder."""
+    with studio.storage.reserved(GIGABYTE - studio.storage.used()):
+        pass
+    return studio.line.status() == {"running": 0, "waiting": 0} and list(studio.storage.scratch.iterdir()) == []
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    """What was logged, as it would stand in the log."""
+    return [json.loads(JsonLines().format(record)) for record in caplog.records]
+
+
+def test_a_film(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    *progress, done = studio.run(job())
+    assert [event.done for event in progress if isinstance(event, pipeline.Progress)] == [1, 2, 3]
+    assert isinstance(done, pipeline.Done) and done.path.read_bytes() == b"a film"
+    assert done.path.parent.parent == studio.storage.folder
+    assert unused(studio)
+    begun, made = lines(caplog)
+    assert begun["request"] == made["request"] and made["message"] == "made frame 3 of 3"
+    known = {
+        "model": "film-lite",
+        "device": "CPU",
+        "size": "96x64",
+        "frames": 3,
+        "seconds": 1.5,
+        "seconds_per_frame": 0.25,
+    }
+    assert known.items() <= made.items()
+
+
+def test_who_waits_is_told_so(studio: Studio) -> None:
+    first, second, third = studio.run(job()), studio.run(job()), studio.run(job())
+    next(first)
+    assert next(second) == Waiting(1, 0.2)
+    with pytest.raises(Busy):
+        next(third)
+    first.close()
+    assert isinstance(next(second), pipeline.Progress)
+    second.close()
+    assert unused(studio)
+
+
+def test_leaving_while_waiting_and_while_it_is_made(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    ended: list[str] = []
+
+    def watched(folder: Path) -> Generator[pipeline.Event]:
+        try:
+            yield from film(folder)
+        finally:
+            ended.append("the film's own generator")
+
+    first, second = studio.run(job(watched)), studio.run(job())
+    next(first)
+    next(second)
+    second.close()
+    first.close()
+    assert ended == ["the film's own generator"]
+    assert unused(studio)
+    assert [line["message"] for line in lines(caplog)][1:] == ["stopped after no frame", "stopped after frame 1 of 3"]
+
+
+def test_a_bad_order_needs_no_place_at_work(studio: Studio) -> None:
+    def refuse() -> pipeline.Plan:
+        raise ValueError("photo.jpg is damaged.")
+
+    first = studio.run(job())
+    next(first)
+    with pytest.raises(ValueError, match=r"photo\.jpg is damaged\."):
+        next(studio.run(job(plan=refuse)))
+    first.close()
+    assert unused(studio)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("The depth is 99."), r"^The depth is 99\.$"),
+        (
+            RuntimeError("ffmpeg failed: /tmp/film-x/film.mp4: No space left"),
+            r"^ffmpeg failed: film\.mp4: No space left$",
+        ),
+        (KeyError("/secret"), r"^Something failed on the server; its log says what, for request \w{8}\.$"),
+        (MemoryError(), r"^Something failed on the server"),
+        (OSError(28, "No space left on device", "/tmp/x"), r"^Something failed on the server"),
+    ],
+)
+def test_errors_are_sentences(studio: Studio, caplog: pytest.LogCaptureFixture, error: Exception, words: str) -> None:
+    def fail(folder: Path) -> Generator[pipeline.Event]:
+        yield from list(film(folder))[:2]
+        raise error
+
+    with pytest.raises((ValueError, RuntimeError), match=words):
+        list(studio.run(job(fail)))
+    assert unused(studio)
+    line = lines(caplog)[-1]
+    assert line["size"] == "96x64"
+    assert str(error) in json.dumps(line, ensure_ascii=False) or "traceback" in line  # the log keeps the whole
+
+
+def test_its_photos_do_not_expire_while_it_is_made(studio: Studio) -> None:
+    photo = studio.storage.folder / ("a" * 64) / "photo.jpg"
+    photo.parent.mkdir()
+    photo.touch()
+    events = studio.run(job(film, lambda: PLAN, str(photo)))
+    next(events)
+    assert studio.storage._held == {str(photo): 1}
+    events.close()
+    assert not studio.storage._held
+
+
+def test_a_film_without_room_is_not_begun(tmp_path: Path) -> None:
+    budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    studio = Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, 1000), Decoder())
+    with pytest.raises(Full):
+        list(studio.run(job()))
+    assert studio.line.status() == {"running": 0, "waiting": 0}
+
+
+def test_health(studio: Studio) -> None:
+    events = studio.run(job())
+    next(events)
+    health = studio.health("film-lite")
+    assert (health["status"], health["running"], health["waiting"], health["model"]) == ("ok", 1, 0, "film-lite")
+    events.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cannot open /tmp/film-x/a b.ts", "cannot open a b.ts"),
+        ("from https://example.com/models/film (HTTP 404)", "from https://example.com/models/film (HTTP 404)"),
+        ("[Errno 2] No such file: '/root/.cache/film/x.xml'", "[Errno 2] No such file: 'x.xml'"),
+        ("C:\\Users\\me\\film.mp4: denied", "film.mp4: denied"),
+        ("3/4 of 1920x1080 and/or 24 fps", "3/4 of 1920x1080 and/or 24 fps"),
+    ],
+)
+def test_paths_are_cut_down_to_names(text: str, shown: str) -> None:
+    assert without_paths(text) == shown
+
+
+def test_what_libraries_print_becomes_lines(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sys
+    import traceback
+
+    stray = _Stray(logging.getLogger("stray"), sys.stdout)
+    print("a warning", "in parts", file=stray)  # type: ignore[call-overload]
+    try:
+        try:
+            {}["x"]
+        except KeyError as error:
+            raise ValueError("two\nlines") from error
+    except ValueError:
+        traceback.print_exc(file=stray)
+    print("after", file=stray)  # type: ignore[call-overload]
+    told = lines(caplog)
+    assert (told[0]["message"], told[-1]["message"]) == ("a warning in parts", "after")
+    assert any("KeyError" in str(line.get("traceback")) for line in told)
+    assert len(told) <= 6
