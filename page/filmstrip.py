@@ -52,7 +52,7 @@ class Filmstrip:
         if not self._chosen:
             self._chosen = evenly(event.total)
             self.cells = [None] * len(self._chosen)
-        if event.done - 1 not in self._chosen:
+        if event.frame is None or event.done - 1 not in self._chosen:
             return False
         self.cells[self._chosen.index(event.done - 1)] = thumbnail(event.frame)
         return True

@@ -256,7 +256,7 @@ class Desk:
         )
         with closing(events):
             for event in events:
-                if isinstance(event, pipeline.Progress):  # a header may tell less than there is
+                if isinstance(event, pipeline.Progress) and event.frame is not None:  # a header may tell less than there is
                     height, width, _ = event.frame.shape
                     self.check_budget(order, event.done, (height, width))
                 yield event
