@@ -256,7 +256,8 @@ class Desk:
         )
         with closing(events):
             for event in events:
-                if isinstance(event, pipeline.Progress) and event.frame is not None:  # a header may tell less than there is
+                # A header may tell less than there is.
+                if isinstance(event, pipeline.Progress) and event.frame is not None:
                     height, width, _ = event.frame.shape
                     self.check_budget(order, event.done, (height, width))
                 yield event

@@ -71,7 +71,7 @@ def test_the_events_tell_the_film(photos: list[Path], model: film.Interpolator, 
     assert stages[0] == "reading" and stages[-3:] == ["interpolating", "finishing", "done"]
     assert set(stages[1:-3]) <= {"converting", "compiling"}
     assert kinds.index("segment") < max(k for k, kind in enumerate(kinds) if kind == "frame")
-    assert len(frames) == 33 and len(segments) == 3 and min(parts) > 0
+    assert len(frames) == 33 and len(segments) == 2 and min(parts) > 0
 
     first, last = (film.read_image(path) for path in photos)
     np.testing.assert_array_equal(frames[0], first)
