@@ -26,7 +26,7 @@ from film import catalog, images, planning, recursion
 from page import look, screen, stage, tools
 from page.components import UNSHOWN, forget_streams, limit_streams
 from page.endpoints import add_endpoints
-from page.filmstrip import evenly
+from page.filmstrip import CELLS, evenly
 from page.look import error_html, time_text
 from page.orders import Desk, Making, Order
 from page.settings import Settings
@@ -157,8 +157,11 @@ def check_video(path: str | None, state: str) -> tuple[Any, Any]:
 
 def contact_sheet(photos: list[str]) -> str:
     """The photos in their order, as far as they can be opened."""
+    if not photos:
+        return look.strip_html([None] * CELLS)
     chosen = evenly(len(photos))
-    return look.strip_html([desk.thumbnail(photos[place]) for place in chosen], [place + 1 for place in chosen])
+    pictures = [desk.thumbnail(photos[place]) for place in chosen]
+    return look.contact_html(pictures, [place + 1 for place in chosen], CELLS)
 
 
 def build_app(settings: Settings | None = None, examples: Path = EXAMPLES) -> gr.Blocks:

@@ -19,6 +19,7 @@ HEADER = f"""
 <p>Choose almost identical photos, taken a moment apart, or a video to be slowed down. FILM, Google’s network for frame
 interpolation, imagines every moment in between, and the film starts to play while the rest is still being made.</p>
 """
+COMPARED = "<p><span>A plain cross-fade</span><span>The frame that was made</span></p>"
 KINDS = {"two": "Two photos", "many": "Many photos", "video": "Video"}
 ASK = {
     "two": "Choose two photos, then press Create.",
@@ -86,14 +87,19 @@ def idle_html() -> str:
     return f"<div class='state idle' role='status'>{lines}</div>"
 
 
-def strip_html(cells: Sequence[str | None], labels: Sequence[int] = ()) -> str:
-    """Small pictures side by side, or their empty places; with labels, the number of each in its corner."""
-    pictures = []
-    for k, cell in enumerate(cells):
-        label = f"<em>{labels[k]}</em>" if labels else ""
-        picture = f"<img src='{cell}' alt=''>" if cell else ""
-        pictures.append(f"<span>{picture}{label}</span>")
-    return f"<div class='cells' aria-hidden='true'>{''.join(pictures)}</div>"
+def strip_html(cells: Sequence[str | None], kind: str = "") -> str:
+    """Small pictures side by side, or their empty places; `kind` is a class of the style sheet."""
+    pictures = "".join(f"<span><img src='{cell}' alt=''></span>" if cell else "<span></span>" for cell in cells)
+    return f"<div class='cells {kind}' aria-hidden='true'>{pictures}</div>"
+
+
+def contact_html(pictures: Sequence[str | None], places: Sequence[int], cells: int) -> str:
+    """Small pictures of the photos that are chosen, with their places in the film; `cells` empty ones elsewhere."""
+    photos = "".join(
+        f"<span><img src='{picture or ''}' alt=''><em>{place}</em></span>"
+        for picture, place in zip(pictures, places, strict=True)
+    )
+    return f"<div class='cells for-many' aria-hidden='true'>{photos}</div>{strip_html([None] * cells, 'but-many')}"
 
 
 def error_html(text: str) -> str:

@@ -66,8 +66,17 @@ def build(
     pairs: Sequence[tuple[str, str]],
 ) -> Stage:
     """Lay the page out, in the Blocks whose context this is. `making` holds the defaults."""
-    with gr.Row(elem_id="top"):
-        gr.HTML(look.HEADER, elem_id="header")
+    gr.HTML(look.HEADER, elem_id="header")
+    with gr.Row(elem_id="choose"):
+        kind = Pick(
+            [(text, name) for name, text in look.KINDS.items()],
+            value="two",
+            label="Make a film of",
+            show_label=False,
+            container=False,
+            elem_id="kind",
+            elem_classes="segments",
+        )
         gallery = gr.Dataset(
             label="No photos at hand? Take one of these pairs.",
             components=[gr.Image(visible=False)],
@@ -77,8 +86,6 @@ def build(
             elem_id="examples",
             elem_classes="for-two",
         )
-    kinds = [(text, kind) for kind, text in look.KINDS.items()]
-    kind = Pick(kinds, value="two", show_label=False, container=False, elem_id="kind", elem_classes="segments")
     with gr.Row(elem_id="stage"):
         with gr.Column(elem_id="photos", elem_classes="source for-two"):
             first = Photo(label="First photo", placeholder=look.DROP, sources=["upload"], elem_id="first")
@@ -112,6 +119,7 @@ def build(
                 measure = Pick(
                     [(text, name) for name, text in MEASURES.items()],
                     value="depth",
+                    label="Length by",
                     show_label=False,
                     container=False,
                     elem_id="measure",
@@ -155,7 +163,13 @@ def build(
             quality = Amount(1, 100, making.quality, step=1, precision=0, label="Quality")
             fps = Amount(*FPS, PhotoOrder.fps, step=1, label="Frames per second", elem_classes="for-photos")
             cut = Amount(
-                1, 100, shots.CUT, step=1, label="A cut is above", elem_classes="for-video", info="Content value."
+                1,
+                100,
+                shots.CUT,
+                step=1,
+                label="New scene from",
+                info="Difference, of 255.",
+                elem_classes="for-video",
             )
         with gr.Row():
             sizes = [(f"{side} pixels" if side else "Original", side) for side in sides]
@@ -166,6 +180,7 @@ def build(
             )
         gr.Markdown(look.models_text(models))
     with gr.Accordion("Compare with a plain cross-fade", open=False, elem_id="comparing", elem_classes="for-photos"):
+        gr.HTML(look.COMPARED, elem_id="compared")
         compare = gr.ImageSlider(
             show_label=False, interactive=False, buttons=[], format="jpeg", elem_id="compare", max_height=700
         )

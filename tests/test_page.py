@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pillow_heif
 import pytest
+from browsing import (
+    browsing,
+    click,
+    downloaded,
+    expect_text,
+    needs_chromium,
+    set_depth,
+    set_number,
+    sync_api,
+    upload,
+    visiting,
+)
 from PIL import Image
 from serving import PATIENCE, Server, decoded, difference, photos, serve, wait_until
 
 from app import example_pairs
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+pytestmark = needs_chromium
 
 LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
 # Every 50 ms: where playback is, whether it is of the stream, and what the page says at that moment.
@@ -39,57 +48,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with sync_api.sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+    with browsing() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(server: Server, browser: Any) -> Iterator[Any]:
-    """The page, ready to be clicked; at the end it has asked no other host for anything."""
-    context = browser.new_context()
-    context.set_default_timeout(PATIENCE * 1000)
-    page = context.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(server.url)
-    sync_api.expect(page.locator("#plan")).to_contain_text("33 frames", timeout=PATIENCE * 1000)
-    yield page
-    context.close()
-    assert [url for url in asked if not url.startswith((server.url, "blob:", "data:"))] == []
-
-
-def upload(page: Any, first: Path, last: Path) -> None:
-    for name, path in (("first", first), ("last", last)):
-        page.set_input_files(f"#{name} input[type=file]", path)
-        page.wait_for_selector(f"#{name} img")
-
-
-def set_number(page: Any, label: str, value: int, plan: str) -> None:
-    """Type a number and see the plan follow; typed again where a busy machine's page was not listening yet."""
-    for attempt in range(6):
-        page.get_by_label(f"number input for {label}").fill(str(value))
-        page.keyboard.press("Tab")
-        try:
-            return sync_api.expect(page.locator("#plan")).to_contain_text(plan, timeout=PATIENCE * 1000 / 6)
-        except AssertionError:
-            if attempt == 5:
-                raise
-            page.get_by_label(f"number input for {label}").fill(str(value + 1))
-
-
-def set_depth(page: Any, depth: int) -> None:
-    set_number(page, "Depth", depth, f"{2**depth + 1} frames")
-
-
-def click(page: Any, button: str) -> None:
-    page.get_by_role("button", name=button, exact=True).click()
-
-
-def expect_text(page: Any, selector: str, text: str | re.Pattern[str]) -> None:
-    sync_api.expect(page.locator(selector)).to_contain_text(text, timeout=PATIENCE * 1000)
+    with visiting(server, browser) as page:
+        yield page
 
 
 def test_the_film_plays_while_it_is_made(page: Any, tmp_path: Path) -> None:
@@ -109,10 +75,7 @@ def test_the_film_plays_while_it_is_made(page: Any, tmp_path: Path) -> None:
     times = [time for time, frame in playing if frame < 65]
     assert len({time for time in times if time > 0}) > 1, playing  # it moved on before the last frame was there
 
-    with page.expect_download() as download:
-        page.locator("#download").click()
-    download.value.save_as(tmp_path / "film.mp4")
-    frames = decoded(tmp_path / "film.mp4")
+    frames = decoded(downloaded(page, tmp_path / "film.mp4"))
     assert frames.shape == (65, 256, 384, 3)
     assert difference(frames[0], first) < LOSSY and difference(frames[-1], last) < LOSSY
     page.wait_for_function(  # the complete film plays in the same place
