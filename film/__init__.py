@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import os
 
+from film import offline as _offline  # noqa: F401  (first)
 from film.catalog import Model, find, models
 from film.engine import Film
+from film.formats import write_video
 from film.hardware import devices
 from film.images import Frame, read_image
 from film.interpolator import Interpolator
+from film.pipeline import interpolate, retime
 from film.reference import Reference
 from film.speed import estimate
-from film.video import write_video
 
 __all__ = [
     "Film",
@@ -27,11 +29,15 @@ __all__ = [
     "Reference",
     "devices",
     "estimate",
+    "interpolate",
     "load",
     "models",
     "read_image",
+    "retime",
     "write_video",
 ]
+
+__version__ = "0.1.0"
 
 
 def load(

@@ -6,14 +6,15 @@ import argparse
 import contextlib
 import logging
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 import film
-from film import images, pipeline, video
+from film import formats, images, parts, pipeline, shots, video
 from film.engine import Film
 
 BAD_INPUT = 2  # what argparse itself exits with
@@ -41,6 +42,14 @@ def _complain(error: Exception, code: int) -> int:
     return code
 
 
+def _rate(text: str) -> Fraction:
+    """A number, such as 29.97, or a fraction, such as 30000/1001."""
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as every other error here."""
 
@@ -58,18 +67,43 @@ def _parser() -> argparse.ArgumentParser:
         return new
 
     interpolate = command("interpolate", _interpolate, "Make the film through two photos or more.")
+    retime = command("retime", _retime, "Show a video in slow motion, or at another frame rate, or both.")
     interpolate.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="in order; or one folder of photos")
-    interpolate.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.mp4")
     length = interpolate.add_mutually_exclusive_group()
     length.add_argument("--depth", type=int, metavar="N", help="2^N - 1 frames between neighbours (default 5: 31)")
     length.add_argument("--count", type=int, metavar="N", help="frames of the whole film")
     length.add_argument("--seconds", type=float, metavar="S", help="length of the whole film")
-    interpolate.add_argument("--fps", type=float, default=30.0, help="frames per second (default 30)")
-    interpolate.add_argument("--longest-side", type=int, metavar="PIXELS", help="make the photos smaller first")
-    interpolate.add_argument("--model", default="film-lite", metavar="M")
-    interpolate.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
-    interpolate.add_argument("--backend", default="openvino", choices=["openvino", "tensorflow"])
-    interpolate.add_argument("--precision", default="exact", choices=["exact", "fast"], help="default exact: float32")
+    interpolate.add_argument(
+        "--spacing",
+        default="equal",
+        choices=pipeline.SPACINGS,
+        help="with --count or --seconds: every gap lasts as long, or in proportion to how much the photos differ",
+    )
+    interpolate.add_argument("--fps", type=_rate, default=30, help="frames per second (default 30)")
+
+    retime.add_argument("video", type=Path, metavar="VIDEO")
+    retime.add_argument("--slowdown", type=_rate, default=1, metavar="N", help="as many times as long: 1 to 16")
+    retime.add_argument("--fps", type=_rate, help="frames per second, such as 60 or 30000/1001 (default: the video's)")
+    retime.add_argument(
+        "--no-sound", action="store_true", help="leave the sound out; else it is stretched with the film"
+    )
+    retime.add_argument(
+        "--cut",
+        type=float,
+        default=shots.CUT,
+        metavar="T",
+        help="how different two frames are between which nothing is made (default 15; inf: make frames everywhere)",
+    )
+
+    for making in (interpolate, retime):
+        making.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=", ".join(formats.WRITERS))
+        making.add_argument("--quality", type=int, default=video.QUALITY, help="1 to 100 (default 80)")
+        making.add_argument("--play", default="loop", choices=list(formats.PLAYS), help="default loop")
+        making.add_argument("--longest-side", type=int, metavar="PIXELS", help="make it smaller (default: original)")
+        making.add_argument("--model", default="film-lite", metavar="M")
+        making.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
+        making.add_argument("--backend", default="openvino", choices=["openvino", "tensorflow"])
+        making.add_argument("--precision", default="exact", choices=["exact", "fast"], help="default exact: float32")
 
     convert = command("convert", _convert, "Download and convert a model ahead of time; print where it is.")
     convert.add_argument("--model", default="film-lite", metavar="M")
@@ -79,21 +113,59 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _interpolate(options: argparse.Namespace) -> None:
-    model = film.load(options.model, options.device, options.backend, precision=options.precision)
     count = options.count
     if options.seconds is not None:
         count = video.frame_count(options.seconds, options.fps)
     events = pipeline.interpolate(
         images.in_folder(options.photos[0]) if len(options.photos) == 1 else options.photos,
-        model,
+        _load(options),
         options.output,
         depth=options.depth,
         count=count,
+        spacing=options.spacing,
         fps=options.fps,
-        longest_side=options.longest_side,
+        **_making(options),
     )
-    with contextlib.closing(events):
-        _show(events)
+    _make(events, options.output)
+
+
+def _retime(options: argparse.Namespace) -> None:
+    events = pipeline.retime(
+        options.video,
+        _load(options),
+        options.output,
+        slowdown=options.slowdown,
+        fps=options.fps,
+        sound=not options.no_sound,
+        cut=options.cut,
+        **_making(options),
+    )
+    _make(events, options.output)
+
+
+def _load(options: argparse.Namespace) -> film.Interpolator:
+    return film.load(options.model, options.device, options.backend, precision=options.precision)
+
+
+def _making(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that every kind of film has."""
+    return {
+        "longest_side": options.longest_side,
+        "quality": options.quality,
+        "play": options.play,
+        "resume": True,
+    }
+
+
+def _make(events: Generator[pipeline.Event], output: Path) -> None:
+    """Show the events; tell where the parts are when the film is interrupted or fails."""
+    try:
+        with contextlib.closing(events):
+            _show(events)
+    except BaseException:
+        if (kept := parts.folder(output)).exists():
+            print(f"film: what is finished lies in {kept}; the same command goes on from there.", file=sys.stderr)
+        raise
 
 
 def _show(events: Iterable[pipeline.Event]) -> None:

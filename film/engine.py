@@ -63,6 +63,10 @@ class Film(Interpolator):
         return compiled.device if compiled else self.asked_device
 
     @property
+    def fingerprint(self) -> str:
+        return f"{self.converted().directory.name} on {self.device}, {self._precision}"
+
+    @property
     def choice(self) -> str | None:
         return self._choice.why if self._choice else None
 

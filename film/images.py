@@ -14,7 +14,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +47,14 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Fr
         return _to_frame(ImageOps.exif_transpose(image))
 
 
-def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """Height and width the photo's Frame will have, from the file's header alone. Same errors as `read_image`."""
+def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, to_the_end: bool = False) -> tuple[int, int]:
+    """Height and width the photo's Frame will have, from the file's header alone. Same errors as `read_image`.
+
+    `to_the_end` decodes all of it, so that what is damaged is refused here.
+    """
     with _opened(path, max_pixels) as image:
+        if to_the_end:
+            image.load()
         width, height = image.size
         # Pillow turns a TIFF by itself, and tells the size it has then.
         sideways = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
@@ -125,7 +130,9 @@ def _to_frame(image: Image.Image) -> Frame:
         white = Image.new("RGBA", image.size, "white")
         white.info = dict(image.info)
         image = _composite(white, image)
-    return np.asarray(_to_srgb(image), np.float32) / np.float32(255.0)
+    frame = np.array(_to_srgb(image), np.float32)
+    frame /= np.float32(255.0)  # in place: of the largest photos a second copy is a gigabyte
+    return frame
 
 
 def _composite(white: Image.Image, image: Image.Image) -> Image.Image:
@@ -147,6 +154,14 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         except (ImageCms.PyCMSError, OSError):
             pass  # a damaged profile, or one for other channels: show the colours as every browser would, without it
     return image.convert("RGB")
+
+
+class Reader(Protocol):
+    """Who opens photos: this module, or somebody who does not trust them and uses it with more care."""
+
+    def image_size(self, path: str | os.PathLike[str], max_pixels: int = ...) -> tuple[int, int]: ...
+
+    def read_image(self, path: str | os.PathLike[str], max_pixels: int = ...) -> Frame: ...
 
 
 def to_uint8(frame: Frame) -> npt.NDArray[np.uint8]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
 
 from film import memory, recursion
 from film.images import Frame, check_frame
 from film.session import Session
+from film.timeline import Gap
 
 Preparation = Iterator[tuple[str, Callable[[], object]]]
 
@@ -31,12 +32,17 @@ class Interpolator(ABC):
         """Why this device, as a sentence for the user; None where nothing was chosen, or not yet."""
         return None
 
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What decides the frames it makes from the same two; needs the model to be prepared."""
+
     @abstractmethod
     def preparation(self, height: int, width: int) -> Preparation:
         """What remains to be done before frames of this size can be made, as (stage, work) pairs in order.
 
-        Stages are "downloading", "converting", "loading", "measuring" and "compiling". Call each `work` before asking
-        for the next pair; without any of this the first middle frame does whatever is missing.
+        Stages are "downloading", "converting", "loading" and "compiling". Call each `work` before asking for the next
+        pair; without any of this the first middle frame does whatever is missing.
         """
 
     @abstractmethod
@@ -73,59 +79,57 @@ class Interpolator(ABC):
         """
         moments = recursion.moments(depth=depth, count=count, times=times, precision=precision)
         a, b = check_frame(a), check_frame(b)
-        _check_sizes(a, b)
-        return self.sequence([a, b], [moments])
+        _check_sizes(a.shape, b.shape)
+        return self.sequence([Gap(a, b, moments)])
 
-    def sequence(self, photos: Iterable[Frame], gaps: Sequence[Sequence[Fraction]]) -> Generator[Frame]:
-        """Stream a film through several photos of one size: `gaps[i]` are the moments between photos i and i + 1.
+    def sequence(self, gaps: Iterable[Gap]) -> Generator[Frame]:
+        """Stream the frames at the moments of each gap, in order; gaps are taken when the film comes to them."""
+        return Stream(self).frames(gaps)
 
-        Photos are taken when the film comes to them, and each is encoded once. ValueError if their sizes differ,
-        NotEnoughMemory if there was too little for this film.
+
+class Stream:
+    """The frames of one film. Its gaps may come in several portions: what they share is encoded once all the same."""
+
+    def __init__(self, model: Interpolator) -> None:
+        self._model = model
+        self._session: Session[Any] | None = None  # a film that needs no middle needs no model
+        self._shape: tuple[int, ...] | None = None
+        self._end: tuple[Frame, Any] | None = None  # the last gap's right frame, and its keyframe
+
+    def frames(self, gaps: Iterable[Gap]) -> Generator[Frame]:
+        """Yield the frames at the moments of each gap.
+
+        ValueError if the frames' sizes differ, NotEnoughMemory if there was too little for this film.
         """
         with memory.told():
-            yield from self._sequence(photos, gaps)
+            for gap in gaps:
+                left, right = check_frame(gap.left), check_frame(gap.right)
+                _check_sizes(self._shape or left.shape, left.shape)
+                _check_sizes(left.shape, right.shape)
+                self._shape = left.shape
+                if any(0 < moment < 1 for moment in gap.moments):
+                    with contextlib.closing(self._keyframes(gap, left, right)) as frames:
+                        yield from frames
+                else:
+                    self._end = None
+                    yield from (right if moment == 1 else left for moment in gap.moments)
 
-    def _sequence(self, photos: Iterable[Frame], gaps: Sequence[Sequence[Fraction]]) -> Generator[Frame]:
-        remaining = iter(photos)
-        photo = _next(remaining)
-        if not any(0 < moment < 1 for gap in gaps for moment in gap):
-            yield from _ends(photo, remaining, gaps)
-            return
-        session = self.session(photo.shape[0], photo.shape[1])
-        left = session.keyframe(photo)
-        for moments in gaps:
-            following = _next(remaining)
-            _check_sizes(photo, following)
-            right = session.keyframe(following)
-            if session.lanes > 1:
-                keyframes = recursion.walk_ahead(left, right, moments, session.start, session.lanes)
-            else:
-                keyframes = recursion.walk(left, right, moments, session.middle)
-            photo, left = following, right
-            del following, right
-            with contextlib.closing(keyframes):
-                for keyframe in keyframes:
-                    yield session.frame(keyframe)
-                    del keyframe
-
-
-def _ends(photo: Frame, remaining: Iterator[Frame], gaps: Sequence[Sequence[Fraction]]) -> Generator[Frame]:
-    """A film that needs no model: only photos."""
-    for moments in gaps:
-        following = _next(remaining)
-        _check_sizes(photo, following)
-        yield from (following if moment == 1 else photo for moment in moments)
-        photo = following
+    def _keyframes(self, gap: Gap, left: Frame, right: Frame) -> Generator[Frame]:
+        session = self._session = self._session or self._model.session(*left.shape[:2])
+        begin = self._end[1] if self._end and self._end[0] is gap.left else session.keyframe(left)
+        end = session.keyframe(right)
+        self._end = gap.right, end
+        if session.lanes > 1:
+            keyframes = recursion.walk_ahead(begin, end, gap.moments, session.start, session.lanes)
+        else:
+            keyframes = recursion.walk(begin, end, gap.moments, session.middle)
+        del begin, end, left, right  # so that what has been passed can be freed
+        with contextlib.closing(keyframes):
+            for keyframe in keyframes:
+                yield session.frame(keyframe)
+                del keyframe
 
 
-def _next(photos: Iterator[Frame]) -> Frame:
-    for photo in photos:
-        return check_frame(photo)
-    raise ValueError("There are fewer photos than the film has gaps between them, plus one.")
-
-
-def _check_sizes(a: Frame, b: Frame) -> None:
-    if a.shape != b.shape:
-        raise ValueError(
-            f"All frames must have one size; these are {a.shape[1]}x{a.shape[0]} and {b.shape[1]}x{b.shape[0]}."
-        )
+def _check_sizes(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    if a != b:
+        raise ValueError(f"All frames must have one size; these are {a[1]}x{a[0]} and {b[1]}x{b[0]}.")

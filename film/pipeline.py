@@ -1,127 +1,31 @@
-"""Photos -> frames -> video, told as a stream of events.
+"""Photos or a video -> frames -> film, told as a stream of events.
 
 The command line and the page are two ways to show these events. Closing the generator stops everything: the frame in
-the works is finished by the model, nothing after it is started, the encoder is ended and its files are deleted.
+the works is finished by the model, nothing after it is started, the encoder is ended. What was made is deleted then,
+unless it is to be kept for the next run.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
 
-from film import images, recursion, scratch, speed, video
-from film.images import Frame
-from film.interpolator import Interpolator
-from film.video import Segment
+from film import clip, formats, images, parts, planning, recursion, shots, sources, speed, timeline, video
+from film.events import Done, Event, Notice, Progress, Segment, Stage
+from film.images import Frame, Reader
+from film.interpolator import Interpolator, Stream
+from film.sources import Source
 
-__all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Plan", "Stage", "interpolate", "plan"]
-
-DEFAULT_DEPTH = 5
-STAGES = {
-    "reading": "Reading the photos",
-    "downloading": "Downloading the model, once",
-    "converting": "Converting the model, once",
-    "loading": "Loading the model",
-    "measuring": "Comparing the devices, once",
-    "compiling": "Compiling the model for this size",
-    "interpolating": "Making frames",
-    "finishing": "Finishing the film",
-}
+__all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What begins now."""
-
-    name: str  # a key of STAGES
-
-    @property
-    def text(self) -> str:
-        return STAGES[self.name]
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something the user should know about how the photos are used."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class Progress:
-    """A frame of the film is there."""
-
-    done: int  # of the film's frames, this one included
-    total: int
-    frame: Frame
-    seconds_per_frame: float | None  # per synthesized frame; None before the first
-    seconds_left: float | None
-
-
-@dataclass(frozen=True)
-class Done:
-    """The film is complete."""
-
-    path: Path
-    frames: int
-    width: int
-    height: int
-    fps: float
-    model: str
-    device: str
-    seconds: float  # from the first event to this one
-    seconds_per_frame: float | None
-
-    @property
-    def duration(self) -> float:
-        """The film's length in seconds."""
-        return self.frames / self.fps
-
-
-# A segment's file exists until the generator goes on to its end: read it when its event comes.
-Event: TypeAlias = Stage | Notice | Progress | Segment | Done
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What `interpolate` would make, told without making it."""
-
-    frames: int
-    duration: float  # of the film, seconds
-    size: tuple[int, int] | None  # height and width; None while there are no photos
-    seconds: float | None  # to make it here, from the last film of this model and device; None if there was none
-
-
-def plan(
-    photos: Sequence[str | os.PathLike[str]],
-    model: str,
-    device: str,
-    *,
-    depth: int | None = None,
-    count: int | None = None,
-    fps: float = 30.0,
-    longest_side: int | None = None,
-) -> Plan:
-    """What these photos would become, or any two if there are none yet. Reads their headers only.
-
-    ValueError as in `interpolate`.
-    """
-    gaps = _gaps(max(2, len(photos)), depth, count)
-    frames = sum(map(len, gaps))
-    duration = frames / video.check_fps(fps)
-    if not photos:
-        return Plan(frames, duration, None, None)
-    size = images.common_size([images.image_size(photo) for photo in photos], longest_side)
-    per_frame = speed.estimate(model, device, *size)
-    seconds = None if per_frame is None else per_frame * _calls(gaps)[-1]
-    return Plan(frames, duration, size, seconds)
+SPACINGS = ("equal", "motion")  # of photos in a film of a given count of frames
 
 
 def interpolate(
@@ -131,100 +35,197 @@ def interpolate(
     *,
     depth: int | None = None,
     count: int | None = None,
-    fps: float = 30.0,
+    spacing: str = "equal",
+    fps: float | Fraction = 30,
     longest_side: int | None = None,
+    quality: int = video.QUALITY,
+    play: str = "loop",
     max_pixels: int = images.MAX_PIXELS,
+    resume: bool = False,
+    reader: Reader = images,
 ) -> Generator[Event]:
-    """Make the film through two or more photos and write it to `output` (MP4), yielding events on the way.
+    """Make the film through two or more photos and write it to `output`, yielding events on the way.
 
-    Between neighbours come 2**depth - 1 frames (default depth 5); or the film has `count` frames in all, evenly spaced.
-    Its longest side is at most `longest_side` pixels, its first and last frame are photos. ValueError for bad input,
+    Between neighbours come 2**depth - 1 frames (default depth 5); or the film has `count` frames in all: with the
+    `spacing` "equal" each gap lasts as long, with "motion" in proportion to how much its photos differ. Its longest
+    side is at most `longest_side` pixels, its first and last frame are photos. The suffix of `output` decides the
+    format; `quality` and `play` are those of `film.formats`. With `resume` an interrupted film leaves its parts in a
+    folder beside it, and the next run goes on from there. `reader` opens the photos. ValueError for bad input,
     RuntimeError with the tool's own words when the environment fails.
     """
-    gaps = _gaps(len(photos), depth, count)
-    video.check_fps(fps)
-    output = Path(output)
-    if not output.parent.is_dir():
-        raise ValueError(f"The film cannot be written to {output}: there is no directory {output.parent}.")
-    if output.is_dir():
-        raise ValueError(f"The film cannot be written to {output}: that is a directory.")
-    return _interpolate([Path(photo) for photo in photos], model, output, gaps, fps, longest_side, max_pixels)
+    moments = planning.moments(len(photos), depth, count)
+    if spacing not in SPACINGS or (spacing == "motion" and count is None):
+        raise ValueError(f"The spacing is {spacing!r}; choose equal, or motion with a count of frames.")
+    target = Target(Path(output), video.exact(fps), quality, play, resume)
+    paths = [Path(photo) for photo in photos]
+
+    def opened() -> AbstractContextManager[Source]:
+        wanted = moments
+        if spacing == "motion":
+            wanted = planning.moments(len(paths), count=count, weights=sources.differences(paths, max_pixels, reader))
+        return contextlib.nullcontext(sources.open_photos(paths, wanted, longest_side, max_pixels, reader))
+
+    return _events("reading", opened, model, target)
 
 
-def _gaps(photos: int, depth: int | None, count: int | None) -> list[list[Fraction]]:
-    if depth is None and count is None:
-        depth = DEFAULT_DEPTH
-    return recursion.gaps(photos, depth=depth, count=count)
-
-
-def _calls(gaps: Sequence[Sequence[Fraction]]) -> list[int]:
-    """How many middles are made by the time each frame of the film is there."""
-    made: list[int] = []
-    for moments in gaps:
-        before = made[-1] if made else 0
-        made += [before + calls for calls in recursion.calls(moments)]
-    return made
-
-
-def _interpolate(
-    photos: Sequence[Path],
+def retime(
+    source: str | os.PathLike[str],
     model: Interpolator,
-    output: Path,
-    gaps: Sequence[Sequence[Fraction]],
-    fps: float,
-    longest_side: int | None,
-    max_pixels: int,
+    output: str | os.PathLike[str],
+    *,
+    slowdown: float | Fraction = 1,
+    fps: float | Fraction | None = None,
+    sound: bool = True,
+    cut: float = shots.CUT,
+    precision: Fraction = timeline.VIDEO_PRECISION,
+    longest_side: int | None = None,
+    quality: int = video.QUALITY,
+    play: str = "loop",
+    max_pixels: int = images.MAX_PIXELS,
+    resume: bool = False,
+) -> Generator[Event]:
+    """Show a video in slow motion, at another frame rate, or both, and write it to `output`, yielding events.
+
+    The film lasts `slowdown` (1 to 16) times as long as the video and has `fps` frames per second (default: the
+    video's). Sound is stretched with its pitch kept, unless `sound` is false. Nothing is made across a cut, which is a
+    content value of `cut` (see `film.shots`); repeated frames are left out. Moments are made to the nearest `precision`
+    of the interval between two frames. The rest is as in `interpolate`.
+    """
+    looked = clip.read_clip(source, max_pixels)
+    fps, step = planning.pace(looked, slowdown, fps)
+    recursion.nearest([], precision)  # refuses what is no precision
+    if not cut >= 0:
+        raise ValueError(f"The threshold of a cut is {cut:g}; it must be 0 or more (15 is usual, inf finds none).")
+    target = Target(Path(output), fps, quality, play, resume, sound)
+
+    def opened() -> AbstractContextManager[Source]:
+        return sources.open_video(looked, step, Fraction(slowdown), cut, precision, longest_side, max_pixels)
+
+    return _events("looking", opened, model, target)
+
+
+@dataclass(frozen=True)
+class Target:
+    """The file that a film is to be. ValueError where it cannot be."""
+
+    path: Path
+    fps: Fraction
+    quality: int = video.QUALITY
+    play: str = "loop"
+    resume: bool = False
+    sound: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.path.parent.is_dir():
+            raise ValueError(f"The film cannot be written to {self.path}: there is no directory {self.path.parent}.")
+        if self.path.is_dir():
+            raise ValueError(f"The film cannot be written to {self.path}: that is a directory.")
+        formats.check(self.path, self.play, self.quality)
+
+    @property
+    def masters(self) -> bool:
+        return formats.needs_masters(self.path, self.play)
+
+    def parts(self, source: Source, model: Interpolator) -> AbstractContextManager[Path]:
+        """The folder for the film's segments."""
+        if not self.resume:
+            return parts.discarded()
+        made_by = {"model": model.fingerprint, "fps": self.fps, "quality": self.quality, "masters": self.masters}
+        return parts.kept(parts.folder(self.path), source.choices | made_by)
+
+
+def _events(
+    first_stage: str, opened: Callable[[], AbstractContextManager[Source]], model: Interpolator, target: Target
 ) -> Generator[Event]:
     started = time.monotonic()
-    yield Stage("reading")
-    sizes = [images.image_size(photo, max_pixels) for photo in photos]
-    size = images.common_size(sizes, longest_side)
-    # Two are read before any work is done, so that a damaged one is refused at once; more would fill the memory.
-    read = (images.fit(images.read_image(photo, max_pixels), size) for photo in photos)
-    first, second = next(read), next(read)
-    if notice := _fitting(sizes, size):
-        yield Notice(notice)
-
-    for stage, work in model.preparation(*size):
-        yield Stage(stage)
-        work()
-    if model.choice:
-        yield Notice(model.choice)
-
-    yield Stage("interpolating")
-    calls = _calls(gaps)
-    begun = time.monotonic()
-    per_call = None
-    with (
-        scratch.folder() as folder,
-        video.SegmentEncoder(folder, fps) as encoder,
-        contextlib.closing(model.sequence(itertools.chain([first, second], read), gaps)) as stream,
-    ):
-        del first, second
-        for made, frame in zip(calls, stream, strict=True):
-            per_call = (time.monotonic() - begun) / made if made else None
-            left = per_call * (calls[-1] - made) if per_call else None
-            yield Progress(encoder.count + 1, len(calls), frame, per_call, left)
-            if segment := encoder.write(frame):
-                yield segment
-        if segment := encoder.finish():
-            yield segment
-        yield Stage("finishing")
-        video.join(encoder.segments, output)
-    if per_call:
+    yield Stage(first_stage)
+    with opened() as source:
+        sound = source.sound if target.sound else None
+        if sound and not formats.carries_sound(target.path, target.play):
+            source.notes.append(f"The film is silent: {target.path.suffix} played as {target.play} has no sound.")
+            sound = None
+        yield from map(Notice, source.take_notes())
+        for stage, work in model.preparation(*source.size):
+            yield Stage(stage)
+            work()
+        if model.choice:
+            yield Notice(model.choice)
+        with target.parts(source, model) as folder:
+            yield Stage("interpolating")
+            clock = _Clock(source)
+            segments = yield from _segments(source, model, target, folder, clock)
+            yield Stage("finishing")
+            formats.write(segments, target.path, play=target.play, quality=target.quality, sound=sound)
+    height, width = source.size
+    if clock.per_call:
         for device in {model.device, model.asked_device}:
-            speed.remember(model.name, device, size[0] * size[1], per_call)
+            speed.remember(model.name, device, height * width, clock.per_call)
+    frames = formats.shown_frames(clock.done, target.play)
     seconds = time.monotonic() - started
-    yield Done(output, len(calls), size[1], size[0], fps, model.name, model.device, seconds, per_call)
+    fps = formats.shown_fps(target.path, target.fps)
+    yield Done(target.path, frames, width, height, fps, model.name, model.device, seconds, clock.per_call)
 
 
-def _fitting(sizes: Sequence[tuple[int, ...]], size: tuple[int, int]) -> str | None:
-    """What to tell the user about photos of different sizes."""
-    if len(set(sizes)) == 1:
-        return None
-    which = "both" if len(sizes) == 2 else "all"
-    given = " and ".join(f"{width}x{height}" for height, width in dict.fromkeys(sizes))
-    aspects = [width / height for height, width in sizes]
-    if max(aspects) / min(aspects) < 1.01:
-        return f"The photos differ in size ({given}); {which} are made {size[1]}x{size[0]}."
-    return f"The photos differ in shape ({given}); {which} are cropped around their centre to {size[1]}x{size[0]}."
+def _segments(
+    source: Source, model: Interpolator, target: Target, folder: Path, clock: _Clock
+) -> Generator[Event, None, list[Segment]]:
+    """Make the film's segments, but for those that are in the folder already, and return all of them."""
+    segments: list[Segment] = []
+    there = {segment.first: segment for segment in video.finished(folder, target.fps, masters=target.masters)}
+    if there:
+        yield Notice(f"{sum(segment.count for segment in there.values())} frames are there from an earlier run.")
+    stream = Stream(model)
+    for stretch in timeline.stretches(source.gaps, video.segment_length(target.fps)):
+        yield from map(Notice, source.take_notes())
+        first, length = clock.done, timeline.length(stretch)
+        while clock.done < first + length and (segment := there.get(clock.done)):
+            clock.skip(segment.count)
+            segments.append(segment)
+            yield segment
+        rest = timeline.without(stretch, clock.done - first)
+        with (
+            video.SegmentEncoder(
+                folder, target.fps, quality=target.quality, masters=target.masters, first=clock.done
+            ) as encoder,
+            contextlib.closing(stream.frames(rest)) as frames,
+        ):
+            for calls, frame in zip(timeline.calls(rest), frames, strict=True):
+                yield clock.tick(calls, frame)
+                if segment := encoder.write(frame):
+                    segments.append(segment)
+                    yield segment
+            if segment := encoder.finish():
+                segments.append(segment)
+                yield segment
+    yield from map(Notice, source.take_notes())
+    return segments
+
+
+class _Clock:
+    """Counts the frames of a film, and tells how long the rest will take."""
+
+    def __init__(self, source: Source) -> None:
+        self.done = 0
+        self.per_call: float | None = None  # seconds
+        self._source = source
+        self._begun = time.monotonic()
+        self._calls = self._skipped = 0
+
+    def skip(self, frames: int) -> None:
+        """Frames that need not be made."""
+        self.done += frames
+        self._skipped += frames
+
+    def tick(self, calls: int, frame: Frame) -> Progress:
+        """A frame was made, by that many calls of the model."""
+        self.done += 1
+        self._calls += calls
+        passed = time.monotonic() - self._begun
+        total, left = max(self.done, self._source.frames), None
+        if self._calls:
+            self.per_call = passed / self._calls
+            if self._source.calls is None or self._skipped:
+                left = passed / (self.done - self._skipped) * (total - self.done)
+            else:
+                left = self.per_call * (self._source.calls - self._calls)
+        return Progress(self.done, total, frame, self.per_call, left)

@@ -11,6 +11,7 @@ Conventions: moments are exact `Fraction`s in [0, 1]; 0 is the first keyframe, 1
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from fractions import Fraction
@@ -70,13 +71,18 @@ def moments(
 
 
 def gaps(
-    photos: int, depth: int | None = None, count: int | None = None, precision: Fraction = PRECISION
+    photos: int,
+    depth: int | None = None,
+    count: int | None = None,
+    precision: Fraction = PRECISION,
+    weights: Sequence[float] | None = None,
 ) -> list[list[Fraction]]:
     """The moments of a film through several photos: a list for each gap between neighbours.
 
     With `depth` every gap gets that recursion's moments, with `count` the whole film that many evenly spaced frames,
-    each to the nearest multiple of `precision` of its gap (refined where neighbours would fall on one multiple). A
-    photo between two gaps belongs to the later one. ValueError unless exactly one of depth and count is given.
+    each to the nearest multiple of `precision` of its gap (refined where neighbours would fall on one multiple). Gaps
+    then last equally long, or in proportion to their `weights`. A photo between two gaps belongs to the later one.
+    ValueError unless exactly one of depth and count is given.
     """
     if photos < 2:
         raise ValueError(f"A film is made from two photos or more; {photos} were given.")
@@ -86,14 +92,24 @@ def gaps(
         return [dyadic(depth)[:-1] for _ in range(photos - 2)] + [dyadic(depth)]
     if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MAX_COUNT:
         raise ValueError(f"The number of frames is {count!r}; it must be a whole number from 2 to {MAX_COUNT}.")
-    while precision * (count - 1) > photos - 1:
+    starts = _starts(weights or [1] * (photos - 1))
+    longest = max(end - start for start, end in zip(starts, starts[1:], strict=False))
+    while precision * longest * (count - 1) > starts[-1]:
         precision /= 2
     film: list[list[Fraction]] = [[] for _ in range(photos - 1)]
+    gap = 0
     for k in range(count):
-        position = Fraction(k * (photos - 1), count - 1)
-        gap = min(int(position), photos - 2)
-        film[gap] += nearest([position - gap], precision)
+        position = starts[-1] * k / (count - 1)
+        while gap < photos - 2 and starts[gap + 1] <= position:
+            gap += 1
+        film[gap] += nearest([(position - starts[gap]) / (starts[gap + 1] - starts[gap])], precision)
     return film
+
+
+def _starts(weights: Sequence[float]) -> list[Fraction]:
+    """Where each gap begins, and where the last one ends. No gap is shorter than a hundredth of the longest."""
+    least = max(*weights, 1e-9) / 100
+    return list(itertools.accumulate([Fraction(max(weight, least)) for weight in weights], initial=Fraction(0)))
 
 
 def walk(

@@ -6,7 +6,7 @@ import threading
 
 import numpy as np
 
-from film import catalog, network
+from film import catalog, convert, network
 from film.images import Frame
 from film.interpolator import Interpolator, Preparation
 from film.saved_model import SavedModel
@@ -28,6 +28,10 @@ class Reference(Interpolator):
     @property
     def device(self) -> str:
         return "TensorFlow"
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{convert.fingerprint(catalog.fetch(self.model))} in TensorFlow"
 
     def preparation(self, height: int, width: int) -> Preparation:
         if catalog.downloaded(self.model) is None:

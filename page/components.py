@@ -15,12 +15,9 @@ from typing import Any
 import gradio as gr
 from gradio import processing_utils
 from gradio.data_classes import FileData, FileDataDict, ImageData, MediaStreamChunk
-from PIL import Image
-
-import film
-from film.images import to_uint8
 
 UNSHOWN = {".heic", ".heif", ".tif", ".tiff"}  # photos that most browsers do not show
+STREAM_BYTES = 256 * 2**20  # of live films that have ended but are still held, for all visitors together
 
 
 class Photo(gr.Image):
@@ -31,13 +28,23 @@ class Photo(gr.Image):
     def preprocess(self, payload: ImageData | None) -> str | None:
         return payload.path if payload else None
 
-    def postprocess(self, value: Any) -> Any:
-        if value is not None and Path(value).suffix.lower() in UNSHOWN:
-            shown = Path(value).with_suffix(".jpg")
-            Image.fromarray(to_uint8(film.read_image(value))).save(shown, quality=95, subsampling=0)
-            self.temp_files.add(str(shown))  # deleted with the other files of the page
-            value = shown
-        return super().postprocess(value)
+
+class Amount(gr.Slider):
+    """A slider that hands over whatever was sent: the handler says in a sentence what is wrong with it."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class Choice(gr.Dropdown):
+    """A dropdown that hands over whatever was sent."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
 
 
 @dataclass(frozen=True)
@@ -90,3 +97,20 @@ def forget_streams(blocks: gr.Blocks, session: str | None) -> None:
     for streams in blocks.pending_streams.pop(session, {}).values():
         for stream in streams.values():
             stream.end_stream()
+
+
+def limit_streams(blocks: gr.Blocks, limit: int = STREAM_BYTES) -> None:
+    """Free the segments of films that have ended, the oldest first, until less than `limit` bytes of them are held.
+
+    Gradio frees them when the page is closed, but a visitor who is no browser never says so.
+    """
+    held = {}
+    for session, runs in list(blocks.pending_streams.items()):
+        streams = [stream for run in list(runs.values()) for stream in list(run.values())]
+        if all(stream.ended for stream in streams):
+            held[session] = sum(len(segment["data"]) for stream in streams for segment in stream.segments)
+    excess = sum(held.values()) - limit
+    for session, size in held.items():
+        if excess > 0:
+            forget_streams(blocks, session)
+            excess -= size

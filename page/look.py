@@ -26,6 +26,22 @@ doubles the moments. The network runs with [OpenVINO](https://docs.openvino.ai) 
 It shines when the photos differ by what can happen in about a second; between unrelated pictures it can only dissolve.
 [The paper](https://film-net.github.io): Reda et al., *FILM: Frame Interpolation for Large Motion*, 2022.
 """
+# What the machine is doing, asked of `/health` while somebody looks at the page.
+MACHINE = """
+const told = (running, waiting) =>
+  running ? `${running} ${running > 1 ? "films" : "film"} in the making, ${waiting || "nobody"} waiting` : "idle";
+const show = async () => {
+  if (document.hidden) return;
+  const root = window.gradio_config?.root ?? "";
+  const health = await fetch(`${root}/health`).then((answer) => answer.json()).catch(() => null);
+  const text = health ? told(health.running, health.waiting) : "does not answer";
+  const line = element.querySelector("#machine-line");
+  if (line) line.textContent = `This machine: ${text}`;
+};
+show();
+setInterval(show, 5000);
+document.addEventListener("visibilitychange", show);
+"""
 DROP = "Drop a photo\nor click to choose"
 TERRACOTTA = gr.themes.Color(
     "#fdf5f1",

@@ -33,8 +33,8 @@ class Server:
         return self.output.read_text(errors="replace")
 
     def scratch(self) -> list[Path]:
-        """Folders of films in the making. The page's own folder is not one."""
-        return [path for path in self.temporary.glob("film-*") if not path.name.startswith("film-page-")]
+        """Folders of films in the making."""
+        return list(self.temporary.glob("film-page-*/scratch/film-*"))
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:

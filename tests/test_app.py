@@ -13,7 +13,7 @@ import httpx
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from serving import PATIENCE, ROOT, Server, decoded, difference, photos, serve, wait_until
+from serving import ROOT, Server, decoded, difference, photos, serve, wait_until
 
 from app import Settings, build_app
 
@@ -137,10 +137,7 @@ def test_files_of_the_server_cannot_be_read(server: Server, tmp_path: Path) -> N
     for stolen in (outside, "http://127.0.0.1:1/photo.jpg"):
         photo = {"path": str(stolen), "meta": {"_type": "gradio.FileData"}}
         order = httpx.post(f"{server.url}/gradio_api/call/interpolate", json={"data": [photo, photo]})
-        answer = httpx.get(
-            f"{server.url}/gradio_api/call/interpolate/{order.json()['event_id']}", timeout=PATIENCE
-        ).text
-        assert answer.startswith("event: error") and "Traceback" not in answer
+        assert order.status_code == 403
 
 
 def test_only_the_film_is_an_endpoint(client: Client) -> None:

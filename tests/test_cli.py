@@ -107,7 +107,7 @@ def test_user_errors_end_with_two_and_one_line(
         ([*good, "--depth", "-1"], "-1"),
         ([*good, "--depth", "many"], "many"),
         ([*good, "--fps", "0"], "frame rate"),
-        ([*good, "--fps", "nan"], "frame rate"),
+        ([*good, "--fps", "nan"], "--fps"),
         ([*good, "--fps", "1e9"], "frame rate"),
         ([*good, "--longest-side", "3"], "longest side"),
         ([*good, "--model", "film3"], "film3"),

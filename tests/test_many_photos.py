@@ -11,7 +11,7 @@ from conftest import texture
 from PIL import Image
 
 import film
-from film import images, pipeline, recursion, video
+from film import images, pipeline, planning, recursion, timeline, video
 from film.cli import main
 
 
@@ -23,6 +23,30 @@ def test_a_count_is_spread_evenly_over_all_gaps() -> None:
     for k, position in enumerate(positions):
         assert abs(position - Fraction(3 * k, 24)) <= recursion.PRECISION / 2
     assert gaps[1][0] == 0 and gaps[2][0] == 0  # 24 steps divide by 3: the photos themselves are in the film
+
+
+def test_gaps_last_in_proportion_to_their_weights() -> None:
+    gaps = recursion.gaps(4, count=13, weights=[1, 4, 1])
+    assert [len(gap) for gap in gaps] == [2, 8, 3]
+    assert [float(moment) for moment in gaps[1]] == [k / 8 for k in range(8)]
+    still = recursion.gaps(3, count=101, weights=[0, 1])  # two photos alike: a moment all the same, no division by 0
+    assert [len(gap) for gap in still] == [1, 100]
+    with pytest.raises(ValueError, match="spacing"):
+        pipeline.interpolate([Path("a"), Path("b")], film.load(), "film.mp4", depth=3, spacing="motion")
+
+
+def test_motion_decides_how_long_a_gap_lasts(tmp_path: Path, averaging: Path) -> None:
+    photos = []
+    for level in (50, 60, 100):
+        photos.append(tmp_path / f"{level}.png")
+        Image.fromarray(np.full((64, 64, 3), level, np.uint8)).save(photos[-1])
+    output = tmp_path / "film.mp4"
+    frames = [
+        float(event.frame.mean()) * 255
+        for event in pipeline.interpolate(photos, film.load(averaging), output, count=51, spacing="motion")
+        if isinstance(event, pipeline.Progress)
+    ]
+    assert frames == pytest.approx(list(range(50, 101)), abs=0.1)  # as fast everywhere
 
 
 def test_a_depth_holds_for_every_gap_and_photos_come_once() -> None:
@@ -47,7 +71,7 @@ def test_24_frames_between_two_photos_are_evenly_spaced_with_few_calls() -> None
 
 def test_a_film_through_three_photos_encodes_each_once(averaging: Path) -> None:
     photos = [np.full((64, 64, 3), value, np.float32) for value in (0.0, 0.5, 0.25)]
-    frames = list(film.load(averaging).sequence(photos, recursion.gaps(3, depth=2)))
+    frames = list(film.load(averaging).sequence(timeline.through(photos, recursion.gaps(3, depth=2))))
     values = [float(frame[0, 0, 0]) for frame in frames]
     assert values == pytest.approx([0, 0.125, 0.25, 0.375, 0.5, 0.4375, 0.375, 0.3125, 0.25], abs=1e-6)
     assert frames[0] is photos[0] and frames[4] is photos[1] and frames[8] is photos[2]
@@ -56,7 +80,7 @@ def test_a_film_through_three_photos_encodes_each_once(averaging: Path) -> None:
 def test_photos_of_different_size_in_a_sequence_are_refused(averaging: Path) -> None:
     photos = [np.zeros((64, 64, 3), np.float32), np.zeros((64, 80, 3), np.float32)]
     with pytest.raises(ValueError, match="one size"):
-        list(film.load(averaging).sequence(photos, recursion.gaps(2, depth=1)))
+        list(film.load(averaging).sequence(timeline.through(photos, recursion.gaps(2, depth=1))))
 
 
 def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:
@@ -90,11 +114,11 @@ def test_a_folder_of_photos_becomes_a_film_of_so_many_seconds(tmp_path: Path) ->
     arguments = ["interpolate", str(tmp_path), "-o", str(output), "--seconds", "0.5", "--fps", "20"]
     assert main(arguments) == 0
     assert output.stat().st_size > 1000
-    plan = pipeline.plan(images.in_folder(tmp_path), "film-lite", "CPU", count=10, fps=20)
+    plan = planning.plan(images.in_folder(tmp_path), "film-lite", "CPU", count=10, fps=20)
     assert (plan.frames, plan.duration, plan.size) == (10, 0.5, (64, 96))
 
 
 def test_too_few_photos_are_refused(averaging: Path) -> None:
     for photos in ([], [np.zeros((64, 64, 3), np.float32)]):
         with pytest.raises(ValueError, match="fewer photos"):
-            list(film.load(averaging).sequence(photos, recursion.gaps(2, depth=1)))
+            list(film.load(averaging).sequence(timeline.through(photos, recursion.gaps(2, depth=1))))

@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -16,7 +17,7 @@ import pytest
 from conftest import texture
 
 import film
-from film import video
+from film import formats, video
 
 # 4:2:0 halves the colour resolution and x264 at QUALITY rounds a little: mean error on a smooth texture, in levels
 # of 255. A wrong matrix or range costs 5 to 20.
@@ -70,7 +71,7 @@ def boxes(path: Path) -> list[str]:
 
 def decoded(path: Path) -> np.ndarray:
     """(N, H, W, 3) uint8, through imageio, which does not take segments, or through what it uses."""
-    if path.suffix == ".mp4":
+    if path.suffix != ".ts":
         return imageio.imread(path, plugin="FFMPEG")
     # A segment of a few small frames is too short for ffmpeg to guess its format.
     options = {"input_params": ["-f", "mpegts"], "output_params": ["-fps_mode", "passthrough"]}
@@ -79,17 +80,17 @@ def decoded(path: Path) -> np.ndarray:
     return np.array([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
 
 
-def encoders() -> list[str]:
-    """The command lines of this process's children that are ffmpeg."""
+def encoders() -> list[int]:
+    """This process's children that are ffmpeg."""
     children = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
             parent = int(status.read_text().rpartition(")")[2].split()[1])
-            line = (status.parent / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            line = (status.parent / "cmdline").read_bytes()
         except (OSError, IndexError):
             continue
-        if parent == os.getpid() and "ffmpeg" in line:
-            children.append(line)
+        if parent == os.getpid() and b"ffmpeg" in line:
+            children.append(int(status.parent.name))
     return children
 
 
@@ -265,9 +266,9 @@ def test_failing_segments_and_joins_speak(out: Path, failing_ffmpeg: Path, monke
     monkeypatch.delenv("IMAGEIO_FFMPEG_EXE")
     (out / "garbage.ts").write_bytes(b"no transport stream" * 1000)
     with pytest.raises(RuntimeError, match="ffmpeg failed: .*codec parameters"):
-        video.join([video.Segment(out / "garbage.ts", 0, 1)], out / "film.mp4")
+        formats.write([video.Segment(out / "garbage.ts", 0, 1, Fraction(30))], out / "film.mp4")
     with pytest.raises(FileNotFoundError):
-        video.join([video.Segment(out / "absent.ts", 0, 1)], out / "film.mp4")
+        formats.write([video.Segment(out / "absent.ts", 0, 1, Fraction(30))], out / "film.mp4")
     assert not (out / "film.mp4").exists() and not encoders()
 
 
@@ -302,7 +303,7 @@ def test_segments_play_by_themselves_and_join_exactly(out: Path, fps: float, cou
     origin = shown[0][0]
     np.testing.assert_allclose(np.concatenate(shown) - origin, np.arange(count) / fps, atol=2e-4)
 
-    assert video.join(segments, out / "film.mp4") == out / "film.mp4"
+    assert formats.write(segments, out / "film.mp4") == out / "film.mp4"
     assert len(decoded(out / "film.mp4")) == count
     np.testing.assert_allclose(times(out / "film.mp4"), np.arange(count) / fps, atol=2e-4)
     assert duration(out / "film.mp4") == pytest.approx(count / fps, abs=0.0051)
@@ -324,12 +325,12 @@ def test_an_abandoned_segment_leaves_no_process_and_no_file(out: Path) -> None:
                     raise reason
                 encoder.write(frame)
         assert not encoders()
-        assert os.listdir(out) == ["000000.ts"]  # the one that was complete
-        assert len(decoded(out / "000000.ts")) == 15
+        assert os.listdir(out) == ["00000000-000015.ts"]  # the one that was complete
+        assert len(decoded(out / "00000000-000015.ts")) == 15
     with video.SegmentEncoder(out, 30) as encoder:
         for frame in numbered(20):
             encoder.write(frame)  # left without `finish`, and without an exception
-    assert not encoders() and os.listdir(out) == ["000000.ts"]
+    assert not encoders() and os.listdir(out) == ["00000000-000015.ts"]
 
 
 def test_segments_of_changing_size_are_refused(out: Path) -> None:

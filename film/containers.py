@@ -1,0 +1,148 @@
+"""One function per format: segments -> one file, streaming, with memory that the film's length does not change.
+
+`play` is "loop", "once" or "pingpong", `quality` from 1 to 100; formats.py says what they mean.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import itertools
+import zipfile
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from film import masters, sound
+from film.ffmpeg import Ffmpeg, local
+from film.sound import Sound
+from film.video import COLOURS, Pixels, Segment, SegmentEncoder, even, raw_video
+
+MAX_GIF_FPS = Fraction(50)  # a GIF counts hundredths of a second, and browsers show nothing for less than two of them
+# Both filters of a GIF remember each colour they meet. In 6 bits those are few enough for a film of any length; of
+# 256 colours that is not seen.
+_LEVEL = "trunc(val/4)*255/63"
+SIX_BITS = f"lutrgb=r={_LEVEL}:g={_LEVEL}:b={_LEVEL}"
+# An ordered pattern stands still where the film does, and compresses; 4 is the strongest that is not seen as one.
+DITHER = "paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
+MP4 = ["-f", "mp4", "-movflags", "+faststart"]
+
+
+def mp4(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None) -> None:
+    """H.264: the segments as they are; for the way back of a ping-pong, more of them."""
+    if play == "pingpong":
+        with (
+            SegmentEncoder(path.parent, segments[0].fps, quality=quality, first=_count(segments)) as encoder,
+            contextlib.closing(masters.back(segments)) as frames,
+        ):
+            for frame in frames:
+                encoder.write(frame)
+            encoder.finish()
+        segments = [*segments, *encoder.segments]
+    inputs, outputs = sound.arguments(heard, _seconds(segments), ".mp4") if heard else ([], [])
+    command = ["-f", "mpegts", "-i", "pipe:0", *inputs, "-map", "0:v", "-c:v", "copy", *_times(segments[0].fps)]
+    with Ffmpeg(*command, *outputs, *MP4, local(path), reads=True) as process:
+        for segment in segments:  # MPEG-TS is made to be cut and joined: the files one after the other are the stream
+            with open(segment.path, "rb") as file:
+                while block := file.read(1 << 20):
+                    process.write(block)
+
+
+def webm(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None) -> None:
+    """VP9."""
+    inputs, outputs = sound.arguments(heard, _seconds(segments), ".webm") if heard else ([], [])
+    codec = ["-c:v", "libvpx-vp9", "-crf", str(round(63 - 0.5 * quality)), "-b:v", "0", "-pix_fmt", "yuv420p"]
+    speed = ["-deadline", "good", "-cpu-used", "4", "-row-mt", "1"]
+    with _played(segments, play) as frames:
+        first = even(next(frames))
+        command = [*raw_video(first, segments[0].fps), *inputs, "-map", "0:v", *codec, *speed, "-vf", COLOURS, *outputs]
+        _feed([*command, "-f", "webm", local(path)], itertools.chain([first], map(even, frames)))
+
+
+def gif(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None) -> None:
+    """One palette for the whole film, so that what stands still does not flicker; the frames are read twice for it."""
+    del quality, heard
+    palette = path.with_suffix(".png")
+    fps = min(segments[0].fps, MAX_GIF_FPS)
+    with _played(segments, "once") as frames:
+        first = next(frames)
+        command = [
+            *raw_video(first, fps),
+            "-vf",
+            f"{SIX_BITS},palettegen",
+            "-frames:v",
+            "1",
+            "-f",
+            "image2pipe",
+            "-c:v",
+            "png",
+        ]
+        _feed([*command, local(palette)], itertools.chain([first], frames))
+    with _played(segments, play) as frames:
+        first = next(frames)
+        command = [
+            *raw_video(first, fps),
+            "-f",
+            "png_pipe",
+            "-i",
+            local(palette),
+            "-lavfi",
+            f"{SIX_BITS}[film];[film][1]{DITHER}",
+        ]
+        command += ["-loop", "-1" if play == "once" else "0", "-f", "gif", local(path)]
+        _feed(command, itertools.chain([first], frames))
+
+
+def webp(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None) -> None:
+    """Animated WebP, frame by frame: libwebp's animation encoder keeps the whole file, and merges equal frames."""
+    del heard
+    codec = ["-c:v", "libwebp", "-quality", str(quality), "-compression_level", "4", "-pix_fmt", "bgra"]
+    with _played(segments, play) as frames:
+        first = next(frames)
+        command = [*raw_video(first, segments[0].fps), *codec, "-loop", "1" if play == "once" else "0", "-f", "webp"]
+        _feed([*command, local(path)], itertools.chain([first], frames))
+
+
+def png_zip(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None) -> None:
+    """PNG files named by their place, stored as they are, because they are compressed already."""
+    del quality, heard
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive, _played(segments, play) as frames:
+        for number, frame in enumerate(frames, 1):
+            png = io.BytesIO()
+            Image.fromarray(frame).save(png, "PNG", compress_level=1)
+            archive.writestr(zipfile.ZipInfo(f"frame-{number:06d}.png"), png.getbuffer())
+
+
+@contextlib.contextmanager
+def _played(segments: Sequence[Segment], play: str) -> Iterator[Iterator[Pixels]]:
+    """All frames in the order in which they are played."""
+    with contextlib.ExitStack() as stack:
+        forth = stack.enter_context(contextlib.closing(masters.frames(segments)))
+        back = stack.enter_context(contextlib.closing(masters.back(segments)))
+        yield itertools.chain(forth, back) if play == "pingpong" else forth
+
+
+def _feed(command: Sequence[str], frames: Iterator[Pixels]) -> None:
+    with Ffmpeg(*command, reads=True) as process:
+        for frame in frames:
+            process.write(np.ascontiguousarray(frame).data)
+
+
+def _times(fps: Fraction) -> list[str]:
+    """Exact times for copied H.264: MPEG-TS rounds them to 1/90000 s, so frames are counted anew, in a fitting unit."""
+    unit = fps.numerator
+    while unit < 10_000:  # players have seen nothing coarser
+        unit *= 2
+    count = f"setts=ts=round(N*{fps.denominator}/{fps.numerator}/TB):duration={fps.denominator}/{fps.numerator}/TB"
+    return ["-bsf:v", count, "-video_track_timescale", str(unit)]
+
+
+def _count(segments: Sequence[Segment]) -> int:
+    return sum(segment.count for segment in segments)
+
+
+def _seconds(segments: Sequence[Segment]) -> float:
+    return float(_count(segments) / segments[0].fps)

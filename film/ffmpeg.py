@@ -1,0 +1,99 @@
+"""One run of ffmpeg, which imageio-ffmpeg brings, with its own words when it fails."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import tempfile
+from types import TracebackType
+from typing import IO
+
+import imageio_ffmpeg
+
+# What a file from a stranger may be. Playlists and scripts (HLS, DASH, concat) are left out: they name other files.
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf,gif,wav,mp3,aac,flac"
+
+
+def local(path: str | os.PathLike[str]) -> str:
+    """A path as ffmpeg has to be given it, so that no name is taken for an option or a protocol."""
+    return "file:" + os.path.abspath(path)
+
+
+def untrusted(path: str | os.PathLike[str]) -> list[str]:
+    """The input arguments for a file from a stranger: one file of an ordinary container, and nothing it points to."""
+    return ["-protocol_whitelist", "file", "-format_whitelist", CONTAINERS, "-i", local(path)]
+
+
+class Ffmpeg:
+    """ffmpeg at work, from entering the context to leaving it.
+
+    Left in peace, it is waited for, and RuntimeError says in its own words why it failed; left by an exception, it is
+    killed. What it has written is the caller's to keep or to delete.
+    """
+
+    def __init__(self, *arguments: str, reads: bool = False, writes: bool = False) -> None:
+        """`reads`: it is fed by `write` (pipe:0); `writes`: it fills `output` (pipe:1)."""
+        self._command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
+        self._command += arguments
+        self._stdin = subprocess.PIPE if reads else subprocess.DEVNULL
+        self._stdout = subprocess.PIPE if writes else subprocess.DEVNULL
+
+    def __enter__(self) -> Ffmpeg:
+        self._words = _notepad()  # what it says
+        try:
+            self._process = subprocess.Popen(self._command, stdin=self._stdin, stdout=self._stdout, stderr=self._words)
+        except OSError as error:
+            self._words.close()
+            raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
+        return self
+
+    @property
+    def output(self) -> IO[bytes]:
+        assert self._process.stdout
+        return self._process.stdout
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Feed it. RuntimeError if it has ended."""
+        assert self._process.stdin
+        try:
+            self._process.stdin.write(data)
+        except OSError:
+            self._process.wait()
+            raise self._failure() from None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._words:
+            if kind is not None:
+                self._process.kill()
+            if self._process.stdin:
+                with contextlib.suppress(OSError):  # it has ended already; its status tells why
+                    self._process.stdin.close()
+            if self._process.stdout:
+                self._process.stdout.close()
+            if self._process.wait() and kind is None:
+                raise self._failure()
+
+    def _failure(self) -> RuntimeError:
+        status = self._process.wait()
+        self._words.seek(0)
+        said = self._words.read().decode(errors="replace").strip()
+        if not said:
+            said = f"it was ended by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
+        return RuntimeError(f"ffmpeg failed: {said[-2000:]}")
+
+
+def _notepad() -> IO[bytes]:
+    """A file for what ffmpeg says, so that it can never block the pipes; in memory, so that a full disk can be told."""
+    if hasattr(os, "memfd_create"):  # Linux
+        return os.fdopen(os.memfd_create("ffmpeg"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def run(*arguments: str) -> bytes:
+    """Run it to its end and return what it wrote to pipe:1. RuntimeError with its own words when it fails."""
+    with Ffmpeg(*arguments, writes=True) as process:
+        return process.output.read()

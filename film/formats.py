@@ -1,0 +1,124 @@
+"""Segments -> the file that was asked for. Its suffix says the format.
+
+| suffix | what | `quality` | sound |
+|---|---|---|---|
+| .mp4 | H.264, the segments joined without encoding them again | x264's CRF is 49 - 0.4 quality: 17 for 80 | AAC |
+| .webm | VP9 | its CRF is 63 - 0.5 quality: 23 for 80 | Opus |
+| .gif | one palette of 256 colours | has no effect | |
+| .webp | animated WebP | libwebp's own scale | |
+| .zip | numbered PNG files, exact | has no effect | |
+
+MP4 and WebM have even sides: an odd one gets its last row or column twice. The others keep the frames' size.
+A GIF shows a frame for whole hundredths of a second; they alternate so that the film lasts as long as it should.
+Browsers show nothing for less than two of them, so a GIF plays at most 50 frames a second, all of them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from film import containers, scratch, video
+from film.images import Frame
+from film.sound import COPIED, Sound
+from film.video import QUALITY, Pixels, Segment, SegmentEncoder
+
+WRITERS = {
+    ".mp4": containers.mp4,
+    ".webm": containers.webm,
+    ".gif": containers.gif,
+    ".webp": containers.webp,
+    ".zip": containers.png_zip,
+}
+PLAYS = {
+    "loop": "GIF and WebP repeat for ever; MP4 and WebM leave that to the player",
+    "once": "GIF and WebP stop at the end",
+    "pingpong": "forth and back, neither end twice: 2n - 2 frames; without sound; GIF and WebP repeat for ever",
+}
+
+
+def check(path: str | os.PathLike[str], play: str = "loop", quality: int = QUALITY) -> str:
+    """The format's suffix. ValueError if there is no such format, `play` not in PLAYS, or `quality` not in 1 .. 100."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in WRITERS:
+        told = f"ends in {suffix}" if suffix else "has no ending"
+        raise ValueError(f"The name {os.fspath(path)} {told}; a film can be {', '.join(WRITERS)}.")
+    if play not in PLAYS:
+        raise ValueError(f"A film cannot be played {play!r}; choose {', '.join(PLAYS)}.")
+    video.check_quality(quality)
+    return suffix
+
+
+def needs_masters(path: str | os.PathLike[str], play: str = "loop") -> bool:
+    """Whether `write` needs segments with masters for that file. ValueError as in `check`."""
+    return check(path, play) != ".mp4" or play == "pingpong"
+
+
+def carries_sound(path: str | os.PathLike[str], play: str = "loop") -> bool:
+    """Whether that file can have sound. ValueError as in `check`."""
+    return check(path, play) in COPIED and play != "pingpong"
+
+
+def shown_fps(path: str | os.PathLike[str], fps: float | Fraction) -> Fraction:
+    """The frame rate at which that file plays: `fps`, but at most 50 in a GIF."""
+    return min(video.exact(fps), containers.MAX_GIF_FPS) if check(path) == ".gif" else video.exact(fps)
+
+
+def shown_frames(count: int, play: str) -> int:
+    """How many frames a file has that plays `count` frames like that."""
+    return max(count, 2 * count - 2) if play == "pingpong" else count
+
+
+def write(
+    segments: Sequence[Segment],
+    path: str | os.PathLike[str],
+    *,
+    play: str = "loop",
+    quality: int = QUALITY,
+    sound: Sound | None = None,
+) -> Path:
+    """Make one file of a film's segments, given in order. The file appears when it is complete.
+
+    `play` is one of PLAYS. `quality` is that of the segments if the file is an MP4. `sound` is left out where
+    `carries_sound` is false. ValueError as in `check` and for no segments; RuntimeError with ffmpeg's own words when it
+    fails. Memory does not grow with the film's length.
+    """
+    path = Path(path)
+    suffix = check(path, play, quality)
+    if not segments:
+        raise ValueError("There are no frames to write.")
+    heard = sound if carries_sound(path, play) else None
+    with scratch.folder(path.parent) as folder:
+        unfinished = folder / f"film{suffix}"
+        WRITERS[suffix](segments, unfinished, play, quality, heard)
+        os.replace(unfinished, path)
+    return path
+
+
+def write_video(
+    path: str | os.PathLike[str],
+    frames: Iterable[Frame | Pixels],
+    fps: float | Fraction = 30,
+    *,
+    quality: int = QUALITY,
+    play: str = "loop",
+) -> Path:
+    """Write Frames, all of the first one's size, as MP4, WebM, GIF, animated WebP or a ZIP of PNG files, by the suffix.
+
+    `play` is one of PLAYS. The file appears when it is complete; until then the film is in a hidden folder beside it.
+    ValueError for an unknown suffix, an unusable frame rate, `quality` or `play`, no frames, or frames of different
+    sizes; RuntimeError with ffmpeg's own words when it fails. An exception in `frames` passes through; nothing is left
+    behind.
+    """
+    path = Path(path)
+    check(path, play, quality)
+    with (
+        scratch.folder(path.parent) as folder,
+        SegmentEncoder(folder, fps, quality=quality, masters=needs_masters(path, play)) as encoder,
+    ):
+        for frame in frames:
+            encoder.write(frame)
+        encoder.finish()
+        return write(encoder.segments, path, play=play, quality=quality)

@@ -1,0 +1,62 @@
+"""The finished segments of a film in the making, kept between runs so that an interrupted one can go on.
+
+They lie in a folder beside the film, with a note of everything that decides what is in them. A run that finds the
+same note there goes on from the segments; any other begins anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from film import scratch
+
+NOTE = "film.json"
+
+
+def folder(output: Path) -> Path:
+    """Where the parts of the film `output` are kept."""
+    return output.with_name(f"{output.name}.parts")
+
+
+def content(files: Sequence[Path]) -> list[tuple[int, int]]:
+    """What tells a changed file from an unchanged one, without reading hours of video: sizes and times of change."""
+    return [(status.st_size, status.st_mtime_ns) for status in map(os.stat, files)]
+
+
+@contextlib.contextmanager
+def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
+    """`directory`, emptied unless its parts were made by the same `choices` (anything that `json` can write).
+
+    Left without an exception it is removed; by one it stays, if there is anything in it. RuntimeError when the
+    folder cannot be made.
+    """
+    note, text = directory / NOTE, json.dumps(choices, sort_keys=True, default=str)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    try:
+        if directory.exists() and not (note.is_file() and json.loads(note.read_text()).get("key") == key):
+            shutil.rmtree(directory)
+        directory.mkdir(exist_ok=True)
+        note.write_text(json.dumps({"key": key, "choices": json.loads(text)}, indent=2))
+    except (OSError, ValueError) as error:
+        raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
+    try:
+        yield directory
+    except BaseException:
+        if [path.name for path in directory.iterdir()] == [NOTE]:
+            shutil.rmtree(directory)
+        raise
+    shutil.rmtree(directory)
+
+
+@contextlib.contextmanager
+def discarded() -> Iterator[Path]:
+    """A folder for parts that nobody will come back to."""
+    with scratch.folder() as directory:
+        yield directory

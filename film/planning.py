@@ -1,0 +1,98 @@
+"""What a film would be, told without making it: frames, length, size, and the time it would take here."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from film import images, recursion, speed, video
+from film.clip import Clip, read_clip
+from film.images import Reader
+
+DEFAULT_DEPTH = 5
+MAX_SLOWDOWN = 16
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be made."""
+
+    frames: int  # of a video's film: as far as its header tells
+    duration: float  # of the film, seconds
+    size: tuple[int, int] | None  # height and width; None while there are no photos
+    seconds: float | None  # to make it here, from the last film of this model and device; None if there was none
+
+
+def plan(
+    photos: Sequence[str | os.PathLike[str]],
+    model: str,
+    device: str,
+    *,
+    depth: int | None = None,
+    count: int | None = None,
+    fps: float | Fraction = 30,
+    longest_side: int | None = None,
+    reader: Reader = images,
+) -> Plan:
+    """What `pipeline.interpolate` would make of these photos, or of any two if there are none yet.
+
+    Reads their headers only. ValueError as there.
+    """
+    gaps = moments(max(2, len(photos)), depth, count)
+    frames = sum(map(len, gaps))
+    duration = float(frames / video.exact(fps))
+    if not photos:
+        return Plan(frames, duration, None, None)
+    size = images.common_size([reader.image_size(photo) for photo in photos], longest_side)
+    per_call = speed.estimate(model, device, *size)
+    return Plan(frames, duration, size, None if per_call is None else per_call * calls(gaps))
+
+
+def plan_retime(
+    source: str | os.PathLike[str],
+    model: str,
+    device: str,
+    *,
+    slowdown: float | Fraction = 1,
+    fps: float | Fraction | None = None,
+    longest_side: int | None = None,
+) -> Plan:
+    """What `pipeline.retime` would make of this video, as far as its header tells. ValueError as there."""
+    clip = read_clip(source)
+    rate, step = pace(clip, slowdown, fps)
+    size = images.common_size([(clip.height, clip.width)], longest_side)
+    frames = frames_of(clip, step)
+    per_call = speed.estimate(model, device, *size)
+    # At a whole multiple of the video's rate a middle makes a frame; other rates need up to twice as many.
+    return Plan(frames, float(frames / rate), size, None if per_call is None else per_call * frames)
+
+
+def moments(
+    photos: int, depth: int | None = None, count: int | None = None, weights: Sequence[float] | None = None
+) -> list[list[Fraction]]:
+    """`recursion.gaps`, with the default depth if neither it nor a count is given."""
+    depth = DEFAULT_DEPTH if depth is None and count is None else depth
+    return recursion.gaps(photos, depth=depth, count=count, weights=weights)
+
+
+def calls(gaps: Sequence[Sequence[Fraction]]) -> int:
+    """How many middles are made for the moments of these gaps."""
+    return sum(recursion.calls(gap)[-1] for gap in gaps if gap)
+
+
+def pace(clip: Clip, slowdown: float | Fraction, fps: float | Fraction | None) -> tuple[Fraction, Fraction]:
+    """The film's frame rate, and the seconds of the video from one of its frames to the next. ValueError if absurd."""
+    if not 1 <= slowdown <= MAX_SLOWDOWN:
+        raise ValueError(f"The slowdown is {float(slowdown):g}; it must be from 1 to {MAX_SLOWDOWN}.")
+    if slowdown == 1 and fps is None:
+        raise ValueError("Say what to make of the video: a slowdown above 1, a frame rate, or both.")
+    rate = video.exact(clip.fps if fps is None else fps)
+    return rate, 1 / (rate * Fraction(slowdown))
+
+
+def frames_of(clip: Clip, step: Fraction) -> int:
+    """How many frames the film of a video has, as far as the header tells."""
+    return max(2, math.ceil(round((clip.seconds or 0.0) / float(step), 3)))

@@ -1,0 +1,125 @@
+"""Which moments between which frames make up a film: the plan that the model then follows.
+
+A film is a stream of *gaps*, each from one frame to the next, with the moments wanted between them. Neighbouring
+gaps share a frame (the very same array), so that a model can know it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+from film import recursion
+from film.images import Frame
+from film.shots import Shot
+
+# Moments of a video's gaps are made to a sixteenth: half of that is an error nobody sees at 24 frames per second and
+# more, and finer ones would cost up to twice as many middles.
+VIDEO_PRECISION = Fraction(1, 16)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Two frames of one size, and the ascending dyadic moments wanted between them, 0 and 1 included."""
+
+    left: Frame
+    right: Frame
+    moments: Sequence[Fraction]
+
+    def after(self, count: int) -> Gap:
+        """The gap without its first `count` moments."""
+        return Gap(self.left, self.right, self.moments[count:])
+
+
+def through(photos: Iterable[Frame], moments: Iterable[Sequence[Fraction]]) -> Iterator[Gap]:
+    """The gaps between neighbouring photos. A photo is taken when the film comes to it.
+
+    ValueError when there are fewer photos than gaps, plus one.
+    """
+    remaining = iter(photos)
+    left = next(remaining, None)
+    for wanted in moments:
+        right = next(remaining, None)
+        if left is None or right is None:
+            raise ValueError("There are fewer photos than the film has gaps between them, plus one.")
+        yield Gap(left, right, wanted)
+        left = right
+
+
+def retimed(shots: Iterable[Shot], step: Fraction, precision: Fraction = VIDEO_PRECISION) -> Iterator[Gap]:
+    """A video shown anew: frame k of the film is what the video shows `step` * k seconds after its first frame.
+
+    Nothing is made across a cut: the last frame of a scene stays until the next scene begins, and the last frame of
+    the video until its end.
+    """
+    start, left, frame = Fraction(0), None, None
+    made = 0  # frames of the film so far
+
+    def due(until: Fraction) -> range:
+        """The numbers of the film's frames that come before `until` and are not made yet."""
+        return range(made, max(made, math.ceil((until - start) / step)))
+
+    for shot in shots:
+        right = to_frame(shot.pixels)
+        if left is None or frame is None:
+            start = shot.time
+        else:
+            numbers = due(shot.time)
+            length = shot.time - left.held
+            if shot.cut or length <= 0:
+                moments = [Fraction(0)] * len(numbers)
+            else:
+                times = (start + step * number for number in numbers)
+                moments = recursion.nearest([max(Fraction(0), (t - left.held) / length) for t in times], precision)
+            yield Gap(frame, right, moments)
+            made = numbers.stop
+        left, frame = shot, right
+    if left is not None and frame is not None:
+        yield Gap(frame, frame, [Fraction(0)] * len(due(left.end)))
+
+
+def stretches(gaps: Iterable[Gap], least: int) -> Iterator[list[Gap]]:
+    """Group gaps, in order, until each group has `least` moments; the last group may have fewer.
+
+    A stretch can be made by itself: on another machine, or in another run.
+    """
+    stretch: list[Gap] = []
+    for gap in gaps:
+        stretch.append(gap)
+        if length(stretch) >= least:
+            yield stretch
+            stretch = []
+    if stretch:
+        yield stretch
+
+
+def length(stretch: Iterable[Gap]) -> int:
+    """How many frames of the film are in it."""
+    return sum(len(gap.moments) for gap in stretch)
+
+
+def calls(stretch: Iterable[Gap]) -> Iterator[int]:
+    """For each of its frames, how many middles are made to come to it from the frame before."""
+    for gap in stretch:
+        totals = recursion.calls(gap.moments)
+        yield from (later - earlier for earlier, later in zip([0, *totals], totals, strict=False))
+
+
+def without(stretch: Sequence[Gap], count: int) -> list[Gap]:
+    """The stretch without its first `count` moments."""
+    rest = []
+    for gap in stretch:
+        if count < len(gap.moments):
+            rest.append(gap.after(count))
+        count = max(0, count - len(gap.moments))
+    return rest
+
+
+def to_frame(pixels: npt.NDArray[np.uint8]) -> Frame:
+    """(H, W, 3) uint8 -> Frame."""
+    return pixels.astype(np.float32) / np.float32(255.0)

@@ -1,0 +1,66 @@
+"""How much one request may ask: whole numbers in their ranges, names on their lists, pixels times frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MEGAPIXEL = 1_000_000
+
+
+def number(name: str, value: Any, low: float, high: float, whole: bool = False) -> Any:
+    """`value` itself, as an int if `whole`. ValueError unless it is a number from `low` to `high`."""
+    kind = "a whole number" if whole else "a number"
+    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+    if not usable or (whole and value != int(value)):
+        raise ValueError(f"{name} is {_short(value)}; it must be {kind} from {low:g} to {high:g}.")
+    return int(value) if whole else value
+
+
+def choice(name: str, value: Any, choices: Collection[Any]) -> Any:
+    """`value` itself. ValueError unless it is one of `choices`."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value not in choices:
+        raise ValueError(f"{name} is {_short(value)}, which is not in the list: {', '.join(map(str, choices))}.")
+    return value
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What one request may ask of this server."""
+
+    models: Sequence[str]
+    devices: Sequence[str]
+    sides: Sequence[int]  # longest sides that can be chosen, in pixels; 0 stands for any
+    depths: Sequence[int]
+    megapixels: float  # of all frames of one film together
+
+    def check_film(self, frames: int, size: tuple[int, int], recursion: bool = True) -> None:
+        """ValueError if so many frames of this (height, width) are too much, with the numbers and what would fit.
+
+        `recursion` says that the film's length is chosen as a depth, of 2**depth + 1 frames.
+        """
+        height, width = size
+        asked = frames * height * width / MEGAPIXEL
+        if asked <= self.megapixels:
+            return
+        fitting = int(self.megapixels * MEGAPIXEL) // (height * width)  # frames
+        longest = max(size) * math.sqrt(self.megapixels / asked)
+        options = []
+        if recursion and (depths := [depth for depth in self.depths if 2**depth + 1 <= fitting]):
+            options.append(f"depth {max(depths)}")
+        elif not recursion and fitting >= 2:
+            options.append(f"at most {fitting} frames")
+        if sides := [side for side in self.sides if 0 < side <= longest]:
+            options.append(f"a longest side of {max(sides)}")
+        advice = " or ".join(options) or "fewer frames and a smaller size"
+        raise ValueError(
+            f"{frames} frames of {width}x{height} are {asked:.0f} megapixels;"
+            f" this server makes at most {self.megapixels:g} in one film: choose {advice}."
+        )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

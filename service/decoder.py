@@ -1,0 +1,237 @@
+"""Strangers' photos, opened in a process of their own with limits on memory and time.
+
+A decoder is a large C library that reads whatever it is given. A photo that crashes it, never ends or swells to
+gigabytes must cost its sender one sentence and nobody else anything. So one small process, which has everything
+imported, forks for each photo (milliseconds); the child takes its limits, decodes, writes plain pixels into a file it
+was handed, and is gone, whatever happened in it. Where there is no fork (Windows) photos are opened in the server.
+
+The functions are those of `film.images`: an `images.Reader`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image
+
+from film import images
+from film.images import Frame
+
+SECONDS = 10  # of processor time; a 50-megapixel HEIC takes two or three
+PATIENCE = 3  # times as much of the clock's, for a machine that is busy otherwise
+BYTES_PER_PIXEL = 28  # the decoder's copy, the turned one, a Frame, and some air
+BASE_BYTES = 256 * 2**20  # beside the pixels
+AT_ONCE = 2  # photos that are opened at the same time: bounds the memory
+LINE = 24  # requests that may wait for that; more are turned away, so that they hold no threads
+REMEMBERED = 1000  # sizes of photos
+ROWS = 256  # that are turned into bytes at once
+
+
+class TooMany(RuntimeError):
+    """More photos are to be opened than anybody would wait for."""
+
+
+class Decoder:
+    """Opens photos of up to `max_pixels` pixels, each within `seconds` of processor time. Shared by threads."""
+
+    def __init__(self, max_pixels: int = images.MAX_PIXELS, seconds: int = SECONDS) -> None:
+        self.max_pixels = max_pixels
+        self.memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels  # beside what the process has from the start
+        self._seconds = seconds
+        self._isolated = hasattr(os, "fork") and hasattr(socket, "send_fds")
+        self._opening = threading.Semaphore(AT_ONCE)
+        self._line = threading.Semaphore(AT_ONCE + LINE)
+        self._lock = threading.Lock()  # guards what follows
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._sizes: OrderedDict[tuple[str, int, int], tuple[int, int]] = OrderedDict()
+
+    def image_size(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> tuple[int, int]:
+        """`images.image_size`, of a photo that was decoded to its end: what is damaged is refused here."""
+        facts = os.stat(path)
+        key = (os.fspath(path), facts.st_mtime_ns, facts.st_size)
+        with self._lock:
+            if size := self._sizes.get(key):
+                return size
+        size = self._size(self._ask("measure", path, max_pixels, None))
+        with self._lock:
+            self._sizes[key] = size
+            while len(self._sizes) > REMEMBERED:
+                self._sizes.popitem(last=False)
+        return size
+
+    def read_image(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> Frame:
+        """`images.read_image`, in 8 bits."""
+        with tempfile.TemporaryFile() as pixels:
+            height, width = self._size(self._ask("read", path, max_pixels, pixels))
+            pixels.seek(0)
+            frame = np.fromfile(pixels, np.uint8, height * width * 3).astype(np.float32)
+        frame /= np.float32(255.0)
+        return frame.reshape(height, width, 3)
+
+    def save_jpeg(self, path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+        """The photo as a JPEG that every browser shows."""
+        with open(target, "wb") as jpeg:
+            self._ask("jpeg", path, images.MAX_PIXELS, jpeg)
+
+    def start(self) -> None:
+        """Start the process now, so that the first photo need not wait for it."""
+        if self._isolated:
+            with self._lock:
+                self._connection()
+
+    def _size(self, answer: dict[str, Any]) -> tuple[int, int]:
+        height, width = map(int, answer["size"])
+        if not 0 < height * width <= self.max_pixels:  # the child has read a stranger's file: it is not trusted either
+            raise ValueError("The photo was not read.")
+        return height, width
+
+    def _ask(
+        self, task: str, path: str | os.PathLike[str], max_pixels: int, output: IO[bytes] | None
+    ) -> dict[str, Any]:
+        """The answer to a task. ValueError as in `images`; TooMany."""
+        request = {"task": task, "path": os.fspath(path), "max_pixels": min(max_pixels, self.max_pixels)}
+        request |= {"seconds": self._seconds, "memory": self.memory}
+        if not self._line.acquire(blocking=False):
+            raise TooMany("Busy: many photos are being opened at this moment. Try again in a few seconds.")
+        try:
+            with self._opening:
+                answer = self._answer(request, output) if self._isolated else _work(request, output)
+        finally:
+            self._line.release()
+        if refusal := answer.get("refusal"):
+            raise ValueError(refusal)
+        return answer
+
+    def _answer(self, request: dict[str, Any], output: IO[bytes] | None) -> dict[str, Any]:
+        ours, theirs = socket.socketpair()
+        with ours, open(os.devnull, "wb") as nothing:
+            with theirs, self._lock:
+                descriptors = [theirs.fileno(), (output or nothing).fileno()]
+                try:
+                    self._hand_over(request, descriptors)
+                except OSError:  # the process has ended: killed from outside, for memory perhaps
+                    self._process = None
+                    if self._socket:
+                        self._socket.close()
+                    self._hand_over(request, descriptors)
+            ours.settimeout((PATIENCE + 1) * self._seconds)
+            said = b""
+            with contextlib.suppress(TimeoutError):  # its alarm did not ring; what it has not said counts as below
+                while data := ours.recv(65536):
+                    said += data
+        try:
+            return dict(json.loads(said))
+        except ValueError:  # it was ended by a limit, or crashed
+            name = Path(request["path"]).name
+            raise ValueError(f"{name} cannot be read: decoding it takes too long, or breaks the decoder.") from None
+
+    def _hand_over(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        connection = self._connection()
+        socket.send_fds(connection, [json.dumps(request).encode()], descriptors)
+        if connection.recv(1) != b"+":
+            raise ConnectionResetError("the process that opens photos has ended")
+
+    def _connection(self) -> socket.socket:
+        """The socket to the running process. Called with the lock held."""
+        if self._process is None or self._process.poll() is not None or self._socket is None:
+            ours, theirs = socket.socketpair()
+            # A photo gains nothing from OpenBLAS's threads, and a process that forks is better without.
+            environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+            paths = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+            with theirs:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", __name__, str(theirs.fileno())],
+                    env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                )
+            self._socket = ours
+        return self._socket
+
+
+def _work(request: dict[str, Any], output: IO[bytes] | None) -> dict[str, Any]:
+    """Do what `Decoder._ask` asks for."""
+    try:
+        if request["task"] == "measure":
+            return {"size": images.image_size(request["path"], request["max_pixels"], to_the_end=True)}
+        frame = images.read_image(request["path"], request["max_pixels"])
+    except ValueError as error:
+        if isinstance(error.__cause__, MemoryError):
+            name = Path(request["path"]).name
+            return {"refusal": f"{name} cannot be read: decoding it takes more memory than a photo of its size."}
+        return {"refusal": str(error)}
+    if output and request["task"] == "read":
+        for rows in _rows(frame):
+            output.write(rows.data)
+    elif output and request["task"] == "jpeg":
+        pixels = np.concatenate(list(_rows(frame)))
+        Image.fromarray(pixels).save(output, "jpeg", quality=95, subsampling=0)
+    return {"size": frame.shape[:2]}
+
+
+def _rows(frame: Frame) -> Iterator[np.ndarray]:
+    """The frame's bytes, some rows at a time: all at once would take its memory thrice."""
+    return (images.to_uint8(frame[top : top + ROWS]) for top in range(0, len(frame), ROWS))
+
+
+def _child(request: dict[str, Any], answer: int, output: int) -> None:
+    """One photo, in a process that ends after it."""
+    import resource
+
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(PATIENCE * request["seconds"])
+    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if _LINUX else 0
+    limits = {resource.RLIMIT_CPU: request["seconds"], resource.RLIMIT_CORE: 0}
+    if _LINUX:  # elsewhere the limit counts what is shared with the system, or is not obeyed
+        limits[resource.RLIMIT_AS] = mapped + request["memory"]
+    for limit, value in limits.items():
+        resource.setrlimit(limit, (value, value))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries mumble about damage
+    with open(output, "wb") as file:
+        said = _work(request, file)
+    with open(answer, "wb") as file:
+        file.write(json.dumps(said).encode())
+
+
+_LINUX = sys.platform == "linux"
+
+
+def main(descriptor: int) -> None:
+    """Fork for each request that comes through the socket, until its other end is closed."""
+    Image.init()  # all formats now, not in each child
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children ended: they have said so, or not
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the server, which closes the socket when it ends
+    with socket.socket(fileno=descriptor) as connection:
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(connection, 65536, 2)
+            if not data:
+                return
+            if os.fork() == 0:
+                status = 1
+                try:
+                    connection.close()
+                    _child(json.loads(data), *descriptors)
+                    status = 0
+                finally:
+                    os._exit(status)  # no clean-up of what was forked: it belongs to the parent
+            for other in descriptors:
+                os.close(other)
+            connection.sendall(b"+")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,186 @@
+"""What may be asked over HTTP, as an ASGI middleware in front of Gradio.
+
+Gradio serves far more than this product needs: proxies, fetching of URLs, an editor, recordings. Only the routes below
+are open. A request may name no file but one that was uploaded here or belongs to the page, and so no address either;
+bodies are bounded before anything reads them.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from typing import Any, TypeAlias
+from urllib.parse import parse_qs
+
+from anyio import to_thread
+
+from service.storage import Full, Storage
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+API = "/gradio_api"
+FILE = f"{API}/file="
+UPLOAD = f"{API}/upload"
+READ = re.compile(
+    r"/|/health|/config/?|/theme\.css|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d{2,3})?"
+    r"|/(assets|static|svelte)/.+"
+    rf"|{API}/(theme\.css|info/?|openapi\.json|app_id/?|startup-events|heartbeat/\w+|upload_progress)"
+    rf"|{API}/(queue/data|call/\w+/\w+|call/v2/\w+/\w+|stream/.+|file=.+)"
+)
+WRITE = re.compile(rf"{UPLOAD}|{API}/(queue/join|cancel|reset|call/\w+|call/v2/\w+|run/\w+|api/\w+)/?")
+BODY_BYTES = 2**20  # an order names its photos, it does not hold them
+KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
+
+
+log = logging.getLogger(__name__)
+
+
+class Refused(Exception):
+    """A request that goes no further; the sentence is its answer."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Guard:
+    """Lets through to `app` what is allowed. `public` are the files that belong to the page."""
+
+    def __init__(self, app: App, storage: Storage, public: Iterable[str], upload_bytes: int) -> None:
+        self._app = app
+        self._storage = storage
+        self._public = frozenset(map(os.path.realpath, public))
+        self._upload_bytes = upload_bytes  # of one request
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            return await self._app(scope, receive, send)
+        try:
+            if scope["type"] != "http":
+                raise Refused(404, "There is nothing at this address.")
+            path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+            self._check_route(scope["method"], path, scope["query_string"])
+            if scope["method"] == "POST" and path.rstrip("/") == UPLOAD:
+                await self._upload(scope, receive, send)
+            elif scope["method"] == "POST":
+                await self._pass(scope, await self._checked_body(scope, receive), send)
+            else:
+                await self._pass(scope, receive, send)
+        except Refused as refusal:
+            await _answer(send, refusal.status, str(refusal))
+
+    async def _pass(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Let a request through; where Gradio fails on it, say so in a sentence and in one line of the log."""
+        started = False
+
+        async def sent(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sent)
+        except Exception:
+            log.exception("%s %s failed", scope["method"], scope["path"][:200])
+            if not started:
+                raise Refused(400, "The request cannot be understood.") from None
+
+    def _check_route(self, method: str, path: str, query: bytes) -> None:
+        allowed = {"GET": READ, "HEAD": READ, "POST": WRITE}.get(method)
+        if allowed is None or not allowed.fullmatch(path) or "deep_link" in parse_qs(query.decode("latin-1")):
+            raise Refused(404, "There is nothing at this address.")
+        if path.startswith(FILE) and not self._ours(path.removeprefix(FILE)):
+            raise Refused(403, "Only the page's own files and your own films can be read.")
+
+    def _ours(self, path: str) -> bool:
+        """Whether a path names a file of the page, or one that was uploaded or made here."""
+        if "\0" in path or not os.path.isabs(path):
+            return False
+        real = os.path.realpath(path)
+        if real in self._public:
+            return True
+        below = real.removeprefix(f"{self._storage.folder}{os.sep}")
+        return below != real and KEPT_FILE.fullmatch(below.replace(os.sep, "/")) is not None
+
+    async def _upload(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Let an upload through if there is room for it; the room is kept for it while it comes in."""
+        size = _length(scope)
+        if size > self._upload_bytes:
+            limit = self._upload_bytes // 2**20
+            raise Refused(413, f"The upload has {size / 2**20:.0f} MB; at most {limit} MB are taken at once.")
+        room = self._storage.reserved(size)
+        try:
+            await to_thread.run_sync(room.__enter__)  # a look at the whole disk: not on the event loop
+        except Full as error:
+            raise Refused(507, str(error)) from None
+        try:
+            await self._pass(scope, receive, send)
+        finally:
+            room.__exit__(None, None, None)
+
+    async def _checked_body(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
+        """A `receive` that gives the body again, which was read here and names no file but ours."""
+        if _length(scope) > BODY_BYTES:
+            raise Refused(413, f"The request is too large; at most {BODY_BYTES // 2**10} kB are taken.")
+        body = b""
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Refused(400, "The request ended early.")
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        try:
+            files = list(_files(json.loads(body, parse_constant=_refuse_constant)))
+        except (ValueError, RecursionError):
+            raise Refused(400, "The request is not JSON.") from None
+        for file in files:
+            if file is not None and not (isinstance(file, str) and self._ours(file)):
+                raise Refused(403, "Only photos that were uploaded to this server can be used.")
+        given = False
+
+        async def again() -> Message:
+            nonlocal given
+            if given:
+                return await receive()
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        return again
+
+
+def _length(scope: MutableMapping[str, Any]) -> int:
+    """The length a request declares; the server sees to it that no more comes."""
+    lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
+    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 15:
+        raise Refused(411, "The request does not tell its length.")
+    return int(lengths[0])
+
+
+def _files(value: Any) -> Iterator[Any]:
+    """Every `path` in a request, wherever it stands: Gradio takes any object that has one for a file."""
+    if isinstance(value, dict):
+        if "path" in value:
+            yield value["path"]
+        for item in value.values():
+            yield from _files(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _files(item)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number in JSON")
+
+
+async def _answer(send: Send, status: int, text: str) -> None:
+    body = json.dumps({"detail": text}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,87 @@
+"""The log: one JSON object per line, so that a request can be followed through it and its figures added up."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sys
+from collections.abc import MutableMapping
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    _Adapter = logging.LoggerAdapter[logging.Logger]
+else:  # Python 3.10 knows no parameter of it
+    _Adapter = logging.LoggerAdapter
+
+
+class JsonLines(logging.Formatter):
+    """Time, level, logger, message, and whatever else `extra={"fields": {...}}` says."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+class RequestLog(_Adapter):
+    """A logger whose every line carries one request's id, and what else has become known of it."""
+
+    def __init__(self, logger: logging.Logger, **fields: Any) -> None:
+        super().__init__(logger, {})
+        self.id = secrets.token_hex(4)
+        self._fields = {"request": self.id, **fields}
+
+    def know(self, **fields: Any) -> None:
+        """From now on every line says this, too."""
+        self._fields |= fields
+
+    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+        return msg, {**kwargs, "extra": {"fields": dict(self._fields)}}
+
+
+class _Stray:
+    """A stream for what libraries print by themselves: each line, or each traceback, becomes a line of the log."""
+
+    def __init__(self, logger: logging.Logger, stream: TextIO) -> None:
+        self._logger = logger
+        self._stream = stream
+        self._rest = ""
+        self._traceback: list[str] = []
+
+    def write(self, text: str) -> int:
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if self._traceback or line.startswith("Traceback"):
+                self._traceback.append(line)
+                if line[:1].strip() and not line.startswith("Traceback"):  # the error itself, at the margin
+                    told, self._traceback = "\n".join(self._traceback), []
+                    self._logger.error(line, extra={"fields": {"traceback": told}})
+            elif line.strip():
+                self._logger.warning(line)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def to_standard_error() -> None:
+    """From now on everything this process says is a line of the log, on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    sys.stdout = _Stray(logging.getLogger("stdout"), sys.stdout)  # type: ignore[assignment]
+    sys.stderr = _Stray(logging.getLogger("stderr"), sys.stderr)  # type: ignore[assignment]

@@ -1,0 +1,154 @@
+"""What visitors leave on the disk: it expires, and all of it together stays under a ceiling.
+
+Uploads and finished films lie in one folder, each in a folder of its own with a name nobody guesses, and beside them in
+`scratch` what is in the making. What a running film needs is held; of the rest the oldest goes first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import secrets
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+GIGABYTE = 2**30
+GRACE_SECONDS = 120  # what is younger makes no room for others: its visitor has just chosen it, or still downloads it
+SWEEP_SECONDS = 60  # how often expired files are deleted, at most
+FILE_COST = 64 * 1024  # bytes that even an empty file counts as: keeps their number in bounds, too
+
+log = logging.getLogger(__name__)
+
+
+class Full(RuntimeError):
+    """There is no room on the disk."""
+
+
+class Storage:
+    """A folder in which nobody else writes, its files kept for `keep_seconds`, below `ceiling` bytes in all.
+
+    Shared by threads.
+    """
+
+    def __init__(self, folder: Path, keep_seconds: float, ceiling: int) -> None:
+        self.folder = Path(os.path.realpath(folder))
+        self.scratch = self.folder / "scratch"
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        self.ceiling = ceiling  # bytes
+        self.on_removed: Callable[[set[str]], object] = lambda gone: None
+        self._keep_seconds = keep_seconds
+        self._lock = threading.Lock()
+        self._held: Counter[str] = Counter()
+        self._reserved = 0  # bytes that are about to be written
+
+    @contextlib.contextmanager
+    def held(self, paths: Iterable[str]) -> Iterator[None]:
+        """For as long as the context none of these files expires; their time begins anew."""
+        ours = [os.path.realpath(path) for path in paths]
+        ours = [path for path in ours if path.startswith(f"{self.folder}{os.sep}")]
+        with self._lock:
+            self._held.update(ours)
+            for path in ours:
+                with contextlib.suppress(FileNotFoundError):  # expired: whoever reads it will say so
+                    os.utime(path)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held.subtract(ours)
+                self._held = +self._held
+
+    @contextlib.contextmanager
+    def reserved(self, size: int) -> Iterator[None]:
+        """Room for `size` bytes that will be written during the context. Full if there is none."""
+        with self._lock:
+            self._make_room(size)
+            self._reserved += size
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reserved -= size
+
+    def keep(self, path: Path) -> Path:
+        """Move a finished film in among what is kept; returns where it is now."""
+        target = self.folder / secrets.token_hex(32) / path.name
+        target.parent.mkdir()
+        return Path(shutil.move(path, target))
+
+    def used(self) -> int:
+        """Bytes on the disk, films in the making included."""
+        return sum(cost for _, cost, _ in self._files())
+
+    def sweep(self) -> None:
+        """Delete what has expired, and folders that were left empty."""
+        with self._lock:
+            expired = time.time() - self._keep_seconds
+            self._remove([path for path, _, changed in self._free() if changed < expired])
+            for folder in self.folder.iterdir():
+                with contextlib.suppress(OSError):  # it is a file, is not empty, or is gone
+                    left = folder.stat().st_mtime < time.time() - min(GRACE_SECONDS, self._keep_seconds)
+                    if left and folder != self.scratch:
+                        folder.rmdir()
+
+    def keep_swept(self) -> None:
+        """Sweep from now on, in a thread that ends with the process."""
+        pause = min(SWEEP_SECONDS, self._keep_seconds / 4)
+
+        def sweep_on() -> None:
+            while True:
+                time.sleep(pause)
+                try:
+                    self.sweep()
+                except OSError:  # whatever the disk's matter is, the next sweep is due all the same
+                    log.exception("Expired files cannot be deleted")
+
+        threading.Thread(target=sweep_on, name="sweep", daemon=True).start()
+
+    def _free(self) -> list[tuple[str, int, float]]:
+        """(path, bytes, when it was last used) of what is kept and not held, the oldest first."""
+        making = f"{self.scratch}{os.sep}"
+        free = (file for file in self._files() if file[0] not in self._held and not file[0].startswith(making))
+        return sorted(free, key=lambda file: file[2])
+
+    def _make_room(self, size: int) -> None:
+        excess = self.used() + self._reserved + size - self.ceiling
+        if excess <= 0:
+            return
+        chosen = []
+        for path, cost, changed in self._free():
+            if excess > 0 and changed < time.time() - GRACE_SECONDS:
+                chosen.append(path)
+                excess -= cost
+        if excess > 0:
+            raise Full(
+                f"The disk for uploads and films is full: {size / 1e6:.0f} MB more would pass the limit of"
+                f" {self.ceiling / GIGABYTE:.3g} GB. Files expire; try again in a few minutes."
+            )
+        self._remove(chosen)
+        log.info("%d of the oldest files were deleted to make room", len(chosen))
+
+    def _remove(self, paths: Iterable[str]) -> None:
+        gone = set()
+        for path in paths:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(path)
+            gone.add(path)
+        if gone:
+            self.on_removed(gone)
+
+    def _files(self) -> list[tuple[str, int, float]]:
+        """(path, bytes, time of the last change) of every file; links are not followed."""
+        found = []
+        for directory, _, names in os.walk(self.folder):
+            for name in names:
+                path = os.path.join(directory, name)
+                with contextlib.suppress(FileNotFoundError):  # deleted in this very moment
+                    facts = os.lstat(path)
+                    found.append((path, facts.st_size + FILE_COST, max(facts.st_mtime, facts.st_ctime)))
+        return found

@@ -1,0 +1,116 @@
+"""One film, from a stranger's order to its result: a place in the line, room on the disk, a log, a budget.
+
+A job is anything that is told as `film.pipeline`'s events. A new kind of film needs a `Job` and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import film
+from film import pipeline, planning
+from service.budget import Budget
+from service.decoder import Decoder
+from service.line import Busy, Line, Waiting
+from service.log import RequestLog
+from service.storage import Storage
+
+Event: TypeAlias = pipeline.Event | Waiting
+
+# An absolute path inside what a tool said; not the path of a URL.
+PATH = re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"(),;]+)+/([^\s/:'\"(),;]+)|\b[A-Za-z]:\\(?:[^\s\\:'\"]+\\)*([^\s\\:'\"]+)")
+
+logger = logging.getLogger("film.studio")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A film somebody asks for."""
+
+    model: str
+    device: str
+    files: Sequence[str]  # uploads that it is made of
+    plan: Callable[[], planning.Plan]  # opens them; ValueError for what the server does not make
+    start: Callable[[Path], Generator[pipeline.Event]]  # makes the film, and its files, in that folder
+
+
+class Studio:
+    """The machine that everybody shares."""
+
+    def __init__(self, budget: Budget, line: Line, storage: Storage, decoder: Decoder) -> None:
+        self.budget = budget
+        self.line = line
+        self.storage = storage
+        self.decoder = decoder
+
+    def run(self, job: Job) -> Generator[Event]:
+        """The events of one film, with `Waiting` before them while it waits. Closing the generator frees its place.
+
+        The film that `Done` names stays until it expires; a segment's file is gone with the next event. ValueError or
+        RuntimeError, with one sentence fit to be shown, when there will be no film.
+        """
+        log = RequestLog(logger, model=job.model, device=job.device)
+        made = "no frame"
+        try:
+            with closing(self._run(job, log)) as events:
+                for event in events:
+                    if isinstance(event, pipeline.Progress):
+                        made = f"frame {event.done} of {event.total}"
+                    yield event
+        except GeneratorExit:
+            log.info("stopped after %s", made)
+            raise
+        except Busy as error:
+            log.info("turned away: %s", error)
+            raise
+        except (ValueError, RuntimeError) as error:
+            log.warning("no film: %s", error)
+            raise type(error)(without_paths(str(error))) from error
+        except Exception as error:
+            log.exception("no film")
+            raise RuntimeError(f"Something failed on the server; its log says what, for request {log.id}.") from error
+
+    def _run(self, job: Job, log: RequestLog) -> Generator[Event]:
+        asked = time.monotonic()
+        with self.line.place() as place, self.storage.held(job.files):
+            plan = job.plan()
+            assert plan.size
+            height, width = plan.size
+            log.know(size=f"{width}x{height}", frames=plan.frames)
+            yield from place.wait(lambda: job.plan().seconds)
+            begun = time.monotonic()
+            log.know(waited=round(begun - asked, 1))
+            log.info("begun")
+            with (
+                # An encoded frame and its copy in the finished film take less than a byte for each pixel.
+                self.storage.reserved(plan.frames * height * width),
+                tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
+                closing(job.start(Path(folder))) as events,
+            ):
+                for event in events:
+                    if isinstance(event, pipeline.Progress):
+                        place.seconds_left = event.seconds_left
+                    elif isinstance(event, pipeline.Done):
+                        self.line.took(time.monotonic() - begun)
+                        per_frame = event.seconds_per_frame and round(event.seconds_per_frame, 3)
+                        log.know(device=event.device, seconds=round(event.seconds, 1), seconds_per_frame=per_frame)
+                        log.info("made frame %d of %d", event.frames, event.frames)
+                        event = replace(event, path=self.storage.keep(event.path))
+                    yield event
+
+    def health(self, model: str) -> dict[str, object]:
+        """What the machine is doing."""
+        return {"status": "ok", **self.line.status(), "model": model, "version": film.__version__}
+
+
+def without_paths(text: str) -> str:
+    """The text with every absolute path cut down to the name at its end."""
+    return PATH.sub(lambda found: found[1] or found[2], text)
