@@ -524,12 +524,12 @@ def test_the_fast_precision_is_a_choice_and_close(pair: tuple[np.ndarray, np.nda
         film.load("film-lite", precision="bfloat16")
 
 
-@pytest.mark.parametrize("memory_gb", [4, 0.12], ids=["whole", "tiles"])
+@pytest.mark.parametrize(("size", "memory_gb"), [((64, 128), 4), ((704, 896), 0.001)], ids=["whole", "tiles"])
 def test_compiling_again_reads_what_was_compiled(
-    lite: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory_gb: float
+    lite: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], memory_gb: float
 ) -> None:
     """OpenVINO's cache is used, gives the same frames, and a part of an entry is no entry."""
-    a, b = moved(128, 448)
+    a, b = moved(*size)
     converted = lite.converted().directory
     shutil.copytree(converted, tmp_path / "ir" / converted.name)
     monkeypatch.setenv("FILM_CACHE", str(tmp_path))
@@ -537,7 +537,7 @@ def test_compiling_again_reads_what_was_compiled(
     def made() -> tuple[np.ndarray, list[bool]]:
         model = film.load("film-lite", lanes=1, memory_gb=memory_gb)
         assert isinstance(model, film.Film)
-        compiled = model.compiled(128, 448)
+        compiled = model.compiled(*size)
         assert compiled.shape.tiled == (memory_gb < 1)
         return model.middle(a, b), [graph.get_property("LOADED_FROM_CACHE") for graph in compiled.graphs]
 

@@ -25,12 +25,12 @@ from conftest import LITE, moved, photo
 from hub_server import Server, archive
 
 import film
-from film import catalog, convert, pipeline
+from film import catalog, convert, events
 
 ROOT = Path(film.__file__).parents[1]
 SEED = 20
 PATIENCE = 180  # seconds for one run on a busy machine
-STAGES = {f"{text} …": name for name, text in pipeline.STAGES.items()}
+STAGES = {f"{text} …": name for name, text in events.STAGES.items()}
 
 
 class Program:
