@@ -37,14 +37,15 @@ def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
     Left without an exception it is removed; by one it stays, if there is anything in it. RuntimeError when the
     folder cannot be made.
     """
-    note, text = directory / NOTE, json.dumps(choices, sort_keys=True, default=str)
+    text = json.dumps(choices, sort_keys=True, default=str)
     key = hashlib.sha256(text.encode()).hexdigest()
     try:
-        if directory.exists() and not (note.is_file() and json.loads(note.read_text()).get("key") == key):
+        if directory.exists() and _noted_key(directory) != key:
             shutil.rmtree(directory)
-        directory.mkdir(exist_ok=True)
-        note.write_text(json.dumps({"key": key, "choices": json.loads(text)}, indent=2))
-    except (OSError, ValueError) as error:
+        if not directory.exists():
+            directory.mkdir()
+            (directory / NOTE).write_text(json.dumps({"key": key, "choices": json.loads(text)}, indent=2))
+    except OSError as error:
         raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
     try:
         yield directory
@@ -53,6 +54,14 @@ def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
             shutil.rmtree(directory)
         raise
     shutil.rmtree(directory)
+
+
+def _noted_key(directory: Path) -> object:
+    """None if there is no note, or one that was being written when the program was killed."""
+    try:
+        return json.loads((directory / NOTE).read_text())["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 @contextlib.contextmanager

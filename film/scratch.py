@@ -28,7 +28,7 @@ def folder(parent: Path | None = None) -> Iterator[Path]:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
     _delete_abandoned(parent)
     path = parent / f"{PREFIX}{uuid.uuid4().hex[:12]}"
-    lock = FileLock(_lock_file(path))
+    lock = FileLock(_lock_file(path), thread_local=False)  # a film's events may be taken by one thread after the other
     try:
         lock.acquire()
         try:

@@ -29,6 +29,7 @@ from PIL import Image
 
 from film import images
 from film.images import Frame
+from film.memory import NotEnoughMemory
 
 SECONDS = 10  # of processor time; a 50-megapixel HEIC takes two or three
 PATIENCE = 3  # times as much of the clock's, for a machine that is busy otherwise
@@ -177,10 +178,10 @@ def _work(request: dict[str, Any], output: IO[bytes] | None) -> dict[str, Any]:
         if request["task"] == "measure":
             return {"size": images.image_size(request["path"], request["max_pixels"], to_the_end=True)}
         frame = images.read_image(request["path"], request["max_pixels"])
+    except (MemoryError, NotEnoughMemory):
+        name = Path(request["path"]).name
+        return {"refusal": f"{name} cannot be read: decoding it takes more memory than a photo of its size."}
     except ValueError as error:
-        if isinstance(error.__cause__, MemoryError):
-            name = Path(request["path"]).name
-            return {"refusal": f"{name} cannot be read: decoding it takes more memory than a photo of its size."}
         return {"refusal": str(error)}
     if output and request["task"] == "read":
         for rows in _rows(frame):

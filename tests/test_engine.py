@@ -522,3 +522,31 @@ def test_the_fast_precision_is_a_choice_and_close(pair: tuple[np.ndarray, np.nda
     assert psnr(exact, fast) > 30
     with pytest.raises(ValueError, match="exact or fast"):
         film.load("film-lite", precision="bfloat16")
+
+
+@pytest.mark.parametrize(("size", "memory_gb"), [((64, 128), 4), ((704, 896), 0.001)], ids=["whole", "tiles"])
+def test_compiling_again_reads_what_was_compiled(
+    lite: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], memory_gb: float
+) -> None:
+    """OpenVINO's cache is used, gives the same frames, and a part of an entry is no entry."""
+    a, b = moved(*size)
+    converted = lite.converted().directory
+    shutil.copytree(converted, tmp_path / "ir" / converted.name)
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path))
+
+    def made() -> tuple[np.ndarray, list[bool]]:
+        model = film.load("film-lite", lanes=1, memory_gb=memory_gb)
+        assert isinstance(model, film.Film)
+        compiled = model.compiled(*size)
+        assert compiled.shape.tiled == (memory_gb < 1)
+        return model.middle(a, b), [graph.get_property("LOADED_FROM_CACHE") for graph in compiled.graphs]
+
+    middle, cached = made()
+    assert not any(cached)
+    for cut in (False, True, False):
+        if cut:
+            for entry in (tmp_path / "compiled").rglob("*.blob"):
+                os.truncate(entry, entry.stat().st_size * 2 // 3)
+        again, cached = made()
+        assert all(cached) != cut and any(cached) != cut
+        np.testing.assert_allclose(again, middle, atol=1e-6)

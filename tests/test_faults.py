@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ from hub_server import Server, archive
 from test_video import encoders
 
 import film
-from film import catalog, convert, pipeline, scratch
+from film import catalog, convert, parts, pipeline, scratch
 
 ROOT = Path(film.__file__).parents[1]
 
@@ -286,6 +287,35 @@ with scratch.folder(Path({str(tmp_path)!r})) as folder:
     (abandoned / "encoder.bin").write_bytes(b"half")
     convert.convert(averaging, tmp_path / "cache")
     assert not list((tmp_path / "cache" / "ir").glob("*.partial"))
+
+
+def test_a_folder_of_scratch_may_be_left_by_another_thread(tmp_path: Path) -> None:
+    """As a film's is, whose events a server takes with whatever thread is free: its lock must not stay open."""
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        stack = contextlib.ExitStack()
+        stack.enter_context(scratch.folder(tmp_path))
+        assert len(os.listdir("/proc/self/fd")) == before + 1
+        thread = threading.Thread(target=stack.close)
+        thread.start()
+        thread.join()
+    assert len(os.listdir("/proc/self/fd")) == before and os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("note", ["", '{"key": "0f', "{}", "[]", None])
+def test_parts_of_a_film_whose_note_was_being_written_are_made_anew(tmp_path: Path, note: str | None) -> None:
+    folder = parts.folder(tmp_path / "film.mp4")
+    folder.mkdir()
+    (folder / "00000000-000015.ts").write_bytes(b"of what?")
+    if note is not None:
+        (folder / parts.NOTE).write_text(note)
+    with pytest.raises(KeyError), parts.kept(folder, {"fps": 30}):
+        assert os.listdir(folder) == [parts.NOTE]
+        (folder / "00000000-000015.ts").write_bytes(b"whole")
+        raise KeyError
+    with parts.kept(folder, {"fps": 30}):
+        assert (folder / "00000000-000015.ts").read_bytes() == b"whole"
+    assert not folder.exists()
 
 
 # Hubs (one that is out of reach and one that answers with a page: test_catalog.py)
