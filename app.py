@@ -28,13 +28,14 @@ import film
 from film import catalog, pipeline, recursion
 from page import look
 from page.components import UNSHOWN, Amount, Choice, LiveVideo, Photo, Segment, forget_streams, limit_streams
+from page.forms import bound_forms
 from page.look import error_html, state_html, time_text
 from service import log
 from service.budget import Budget, choice, number
 from service.decoder import Decoder
 from service.guard import Guard
 from service.line import Line, Waiting
-from service.storage import GIGABYTE, Storage
+from service.storage import GIGABYTE, Storage, own_folder
 from service.studio import Event, Job, Studio, without_paths
 
 EXAMPLES = Path(__file__).resolve().parent / "examples"
@@ -45,7 +46,8 @@ ORIGINAL = 0  # the longest side that stands for "as the photos are"
 MODELS_KEPT = 2  # models in memory, shared by all visitors; each keeps its compiled sizes
 OUTPUTS = ("player", "state", "download", "create", "stop")
 
-THREADS = 32  # beside those that wait in the line or compute: for what is answered at once
+THREADS = 40  # beside those that wait in the line or compute: for what is answered at once
+QUEUE = 200  # requests that reached Gradio and not yet the line, which is a matter of milliseconds
 SESSIONS = 500  # pages whose state Gradio keeps; it would be 10,000, some hundred kB each
 UPLOAD_SHARE = 4  # one request may upload a quarter of the disk's room
 
@@ -406,7 +408,7 @@ def build_app(settings: Settings | None = None, examples: Path = EXAMPLES) -> gr
         made, report = gr.Video(label="film", visible=False), gr.JSON(label="report", visible=False)
         gr.Button(visible=False).click(interpolate, inputs, [made, report], api_name="interpolate", **queued)
     studio.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
-    return app.queue(max_size=None, api_open=False)
+    return app.queue(max_size=QUEUE, api_open=False)
 
 
 def gate(settings: Settings) -> dict[str, Any]:
@@ -423,9 +425,9 @@ def gate(settings: Settings) -> dict[str, Any]:
 def main() -> None:
     log.to_standard_error()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
-    with tempfile.TemporaryDirectory(prefix="film-page-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and finished films
-        examples = Path(folder) / "examples"  # so that the page does not tell where this program lies
+    with own_folder("film-page-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
+        examples = folder / "examples"  # so that the page does not tell where this program lies
         try:
             examples.symlink_to(EXAMPLES)
         except OSError:  # Windows, to most users
@@ -436,6 +438,7 @@ def main() -> None:
         except ValueError as error:
             raise SystemExit(str(error)) from None
         tempfile.tempdir = str(studio.storage.scratch)  # all that is written counts
+        bound_forms()
         studio.storage.keep_swept()
         studio.decoder.start()
         logger.info("serving at http://%s:%d", settings.host, settings.port)

@@ -11,11 +11,14 @@ import logging
 import os
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 GIGABYTE = 2**30
 GRACE_SECONDS = 120  # what is younger makes no room for others: its visitor has just chosen it, or still downloads it
@@ -23,6 +26,25 @@ SWEEP_SECONDS = 60  # how often expired files are deleted, at most
 FILE_COST = 64 * 1024  # bytes that even an empty file counts as: keeps their number in bounds, too
 
 log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def own_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder for as long as the context. Those of processes that were killed are deleted first."""
+    parent = Path(tempfile.gettempdir())
+    for lock in parent.glob(f"{prefix}*.lock"):
+        with contextlib.suppress(Timeout), FileLock(lock, timeout=0):  # held by a process that lives
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
+    name = f"{prefix}{secrets.token_hex(4)}"
+    lock = parent / f"{name}.lock"
+    with FileLock(lock):
+        (parent / name).mkdir(mode=0o700)
+        try:
+            yield parent / name
+        finally:
+            shutil.rmtree(parent / name, ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
 
 class Full(RuntimeError):

@@ -123,8 +123,7 @@ def health(server: Server) -> dict[str, Any]:
 
 def stored(server: Server) -> list[Path]:
     """What visitors left on the disk."""
-    (page,) = server.temporary.glob("film-page-*")
-    return [path for path in page.rglob("*") if path.is_file()]
+    return [path for path in server.temporary.glob("film-page-*/**/*") if path.is_file()]
 
 
 def test_health_answers_while_a_film_is_made(busy: Server) -> None:
