@@ -7,13 +7,13 @@ what the page shows. Importing it loads neither a model nor TensorFlow.
 from __future__ import annotations
 
 import logging
+import math
 import os
 import signal
 import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,7 @@ from service.budget import Budget, choice, number
 from service.decoder import Decoder
 from service.guard import Guard
 from service.line import Line, Waiting
+from service.shelf import Shelf
 from service.storage import GIGABYTE, Storage, own_folder
 from service.studio import Event, Job, Studio, without_paths
 
@@ -43,7 +44,6 @@ LONGEST_SIDES = (512, 768, 1024, 1536, 2048)  # pixels
 DEFAULT_SIDE = 1024
 FPS = (1, 60)  # frames per second, from … to …
 ORIGINAL = 0  # the longest side that stands for "as the photos are"
-MODELS_KEPT = 2  # models in memory, shared by all visitors; each keeps its compiled sizes
 OUTPUTS = ("player", "state", "download", "create", "stop")
 
 THREADS = 40  # beside those that wait in the line or compute: for what is answered at once
@@ -82,9 +82,11 @@ class Settings:
                 kind = type(getattr(cls, field.name))
                 try:
                     chosen[field.name] = kind(text)
+                    if kind is not str and not 0 <= chosen[field.name] < math.inf:
+                        raise ValueError
                 except ValueError:
                     whole = "whole " if kind is int else ""
-                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number.") from None
+                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number, 0 or more.") from None
         return cls(**chosen)
 
 
@@ -112,6 +114,7 @@ def open_studio(settings: Settings, models: Sequence[str], devices: Sequence[str
         Budget(models, devices, sides, depths, settings.max_megapixels),
         Line(settings.max_running, settings.max_waiting),
         Storage(Path(get_upload_folder()), settings.keep_minutes * 60, int(settings.disk_gb * GIGABYTE)),
+        Shelf(film.load, settings.max_running),
         Decoder(int(settings.max_photo_megapixels * 1e6)),
     )
 
@@ -216,11 +219,6 @@ def check(path: str | None, state: str) -> tuple[Any, Any]:
     return path, IDLE if "error" in state else gr.skip()
 
 
-@lru_cache(maxsize=MODELS_KEPT)
-def load(model: str, device: str) -> film.Interpolator:
-    return film.load(model, device=device)
-
-
 def make(order: Order) -> Generator[Event]:
     """The events of one order. What they name is there until the next one is asked for; the film stays."""
     order = checked(order)
@@ -234,10 +232,10 @@ def make(order: Order) -> Generator[Event]:
         studio.budget.check_film(plan.frames, plan.size)
         return plan
 
-    def start(folder: Path) -> Generator[pipeline.Event]:
+    def start(model: film.Interpolator, folder: Path) -> Generator[pipeline.Event]:
         return pipeline.interpolate(
             photos,
-            load(order.model, order.device),
+            model,
             folder / "film.mp4",
             depth=order.depth,
             fps=order.fps,

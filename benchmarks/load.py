@@ -1,10 +1,11 @@
 """Many visitors at once: whether each gets his own film or is told that the machine is busy, and what that costs.
 
-    python -m benchmarks.load [--visitors 50] [--size 512x512] [--depth 2] [--waiting 20] [--json FILE]
+    python -m benchmarks.load [--visitors 50] [--size 512x512 ...] [--depth 2] [--waiting 20] [--slow 0] [--json FILE]
 
 Starts the real server with film-lite on this machine and as many `gradio_client` visitors as asked for, each with
-photos of his own, who all press the button at the same moment. Every film is decoded and compared with the photos of
-all visitors. Then it waits until everything should have expired, and looks at what is left on the disk.
+photos of his own (of several sizes: in turn), who all press the button at the same moment. Every film is decoded and
+compared with the photos of all visitors. Then it waits until everything should have expired, and looks at what is left
+on the disk. With --slow, so many visitors have ordered the longest film just before, and leave after all the others.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 import httpx
 import numpy as np
 from gradio_client import Client, handle_file
+from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -127,8 +129,10 @@ def is_own(film: np.ndarray, own: int, firsts: list[np.ndarray], lasts: list[np.
         return False
 
     def nearest(frame: np.ndarray, images: list[np.ndarray]) -> tuple[int, float]:
-        distances = [float(np.abs(frame / 255.0 - image / 255.0).mean()) for image in images]
-        return int(np.argmin(distances)), min(distances)
+        alike = [number for number, image in enumerate(images) if image.shape == frame.shape]
+        distances = {number: float(np.abs(frame / 255.0 - images[number] / 255.0).mean()) for number in alike}
+        who = min(distances, key=lambda number: distances[number], default=-1)
+        return who, distances.get(who, 1.0)
 
     ends = [nearest(film[0], firsts), nearest(film[-1], lasts)]
     return all(who == own and distance < LOSSY for who, distance in ends) and all(
@@ -136,12 +140,13 @@ def is_own(film: np.ndarray, own: int, firsts: list[np.ndarray], lasts: list[np.
     )
 
 
-def measure(visitors: int, width: int, height: int, depth: int, waiting: int) -> dict[str, Any]:
+def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int) -> dict[str, Any]:
     import imageio.v3 as imageio
 
     with tempfile.TemporaryDirectory(prefix="load-") as scratch:
         folder = Path(scratch)
-        pairs = [photos(folder, height, width, seed) for seed in range(visitors)]
+        shapes = [tuple(map(int, size.split("x"))) for size in sizes]
+        pairs = [photos(folder, *reversed(shapes[seed % len(shapes)]), seed) for seed in range(visitors)]
         (folder / "server").mkdir()
         settings = {"FILM_KEEP_MINUTES": str(KEEP_MINUTES), "FILM_MAX_WAITING": str(waiting)}
         with serve(folder / "server", **settings) as server:
@@ -152,6 +157,7 @@ def measure(visitors: int, width: int, height: int, depth: int, waiting: int) ->
                 (folder / f"{number}").mkdir()
                 clients.append(Client(server.url, verbose=False, download_files=str(folder / f"{number}")))
             idle_gb = watch.peak / GIGABYTE
+            long_films = [order_long_film(server, pairs[0]) for _ in range(slow)]
             start, told = threading.Barrier(visitors), [Visit() for _ in pairs]
 
             def come(number: int) -> None:
@@ -164,6 +170,9 @@ def measure(visitors: int, width: int, height: int, depth: int, waiting: int) ->
             for thread in threads:
                 thread.join()
             seconds = time.monotonic() - begun
+            long_frames = [len(job.outputs()) for job in long_films]
+            for job in long_films:
+                job.cancel()
             firsts, lasts = ([imageio.imread(pair[end]) for pair in pairs] for end in (0, 1))
             for number, each in enumerate(told):
                 if each.outcome == "film":
@@ -186,6 +195,7 @@ def measure(visitors: int, width: int, height: int, depth: int, waiting: int) ->
             "crashed": crashed,
             "errors_logged": len(errors),
             "seconds": seconds,
+            "long_film_frames": long_frames,
             "films_per_minute": 60 * len(films) / seconds,
             "wait_median_s": statistics.median(each.waited for each in films) if films else None,
             "wait_max_s": max((each.waited for each in films), default=None),
@@ -202,6 +212,16 @@ def measure(visitors: int, width: int, height: int, depth: int, waiting: int) ->
         }
 
 
+def order_long_film(server: Server, pair: tuple[Path, Path]) -> Job:
+    """A film of the greatest depth, begun if nobody else has begun one."""
+    job = Client(server.url, verbose=False).submit(
+        first=handle_file(pair[0]), last=handle_file(pair[1]), depth=8, api_name="/interpolate"
+    )
+    while not job.outputs():
+        time.sleep(LOOK_SECONDS)
+    return job
+
+
 def expired(server: Server) -> list[str]:
     """The files that are left once everything should have expired."""
     deadline = time.monotonic() + 2 * 60 * KEEP_MINUTES
@@ -215,14 +235,14 @@ def expired(server: Server) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visitors", type=int, default=50)
-    parser.add_argument("--size", default="512x512", metavar="WxH")
+    parser.add_argument("--size", nargs="+", default=["512x512"], metavar="WxH")
     parser.add_argument("--depth", type=int, default=2)
     parser.add_argument("--waiting", type=int, default=20, help="how many may wait (FILM_MAX_WAITING)")
+    parser.add_argument("--slow", type=int, default=0, help="visitors who have ordered the longest film before")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
-    width, height = map(int, options.size.split("x"))
-    result = measure(options.visitors, width, height, options.depth, options.waiting)
-    print(f"{options.visitors} visitors, {options.size}, depth {options.depth}, {os.cpu_count()} cores")
+    result = measure(options.visitors, options.size, options.depth, options.waiting, options.slow)
+    print(f"{options.visitors} visitors, {' '.join(options.size)}, depth {options.depth}, {os.cpu_count()} cores")
     for name, value in result.items():
         print(f"{name:24}{value:.3g}" if isinstance(value, float) else f"{name:24}{value}")
     if options.json:
