@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from film import load, pipeline
+from film import load, pipeline, planning
 from film.interpolator import Interpolator
 from service.budget import Budget
 from service.decoder import Decoder
