@@ -27,6 +27,7 @@ from page import look, screen, stage, tools
 from page.components import UNSHOWN, forget_streams, limit_streams
 from page.endpoints import add_endpoints
 from page.filmstrip import CELLS, evenly
+from page.forms import bound_forms
 from page.look import error_html, time_text
 from page.orders import Desk, Making, Order
 from page.settings import Settings
@@ -35,7 +36,8 @@ from service.budget import Budget
 from service.decoder import Decoder
 from service.guard import Guard
 from service.line import Line
-from service.storage import GIGABYTE, Storage
+from service.shelf import Shelf
+from service.storage import GIGABYTE, Storage, own_folder
 from service.studio import Studio, without_paths
 
 EXAMPLES = Path(__file__).resolve().parent / "examples"
@@ -43,7 +45,8 @@ LONGEST_SIDES = (512, 768, 1024, 1536, 2048)  # pixels
 DEFAULT_SIDE = 1024
 ORIGINAL = 0  # the longest side that stands for "as the photos are"
 
-THREADS = 32  # beside those that wait in the line or compute: for what is answered at once
+THREADS = 40  # beside those that wait in the line or compute: for what is answered at once
+QUEUE = 200  # requests that reached Gradio and not yet the line, which is a matter of milliseconds
 SESSIONS = 500  # pages whose state Gradio keeps; it would be 10,000, some hundred kB each
 UPLOAD_SHARE = 4  # one request may upload a quarter of the disk's room
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -66,6 +69,7 @@ def open_studio(settings: Settings, models: Sequence[str], devices: Sequence[str
         Budget(models, devices, sides, depths, settings.max_megapixels),
         Line(settings.max_running, settings.max_waiting),
         Storage(Path(get_upload_folder()), settings.keep_minutes * 60, int(settings.disk_gb * GIGABYTE)),
+        Shelf(film.load, settings.max_running),
         Decoder(int(settings.max_photo_megapixels * 1e6)),
     )
 
@@ -186,7 +190,7 @@ def build_app(settings: Settings | None = None, examples: Path = EXAMPLES) -> gr
         wire(app, page, pairs)
         add_endpoints(desk, message, making, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
     desk.studio.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
-    return app.queue(max_size=None, api_open=False)
+    return app.queue(max_size=QUEUE, api_open=False)
 
 
 def wire(app: gr.Blocks, page: stage.Stage, pairs: Sequence[tuple[str, str]]) -> None:
@@ -236,9 +240,9 @@ def gate(settings: Settings) -> dict[str, Any]:
 def main() -> None:
     log.to_standard_error()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
-    with tempfile.TemporaryDirectory(prefix="film-page-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # uploads and finished films
-        examples = Path(folder) / "examples"  # so that the page does not tell where this program lies
+    with own_folder("film-page-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
+        examples = folder / "examples"  # so that the page does not tell where this program lies
         try:
             examples.symlink_to(EXAMPLES)
         except OSError:  # Windows, to most users
@@ -250,6 +254,7 @@ def main() -> None:
             raise SystemExit(str(error)) from None
         storage = desk.studio.storage
         tempfile.tempdir = str(storage.scratch)  # all that is written counts
+        bound_forms()
         storage.keep_swept()
         desk.studio.decoder.start()
         logger.info("serving at http://%s:%d", settings.host, settings.port)

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import film
 from film import formats, pipeline, planning, recursion, shots, video
+from film.interpolator import Interpolator
 from page import filmstrip
 from page.settings import Settings
 from service.budget import choice, number
@@ -32,7 +32,6 @@ SLOWDOWNS = (1, planning.MAX_SLOWDOWN)
 CUTS = (0, 255)  # content values
 MASTER_BYTES = 4.0  # per pixel of a film whose frames are kept without loss until it is written
 THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
-MODELS_KEPT = 2  # models in memory, shared by all visitors; each keeps its compiled sizes
 
 
 @dataclass(frozen=True)
@@ -80,11 +79,6 @@ class VideoOrder:
 
 
 Order: TypeAlias = PhotoOrder | VideoOrder
-
-
-@lru_cache(maxsize=MODELS_KEPT)
-def load(model: str, device: str) -> film.Interpolator:
-    return film.load(model, device=device)
 
 
 class Desk:
@@ -216,14 +210,13 @@ class Desk:
             order.making.device,
             order.files,
             plan,
-            lambda folder: self._start(order, folder),
+            lambda model, folder: self._start(order, model, folder),
             MASTER_BYTES if masters else 1.0,
         )
         yield from self.studio.run(job)
 
-    def _start(self, order: Order, folder: Path) -> Generator[pipeline.Event]:
+    def _start(self, order: Order, model: Interpolator, folder: Path) -> Generator[pipeline.Event]:
         making = order.making
-        model = load(making.model, making.device)
         target = folder / f"film.{making.format}"
         shared: dict[str, Any] = {
             "longest_side": making.longest_side or None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -36,9 +37,11 @@ class Settings:
                 kind = type(getattr(cls, field.name))
                 try:
                     chosen[field.name] = kind(text)
+                    if kind is not str and not 0 <= chosen[field.name] < math.inf:
+                        raise ValueError
                 except ValueError:
                     whole = "whole " if kind is int else ""
-                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number.") from None
+                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number, 0 or more.") from None
         return cls(**chosen)
 
     @property

@@ -63,7 +63,10 @@ class Decoder:
 
     def image_size(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> tuple[int, int]:
         """`images.image_size`, of a photo that was decoded to its end: what is damaged is refused here."""
-        facts = os.stat(path)
+        try:
+            facts = os.stat(path)
+        except FileNotFoundError:
+            raise ValueError(f"{Path(path).name} is no longer here: uploads expire. Choose it again.") from None
         key = (os.fspath(path), facts.st_mtime_ns, facts.st_size)
         with self._lock:
             if size := self._sizes.get(key):

@@ -12,11 +12,14 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 GIGABYTE = 2**30
 KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
@@ -25,6 +28,25 @@ SWEEP_SECONDS = 60  # how often expired files are deleted, at most
 FILE_COST = 64 * 1024  # bytes that even an empty file counts as: keeps their number in bounds, too
 
 log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def own_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder for as long as the context. Those of processes that were killed are deleted first."""
+    parent = Path(tempfile.gettempdir())
+    for lock in parent.glob(f"{prefix}*.lock"):
+        with contextlib.suppress(Timeout), FileLock(lock, timeout=0):  # held by a process that lives
+            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
+            lock.unlink(missing_ok=True)
+    name = f"{prefix}{secrets.token_hex(4)}"
+    lock = parent / f"{name}.lock"
+    with FileLock(lock):
+        (parent / name).mkdir(mode=0o700)
+        try:
+            yield parent / name
+        finally:
+            shutil.rmtree(parent / name, ignore_errors=True)
+            lock.unlink(missing_ok=True)
 
 
 class Full(RuntimeError):

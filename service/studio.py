@@ -17,10 +17,12 @@ from typing import TypeAlias
 
 import film
 from film import pipeline, planning
+from film.interpolator import Interpolator
 from service.budget import Budget
 from service.decoder import Decoder
 from service.line import Busy, Line, Waiting
 from service.log import RequestLog
+from service.shelf import Shelf
 from service.storage import Storage
 
 Event: TypeAlias = pipeline.Event | Waiting
@@ -39,17 +41,19 @@ class Job:
     device: str
     files: Sequence[str]  # uploads that it is made of
     plan: Callable[[], planning.Plan]  # opens them; ValueError for what the server does not make
-    start: Callable[[Path], Generator[pipeline.Event]]  # makes the film, and its files, in that folder
+    # Makes the film with that model, and its files in that folder.
+    start: Callable[[Interpolator, Path], Generator[pipeline.Event]]
     bytes_per_pixel: float = 1.0  # of disk, while it is made: an encoded frame and its copy in the film take less
 
 
 class Studio:
     """The machine that everybody shares."""
 
-    def __init__(self, budget: Budget, line: Line, storage: Storage, decoder: Decoder) -> None:
+    def __init__(self, budget: Budget, line: Line, storage: Storage, shelf: Shelf, decoder: Decoder) -> None:
         self.budget = budget
         self.line = line
         self.storage = storage
+        self.shelf = shelf
         self.decoder = decoder
 
     def run(self, job: Job) -> Generator[Event]:
@@ -93,7 +97,8 @@ class Studio:
             with (
                 self.storage.reserved(int(plan.frames * height * width * job.bytes_per_pixel)),
                 tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
-                closing(job.start(Path(folder))) as events,
+                self.shelf.model(job.model, job.device) as model,
+                closing(job.start(model, Path(folder))) as events,
             ):
                 for event in events:
                     if isinstance(event, pipeline.Progress):

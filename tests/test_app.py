@@ -123,8 +123,7 @@ def health(server: Server) -> dict[str, Any]:
 
 def stored(server: Server) -> list[Path]:
     """What visitors left on the disk."""
-    (page,) = server.temporary.glob("film-page-*")
-    return [path for path in page.rglob("*") if path.is_file()]
+    return [path for path in server.temporary.glob("film-page-*/**/*") if path.is_file()]
 
 
 def test_health_answers_while_a_film_is_made(busy: Server) -> None:
@@ -236,8 +235,9 @@ def test_settings() -> None:
     assert Settings.read({"FILM_KEEP_MINUTES": "0.5"}).keep_minutes == 0.5
     with pytest.raises(ValueError, match="FILM_PORT is 'eighty'; it must be a whole number"):
         Settings.read({"FILM_PORT": "eighty"})
-    with pytest.raises(ValueError, match="FILM_DISK_GB is 'much'; it must be a number"):
-        Settings.read({"FILM_DISK_GB": "much"})
+    for wrong in ("much", "-1", "nan", "inf"):
+        with pytest.raises(ValueError, match=f"FILM_DISK_GB is '{wrong}'; it must be a number, 0 or more"):
+            Settings.read({"FILM_DISK_GB": wrong})
     with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, film"):
         build_app(Settings(model="nonesuch"))
     with pytest.raises(ValueError, match="FILM_DEVICE is 'abacus'; choose one of"):

@@ -53,7 +53,7 @@ def test_refusals_are_those_of_the_package(tmp_path: Path) -> None:
             with pytest.raises(ValueError) as refusal:
                 reader.image_size(path)
             assert str(refusal.value) == str(error)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(ValueError, match="gone.jpg is no longer here"):
         reader.image_size(tmp_path / "gone.jpg")
 
 

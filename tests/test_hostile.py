@@ -84,7 +84,7 @@ def test_hostile_orders(attacker: Attacker, photo: dict[str, Any], trap: tuple[s
 def test_hostile_bodies(attacker: Attacker, photo: dict[str, Any]) -> None:
     answers = [attacker.post(path, body, case) for case, path, body in wrong_bodies(photo)]
     assert [fault for fault in faults(answers) if "has status 500" not in fault] == []
-    # What Gradio does not expect of its own page it answers with 500 and no words, see `run_history` in its routes.
+    # What Gradio does not expect of its own page it answers with 500 and no words.
     assert {answer.text for answer in answers if answer.status == 500} <= {'{"error":null}', "Internal Server Error"}
 
 
@@ -93,6 +93,24 @@ def test_hostile_requests(attacker: Attacker, photo: dict[str, Any], trap: tuple
     assert faults(answers) == []
     given = [answer for answer in answers if answer.status < 400 and "event: error" not in answer.text]
     assert [answer.case for answer in given if not answer.case.startswith("OPTIONS")] == []
+
+
+def test_hostile_forms(attacker: Attacker) -> None:
+    field, named = b'Content-Disposition: form-data; name="files"', b'; filename="photo.jpg"'
+    answers = [
+        attacker.form(field + b"\r\n\r\n" + bytes(2**20)),  # no file, yet large
+        attacker.form(field + b"\r\n\r\nphoto.jpg"),
+        attacker.form(*[field + b"\r\n\r\nx"] * 2000),
+        attacker.form(*[field + named + b"\r\n\r\n"] * 1500),
+        attacker.form(field + named + b"; x=" + b"y" * 10**5 + b"\r\n\r\nx"),
+        attacker.form(b"Content-Type: text/plain\r\n\r\nx"),
+        attacker.form(),
+        attacker.request("POST", f"{API}/upload", b"photo", {"content-type": "image/jpeg"}),
+        attacker.request("POST", f"{API}/upload", b"photo", {"content-type": "multipart/form-data"}),
+    ]
+    assert faults(answers) == []
+    assert [answer.status for answer in answers if answer.status >= 400 and len(answer.text) < 20] == []
+    assert answers[0].status == 400 and "more than its files" in answers[0].text
 
 
 def test_links_lead_nowhere(server: Server, attacker: Attacker, photo: dict[str, Any], tmp_path: Path) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
-from service.storage import FILE_COST, GRACE_SECONDS, Full, Storage
+from service.storage import FILE_COST, GRACE_SECONDS, Full, Storage, own_folder
+
+ROOT = Path(__file__).resolve().parent.parent
 
 HOUR = 3600.0
 SIZE = 100_000  # bytes of a file here
@@ -144,3 +149,22 @@ def test_links_are_not_followed(storage: Storage, tmp_path: Path) -> None:
     storage.sweep()
     assert (outside / "large").exists() and (storage.folder / "examples").is_symlink()
     assert storage.used() == 0
+
+
+def test_what_a_killed_server_left_is_deleted_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    code = """
+import os
+from service.storage import own_folder
+with own_folder("film-page-") as folder:
+    print(folder, flush=True)
+    os._exit(9)
+"""
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    left = Path(killed.stdout.strip())
+    assert killed.returncode == 9 and left.is_dir()
+    with own_folder("film-page-") as first, own_folder("film-page-") as second:
+        assert not left.exists()
+        assert first.is_dir() and second.is_dir()  # a server that lives keeps its own
+    assert list(tmp_path.iterdir()) == []

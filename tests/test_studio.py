@@ -10,24 +10,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from film import pipeline
+from film import load, pipeline, planning
+from film.interpolator import Interpolator
 from service.budget import Budget
 from service.decoder import Decoder
 from service.line import Busy, Line, Waiting
 from service.log import JsonLines, _Stray
+from service.shelf import Shelf
 from service.storage import GIGABYTE, Full, Storage
 from service.studio import Job, Studio, without_paths
 
-PLAN = pipeline.Plan(3, 0.2, (64, 96), 1.0)
+SHELF = Shelf(load, 1)  # nothing is loaded before a model's first frame
+PLAN = planning.Plan(3, 0.2, (64, 96), 1.0)
 
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    return Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), Decoder())
+    return Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
 
 
-def film(folder: Path) -> Generator[pipeline.Event]:
+def film(model: Interpolator, folder: Path) -> Generator[pipeline.Event]:
     """A film of three frames, told as the pipeline does."""
     (folder / "film.mp4").write_bytes(b"a film")
     for k in (1, 2, 3):
@@ -36,8 +39,8 @@ def film(folder: Path) -> Generator[pipeline.Event]:
 
 
 def job(
-    start: Callable[[Path], Generator[pipeline.Event]] = film,
-    plan: Callable[[], pipeline.Plan] = lambda: PLAN,
+    start: Callable[[Interpolator, Path], Generator[pipeline.Event]] = film,
+    plan: Callable[[], planning.Plan] = lambda: PLAN,
     *files: str,
 ) -> Job:
     return Job("film-lite", "CPU", files, plan, start)
@@ -91,9 +94,9 @@ def test_leaving_while_waiting_and_while_it_is_made(studio: Studio, caplog: pyte
     caplog.set_level(logging.INFO)
     ended: list[str] = []
 
-    def watched(folder: Path) -> Generator[pipeline.Event]:
+    def watched(model: Interpolator, folder: Path) -> Generator[pipeline.Event]:
         try:
-            yield from film(folder)
+            yield from film(model, folder)
         finally:
             ended.append("the film's own generator")
 
@@ -108,7 +111,7 @@ def test_leaving_while_waiting_and_while_it_is_made(studio: Studio, caplog: pyte
 
 
 def test_a_bad_order_needs_no_place_at_work(studio: Studio) -> None:
-    def refuse() -> pipeline.Plan:
+    def refuse() -> planning.Plan:
         raise ValueError("photo.jpg is damaged.")
 
     first = studio.run(job())
@@ -133,8 +136,8 @@ def test_a_bad_order_needs_no_place_at_work(studio: Studio) -> None:
     ],
 )
 def test_errors_are_sentences(studio: Studio, caplog: pytest.LogCaptureFixture, error: Exception, words: str) -> None:
-    def fail(folder: Path) -> Generator[pipeline.Event]:
-        yield from list(film(folder))[:2]
+    def fail(model: Interpolator, folder: Path) -> Generator[pipeline.Event]:
+        yield from list(film(model, folder))[:2]
         raise error
 
     with pytest.raises((ValueError, RuntimeError), match=words):
@@ -158,7 +161,7 @@ def test_its_photos_do_not_expire_while_it_is_made(studio: Studio) -> None:
 
 def test_a_film_without_room_is_not_begun(tmp_path: Path) -> None:
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    studio = Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, 1000), Decoder())
+    studio = Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, 1000), SHELF, Decoder())
     with pytest.raises(Full):
         list(studio.run(job()))
     assert studio.line.status() == {"running": 0, "waiting": 0}

@@ -1,0 +1,255 @@
+"""Many visitors at once: whether each gets his own film or is told that the machine is busy, and what that costs.
+
+    python -m benchmarks.load [--visitors 50] [--size 512x512 ...] [--depth 2] [--waiting 20] [--slow 0] [--json FILE]
+
+Starts the real server with film-lite on this machine and as many `gradio_client` visitors as asked for, each with
+photos of his own (of several sizes: in turn), who all press the button at the same moment. Every film is decoded and
+compared with the photos of all visitors. Then it waits until everything should have expired, and looks at what is left
+on the disk. With --slow, so many visitors have ordered the longest film just before, and leave after all the others.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+from gradio_client import Client, handle_file
+from gradio_client.client import Job
+from gradio_client.exceptions import AppError
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))
+
+from serving import Server, decoded, photos, serve  # noqa: E402
+
+KEEP_MINUTES = 2  # long enough for the slowest visitor to fetch his film
+LOOK_SECONDS = 0.5
+LOSSY = 0.04  # mean difference that JPEG and H.264 may leave, of 1
+GIGABYTE = 2**30
+
+
+@dataclass
+class Visit:
+    """How it went for one visitor."""
+
+    outcome: str = "nothing"  # film, wrong film, busy, error
+    words: str = ""
+    waited: float = 0.0  # seconds from the button to the first frame being made
+    took: float = 0.0  # seconds from the button to the film
+    places: int = 0  # different places in the line he was told
+
+
+class Watch(threading.Thread):
+    """Looks at a server from outside: the memory of its processes, and how soon /health answers."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(daemon=True)
+        self._server = server
+        self._done = threading.Event()
+        self.peak = 0  # bytes, of all its processes together
+        self.health: list[float] = []  # seconds
+        self.most = {"running": 0, "waiting": 0}
+
+    def run(self) -> None:
+        while not self._done.wait(LOOK_SECONDS):
+            self.peak = max(self.peak, sum(map(resident, family(self._server.process.pid))))
+            started = time.monotonic()
+            answer = httpx.get(f"{self._server.url}/health", timeout=60).json()
+            self.health.append(time.monotonic() - started)
+            self.most = {name: max(most, answer[name]) for name, most in self.most.items()}
+
+    def stop(self) -> None:
+        self._done.set()
+        self.join()
+
+
+def family(process: int) -> list[int]:
+    """A process and all that it has started."""
+    found = [process]
+    try:
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                found += family(int(child))
+    except OSError:  # ended in this very moment
+        pass
+    return found
+
+
+def resident(process: int) -> int:
+    """Bytes of a process that are in memory; what it shares with others counts for each."""
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
+
+
+def visit(client: Client, pair: tuple[Path, Path], depth: int, start: threading.Barrier, folder: Path) -> Visit:
+    """Order a film when everybody does, and keep it in `folder`."""
+    told, begun = Visit(), None
+    places = set()
+    start.wait()
+    asked = time.monotonic()
+    try:
+        job = client.submit(first=handle_file(pair[0]), last=handle_file(pair[1]), depth=depth, api_name="/interpolate")
+        for path, report in job:
+            if "place" in report:
+                places.add(report["place"])
+            elif begun is None:
+                begun = time.monotonic()
+            if path:
+                made = path["video"] if isinstance(path, dict) else path
+                Path(made).rename(folder / "film.mp4")
+                told.outcome = "film"
+        job.result()
+    except AppError as error:
+        told.words = str(error)
+        told.outcome = "busy" if told.words.startswith("Busy") else "error"
+    except Exception as error:
+        told.outcome, told.words = "error", repr(error)
+    told.took = time.monotonic() - asked
+    told.waited = (begun or time.monotonic()) - asked
+    told.places = len(places)
+    return told
+
+
+def is_own(film: np.ndarray, own: int, firsts: list[np.ndarray], lasts: list[np.ndarray], frames: int) -> bool:
+    """Whether a film begins and ends with its visitor's photos, and is nearest to them all the way."""
+    if len(film) != frames:
+        return False
+
+    def nearest(frame: np.ndarray, images: list[np.ndarray]) -> tuple[int, float]:
+        alike = [number for number, image in enumerate(images) if image.shape == frame.shape]
+        distances = {number: float(np.abs(frame / 255.0 - images[number] / 255.0).mean()) for number in alike}
+        who = min(distances, key=lambda number: distances[number], default=-1)
+        return who, distances.get(who, 1.0)
+
+    ends = [nearest(film[0], firsts), nearest(film[-1], lasts)]
+    return all(who == own and distance < LOSSY for who, distance in ends) and all(
+        nearest(frame, firsts)[0] == own for frame in film[1:-1]
+    )
+
+
+def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int) -> dict[str, Any]:
+    import imageio.v3 as imageio
+
+    with tempfile.TemporaryDirectory(prefix="load-") as scratch:
+        folder = Path(scratch)
+        shapes = [tuple(map(int, size.split("x"))) for size in sizes]
+        pairs = [photos(folder, *reversed(shapes[seed % len(shapes)]), seed) for seed in range(visitors)]
+        (folder / "server").mkdir()
+        settings = {"FILM_KEEP_MINUTES": str(KEEP_MINUTES), "FILM_MAX_WAITING": str(waiting)}
+        with serve(folder / "server", **settings) as server:
+            watch = Watch(server)
+            watch.start()
+            clients: list[Client] = []
+            for number in range(visitors):
+                (folder / f"{number}").mkdir()
+                clients.append(Client(server.url, verbose=False, download_files=str(folder / f"{number}")))
+            idle_gb = watch.peak / GIGABYTE
+            long_films = [order_long_film(server, pairs[0]) for _ in range(slow)]
+            start, told = threading.Barrier(visitors), [Visit() for _ in pairs]
+
+            def come(number: int) -> None:
+                told[number] = visit(clients[number], pairs[number], depth, start, folder / f"{number}")
+
+            threads = [threading.Thread(target=come, args=[number]) for number in range(visitors)]
+            begun = time.monotonic()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            seconds = time.monotonic() - begun
+            long_frames = [len(job.outputs()) for job in long_films]
+            for job in long_films:
+                job.cancel()
+            firsts, lasts = ([imageio.imread(pair[end]) for pair in pairs] for end in (0, 1))
+            for number, each in enumerate(told):
+                if each.outcome == "film":
+                    film = decoded(folder / f"{number}" / "film.mp4")
+                    each.outcome = "film" if is_own(film, number, firsts, lasts, 2**depth + 1) else "wrong film"
+            for client in clients:
+                client.close()
+            left = expired(server)
+            watch.stop()
+            crashed = server.process.poll() is not None
+            errors = [line for line in server.log().splitlines() if json.loads(line)["level"] == "error"]
+        outcomes = [each.outcome for each in told]
+        films = [each for each in told if each.outcome == "film"]
+        return {
+            "visitors": visitors,
+            "films": len(films),
+            "busy": outcomes.count("busy"),
+            "wrong_films": outcomes.count("wrong film"),
+            "other": sorted({each.words for each in told if each.outcome in ("error", "nothing")}),
+            "crashed": crashed,
+            "errors_logged": len(errors),
+            "seconds": seconds,
+            "long_film_frames": long_frames,
+            "films_per_minute": 60 * len(films) / seconds,
+            "wait_median_s": statistics.median(each.waited for each in films) if films else None,
+            "wait_max_s": max((each.waited for each in films), default=None),
+            "busy_told_after_max_s": max((each.took for each in told if each.outcome == "busy"), default=None),
+            "places_told_max": max(each.places for each in told),
+            "at_work_max": watch.most["running"],
+            "waiting_max": watch.most["waiting"],
+            "health_median_s": statistics.median(watch.health),
+            "health_max_s": max(watch.health),
+            "idle_gb": idle_gb,
+            "peak_gb": watch.peak / GIGABYTE,
+            "left_after_expiry": left,
+            "left_after_end": [str(path) for path in server.temporary.rglob("*") if path.is_file()],
+        }
+
+
+def order_long_film(server: Server, pair: tuple[Path, Path]) -> Job:
+    """A film of the greatest depth, begun if nobody else has begun one."""
+    job = Client(server.url, verbose=False).submit(
+        first=handle_file(pair[0]), last=handle_file(pair[1]), depth=8, api_name="/interpolate"
+    )
+    while not job.outputs():
+        time.sleep(LOOK_SECONDS)
+    return job
+
+
+def expired(server: Server) -> list[str]:
+    """The files that are left once everything should have expired."""
+    deadline = time.monotonic() + 2 * 60 * KEEP_MINUTES
+    while True:
+        left = [str(path) for path in server.temporary.glob("film-page-*/**/*") if path.is_file()]
+        if not left or time.monotonic() > deadline:
+            return left
+        time.sleep(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--visitors", type=int, default=50)
+    parser.add_argument("--size", nargs="+", default=["512x512"], metavar="WxH")
+    parser.add_argument("--depth", type=int, default=2)
+    parser.add_argument("--waiting", type=int, default=20, help="how many may wait (FILM_MAX_WAITING)")
+    parser.add_argument("--slow", type=int, default=0, help="visitors who have ordered the longest film before")
+    parser.add_argument("--json", type=Path, help="write the figures there too")
+    options = parser.parse_args()
+    result = measure(options.visitors, options.size, options.depth, options.waiting, options.slow)
+    print(f"{options.visitors} visitors, {' '.join(options.size)}, depth {options.depth}, {os.cpu_count()} cores")
+    for name, value in result.items():
+        print(f"{name:24}{value:.3g}" if isinstance(value, float) else f"{name:24}{value}")
+    if options.json:
+        options.json.write_text(json.dumps(vars(options) | {"json": str(options.json), "result": result}, indent=2))
+    wrong = result["wrong_films"] or result["other"] or result["crashed"] or result["left_after_expiry"]
+    sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    main()
