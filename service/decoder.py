@@ -32,6 +32,7 @@ from film.images import Frame
 
 SECONDS = 10  # of processor time; a 50-megapixel HEIC takes two or three
 PATIENCE = 3  # times as much of the clock's, for a machine that is busy otherwise
+START_SECONDS = 60  # of the clock's, until the process has imported what it needs
 BYTES_PER_PIXEL = 28  # the decoder's copy, the turned one, a Frame, and some air
 BASE_BYTES = 256 * 2**20  # beside the pixels
 AT_ONCE = 2  # photos that are opened at the same time: bounds the memory
@@ -127,10 +128,12 @@ class Decoder:
                 try:
                     self._hand_over(request, descriptors)
                 except OSError:  # the process has ended: killed from outside, for memory perhaps
-                    self._process = None
-                    if self._socket:
-                        self._socket.close()
-                    self._hand_over(request, descriptors)
+                    self._end()
+                    try:
+                        self._hand_over(request, descriptors)
+                    except OSError as error:
+                        self._end()
+                        raise RuntimeError("Photos cannot be opened here at this moment. Try again later.") from error
             ours.settimeout((PATIENCE + 1) * self._seconds)
             said = b""
             with contextlib.suppress(TimeoutError):  # its alarm did not ring; what it has not said counts as below
@@ -148,6 +151,15 @@ class Decoder:
         if connection.recv(1) != b"+":
             raise ConnectionResetError("the process that opens photos has ended")
 
+    def _end(self) -> None:
+        """Be rid of the process, whatever it is doing. Called with the lock held."""
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.wait()
+        if self._socket:
+            self._socket.close()
+
     def _connection(self) -> socket.socket:
         """The socket to the running process. Called with the lock held."""
         if self._process is None or self._process.poll() is not None or self._socket is None:
@@ -162,6 +174,7 @@ class Decoder:
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                 )
+            ours.settimeout(START_SECONDS)
             self._socket = ours
         return self._socket
 
