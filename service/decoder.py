@@ -36,7 +36,7 @@ START_SECONDS = 60  # of the clock's, until the process has imported what it nee
 BYTES_PER_PIXEL = 28  # the decoder's copy, the turned one, a Frame, and some air
 BASE_BYTES = 256 * 2**20  # beside the pixels
 AT_ONCE = 2  # photos that are opened at the same time: bounds the memory
-LINE = 24  # requests that may wait for that; more are turned away, so that they hold no threads
+LINE = 24  # requests that may wait for that, beside films' own; more are turned away, so that they hold no threads
 REMEMBERED = 1000  # sizes of photos
 ROWS = 256  # that are turned into bytes at once
 
@@ -46,15 +46,18 @@ class TooMany(RuntimeError):
 
 
 class Decoder:
-    """Opens photos of up to `max_pixels` pixels, each within `seconds` of processor time. Shared by threads."""
+    """Opens photos of up to `max_pixels` pixels, each within `seconds` of processor time. Shared by threads.
 
-    def __init__(self, max_pixels: int = images.MAX_PIXELS, seconds: int = SECONDS) -> None:
+    `films` is how many films may ask for photos at the same time: the line for that is so much longer.
+    """
+
+    def __init__(self, max_pixels: int = images.MAX_PIXELS, seconds: int = SECONDS, films: int = 0) -> None:
         self.max_pixels = max_pixels
         self.memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels  # beside what the process has from the start
         self._seconds = seconds
         self._isolated = hasattr(os, "fork") and hasattr(socket, "send_fds")
         self._opening = threading.Semaphore(AT_ONCE)
-        self._line = threading.Semaphore(AT_ONCE + LINE)
+        self._line = threading.Semaphore(AT_ONCE + LINE + films)
         self._lock = threading.Lock()  # guards what follows
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
