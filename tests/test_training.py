@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ for needed in ("cv2", "matplotlib", "tensorflow"):
     pytest.importorskip(needed, reason="needs training/requirements.txt")
 
 import cv2  # noqa: E402
+import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from training import (  # noqa: E402
@@ -29,6 +31,7 @@ from training import (  # noqa: E402
     export,
     initial,
     losses,
+    muon,
     network,
     scenes,
     train,
@@ -121,14 +124,17 @@ def test_pass_through_gives_the_average_of_the_warped_images() -> None:
     np.testing.assert_allclose(outputs["image"], average, atol=1e-6)
 
 
-def test_widening_keeps_the_function(small: network.Film) -> None:
+def test_growing_keeps_the_function(small: network.Film) -> None:
     values = {name: v.numpy() for name, v in network.variables_by_name(small).items()}
-    values = initial.widen(initial.widen(values, "shared", 12), "0", 8)
-    wide = network.build(network.Config.of(values, levels=3))
-    network.assign(wide, values)
-    assert wide.count_params() > small.count_params()
+    larger = replace(SMALL, filters=7, flow_filters=(4, 12))
+    large = network.build(larger)
+    network.assign(large, initial.grow(values, larger))
+    assert large.count_params() > 2 * small.count_params()
     inputs = pair(32, 48)
-    np.testing.assert_allclose(wide(inputs)["image"], small(inputs)["image"], atol=1e-5)
+    np.testing.assert_allclose(large(inputs)["image"], small(inputs)["image"], atol=1e-5)
+    for wrong in (replace(SMALL, filters=3), replace(SMALL, flow_filters=(4, 6, 6)), replace(SMALL, sub_levels=3)):
+        with pytest.raises(ValueError, match="cannot be grown"):
+            initial.grow(values, wrong)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
@@ -261,13 +267,28 @@ def test_laplacian_is_blind_to_a_constant_only() -> None:
     assert float(losses.laplacian(2 * error)) == pytest.approx(2 * float(losses.laplacian(error)), rel=1e-5)
 
 
+def test_muon_moves_a_kernel_alike_in_all_directions() -> None:
+    rng = np.random.default_rng(0)
+    kernel, bias = keras.Variable(np.zeros((3, 3, 4, 8), np.float32)), keras.Variable(np.zeros(8, np.float32))
+    scales = 10.0 ** -np.arange(8) * np.ones((3, 3, 4, 1))  # what the filters' gradients differ by
+    optimizer = muon.Muon(0.01, weight_decay=None, adam_weight_decay=None)
+    optimizer.apply(
+        [(rng.normal(size=(3, 3, 4, 8)) * scales**0.2).astype(np.float32), np.ones(8, np.float32)], [kernel, bias]
+    )
+    step = keras.ops.convert_to_numpy(kernel).reshape(36, 8)
+    lengths = np.linalg.svd(step, compute_uv=False)
+    assert lengths.min() > 0.5 * lengths.max()  # five iterations come near to orthogonal, no nearer
+    assert np.sqrt(np.mean(step**2)) == pytest.approx(0.2 * 0.01, rel=0.3)  # as large as Adam's
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(bias), -0.01, rtol=1e-3)
+
+
 STEPS = 24
 
 
-def new_run(folder: Path) -> train.Run:
+def new_run(folder: Path, optimizer: str) -> train.Run:
     film = network.build(SMALL, seed=1)
     initial.pass_through(film)
-    return train.Run(film, folder, steps=STEPS, rate=3e-3)
+    return train.Run(film, folder, steps=STEPS, rate=3e-3, optimizer=optimizer)
 
 
 def feed(videos: dict, start: int) -> Iterator[tuple[dict, dict]]:
@@ -277,8 +298,9 @@ def feed(videos: dict, start: int) -> Iterator[tuple[dict, dict]]:
         start += 1
 
 
-def test_learning_goes_on_after_a_kill(videos: dict, tmp_path: Path) -> None:
-    whole = new_run(tmp_path / "whole")
+@pytest.mark.parametrize("optimizer", train.OPTIMIZERS)
+def test_learning_goes_on_after_a_kill(videos: dict, tmp_path: Path, optimizer: str) -> None:
+    whole = new_run(tmp_path / "whole", optimizer)
     lines: list[str] = []
 
     def say(line: str) -> None:
@@ -294,7 +316,7 @@ def test_learning_goes_on_after_a_kill(videos: dict, tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "whole" / "curves.png")) is not None
     assert checkpoint.load(tmp_path / "whole" / "weights.npz").keys() == whole.values().keys()
 
-    resumed = new_run(tmp_path / "killed")
+    resumed = new_run(tmp_path / "killed", optimizer)
     assert resumed.step == 12
     train.train(resumed, feed(videos, resumed.step), None, every=4)
     np.testing.assert_allclose(resumed.history["loss"], whole.history["loss"], rtol=1e-3)
