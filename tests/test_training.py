@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -176,12 +177,17 @@ def test_export_equals_the_network(small: network.Film, tmp_path: Path) -> None:
         np.testing.assert_allclose(served["image"], expected, atol=1e-5)
 
 
-def test_clips_are_decoded_once(tmp_path: Path) -> None:
-    frames = moving(5, 64)
-    writer = cv2.VideoWriter(str(tmp_path / "one.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 24, (64, 64))
+def write_clip(path: Path, frames: np.ndarray) -> None:
+    path.parent.mkdir(exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 24, frames.shape[2:0:-1])
     for frame in frames:
         writer.write(np.ascontiguousarray(frame[..., ::-1]))
     writer.release()
+
+
+def test_clips_are_decoded_once(tmp_path: Path) -> None:
+    frames = moving(5, 64)
+    write_clip(tmp_path / "one.mp4", frames)
     read = clips.read(tmp_path, tmp_path / "cache")["one"]
     assert read.shape == frames.shape and np.abs(read.astype(int) - frames).mean() < 8
     (tmp_path / "one.mp4").write_bytes(b"no longer needed")
@@ -322,6 +328,31 @@ def test_learning_goes_on_after_a_kill(videos: dict, tmp_path: Path, optimizer: 
     np.testing.assert_allclose(resumed.history["loss"], whole.history["loss"], rtol=1e-3)
     for name, value in whole.average.items():
         np.testing.assert_allclose(resumed.average[name], value, rtol=1e-2, atol=1e-4, err_msg=name)
+
+
+def test_one_command_each_trains_exports_and_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    write_clip(tmp_path / "train" / "one.mp4", moving(12, 96, seed=1))
+    write_clip(tmp_path / "val" / "two.mp4", moving(12, 96, seed=2))
+
+    def run(main, *options: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, options)])
+        main()
+        return capsys.readouterr().out
+
+    command = ["--clips", tmp_path / "train", "--validate", tmp_path / "val", "--cache", tmp_path / "cache"]
+    command += ["--run", tmp_path / "run", "--filters", 4, "--flow-filters", 4, 4, 4, 4]
+    command += ["--batch", 4, "--side", 64, "--every", 1, "--optimizer", "muon", "--steps"]
+    assert "from step 0 of 2" in run(train.main, *command, 2)
+    assert "from step 2 of 3" in (said := run(train.main, *command, 3)) and "validation PSNR" in said
+    assert (tmp_path / "run" / "curves.png").exists()
+    exported = run(export.main, "--weights", tmp_path / "run" / "weights.npz", "--output", tmp_path / "model")
+    assert "parameters in" in exported
+    clips_to_score = ["--clips", tmp_path / "val", "--cache", tmp_path / "cache" / "validate"]
+    scores = run(evaluate.main, "--model", tmp_path / "model", *clips_to_score, "--json", tmp_path / "scores.json")
+    average, _, model = json.loads((tmp_path / "scores.json").read_text())["all clips"].values()
+    assert model[0] > average[0] - 3 and "| all clips | 3 |" in scores
 
 
 def test_training_the_flow_alone_leaves_the_fusion(videos: dict, tmp_path: Path) -> None:
