@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ for needed in ("cv2", "matplotlib", "tensorflow"):
     pytest.importorskip(needed, reason="needs training/requirements.txt")
 
 import cv2  # noqa: E402
+import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 
 from training import (  # noqa: E402
@@ -29,6 +32,7 @@ from training import (  # noqa: E402
     export,
     initial,
     losses,
+    muon,
     network,
     scenes,
     train,
@@ -121,14 +125,17 @@ def test_pass_through_gives_the_average_of_the_warped_images() -> None:
     np.testing.assert_allclose(outputs["image"], average, atol=1e-6)
 
 
-def test_widening_keeps_the_function(small: network.Film) -> None:
+def test_growing_keeps_the_function(small: network.Film) -> None:
     values = {name: v.numpy() for name, v in network.variables_by_name(small).items()}
-    values = initial.widen(initial.widen(values, "shared", 12), "0", 8)
-    wide = network.build(network.Config.of(values, levels=3))
-    network.assign(wide, values)
-    assert wide.count_params() > small.count_params()
+    larger = replace(SMALL, filters=7, flow_filters=(4, 12))
+    large = network.build(larger)
+    network.assign(large, initial.grow(values, larger))
+    assert large.count_params() > 2 * small.count_params()
     inputs = pair(32, 48)
-    np.testing.assert_allclose(wide(inputs)["image"], small(inputs)["image"], atol=1e-5)
+    np.testing.assert_allclose(large(inputs)["image"], small(inputs)["image"], atol=1e-5)
+    for wrong in (replace(SMALL, filters=3), replace(SMALL, flow_filters=(4, 6, 6)), replace(SMALL, sub_levels=3)):
+        with pytest.raises(ValueError, match="cannot be grown"):
+            initial.grow(values, wrong)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
@@ -170,12 +177,17 @@ def test_export_equals_the_network(small: network.Film, tmp_path: Path) -> None:
         np.testing.assert_allclose(served["image"], expected, atol=1e-5)
 
 
-def test_clips_are_decoded_once(tmp_path: Path) -> None:
-    frames = moving(5, 64)
-    writer = cv2.VideoWriter(str(tmp_path / "one.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 24, (64, 64))
+def write_clip(path: Path, frames: np.ndarray) -> None:
+    path.parent.mkdir(exist_ok=True)
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), 24, frames.shape[2:0:-1])
     for frame in frames:
         writer.write(np.ascontiguousarray(frame[..., ::-1]))
     writer.release()
+
+
+def test_clips_are_decoded_once(tmp_path: Path) -> None:
+    frames = moving(5, 64)
+    write_clip(tmp_path / "one.mp4", frames)
     read = clips.read(tmp_path, tmp_path / "cache")["one"]
     assert read.shape == frames.shape and np.abs(read.astype(int) - frames).mean() < 8
     (tmp_path / "one.mp4").write_bytes(b"no longer needed")
@@ -261,13 +273,28 @@ def test_laplacian_is_blind_to_a_constant_only() -> None:
     assert float(losses.laplacian(2 * error)) == pytest.approx(2 * float(losses.laplacian(error)), rel=1e-5)
 
 
+def test_muon_moves_a_kernel_alike_in_all_directions() -> None:
+    rng = np.random.default_rng(0)
+    kernel, bias = keras.Variable(np.zeros((3, 3, 4, 8), np.float32)), keras.Variable(np.zeros(8, np.float32))
+    scales = 10.0 ** -np.arange(8) * np.ones((3, 3, 4, 1))  # what the filters' gradients differ by
+    optimizer = muon.Muon(0.01, weight_decay=None, adam_weight_decay=None)
+    optimizer.apply(
+        [(rng.normal(size=(3, 3, 4, 8)) * scales**0.2).astype(np.float32), np.ones(8, np.float32)], [kernel, bias]
+    )
+    step = keras.ops.convert_to_numpy(kernel).reshape(36, 8)
+    lengths = np.linalg.svd(step, compute_uv=False)
+    assert lengths.min() > 0.5 * lengths.max()  # five iterations come near to orthogonal, no nearer
+    assert np.sqrt(np.mean(step**2)) == pytest.approx(0.2 * 0.01, rel=0.3)  # as large as Adam's
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(bias), -0.01, rtol=1e-3)
+
+
 STEPS = 24
 
 
-def new_run(folder: Path) -> train.Run:
+def new_run(folder: Path, optimizer: str) -> train.Run:
     film = network.build(SMALL, seed=1)
     initial.pass_through(film)
-    return train.Run(film, folder, steps=STEPS, rate=3e-3)
+    return train.Run(film, folder, steps=STEPS, rate=3e-3, optimizer=optimizer)
 
 
 def feed(videos: dict, start: int) -> Iterator[tuple[dict, dict]]:
@@ -277,8 +304,9 @@ def feed(videos: dict, start: int) -> Iterator[tuple[dict, dict]]:
         start += 1
 
 
-def test_learning_goes_on_after_a_kill(videos: dict, tmp_path: Path) -> None:
-    whole = new_run(tmp_path / "whole")
+@pytest.mark.parametrize("optimizer", train.OPTIMIZERS)
+def test_learning_goes_on_after_a_kill(videos: dict, tmp_path: Path, optimizer: str) -> None:
+    whole = new_run(tmp_path / "whole", optimizer)
     lines: list[str] = []
 
     def say(line: str) -> None:
@@ -294,12 +322,37 @@ def test_learning_goes_on_after_a_kill(videos: dict, tmp_path: Path) -> None:
     assert cv2.imread(str(tmp_path / "whole" / "curves.png")) is not None
     assert checkpoint.load(tmp_path / "whole" / "weights.npz").keys() == whole.values().keys()
 
-    resumed = new_run(tmp_path / "killed")
+    resumed = new_run(tmp_path / "killed", optimizer)
     assert resumed.step == 12
     train.train(resumed, feed(videos, resumed.step), None, every=4)
     np.testing.assert_allclose(resumed.history["loss"], whole.history["loss"], rtol=1e-3)
     for name, value in whole.average.items():
         np.testing.assert_allclose(resumed.average[name], value, rtol=1e-2, atol=1e-4, err_msg=name)
+
+
+def test_one_command_each_trains_exports_and_scores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    write_clip(tmp_path / "train" / "one.mp4", moving(12, 96, seed=1))
+    write_clip(tmp_path / "val" / "two.mp4", moving(12, 96, seed=2))
+
+    def run(main, *options: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, options)])
+        main()
+        return capsys.readouterr().out
+
+    command = ["--clips", tmp_path / "train", "--validate", tmp_path / "val", "--cache", tmp_path / "cache"]
+    command += ["--run", tmp_path / "run", "--filters", 4, "--flow-filters", 4, 4, 4, 4]
+    command += ["--batch", 4, "--side", 64, "--every", 1, "--optimizer", "muon", "--steps"]
+    assert "from step 0 of 2" in run(train.main, *command, 2)
+    assert "from step 2 of 3" in (said := run(train.main, *command, 3)) and "validation PSNR" in said
+    assert (tmp_path / "run" / "curves.png").exists()
+    exported = run(export.main, "--weights", tmp_path / "run" / "weights.npz", "--output", tmp_path / "model")
+    assert "parameters in" in exported
+    clips_to_score = ["--clips", tmp_path / "val", "--cache", tmp_path / "cache" / "validate"]
+    scores = run(evaluate.main, "--model", tmp_path / "model", *clips_to_score, "--json", tmp_path / "scores.json")
+    average, _, model = json.loads((tmp_path / "scores.json").read_text())["all clips"].values()
+    assert model[0] > average[0] - 3 and "| all clips | 3 |" in scores
 
 
 def test_training_the_flow_alone_leaves_the_fusion(videos: dict, tmp_path: Path) -> None:

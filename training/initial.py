@@ -1,5 +1,8 @@
 """What a network starts from, where random is not good enough. None of it changes the architecture."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 import numpy as np
 from keras import ops
 
@@ -31,32 +34,66 @@ def pass_through(film: network.Film) -> None:
     film.fusion.to_rgb.set_weights([to_rgb, to_rgb_bias])
 
 
-def widen(values: dict[str, np.ndarray], predictor: str, filters: int, seed: int = 0) -> dict[str, np.ndarray]:
-    """The variables with flow predictor `predictor` ("0", "1", ..., "shared") grown to `filters`, the same function.
-
-    The new filters see what the old ones see through random kernels; nothing reads them yet. (After Net2Net,
-    Chen et al. 2016, which copies filters instead: random ones need no noise to become different.)
+def enlarged(kernel: np.ndarray, bias: np.ndarray, inputs: list[tuple[int, int]], outputs: int, rng) -> tuple:
+    """A convolution's kernel and bias with more inputs and filters. `inputs` are the parts of what it reads, old and
+    new number of channels each. Old filters do not read the new channels, which stand last in their part; new filters
+    read everything through random weights. (After Net2Net, Chen et al. 2016, which copies filters instead: random ones
+    need no noise to become different.)
     """
+    height, width, _, old_outputs = kernel.shape
+    new_inputs = sum(new for _, new in inputs)
+    scale = np.sqrt(2 / (height * width * new_inputs))
+    result = rng.normal(0, scale, (height, width, new_inputs, outputs)).astype(np.float32)
+    result[..., :old_outputs] = 0
+    at_old = at_new = 0
+    for old, new in inputs:
+        result[:, :, at_new : at_new + old, :old_outputs] = kernel[:, :, at_old : at_old + old]
+        at_old, at_new = at_old + old, at_new + new
+    return result, np.concatenate([bias, np.zeros(outputs - old_outputs, np.float32)])
+
+
+def grow(values: Mapping[str, np.ndarray], config: network.Config, seed: int = 0) -> dict[str, np.ndarray]:
+    """The variables of a network of the larger `config` that computes the same function as the one with `values`.
+    Only `filters` and `flow_filters` may differ; what is new is read by nothing yet."""
     rng = np.random.default_rng(seed)
-    values = dict(values)
-    widths = [
-        None,
-        filters,
-        filters,
-        filters,
-        filters // 2,
-        2,
-    ]  # after each convolution; the first's input is given
-    for n in range(5):
-        name = f"predict_flow/flow_predictor_{predictor}/conv_{n}"
-        old, bias = values[f"{name}/kernel"], values[f"{name}/bias"]
-        height, width, inputs, outputs = old.shape
-        new_inputs, new_outputs = widths[n] or inputs, widths[n + 1]
-        if new_inputs < inputs or new_outputs < outputs:
-            raise ValueError(f"{name} has {outputs} filters already; it cannot be grown to {new_outputs}")
-        kernel = rng.normal(0, np.sqrt(2 / (height * width * new_inputs)), (height, width, new_inputs, new_outputs))
-        kernel[..., :outputs] = 0
-        kernel[:, :, :inputs, :outputs] = old
-        values[f"{name}/kernel"] = kernel.astype(np.float32)
-        values[f"{name}/bias"] = np.concatenate([bias, np.zeros(new_outputs - outputs, np.float32)])
-    return values
+    old = network.Config.of(values, config.levels)
+    if old != replace(config, filters=old.filters, flow_filters=old.flow_filters) or len(old.flow_filters) != len(
+        config.flow_filters
+    ):
+        raise ValueError(f"{old} cannot be grown to {config}: only the numbers of filters may differ")
+    if old.filters > config.filters or any(np.greater(old.flow_filters, config.flow_filters)):
+        raise ValueError(f"{old} has more filters than {config}; it cannot be grown to it")
+    result: dict[str, np.ndarray] = {}
+
+    def put(name: str, inputs: list[tuple[int, int]], outputs: int) -> tuple[int, int]:
+        kernel, bias = values[f"{name}/kernel"], values[f"{name}/bias"]
+        kernel, result[f"{name}/bias"] = enlarged(kernel, bias, inputs, outputs, rng)
+        result[f"{name}/kernel"] = kernel
+        return bias.size, outputs
+
+    seen = (3, 3)
+    for n in range(2 * config.sub_levels):
+        seen = put(f"feat_net/sub_extractor/cfeat_conv_{n}", [seen], config.filters << n // 2)
+
+    def features(level: int) -> list[tuple[int, int]]:
+        return [(old.filters << j, config.filters << j) for j in range(min(level + 1, config.sub_levels))]
+
+    *fine, _ = config.flow_filters
+    for i, filters in enumerate(config.flow_filters):
+        name = f"predict_flow/flow_predictor_{i if i < len(fine) else 'shared'}"
+        parts = 2 * features(i)
+        for n, outputs in enumerate((filters, filters, filters, filters // 2, 2)):
+            parts = [put(f"{name}/conv_{n}", parts, outputs)]
+
+    def aligned(level: int) -> list[tuple[int, int]]:
+        return 2 * [(3, 3), *features(level)] + [(4, 4)]
+
+    parts = aligned(config.fusion_levels - 1)
+    for i in reversed(range(config.fusion_levels - 1)):
+        names = [f"fusion/conv2d_{n}" if n else "fusion/conv2d" for n in range(3 * i, 3 * i + 3)]
+        filters = config.filters << min(i, 3)
+        parts = [put(names[0], parts, filters)]
+        parts = [put(names[1], aligned(i) + parts, filters)]
+        parts = [put(names[2], parts, filters)]
+    put(f"fusion/conv2d_{3 * (config.fusion_levels - 1)}", parts, 3)
+    return result

@@ -60,7 +60,7 @@ def terms(outputs: Mapping, target: Mapping) -> dict:
 def weights(progress, fused: bool) -> dict:
     """The weight of each part at `progress` from 0 to 1. Guidance fades: the teacher's flows are not the truth, and
     the fusion may want something else of the warped images than to look like the middle."""
-    guidance = {"flow": 0.02 * (1 - 0.8 * progress)}
+    guidance = {"flow": 0.01 * (1 - 0.8 * progress)}
     if not fused:
         return guidance | {"warped": 1.0, "warped_laplacian": 0.25}
     return guidance | {"image": 1.0, "laplacian": 0.25, "warped": 0.3 * (1 - 0.7 * progress)}

@@ -16,11 +16,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from training import batches, checkpoint, clips, curves, initial, losses, network
+from training import batches, checkpoint, clips, curves, initial, losses, muon, network
 
 WARM_UP = 100  # steps
 MEMORY = 20  # the averaged weights remember this fraction of the run: 1 / MEMORY
 CLIP = 1.0  # largest norm of the gradient
+OPTIMIZERS = {
+    "adam": lambda schedule: keras.optimizers.Adam(schedule, global_clipnorm=CLIP),
+    # Every update has the same size, whatever the gradient's; only Adam's part could need clipping.
+    "muon": lambda schedule: muon.Muon(schedule, weight_decay=None, adam_weight_decay=None, global_clipnorm=CLIP),
+}
 
 
 class Student(keras.Model):
@@ -49,7 +54,9 @@ class Student(keras.Model):
 class Run:
     """A training run: its network, optimizer, averaged weights and history, kept in a folder."""
 
-    def __init__(self, film: network.Film, folder: Path, steps: int, rate: float, fuse: bool = True):
+    def __init__(
+        self, film: network.Film, folder: Path, steps: int, rate: float, fuse: bool = True, optimizer: str = "adam"
+    ):
         self.film, self.folder, self.steps, self.fuse = film, Path(folder), steps, fuse
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=rate / 100,
@@ -60,7 +67,7 @@ class Run:
         self.student = Student(film, steps, fuse)
         # Just-in-time compilation is what makes JAX fast; TensorFlow on a CPU takes more time with it, not less.
         jit = keras.backend.backend() == "jax"
-        self.student.compile(keras.optimizers.Adam(schedule, global_clipnorm=CLIP), jit_compile=jit)
+        self.student.compile(OPTIMIZERS[optimizer](schedule), jit_compile=jit)
         # The fusion's variables have no gradient without the picture.
         learning = film.trainable_variables if fuse else [*film.feat_net.variables, *film.predict_flow.variables]
         film.fusion.trainable = fuse
@@ -164,6 +171,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--side", type=int, default=192, help="of the square crops; a multiple of 64")
     parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
@@ -173,7 +181,7 @@ def main() -> None:
         config = network.Config(options.filters, tuple(options.flow_filters))
         film = network.build(config, options.seed, kind=kind())
         initial.pass_through(film)
-    run = Run(film, options.run, options.steps, options.rate, fuse=not options.flow_only)
+    run = Run(film, options.run, options.steps, options.rate, not options.flow_only, options.optimizer)
     videos = clips.read(options.clips, options.cache / "train")
     validate = None
     if options.validate:
