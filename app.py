@@ -70,7 +70,7 @@ def open_studio(settings: Settings, models: Sequence[str], devices: Sequence[str
         Line(settings.max_running, settings.max_waiting),
         Storage(Path(get_upload_folder()), settings.keep_minutes * 60, int(settings.disk_gb * GIGABYTE)),
         Shelf(film.load, settings.max_running),
-        Decoder(int(settings.max_photo_megapixels * 1e6)),
+        Decoder(int(settings.max_photo_megapixels * 1e6), films=settings.max_running + settings.max_waiting),
     )
 
 

@@ -32,10 +32,11 @@ from film.images import Frame
 
 SECONDS = 10  # of processor time; a 50-megapixel HEIC takes two or three
 PATIENCE = 3  # times as much of the clock's, for a machine that is busy otherwise
+START_SECONDS = 60  # of the clock's, until the process has imported what it needs
 BYTES_PER_PIXEL = 28  # the decoder's copy, the turned one, a Frame, and some air
 BASE_BYTES = 256 * 2**20  # beside the pixels
 AT_ONCE = 2  # photos that are opened at the same time: bounds the memory
-LINE = 24  # requests that may wait for that; more are turned away, so that they hold no threads
+LINE = 24  # requests that may wait for that, beside films' own; more are turned away, so that they hold no threads
 REMEMBERED = 1000  # sizes of photos
 THUMBNAIL_QUALITY = 75
 ROWS = 256  # that are turned into bytes at once
@@ -46,15 +47,18 @@ class TooMany(RuntimeError):
 
 
 class Decoder:
-    """Opens photos of up to `max_pixels` pixels, each within `seconds` of processor time. Shared by threads."""
+    """Opens photos of up to `max_pixels` pixels, each within `seconds` of processor time. Shared by threads.
 
-    def __init__(self, max_pixels: int = images.MAX_PIXELS, seconds: int = SECONDS) -> None:
+    `films` is how many films may ask for photos at the same time: the line for that is so much longer.
+    """
+
+    def __init__(self, max_pixels: int = images.MAX_PIXELS, seconds: int = SECONDS, films: int = 0) -> None:
         self.max_pixels = max_pixels
         self.memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels  # beside what the process has from the start
         self._seconds = seconds
         self._isolated = hasattr(os, "fork") and hasattr(socket, "send_fds")
         self._opening = threading.Semaphore(AT_ONCE)
-        self._line = threading.Semaphore(AT_ONCE + LINE)
+        self._line = threading.Semaphore(AT_ONCE + LINE + films)
         self._lock = threading.Lock()  # guards what follows
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -135,10 +139,12 @@ class Decoder:
                 try:
                     self._hand_over(request, descriptors)
                 except OSError:  # the process has ended: killed from outside, for memory perhaps
-                    self._process = None
-                    if self._socket:
-                        self._socket.close()
-                    self._hand_over(request, descriptors)
+                    self._end()
+                    try:
+                        self._hand_over(request, descriptors)
+                    except OSError as error:
+                        self._end()
+                        raise RuntimeError("Photos cannot be opened here at this moment. Try again later.") from error
             ours.settimeout((PATIENCE + 1) * self._seconds)
             said = b""
             with contextlib.suppress(TimeoutError):  # its alarm did not ring; what it has not said counts as below
@@ -156,6 +162,15 @@ class Decoder:
         if connection.recv(1) != b"+":
             raise ConnectionResetError("the process that opens photos has ended")
 
+    def _end(self) -> None:
+        """Be rid of the process, whatever it is doing. Called with the lock held."""
+        process, self._process = self._process, None
+        if process:
+            process.kill()
+            process.wait()
+        if self._socket:
+            self._socket.close()
+
     def _connection(self) -> socket.socket:
         """The socket to the running process. Called with the lock held."""
         if self._process is None or self._process.poll() is not None or self._socket is None:
@@ -170,6 +185,7 @@ class Decoder:
                     pass_fds=[theirs.fileno()],
                     stdin=subprocess.DEVNULL,
                 )
+            ours.settimeout(START_SECONDS)
             self._socket = ours
         return self._socket
 
