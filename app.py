@@ -209,9 +209,9 @@ def wire(app: gr.Blocks, page: stage.Stage, pairs: Sequence[tuple[str, str]]) ->
         limit_streams(app)
         return changes(screen.STARTED)
 
-    app.load(show_plan, asked, page.plan, **QUICK)
-    for control in asked:
-        control.change(show_plan, asked, page.plan, trigger_mode="always_last", **QUICK)
+    # One event for all, so that what an earlier choice would have cost never replaces what a later one does.
+    chosen = [app.load, *(control.change for control in asked)]
+    gr.on(chosen, show_plan, asked, page.plan, trigger_mode="always_last", **QUICK)
     for photo in (inputs["first"], inputs["last"]):
         photo.upload(check_photo, [photo, state], [photo, state], **QUICK)
     known, photos, clip = gr.State([]), inputs["photos"], inputs["video"]

@@ -50,7 +50,7 @@ def upload(page: Any, first: Path, last: Path) -> None:
 
 def choose(page: Any, group: str, text: str) -> None:
     """Click one of a row of buttons."""
-    page.locator(f"#{group} label").filter(has_text=re.compile(f"^{re.escape(text)}$")).click()
+    page.locator(f"#{group} label").get_by_text(text, exact=True).click()
 
 
 def select(page: Any, label: str, text: str) -> None:

@@ -24,7 +24,7 @@ from browsing import (
 from clips import ffmpeg, pan, video
 from conftest import photo
 from PIL import Image
-from serving import Server, decoded, difference, photos, serve
+from serving import Server, decoded, difference, photos, serve, wait_until
 
 from film import clip
 
@@ -59,7 +59,13 @@ def walk(folder: Path) -> list[Path]:
     return [photo(folder / f"walk {n}.jpg", picture / 255.0) for n, picture in zip((1, 2, 10), pictures, strict=True)]
 
 
-def names(page: Any) -> list[str]:
+def expect_names(page: Any, *names: str) -> None:
+    """Wait until the photos are listed in that order, and the strip shows as many."""
+    wait_until(lambda: listed(page) == list(names), f"{names} to be listed")
+    page.wait_for_function(f"() => document.querySelectorAll('#strip em').length == {len(names)}")
+
+
+def listed(page: Any) -> list[str]:
     return page.locator("#many .filename").evaluate_all("cells => cells.map(cell => cell.getAttribute('aria-label'))")
 
 
@@ -76,9 +82,8 @@ def test_many_photos(page: Any, tmp_path: Path) -> None:
     choose(page, "kind", "Many photos")
     assert not page.locator("#first").is_visible() and not page.locator("#examples").is_visible()
     page.set_input_files("#many input[type=file]", [ten, two, one])
-    page.wait_for_function("() => document.querySelectorAll('#strip em').length == 3")
-    assert names(page) == ["walk 1.jpg", "walk 2.jpg", "walk 10.jpg"]
-    assert pictures(page) == 3
+    expect_names(page, "walk 1.jpg", "walk 2.jpg", "walk 10.jpg")
+    wait_until(lambda: pictures(page) == 3, "the photos to be seen")
     set_depth(page, 2, frames=9)
     click(page, "Create")
     expect_text(page, "#state", "9 frames, 96 × 64")
@@ -95,13 +100,11 @@ def test_photos_can_be_added_and_removed(page: Any, tmp_path: Path) -> None:
     choose(page, "kind", "Many photos")
     page.set_input_files("#many input[type=file]", [ten, notes])
     expect_text(page, "[role=alert]", "notes.jpg is not an image")
-    page.wait_for_function("() => document.querySelectorAll('#strip em').length == 1")
+    expect_names(page, "walk 10.jpg")
     page.set_input_files("#many input[type=file]", [two, one])
-    page.wait_for_function("() => document.querySelectorAll('#strip em').length == 3")
-    assert names(page) == ["walk 10.jpg", "walk 1.jpg", "walk 2.jpg"]  # new ones come behind those that are there
+    expect_names(page, "walk 10.jpg", "walk 1.jpg", "walk 2.jpg")  # new ones come behind those that are there
     page.get_by_label("Remove this file").first.click()
-    page.wait_for_function("() => document.querySelectorAll('#strip em').length == 2")
-    assert names(page) == ["walk 1.jpg", "walk 2.jpg"]
+    expect_names(page, "walk 1.jpg", "walk 2.jpg")
 
 
 def test_length_in_frames_and_in_seconds(page: Any, tmp_path: Path) -> None:
@@ -134,13 +137,13 @@ def test_a_video_in_slow_motion(page: Any, tmp_path: Path) -> None:
     expect_text(page, "#state", "Choose a video")
     page.set_input_files("#clip input[type=file]", source)
     choose(page, "slowdown", "× 2")
-    expect_text(page, "#plan", "48 frames, 2.0 s of film")
+    expect_text(page, "#plan", re.compile("(48|49|50) frames, 2.[01] s of film"))  # sound ends a little later
     click(page, "Create")
     page.wait_for_function(  # it plays before it is finished
         "() => { const v = document.querySelector('#film video');"
         " return v && v.src.startsWith('blob:') && v.currentTime > 0 }"
     )
-    expect_text(page, "#state", "48 frames, 96 × 64, 2.0 s")
+    expect_text(page, "#state", re.compile("(48|49|50) frames, 96 × 64, 2.[01] s"))
     made = clip.read_clip(downloaded(page, tmp_path / "slow.mp4"))
     assert made.sound and made.seconds == pytest.approx(2, abs=0.1)
     assert pictures(page) == 12
@@ -161,9 +164,8 @@ def test_a_frame_rate_without_sound(page: Any, tmp_path: Path) -> None:
 
 
 def test_videos_are_refused_when_they_are_chosen(page: Any, tmp_path: Path) -> None:
-    text, large = tmp_path / "notes.mp4", tmp_path / "large.mp4"
+    text = tmp_path / "notes.mp4"
     text.write_text("This is no video.")
-    large.write_bytes(b"\0" * 1_200_000)
     heard = tmp_path / "heard.mp4"
     ffmpeg("-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac", str(heard))
     choose(page, "kind", "Video")
@@ -177,7 +179,7 @@ def test_videos_are_refused_when_they_are_chosen(page: Any, tmp_path: Path) -> N
     click(page, "Create")
     expect_text(page, "[role=alert]", "Choose a video first")
     page.set_input_files("#clip input[type=file]", video(tmp_path / "pan.mp4", pan(4)))
-    expect_text(page, "#plan", "16 frames")
+    expect_text(page, "#plan", re.compile("1[67] frames"))  # a header counts hundredths of a second
     expect_text(page, "#state", "Choose a video, then press Create")
 
 
