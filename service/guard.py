@@ -77,19 +77,22 @@ class Guard:
 
     async def _pass(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Let a request through; where Gradio fails on it, say so in a sentence and in one line of the log."""
-        started = False
+        started = failed = False
 
         async def sent(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
+            nonlocal started, failed
+            failed = failed or message.get("status") == 500  # Gradio has logged why, its answer has no words
+            started = not failed
+            if started:
+                await send(message)
 
         try:
             await self._app(scope, receive, sent)
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"][:200])
-            if not started:
-                raise Refused(400, "The request cannot be understood.") from None
+            failed = True
+        if failed and not started:
+            raise Refused(400, "The request cannot be understood.")
 
     def _check_route(self, method: str, path: str, query: bytes) -> None:
         if method == "GET" and TOOLS.fullmatch(path):

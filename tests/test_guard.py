@@ -18,7 +18,7 @@ UPLOAD_BYTES = 1000
 
 
 class Behind:
-    """An ASGI application that notes (method, path, body) and answers with 200; or fails, before or after its start."""
+    """An ASGI application that notes (method, path, body) and answers with 200; or fails in one of three ways."""
 
     def __init__(self) -> None:
         self.reached: list[tuple[str, str, bytes]] = []
@@ -31,7 +31,7 @@ class Behind:
         self.reached.append((scope["method"], scope["path"], body + message.get("body", b"")))
         if self.fails == "before":
             raise KeyError("/secret/path")
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.start", "status": 500 if self.fails == "unsaid" else 200, "headers": []})
         if self.fails == "after":
             raise KeyError("/secret/path")
         await send({"type": "http.response.body", "body": b"reached"})
@@ -217,6 +217,8 @@ def test_a_failure_behind_is_a_sentence(gate: Gate, caplog: pytest.LogCaptureFix
     gate.behind.fails = "before"
     assert gate.ask("GET", "/config") == (400, '{"detail": "The request cannot be understood."}')
     assert [record.getMessage() for record in caplog.records] == ["GET /config failed"]
+    gate.behind.fails = "unsaid"
+    assert gate.ask("GET", "/config") == (400, '{"detail": "The request cannot be understood."}')
     gate.behind.fails = "after"
     assert gate.ask("GET", "/config") == (200, "")
 

@@ -83,9 +83,7 @@ def test_hostile_orders(attacker: Attacker, photo: dict[str, Any], trap: tuple[s
 
 def test_hostile_bodies(attacker: Attacker, photo: dict[str, Any]) -> None:
     answers = [attacker.post(path, body, case) for case, path, body in wrong_bodies(photo)]
-    assert [fault for fault in faults(answers) if "has status 500" not in fault] == []
-    # What Gradio does not expect of its own page it answers with 500 and no words.
-    assert {answer.text for answer in answers if answer.status == 500} <= {'{"error":null}', "Internal Server Error"}
+    assert faults(answers) == []
 
 
 def test_hostile_requests(attacker: Attacker, photo: dict[str, Any], trap: tuple[str, list[str]]) -> None:
