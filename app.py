@@ -134,16 +134,18 @@ def check_photo(path: str | None, state: str) -> tuple[Any, Any]:
 
 def check_photos(paths: list[str], known: list[str], state: str) -> tuple[Any, Any, Any]:
     """Put new photos behind those that are there, in natural order of their names, and leave out what is no photo."""
-    new = sorted((Path(path) for path in paths if path not in known), key=images.natural)
     refused, taken = [], [path for path in paths if path in known]
-    for path in new:
+    for path in sorted((path for path in paths if path not in known), key=lambda path: images.natural(Path(path))):
         try:
-            desk.check_photo(str(path))
-            taken.append(str(path))
+            desk.check_number(len(taken) + 1)
+            desk.check_photo(path)
+            taken.append(path)
         except Exception as error:
             logger.info("no photo: %s", error)
             refused.append(message(error))
-    said = error_html(" ".join(refused)) if refused else look.idle_html() if "error" in state else gr.skip()
+    said = (
+        error_html(" ".join(dict.fromkeys(refused))) if refused else look.idle_html() if "error" in state else gr.skip()
+    )
     return taken, taken, said
 
 

@@ -134,6 +134,13 @@ class Desk:
         self._check_size(path, self._settings.max_upload_mb)
         self.studio.decoder.image_size(path)
 
+    def check_number(self, photos: int) -> None:
+        """ValueError for more photos than this server makes a film of."""
+        if photos > self._settings.max_photos:
+            raise ValueError(
+                f"These are {photos} photos; this server makes a film of at most {self._settings.max_photos}."
+            )
+
     def check_video(self, path: str) -> None:
         """ValueError for a file that is no video this server takes."""
         self._check_size(path, self._settings.max_video_mb)
@@ -152,10 +159,7 @@ class Desk:
             raise ValueError("A photo is no file; upload it first.")
         if len(order.files) < max(2, len(order.photos)):
             raise ValueError("Choose two photos: the first and the last moment of the film.")
-        if len(order.files) > self._settings.max_photos:
-            raise ValueError(
-                f"These are {len(order.files)} photos; this server makes a film of at most {self._settings.max_photos}."
-            )
+        self.check_number(len(order.files))
         for photo in order.files:
             self._check_size(photo, self._settings.max_upload_mb)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 from attacks import listener
 from clips import pan, video
@@ -20,6 +21,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
+from PIL import Image
 from serving import PATIENCE, Server, decoded, difference, photos, serve, wait_until
 
 from film import clip
@@ -31,7 +33,7 @@ TOOLS = ["interpolate", "interpolate_many", "retime"]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    limits = {"FILM_MAX_VIDEO_MB": "1", "FILM_MAX_UPLOAD_MB": "1", "FILM_MAX_PHOTOS": "4", "FILM_MAX_MEGAPIXELS": "4"}
+    limits = {"FILM_MAX_VIDEO_MB": "3", "FILM_MAX_UPLOAD_MB": "1", "FILM_MAX_PHOTOS": "4", "FILM_MAX_MEGAPIXELS": "4"}
     with serve(tmp_path_factory.mktemp("server"), **limits) as server:
         yield server
 
@@ -136,6 +138,11 @@ def test_refused_files(client: Client, tmp_path: Path) -> None:
     pictures = list(map(handle_file, [first, last, first, last, first]))
     with pytest.raises(AppError, match="These are 5 photos; this server makes a film of at most 4"):
         client.predict(photos=pictures, api_name="/interpolate_many")
+    noise = np.random.default_rng(0).integers(0, 255, (700, 800, 3), dtype=np.uint8)
+    large = tmp_path / "large.png"
+    Image.fromarray(noise).save(large)
+    with pytest.raises(AppError, match="large.png has 2 MB; this server takes at most 1 MB"):
+        client.predict(first=handle_file(large), last=handle_file(last), api_name="/interpolate")
     with pytest.raises(AppError, match="first-0.jpg is not a video|first-0.jpg holds a single frame"):
         client.predict(video=handle_file(first), api_name="/retime")
     film = video(tmp_path / "pan.mp4", pan(3))
