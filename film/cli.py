@@ -166,10 +166,17 @@ def _batch(options: argparse.Namespace) -> None:
     identity = batch.identity(catalog.find(options.model), options.device, options.precision)
     maker: Film | Cluster
     if options.ray is None:
-        maker, room = Film(catalog.find(options.model), options.device, precision=options.precision), None
+        maker = Film(catalog.find(options.model), options.device, options.memory_gb, precision=options.precision)
+        room = None
     else:
-        cpus = options.cpus_per_worker
-        maker = Cluster(options.ray, options.model, options.device, options.precision, cpus_per_worker=cpus)
+        maker = Cluster(
+            options.ray,
+            options.model,
+            options.device,
+            options.precision,
+            cpus_per_worker=options.cpus_per_worker,
+            memory_gb=options.memory_gb,
+        )
         room = maker.room
     record = Record(options.output)
     shown = console.show_plans(batch.plans(found, settings, maker.name, maker.asked_device))

@@ -56,6 +56,8 @@ class Cluster:
         """
         if cpus_per_worker < 1:
             raise ValueError(f"A worker is given {cpus_per_worker} CPUs; it must be 1 or more.")
+        if memory_gb is not None:
+            memory.budget(memory_gb)  # refuses what is none
         found = catalog.find(model)
         self.name = found.name
         self.fingerprint = ""  # of the first worker; the others' must be the same

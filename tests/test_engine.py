@@ -522,3 +522,11 @@ def test_the_fast_precision_is_a_choice_and_close(pair: tuple[np.ndarray, np.nda
     assert psnr(exact, fast) > 30
     with pytest.raises(ValueError, match="exact or fast"):
         film.load("film-lite", precision="bfloat16")
+
+
+def test_fewer_threads_make_the_same_frames_to_the_bit(lite: film.Film, pair: tuple[np.ndarray, np.ndarray]) -> None:
+    one = film.load("film-lite", lanes=1, threads=1)
+    for made, expected in zip(one.frames(*pair, depth=2), lite.frames(*pair, depth=2), strict=True):
+        np.testing.assert_array_equal(made, expected)
+    with pytest.raises(ValueError, match="number of threads is 0"):
+        film.load("film-lite", threads=0)
