@@ -47,12 +47,14 @@ def load(
     memory_gb: float | None = None,
     lanes: int | None = None,
     precision: str = "exact",
+    threads: int | None = None,
 ) -> Interpolator:
     """A model by catalog name, TensorFlow Hub URL or SavedModel directory. Nothing is fetched or compiled yet.
 
     `device` is one of `devices()`; `backend` is "openvino", or "tensorflow" for the reference, which has no device.
     Frames too large for `memory_gb` (default: FILM_MEMORY_GB, else a quarter of the machine) are made in tiles.
-    `lanes` is how many frames are made side by side (default: one per four cores).
+    `threads` is how many of the processor's cores it uses (default: all); `lanes` is how many frames are made side by
+    side (default: one per four cores).
     `precision` "fast" lets OpenVINO compute in bfloat16 or float16 where the device has it; "exact" is float32.
     ValueError when there is no such model, device or backend.
     """
@@ -60,4 +62,4 @@ def load(
         return Reference(find(name))
     if backend != "openvino":
         raise ValueError(f"There is no backend {backend!r}; choose openvino or tensorflow.")
-    return Film(find(name), device, memory_gb, lanes, precision)
+    return Film(find(name), device, memory_gb, lanes, precision, threads)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from film import catalog, convert, images, parts, pipeline, planning, video
-from film.events import Done, Event
+from film import catalog, convert, images, parts, pipeline, planning, side_by_side, video
+from film.events import Done, Event, Stage
 from film.jobs import Job
 from film.making import Maker
 from film.planning import Plan
@@ -29,6 +29,7 @@ class There:
     """The film is there from an earlier run."""
 
 
+STARTED = "interpolating"  # the stage at which a film has been read and stands in line for its maker
 LAST = (Done, There, Failed)  # the last word about a film is one of these
 Told: TypeAlias = tuple[Job, Event | Failed | There]
 
@@ -98,31 +99,41 @@ def plans(jobs: Iterable[Job], settings: Settings, model: str, device: str) -> I
             yield job, _failed(error)
 
 
-def run(jobs: Iterable[Job], maker: Maker, settings: Settings, record: Record, model: str) -> Generator[Told]:
-    """Make the films one after the other, but for those that the record holds, and tell all that happens.
+def run(
+    jobs: Iterable[Job],
+    maker: Maker,
+    settings: Settings,
+    record: Record,
+    model: str,
+    room: Callable[[], bool] | None = None,
+) -> Generator[Told]:
+    """Make the films, but for those that the record holds, and tell all that happens; `model` is its `identity`.
 
-    The last word about each is one of LAST. `model` is the model's `identity`. Closing the generator
-    stops the work; what is finished stays for the next run.
+    The last word about each is one of LAST. They are made one after the other; with `room`, which tells whether the
+    maker could begin another, also side by side, in threads. Closing the generator stops the work; what is finished
+    stays for the next run.
     """
-    for job in jobs:
-        with contextlib.closing(_film(job, maker, settings, record, model)) as events:
-            for event in events:
-                yield job, event
+    films = (_film(job, maker, settings, record, model) for job in jobs)
+    if room is None:
+        for film in films:
+            yield from film
+    else:
+        yield from side_by_side.run(films, room, lambda told: isinstance(told[1], Stage) and told[1].name == STARTED)
 
 
-def _film(job: Job, maker: Maker, settings: Settings, record: Record, model: str) -> Generator[Event | Failed | There]:
+def _film(job: Job, maker: Maker, settings: Settings, record: Record, model: str) -> Generator[Told]:
     try:
         choices = {"inputs": parts.content(job.inputs), "settings": asdict(settings), "model": model}
         if record.holds(job.output, choices):
-            yield There()
+            yield job, There()
             return
         with contextlib.closing(settings.events(job, maker)) as events:
             for event in events:
                 if isinstance(event, Done):
                     record.note(job.output, choices)
-                yield event
+                yield job, event
     except (ValueError, RuntimeError, OSError) as error:
-        yield _failed(error)
+        yield job, _failed(error)
 
 
 def _failed(error: Exception) -> Failed:

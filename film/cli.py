@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import film
 from film import batch, catalog, console, formats, images, jobs, parts, pipeline, shots, video
 from film.batch import Failed, Settings
+from film.cluster import CPUS, Cluster
 from film.engine import Film
 from film.record import Record
 
@@ -108,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--slowdown", type=_rate, metavar="N", help="of videos, as in `retime`")
     many.add_argument("--fps", type=_rate, help="frames per second (default: 30 for photos, a video's own for videos)")
 
+    many.add_argument(
+        "--ray", metavar="ADDRESS", help="let a Ray cluster work: auto, HOST:6379, ray://HOST:10001, local"
+    )
+    many.add_argument("--cpus-per-worker", type=int, default=CPUS, metavar="N", help=f"in the cluster (default {CPUS})")
+
     for making in (interpolate, retime):
         making.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=", ".join(formats.WRITERS))
         making.add_argument("--play", default="loop", choices=list(formats.PLAYS), help="default loop")
@@ -164,14 +170,35 @@ def _batch(options: argparse.Namespace) -> None:
     )
     found = jobs.find(options.inputs, options.pairs, options.output, f".{options.format}")
     settings.check(found)
-    model = film.load(options.model, options.device, precision=options.precision)
     identity = batch.identity(catalog.find(options.model), options.device, options.precision)
+    maker: Film | Cluster
+    if options.ray is None:
+        maker = Film(catalog.find(options.model), options.device, options.memory_gb, precision=options.precision)
+        room = None
+    else:
+        maker = Cluster(
+            options.ray,
+            options.model,
+            options.device,
+            options.precision,
+            cpus_per_worker=options.cpus_per_worker,
+            memory_gb=options.memory_gb,
+        )
+        room = maker.room
     record = Record(options.output)
-    shown = console.show_plans(batch.plans(found, settings, model.name, model.asked_device))
+    shown = console.show_plans(batch.plans(found, settings, maker.name, maker.asked_device))
     planned = {job: plan for job, plan in shown.items() if not isinstance(plan, Failed)}
-    told = batch.run(planned, model, settings, record, identity)
-    with contextlib.closing(told):
-        failed = [job for job in shown if job not in planned] + console.show_batch(told, planned)
+    try:
+        with contextlib.ExitStack() as stack:
+            if isinstance(maker, Cluster) and planned:
+                stack.enter_context(maker)
+                machines = "1 machine" if maker.machines == 1 else f"{maker.machines} machines"
+                print(f"Ray at {options.ray}: {maker.size} workers on {machines}", file=sys.stderr)
+            told = stack.enter_context(contextlib.closing(batch.run(planned, maker, settings, record, identity, room)))
+            failed = [job for job in shown if job not in planned] + console.show_batch(told, planned)
+    except KeyboardInterrupt:
+        print(f"film: what is finished lies in {options.output}; the same command goes on from there.", file=sys.stderr)
+        raise
     if failed:
         names = ", ".join(job.name for job in failed)
         raise RuntimeError(f"{len(failed)} of {len(shown)} films could not be made: {names}.")

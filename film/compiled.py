@@ -100,11 +100,18 @@ def _feature_set(converted: Converted, frame: tuple[int, int]) -> int:
     return converted.bytes_per_pixel * math.prod(frame)
 
 
-def compile_model(converted: Converted, shape: Shape, device: str, precision: str, cache: Path) -> Compiled:
-    """The graphs at one static shape (dynamic ones leak memory on CPUs). RuntimeError with OpenVINO's words."""
+def compile_model(
+    converted: Converted, shape: Shape, device: str, precision: str, cache: Path, threads: int | None = None
+) -> Compiled:
+    """The graphs at one static shape (dynamic ones leak memory on CPUs). RuntimeError with OpenVINO's words.
+
+    `threads` is how many cores a processor may use (default: all); the frames are the same to the bit.
+    """
     config = {"EXECUTION_MODE_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
     if shape.lanes > 1:
         config |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": str(shape.lanes)}
+    if threads and device.startswith("CPU"):
+        config["INFERENCE_NUM_THREADS"] = str(threads)
     models = [core().read_model(path) for path in converted.files]
     if converted.kind == "whole":
         models[0].reshape({port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs})

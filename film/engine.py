@@ -40,17 +40,21 @@ class Film(Interpolator):
         memory_gb: float | None = None,
         lanes: int | None = None,
         precision: str = "exact",
+        threads: int | None = None,
     ) -> None:
         if precision not in compiled.PRECISIONS:
             raise ValueError(f"There is no precision {precision!r}; choose {' or '.join(compiled.PRECISIONS)}.")
         if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int) or not 1 <= lanes <= MAX_LANES):
             raise ValueError(f"The number of lanes is {lanes!r}; it must be a whole number from 1 to {MAX_LANES}.")
+        if threads is not None and threads < 1:
+            raise ValueError(f"The number of threads is {threads}; it must be 1 or more.")
         self.model = model
         self.name = model.name
         self.asked_device = check_device(device)
         self._budget = memory.budget(memory_gb)
         self._precision = precision
-        self._lanes = lanes or max(1, (os.cpu_count() or 1) // CORES_PER_LANE)
+        self._threads = threads
+        self._lanes = lanes or max(1, (threads or os.cpu_count() or 1) // CORES_PER_LANE)
         self._lock = threading.RLock()  # guards what follows; held while converting or compiling
         self._converted: convert.Converted | None = None
         self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()  # least recently used first
@@ -109,7 +113,7 @@ class Film(Interpolator):
 
     def _compile(self, shape: Shape, device: str) -> Compiled:
         cache = catalog.cache_directory() / "compiled"
-        return compiled.compile_model(self.converted(), shape, device, self._precision, cache)
+        return compiled.compile_model(self.converted(), shape, device, self._precision, cache, self._threads)
 
     def _must_measure(self, size: tuple[int, int]) -> bool:
         pixels = math.prod(fastest.measured_size(*size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ NAME = "films.json"
 
 
 class Record:
-    """The films in a directory, and what each was made of. One run at a time writes it."""
+    """The films in a directory, and what each was made of. One run at a time writes it; its threads may."""
 
     def __init__(self, directory: Path) -> None:
         """The directory is made if it is not there; ValueError if it cannot be. A damaged record tells of no film."""
@@ -22,6 +23,7 @@ class Record:
         except OSError as error:
             raise ValueError(f"The films cannot be written to {directory}: {error}") from error
         self._path = directory / NAME
+        self._lock = threading.Lock()
         try:
             self._films = dict(json.loads(self._path.read_text()))
         except (OSError, ValueError, TypeError):
@@ -33,11 +35,12 @@ class Record:
 
     def note(self, film: Path, choices: Mapping[str, Any]) -> None:
         """The film was made by these choices. RuntimeError when that cannot be written."""
-        self._films[film.name] = _facts(film, choices)
         partial = self._path.with_suffix(f".{os.getpid()}")
         try:
-            partial.write_text(json.dumps(self._films, indent=1))
-            os.replace(partial, self._path)
+            with self._lock:
+                self._films[film.name] = _facts(film, choices)
+                partial.write_text(json.dumps(self._films, indent=1))
+                os.replace(partial, self._path)
         except OSError as error:
             raise RuntimeError(f"What is finished cannot be noted in {self._path}: {error}") from error
 

@@ -97,6 +97,11 @@ def segment_length(fps: float | Fraction) -> int:
     return max(1, round(exact(fps) * SEGMENT_SECONDS))
 
 
+def segment_path(directory: Path, first: int, count: int) -> Path:
+    """Where a segment lies that holds `count` frames from that one on. Its master ends in .mkv instead."""
+    return directory / f"{first:08d}-{count:06d}.ts"
+
+
 def h264(quality: int) -> list[str]:
     """ffmpeg's arguments for H.264. Quality 80 is x264's constant rate factor 17: visually lossless for photographs."""
     factor = 49 - 0.4 * check_quality(quality)  # 100 is 9; a factor less is 12 % more bits, whatever the level
@@ -202,7 +207,7 @@ class SegmentEncoder:
             self._discard()
             raise
         count = self._first + self.count - self._begun
-        path = self._directory / f"{self._begun:08d}-{count:06d}.ts"
+        path = segment_path(self._directory, self._begun, count)
         master = path.with_suffix(".mkv") if self._masters else None
         if master:
             os.replace(self._part(".mkv"), master)

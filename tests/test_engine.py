@@ -550,3 +550,11 @@ def test_compiling_again_reads_what_was_compiled(
         again, cached = made()
         assert all(cached) != cut and any(cached) != cut
         np.testing.assert_allclose(again, middle, atol=1e-6)
+
+
+def test_fewer_threads_make_the_same_frames_to_the_bit(lite: film.Film, pair: tuple[np.ndarray, np.ndarray]) -> None:
+    one = film.load("film-lite", lanes=1, threads=1)
+    for made, expected in zip(one.frames(*pair, depth=2), lite.frames(*pair, depth=2), strict=True):
+        np.testing.assert_array_equal(made, expected)
+    with pytest.raises(ValueError, match="number of threads is 0"):
+        film.load("film-lite", threads=0)

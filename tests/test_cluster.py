@@ -1,0 +1,213 @@
+"""A batch on a Ray cluster of several nodes on this machine: the same films, to the byte, whatever is lost."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import clips
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+from conftest import photo, texture
+
+import film
+from film import batch, cli, jobs, parts
+from film.batch import Failed, Settings
+from film.cluster import Cluster
+from film.events import Done, Notice, Segment
+from film.record import Record
+
+os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+os.environ["RAY_raylet_start_wait_time_s"] = "120"
+pytest.importorskip("ray", reason="Ray is not installed (requirements-cluster.txt)")
+
+ROOT = Path(film.__file__).parents[1]
+SETTINGS = Settings(depth=5, quality=60)
+
+
+class Nodes:
+    """A head without CPUs and two machines with one each."""
+
+    def __init__(self) -> None:
+        from ray import cluster_utils
+
+        self._store = {"object_store_memory": 80 * 2**20}
+        self._ray = cluster_utils.Cluster(True, False, {"num_cpus": 0, **self._store})
+        self.address = self._ray.address
+        self.machines = [self.add(), self.add()]
+
+    def add(self) -> object:
+        return self._ray.add_node(num_cpus=1, **self._store)
+
+    def kill(self, machine: object) -> None:
+        self._ray.remove_node(machine, allow_graceful=False)
+        self.machines.remove(machine)
+
+    def complete(self) -> None:
+        while len(self.machines) < 2:
+            self.machines.append(self.add())
+
+    def shutdown(self) -> None:
+        self._ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def every_node(averaging: Path) -> Iterator[Nodes]:
+    film.load(averaging).fingerprint  # noqa: B018  # converted once, before any worker needs it
+    nodes = Nodes()
+    yield nodes
+    nodes.shutdown()
+
+
+@pytest.fixture
+def nodes(every_node: Nodes) -> Nodes:
+    every_node.complete()
+    return every_node
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 photos of 64x48 of one slow pan."""
+    directory = tmp_path_factory.mktemp("in") / "pan"
+    directory.mkdir()
+    wide = texture(48, 64 + 24)
+    for n in range(24):
+        photo(directory / f"{n}.png", wide[:, n : n + 64])
+    return directory
+
+
+@pytest.fixture(scope="module")
+def local(folder: Path, averaging: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The film as it is made here."""
+    output = tmp_path_factory.mktemp("local")
+    told = list(run(film.load(averaging), folder, output))
+    assert isinstance(told[-1][1], Done)
+    return output / "pan.mp4"
+
+
+def run(maker: film.Interpolator | Cluster, folder: Path, output: Path) -> Iterator[batch.Told]:
+    room = maker.room if isinstance(maker, Cluster) else None
+    return batch.run(jobs.find([folder], [], output, ".mp4"), maker, SETTINGS, Record(output), "model", room)
+
+
+def assert_same(one: Path, other: Path) -> None:
+    a, b = (imageio.imread(path, plugin="FFMPEG") for path in (one, other))
+    assert a.shape == b.shape
+    np.testing.assert_array_equal(a, b)
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_the_command_makes_the_same_films_there_as_here(
+    nodes: Nodes, folder: Path, averaging: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pairs and a video with sound side by side; one of a format that needs masters; a damaged photo among them."""
+    clips.video(tmp_path / "clip.mkv", clips.pan(12, 48, 64), sound=True)
+    (tmp_path / "bad.png").write_text("eggs, milk")
+    pairs = [str(folder / f"{n}.png") for n in (0, 1, 5, 6)]
+    command = ["batch", *pairs, str(folder / "0.png"), str(tmp_path / "bad.png"), str(tmp_path / "clip.mkv")]
+    command += [
+        "--depth",
+        "7",
+        "--slowdown",
+        "2",
+        "--model",
+        str(averaging),
+        "--format",
+        "webm",
+        "--longest-side",
+        "32",
+    ]
+    assert cli.main([*command, "-o", str(tmp_path / "here")]) == 1
+    capsys.readouterr()
+    there = ["--ray", nodes.address, "--cpus-per-worker", "1", "-o", str(tmp_path / "there")]
+    assert cli.main([*command, *there]) == 1
+    out, err = capsys.readouterr()
+    assert f"Ray at {nodes.address}: 2 workers on 2 machines" in err
+    assert "film: 1 of 4 films could not be made: 0-bad.webm." in err
+    assert sorted(line.split(": ")[0] for line in out.splitlines()) == [
+        str(tmp_path / "there" / name) for name in ("0-1.webm", "5-6.webm", "clip.webm")
+    ]
+    assert "by averaging on CPU of 2 workers in" in out
+    for name in ("0-1.webm", "5-6.webm", "clip.webm"):
+        a, b = (imageio.imread(tmp_path / where / name, plugin="FFMPEG") for where in ("here", "there"))
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_node_killed_in_the_middle_changes_nothing(
+    nodes: Nodes, folder: Path, local: Path, averaging: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
+        killed = False
+        for _, event in run(cluster, folder, tmp_path):
+            if isinstance(event, Segment) and not killed:
+                killed = True
+                nodes.kill(nodes.machines[0])
+    assert killed and isinstance(event, Done) and event.frames == 23 * 32 + 1
+    assert "A worker was lost" in caplog.text
+    assert_same(tmp_path / "pan.mp4", local)
+
+
+def test_without_workers_a_film_fails_and_goes_on_later(
+    nodes: Nodes, folder: Path, local: Path, averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
+        monkeypatch.setattr("film.cluster.PATIENCE", 1.0)
+        for _, event in run(cluster, folder, tmp_path):
+            if isinstance(event, Segment) and nodes.machines:
+                for machine in list(nodes.machines):
+                    nodes.kill(machine)
+        assert isinstance(event, Failed) and "There has been no worker in the Ray cluster" in event.reason
+    assert parts.folder(tmp_path / "pan.mp4").is_dir()
+    monkeypatch.undo()
+    nodes.machines.append(nodes.add())
+    with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
+        assert (cluster.size, cluster.machines) == (1, 1)
+        told = [event for _, event in run(cluster, folder, tmp_path)]
+    assert any(isinstance(event, Notice) and "are there from an earlier run" in event.text for event in told)
+    assert_same(tmp_path / "pan.mp4", local)
+
+
+def test_an_interrupt_frees_the_cluster(nodes: Nodes, folder: Path, averaging: Path, tmp_path: Path) -> None:
+    import ray
+
+    command = [sys.executable, "-m", "film", "batch", str(folder), "-o", str(tmp_path), "--depth", "8"]
+    command += ["--model", str(averaging), "--ray", nodes.address, "--cpus-per-worker", "1"]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("pan.mp4: frame"):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and out == "" and "Traceback" not in err
+    assert "the same command goes on" in err
+    assert os.listdir(tmp_path) == ["pan.mp4.parts"]
+    ray.init(nodes.address, logging_level=logging.ERROR)
+    try:
+        until = time.monotonic() + 30
+        while ray.available_resources().get("CPU") != 2 and time.monotonic() < until:
+            time.sleep(0.2)
+        assert ray.available_resources()["CPU"] == 2
+    finally:
+        ray.shutdown()
+
+
+def test_what_cannot_work_is_told_in_one_sentence(nodes: Nodes, averaging: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no model"):
+        Cluster(nodes.address, tmp_path)
+    with pytest.raises(ValueError, match="given 0 CPUs"):
+        Cluster(nodes.address, averaging, cpus_per_worker=0)
+    with pytest.raises(RuntimeError, match="has the 99 CPUs of a worker"), Cluster(nodes.address, cpus_per_worker=99):
+        pass
+    elsewhere = Cluster(nodes.address, averaging, cpus_per_worker=1)
+    elsewhere._load = replace(elsewhere._load, name=str(tmp_path / "only-here"))
+    with pytest.raises(RuntimeError, match="can be used: There is no model '.*only-here'"), elsewhere:
+        pass
