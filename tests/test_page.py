@@ -173,7 +173,7 @@ def test_photos_of_different_shape_are_told(page: Any, tmp_path: Path) -> None:
     set_depth(page, 1)
     click(page, "Create")
     expect_text(page, "#state", "made by")
-    expect_text(page, "#state .note", "both are cropped")
+    expect_text(page, "#state", "both are cropped")
 
 
 def test_the_plan_follows_the_choices(page: Any) -> None:
