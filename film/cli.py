@@ -110,6 +110,12 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--fps", type=_rate, help="frames per second (default: 30 for photos, a video's own for videos)")
 
     many.add_argument(
+        "--memory-gb",
+        type=float,
+        metavar="G",
+        help="for the model, or for that of each worker; larger frames are tiled",
+    )
+    many.add_argument(
         "--ray", metavar="ADDRESS", help="let a Ray cluster work: auto, HOST:6379, ray://HOST:10001, local"
     )
     many.add_argument("--cpus-per-worker", type=int, default=CPUS, metavar="N", help=f"in the cluster (default {CPUS})")

@@ -267,6 +267,8 @@ def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(
         (["in", "--model", "film3"], "film3"),
         (["in", "--device", "TOASTER"], "TOASTER"),
         (["in", "--longest-side", "3"], "longest side"),
+        (["in", "--memory-gb", "0"], "memory budget"),
+        (["in", "--memory-gb", "0", "--ray", "local"], "memory budget"),
         (["in", "-o", "in/0.png"], "cannot be written to"),
     ],
 )
