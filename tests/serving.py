@@ -19,7 +19,7 @@ import numpy as np
 from conftest import moved, photo
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 120  # seconds until something that must happen counts as never happening
+PATIENCE = 300  # seconds until something that must happen counts as never happening
 
 
 @dataclass(frozen=True)
