@@ -36,6 +36,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 from serving import Server, photos, serve  # noqa: E402
 
 KEEP_MINUTES = 2  # long enough for the slowest visitor to fetch his film
+PATIENCE = 600  # seconds until a visitor without an answer counts as one who gets none
 LOOK_SECONDS = 0.5
 LOSSY = 0.04  # mean difference that JPEG and H.264 may leave, of 1
 GIGABYTE = 2**30
@@ -45,7 +46,7 @@ GIGABYTE = 2**30
 class Visit:
     """How it went for one visitor."""
 
-    outcome: str = "nothing"  # film, wrong film, busy, error
+    outcome: str = "nothing"  # film, wrong film, busy, error; nothing, if nobody answers any more
     words: str = ""
     waited: float = 0.0  # seconds from the button to the first frame being made
     took: float = 0.0  # seconds from the button to the film
@@ -177,12 +178,12 @@ def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int
             def come(number: int) -> None:
                 told[number] = visit(clients[number], pairs[number], depth, start, folder / f"{number}")
 
-            threads = [threading.Thread(target=come, args=[number]) for number in range(visitors)]
+            threads = [threading.Thread(target=come, args=[number], daemon=True) for number in range(visitors)]
             begun = time.monotonic()
             for thread in threads:
                 thread.start()
             for thread in threads:
-                thread.join()
+                thread.join(max(0.0, begun + PATIENCE - time.monotonic()))
             seconds = time.monotonic() - begun
             long_frames = [len(job.outputs()) for job in long_films]
             for job in long_films:
@@ -192,6 +193,7 @@ def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int
                 if each.outcome == "film":
                     film = frames_of(folder / f"{number}" / "film.mp4", *firsts[number].shape[:2])
                     each.outcome = "film" if is_own(film, number, firsts, lasts, 2**depth + 1) else "wrong film"
+            unanswered = httpx.get(f"{server.url}/health", timeout=60).json()
             for client in clients:
                 client.close()
             left = expired(server)
@@ -205,7 +207,8 @@ def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int
             "films": len(films),
             "busy": outcomes.count("busy"),
             "wrong_films": outcomes.count("wrong film"),
-            "other": sorted({each.words for each in told if each.outcome in ("error", "nothing")}),
+            "unanswered_at_the_server": unanswered,
+            "other": sorted(each.words or each.outcome for each in told if each.outcome in ("error", "nothing")),
             "crashed": crashed,
             "errors_logged": len(errors),
             "seconds": seconds,

@@ -39,7 +39,6 @@ class Place:
         self.working = False
         self.seconds: float | None = None  # what its film will take in all
         self.seconds_left: float | None = None  # of that, while it works
-        self.estimate: Callable[[], float | None] = lambda: None
 
     @property
     def long(self) -> bool:
@@ -84,17 +83,19 @@ class Line:
 
     def wait(self, place: Place, estimate: Callable[[], float | None]) -> Iterator[Waiting]:
         """See `Place.wait`."""
+        place.seconds = estimate()
         with self._changed:
-            place.ready, place.estimate = True, estimate
+            place.ready = True
             self._admit()
         while not place.working:
             with self._changed:
                 news = Waiting(self._waiting.index(place) + 1, self._starts_in(place))
             yield news
+            if place.seconds is None:  # perhaps it is known by now
+                place.seconds = estimate()
             with self._changed:
+                self._admit()
                 self._changed.wait_for(lambda: place.working, LOOK_SECONDS)
-                if place.seconds is None:  # perhaps it is known by now
-                    self._admit()
 
     def took(self, seconds: float) -> None:
         """A film was made in so many seconds: remembered for the estimate of those that are not known."""
@@ -109,13 +110,11 @@ class Line:
     def _admit(self) -> None:
         """Give free places away. Called with the lock held."""
         for place in list(self._waiting):
-            if place.ready and place.seconds is None:
-                place.seconds = place.estimate()
             if place.ready and self._may_begin(place.long, [other.long for other in self._working]):
                 self._waiting.remove(place)
                 self._working.append(place)
                 place.working, place.seconds_left = True, place.seconds
-        self._changed.notify_all()
+                self._changed.notify_all()
 
     def _may_begin(self, long: bool, working: list[bool]) -> bool:
         """Whether a film may begin beside these; of each, whether it is long."""

@@ -170,3 +170,18 @@ def test_many_threads_never_exceed_the_places_and_all_get_one() -> None:
 def test_a_line_without_places_cannot_be(places: int, waiting: int) -> None:
     with pytest.raises(ValueError, match="at least one film"):
         Line(places, waiting)
+
+
+def test_who_does_not_know_its_time_harms_nobody_else() -> None:
+    line = Line(1, 2)
+
+    def fail() -> float:
+        raise ValueError("photo.jpg is no longer here.")
+
+    with visitors(line, SHORT, SHORT) as (first, second):
+        assert begun(first[1])
+        with line.place() as third, pytest.raises(ValueError, match="no longer here"):
+            next(third.wait(fail))
+        assert next(second[1]).position == 1
+        first[2]()
+        assert begun(second[1])
