@@ -55,6 +55,7 @@ class Studio:
         self.storage = storage
         self.shelf = shelf
         self.decoder = decoder
+        self._pace: dict[tuple[str, str], float] = {}  # of a model on a device now: seconds per frame and pixel
 
     def run(self, job: Job) -> Generator[Event]:
         """The events of one film, with `Waiting` before them while it waits. Closing the generator frees its place.
@@ -78,7 +79,8 @@ class Studio:
             raise
         except (ValueError, RuntimeError) as error:
             log.warning("no film: %s", error)
-            raise type(error)(without_paths(str(error))) from error
+            kind = ValueError if isinstance(error, ValueError) else RuntimeError
+            raise kind(without_paths(str(error))) from error
         except Exception as error:
             log.exception("no film")
             raise RuntimeError(f"Something failed on the server; its log says what, for request {log.id}.") from error
@@ -90,7 +92,7 @@ class Studio:
             assert plan.size
             height, width = plan.size
             log.know(size=f"{width}x{height}", frames=plan.frames)
-            yield from place.wait(lambda: job.plan().seconds)
+            yield from place.wait(lambda: self._seconds(job, job.plan()))
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))
             log.info("begun")
@@ -103,6 +105,8 @@ class Studio:
                 for event in events:
                     if isinstance(event, pipeline.Progress):
                         place.seconds_left = event.seconds_left
+                        if event.seconds_per_frame:
+                            self._pace[job.model, job.device] = event.seconds_per_frame / (height * width)
                     elif isinstance(event, pipeline.Done):
                         self.line.took(time.monotonic() - begun)
                         per_frame = event.seconds_per_frame and round(event.seconds_per_frame, 3)
@@ -110,6 +114,13 @@ class Studio:
                         log.info("made frame %d of %d", event.frames, event.frames)
                         event = replace(event, path=self.storage.keep(event.path))
                     yield event
+
+    def _seconds(self, job: Job, plan: pipeline.Plan) -> float | None:
+        """What a film will take: as noted from films like it, else as it goes with the one that is made just now."""
+        pace = self._pace.get((job.model, job.device))
+        if plan.seconds is None and plan.size and pace is not None:
+            return pace * plan.frames * plan.size[0] * plan.size[1]
+        return plan.seconds
 
     def health(self, model: str) -> dict[str, object]:
         """What the machine is doing."""

@@ -17,7 +17,7 @@ from service.decoder import Decoder
 from service.line import Busy, Line, Waiting
 from service.log import JsonLines, _Stray
 from service.shelf import Shelf
-from service.storage import GIGABYTE, Full, Storage
+from service.storage import GIGABYTE, Storage
 from service.studio import Job, Studio, without_paths
 
 SHELF = Shelf(load, 1)  # nothing is loaded before a model's first frame
@@ -88,6 +88,20 @@ def test_who_waits_is_told_so(studio: Studio) -> None:
     assert isinstance(next(second), pipeline.Progress)
     second.close()
     assert unused(studio)
+
+
+def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
+    budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    studio = Studio(budget, Line(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
+    unknown = pipeline.Plan(3, 0.2, (64, 96), None)  # nothing is noted yet, so it may be a long one
+    first, second = studio.run(job(plan=lambda: unknown)), studio.run(job(plan=lambda: unknown))
+    waiting = studio.run(job(plan=lambda: unknown))
+    assert isinstance(next(first), pipeline.Progress)  # 0.1 s a frame
+    assert isinstance(next(second), pipeline.Progress)
+    first.close()
+    assert isinstance(next(waiting), pipeline.Progress)
+    second.close()
+    waiting.close()
 
 
 def test_leaving_while_waiting_and_while_it_is_made(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
@@ -162,7 +176,7 @@ def test_its_photos_do_not_expire_while_it_is_made(studio: Studio) -> None:
 def test_a_film_without_room_is_not_begun(tmp_path: Path) -> None:
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     studio = Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, 1000), SHELF, Decoder())
-    with pytest.raises(Full):
+    with pytest.raises(RuntimeError, match="The disk for uploads and films is full"):
         list(studio.run(job()))
     assert studio.line.status() == {"running": 0, "waiting": 0}
 
