@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from attacks import API, Attacker
+from attacks import API, REST, Attacker
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from serving import PATIENCE, ROOT, Server, decoded, difference, photos, serve, wait_until
@@ -105,7 +105,7 @@ def test_hanging_up_stops_the_computing(server: Server, tmp_path: Path) -> None:
     stopped = server.log().count("stopped after frame")
     attacker = Attacker(server.url)
     first, last = (attacker.photo(path.name, path.read_bytes()) for path in photos(tmp_path, 96, 128))
-    order = {"data": [first, last, 8, 15, "film-lite", "CPU", 512]}
+    order = {"data": [first, last, 8, 15, "film-lite", "CPU", 512, *REST]}
     event = httpx.post(f"{server.url}{API}/call/interpolate", json=order).json()["event_id"]
     with httpx.stream("GET", f"{server.url}{API}/call/interpolate/{event}", timeout=PATIENCE) as events:
         assert next(line for line in events.iter_lines() if "done" in line)

@@ -301,7 +301,7 @@ def test_an_interrupt_leaves_what_is_finished(inputs: list[Path], averaging: Pat
     process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     for line in process.stderr:
-        if line.startswith("clip.mp4: frame"):
+        if line.startswith("clip.mp4: frame") and list((output / "clip.mp4.parts").glob("*.ts")):
             break
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
