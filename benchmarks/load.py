@@ -105,15 +105,19 @@ def visit(client: Client, pair: tuple[Path, Path], depth: int, start: threading.
     asked = time.monotonic()
     try:
         job = client.submit(first=handle_file(pair[0]), last=handle_file(pair[1]), depth=depth, api_name="/interpolate")
-        for path, report in job:
-            if "place" in report:
-                places.add(report["place"])
-            elif begun is None:
-                begun = time.monotonic()
-            if path:
-                made = path["video"] if isinstance(path, dict) else path
-                Path(made).rename(folder / "film.mp4")
-                told.outcome = "film"
+        seen = 0
+        while not (job.done() and seen == len(job.outputs())):  # iterating a job never ends if its request failed
+            for path, report in job.outputs()[seen:]:
+                seen += 1
+                if "place" in report:
+                    places.add(report["place"])
+                elif begun is None:
+                    begun = time.monotonic()
+                if path:
+                    made = path["video"] if isinstance(path, dict) else path
+                    Path(made).rename(folder / "film.mp4")
+                    told.outcome = "film"
+            time.sleep(0.05)
         job.result()
     except AppError as error:
         told.words = str(error)
@@ -170,7 +174,8 @@ def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int
             clients: list[Client] = []
             for number in range(visitors):
                 (folder / f"{number}").mkdir()
-                clients.append(Client(server.url, verbose=False, download_files=str(folder / f"{number}")))
+                keep, patient = str(folder / f"{number}"), {"timeout": PATIENCE}
+                clients.append(Client(server.url, verbose=False, download_files=keep, httpx_kwargs=patient))
             idle_gb = watch.peak / GIGABYTE
             long_films = [order_long_film(server, pairs[0]) for _ in range(slow)]
             start, told = threading.Barrier(visitors), [Visit() for _ in pairs]
