@@ -107,12 +107,14 @@ class Film(Interpolator):
             if shape not in self._compiled:
                 device = self._chosen_device(shape.frame) if self.asked_device == FASTEST else self.asked_device
                 self._make_room(shape)
-                self._compiled[shape] = self._compile(shape, device)
+                self._compiled[shape] = self.compile(shape, device)
             self._compiled.move_to_end(shape)
             return self._compiled[shape]
 
-    def _compile(self, shape: Shape, device: str) -> Compiled:
+    def compile(self, shape: Shape, device: str | None = None) -> Compiled:
+        """The graphs at that shape, compiled anew and not kept, for `device` (default: the one that was asked for)."""
         cache = catalog.cache_directory() / "compiled"
+        device = device or self.asked_device
         return compiled.compile_model(self.converted(), shape, device, self._precision, cache, self._threads)
 
     def _must_measure(self, size: tuple[int, int]) -> bool:
@@ -135,7 +137,7 @@ class Film(Interpolator):
         with memory.told():
             shape = compiled.choose(self.converted(), size, self._budget, lanes=1)
             self._make_room(shape)
-            session = self._compile(shape, device).session(size, self._budget)
+            session = self.compile(shape, device).session(size, self._budget)
             first, last = (
                 session.keyframe(frame) for frame in np.random.default_rng(0).random((2, *size, 3), np.float32)
             )

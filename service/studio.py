@@ -115,7 +115,7 @@ class Studio:
                         event = replace(event, path=self.storage.keep(event.path))
                     yield event
 
-    def _seconds(self, job: Job, plan: pipeline.Plan) -> float | None:
+    def _seconds(self, job: Job, plan: planning.Plan) -> float | None:
         """What a film will take: as noted from films like it, else as it goes with the one that is made just now."""
         pace = self._pace.get((job.model, job.device))
         if plan.seconds is None and plan.size and pace is not None:

@@ -87,9 +87,9 @@ def test_many_sizes_at_once_compile_once_each_and_keep_two() -> None:
         assert isinstance(model, film.Film)
         whole = model.compile
 
-        def count(shape: Any) -> Any:
-            compiled.append(shape)
-            return whole(shape)
+        def count(*arguments: Any) -> Any:
+            compiled.append(arguments)
+            return whole(*arguments)
 
         model.compile = count  # type: ignore[method-assign]
         streams = [model.frames(texture(*size), texture(*size, 1), depth=2) for size in sizes]
