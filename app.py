@@ -31,6 +31,7 @@ from page.components import UNSHOWN, Amount, Choice, LiveVideo, Photo, Segment, 
 from page.forms import bound_forms
 from page.look import error_html, state_html, time_text
 from service import log
+from service.allocator import few_arenas
 from service.budget import Budget, choice, number
 from service.decoder import Decoder
 from service.guard import Guard
@@ -421,6 +422,7 @@ def gate(settings: Settings) -> dict[str, Any]:
 
 
 def main() -> None:
+    few_arenas()  # before there are threads
     log.to_standard_error()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
     with own_folder("film-page-") as folder:
