@@ -32,6 +32,7 @@ from page.look import error_html, time_text
 from page.orders import Desk, Making, Order
 from page.settings import Settings
 from service import log
+from service.allocator import few_arenas
 from service.budget import Budget
 from service.decoder import Decoder
 from service.guard import Guard
@@ -240,6 +241,7 @@ def gate(settings: Settings) -> dict[str, Any]:
 
 
 def main() -> None:
+    few_arenas()  # before there are threads
     log.to_standard_error()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
     with own_folder("film-page-") as folder:

@@ -61,12 +61,17 @@ class Watch(threading.Thread):
         self._server = server
         self._done = threading.Event()
         self.peak = 0  # bytes, of all its processes together
+        self.server_at_peak = 0  # of these the server's own, beside what converts, decodes and encodes
+        self.server_peak = 0
         self.health: list[float] = []  # seconds
         self.most = {"running": 0, "waiting": 0}
 
     def run(self) -> None:
         while not self._done.wait(LOOK_SECONDS):
-            self.peak = max(self.peak, sum(map(resident, family(self._server.process.pid))))
+            parts = {process: resident(process) for process in family(self._server.process.pid)}
+            if sum(parts.values()) > self.peak:
+                self.peak, self.server_at_peak = sum(parts.values()), parts[self._server.process.pid]
+            self.server_peak = max(self.server_peak, parts[self._server.process.pid])
             started = time.monotonic()
             answer = httpx.get(f"{self._server.url}/health", timeout=60).json()
             self.health.append(time.monotonic() - started)
@@ -229,6 +234,8 @@ def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int
             "health_max_s": max(watch.health),
             "idle_gb": idle_gb,
             "peak_gb": watch.peak / GIGABYTE,
+            "server_at_peak_gb": watch.server_at_peak / GIGABYTE,
+            "server_peak_gb": watch.server_peak / GIGABYTE,
             "left_after_expiry": left,
             "left_after_end": [str(path) for path in server.temporary.rglob("*") if path.is_file()],
         }
