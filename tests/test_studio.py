@@ -93,7 +93,7 @@ def test_who_waits_is_told_so(studio: Studio) -> None:
 def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     studio = Studio(budget, Line(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
-    unknown = pipeline.Plan(3, 0.2, (64, 96), None)  # nothing is noted yet, so it may be a long one
+    unknown = planning.Plan(3, 0.2, (64, 96), None)  # nothing is noted yet, so it may be a long one
     first, second = studio.run(job(plan=lambda: unknown)), studio.run(job(plan=lambda: unknown))
     waiting = studio.run(job(plan=lambda: unknown))
     assert isinstance(next(first), pipeline.Progress)  # 0.1 s a frame
