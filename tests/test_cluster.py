@@ -113,6 +113,19 @@ def assert_same(one: Path, other: Path) -> None:
     assert one.read_bytes() == other.read_bytes()
 
 
+def test_what_cannot_work_is_told_in_one_sentence(nodes: Nodes, averaging: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no model"):
+        Cluster(nodes.address, tmp_path)
+    with pytest.raises(ValueError, match="given 0 CPUs"):
+        Cluster(nodes.address, averaging, cpus_per_worker=0)
+    with pytest.raises(RuntimeError, match="has the 99 CPUs of a worker"), Cluster(nodes.address, cpus_per_worker=99):
+        pass
+    elsewhere = Cluster(nodes.address, averaging, cpus_per_worker=1)
+    elsewhere._load = replace(elsewhere._load, name=str(tmp_path / "only-here"))
+    with pytest.raises(RuntimeError, match="can be used: There is no model '.*only-here'"), elsewhere:
+        pass
+
+
 def test_the_command_makes_the_same_films_there_as_here(
     nodes: Nodes, folder: Path, averaging: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,16 +220,3 @@ def test_an_interrupt_frees_the_cluster(nodes: Nodes, folder: Path, averaging: P
         assert ray.available_resources()["CPU"] == 2
     finally:
         ray.shutdown()
-
-
-def test_what_cannot_work_is_told_in_one_sentence(nodes: Nodes, averaging: Path, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no model"):
-        Cluster(nodes.address, tmp_path)
-    with pytest.raises(ValueError, match="given 0 CPUs"):
-        Cluster(nodes.address, averaging, cpus_per_worker=0)
-    with pytest.raises(RuntimeError, match="has the 99 CPUs of a worker"), Cluster(nodes.address, cpus_per_worker=99):
-        pass
-    elsewhere = Cluster(nodes.address, averaging, cpus_per_worker=1)
-    elsewhere._load = replace(elsewhere._load, name=str(tmp_path / "only-here"))
-    with pytest.raises(RuntimeError, match="can be used: There is no model '.*only-here'"), elsewhere:
-        pass
