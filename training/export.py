@@ -62,8 +62,12 @@ def export(film: network.Film, directory: str | os.PathLike) -> Path:
 
 def random(filters: int, seed: int) -> network.Film:
     """A network with FILM's proportions and random variables; 64 filters make the full-size FILM."""
-    flow_filters = tuple(max(2, full * filters // 64) for full in network.Config.flow_filters)
-    return network.build(network.Config(filters=filters, flow_filters=flow_filters), seed=seed)
+
+    def share(full: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(max(2, n * filters // 64) for n in full)
+
+    config = network.Config(filters, share(network.Config.flow_filters), share(network.Config.fusion_filters))
+    return network.build(config, seed=seed)
 
 
 def main() -> None:

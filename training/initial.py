@@ -1,7 +1,6 @@
 """What a network starts from, where random is not good enough. None of it changes the architecture."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 from keras import ops
@@ -54,14 +53,14 @@ def enlarged(kernel: np.ndarray, bias: np.ndarray, inputs: list[tuple[int, int]]
 
 def grow(values: Mapping[str, np.ndarray], config: network.Config, seed: int = 0) -> dict[str, np.ndarray]:
     """The variables of a network of the larger `config` that computes the same function as the one with `values`.
-    Only `filters` and `flow_filters` may differ; what is new is read by nothing yet."""
+    Only the numbers of filters may differ; what is new is read by nothing yet."""
     rng = np.random.default_rng(seed)
     old = network.Config.of(values, config.levels)
-    if old != replace(config, filters=old.filters, flow_filters=old.flow_filters) or len(old.flow_filters) != len(
-        config.flow_filters
-    ):
+    widths, old_widths = (np.hstack([c.filters, c.flow_filters, c.fusion_filters]) for c in (config, old))
+    plan, old_plan = ((c.levels, c.sub_levels, len(c.flow_filters), len(c.fusion_filters)) for c in (config, old))
+    if plan != old_plan:
         raise ValueError(f"{old} cannot be grown to {config}: only the numbers of filters may differ")
-    if old.filters > config.filters or any(np.greater(old.flow_filters, config.flow_filters)):
+    if any(widths < old_widths):
         raise ValueError(f"{old} has more filters than {config}; it cannot be grown to it")
     result: dict[str, np.ndarray] = {}
 
@@ -89,9 +88,8 @@ def grow(values: Mapping[str, np.ndarray], config: network.Config, seed: int = 0
         return 2 * [(3, 3), *features(level)] + [(4, 4)]
 
     parts = aligned(config.fusion_levels - 1)
-    for i in reversed(range(config.fusion_levels - 1)):
+    for i, filters in reversed(list(enumerate(config.fusion_filters))):
         names = [f"fusion/conv2d_{n}" if n else "fusion/conv2d" for n in range(3 * i, 3 * i + 3)]
-        filters = config.filters << min(i, 3)
         parts = [put(names[0], parts, filters)]
         parts = [put(names[1], aligned(i) + parts, filters)]
         parts = [put(names[2], parts, filters)]

@@ -15,6 +15,12 @@ def distance(error):
     return ops.mean(ops.abs(error))
 
 
+def root_mean_square(error):
+    """Root of the mean square of each picture, their mean: what PSNR is the logarithm of. Large errors count for more
+    than with `distance`."""
+    return ops.mean(ops.sqrt(ops.mean(ops.square(error), axis=(1, 2, 3)) + 1e-6))
+
+
 def laplacian(error):
     """Mean absolute error of each band of the Laplacian pyramid, coarser ones weighing more (Niklaus and Liu 2018)."""
     total = 0.0
@@ -43,24 +49,32 @@ def flow_error(to_ends, target, known):
 def terms(outputs: Mapping, target: Mapping) -> dict:
     """Each part of the loss by name, unweighted. `target` has the fields of `clips.Triplet`."""
     middle = target["middle"]
-    parts = {"warped": 0.0, "warped_laplacian": 0.0, "flow": 0.0}
+    parts = {"warped": 0.0, "warped_coarse": 0.0, "warped_laplacian": 0.0, "flow": 0.0}
     # The middle fetches from the first image along half of the backward flow, from the last along the forward one.
-    for warped, pyramid, end in (("x0_warped", "backward", "to_first"), ("x1_warped", "forward", "to_last")):
-        error = outputs[warped] - middle
+    for image, pyramid, end in (("x0", "backward", "to_first"), ("x1", "forward", "to_last")):
+        finest, *coarser = outputs[f"{image}_warped_pyramid"]
         to_ends = [0.5 * flow for flow in outputs[f"{pyramid}_flow_pyramid"]]
-        parts["warped"] += 0.5 * distance(error)
-        parts["warped_laplacian"] += 0.5 * laplacian(error)
+        parts["warped"] += 0.5 * distance(finest - middle)
+        parts["warped_laplacian"] += 0.5 * laplacian(finest - middle)
+        # Fine pictures that are far apart do not say where to; at a coarse level they still overlap.
+        halved = middle
+        for level in coarser:
+            halved = half(halved)
+            parts["warped_coarse"] += 0.5 * distance(level - halved) / len(coarser)
         parts["flow"] += 0.5 * flow_error(to_ends, target[end], target["known"])
     if "image" in outputs:
         error = outputs["image"] - middle
-        parts |= {"image": distance(error), "laplacian": laplacian(error)}
+        parts |= {"image": distance(error), "laplacian": laplacian(error), "root_mean_square": root_mean_square(error)}
     return parts
 
 
 def weights(progress, fused: bool) -> dict:
     """The weight of each part at `progress` from 0 to 1. Guidance fades: the teacher's flows are not the truth, and
-    the fusion may want something else of the warped images than to look like the middle."""
+    the fusion may want something else of the warped images than to look like the middle. What PSNR counts comes
+    forward at the end: where the motion cannot be known, the mean of what may be is nearer than any guess."""
     guidance = {"flow": 0.01 * (1 - 0.8 * progress)}
     if not fused:
-        return guidance | {"warped": 1.0, "warped_laplacian": 0.25}
-    return guidance | {"image": 1.0, "laplacian": 0.25, "warped": 0.3 * (1 - 0.7 * progress)}
+        return guidance | {"warped": 1.0, "warped_coarse": 1.0, "warped_laplacian": 0.25}
+    guidance |= {"warped": 0.3 * (1 - 0.7 * progress), "warped_coarse": 0.5 * (1 - 0.8 * progress)}
+    sharp = 1 - 0.6 * progress
+    return guidance | {"image": 0.7 * sharp, "laplacian": 0.25 * sharp, "root_mean_square": 0.3 + 0.7 * progress}

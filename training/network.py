@@ -32,11 +32,15 @@ from keras import layers, ops
 class Config:
     """Sizes of the network. The defaults are those of the published FILM (34.4 million parameters)."""
 
-    filters: int = 64  # k: filters of the finest features and of the finest fusion level, doubled per level
+    filters: int = 64  # k: filters of the finest features, doubled per level
     flow_filters: tuple[int, ...] = (32, 64, 128, 256)  # finest levels first; the last predictor is shared
+    fusion_filters: tuple[int, ...] = (64, 128, 256, 512)  # finest levels first; the level below them is only read
     levels: int = 7  # of the image pyramid
     sub_levels: int = 4  # of the feature tree that looks at each level of the pyramid
-    fusion_levels: int = 5
+
+    @property
+    def fusion_levels(self) -> int:
+        return len(self.fusion_filters) + 1
 
     @classmethod
     def of(cls, variables: Mapping[str, np.ndarray], levels: int = 7) -> "Config":
@@ -50,9 +54,11 @@ class Config:
         return cls(
             filters=variables["feat_net/sub_extractor/cfeat_conv_0/bias"].size,
             flow_filters=tuple(variables[f"{name}/conv_0/bias"].size for name in predictors),
+            fusion_filters=tuple(
+                variables[f"fusion/conv2d{f'_{3 * i}' if i else ''}/bias"].size for i in range(count("fusion/") // 3)
+            ),
             levels=levels,
             sub_levels=count("feat_net/") // 2,
-            fusion_levels=(count("fusion/") - 1) // 3 + 1,
         )
 
 
@@ -182,8 +188,7 @@ class Fusion(layers.Layer):
     def __init__(self, config: Config, **kwargs):
         super().__init__(**kwargs)
         self.levels = []
-        for i in range(config.fusion_levels - 1):
-            filters = config.filters << min(i, 3)
+        for i, filters in enumerate(config.fusion_filters):
             names = [f"conv2d_{n}" if n else "conv2d" for n in range(3 * i, 3 * i + 3)]
             self.levels.append(
                 [
@@ -199,7 +204,7 @@ class Fusion(layers.Layer):
         for i in reversed(range(len(self.levels))):
             enlarge, merge, refine = self.levels[i]
             x = ops.repeat(ops.repeat(x, 2, axis=1), 2, axis=2)  # nearest neighbour, (B, H/2, W/2, _) -> (B, H, W, _)
-            x = enlarge(x)  # (B, H, W, k << i)
+            x = enlarge(x)  # (B, H, W, F_i)
             x = refine(merge(ops.concatenate([aligned[i], x], axis=-1)))
         return self.to_rgb(x)  # (B, H, W, 3), not clipped
 
@@ -208,8 +213,8 @@ class Film(keras.Model):
     """`{"x0": (B, H, W, 3), "x1": (B, H, W, 3), "time": (B, 1)}` -> dict whose "image" is the middle frame.
 
     `time` is there for the published signature and ignored: the moment is always half way. The rest of the dict is
-    for training: both images brought to the middle, and the two pyramids of whole flows, first -> last ("forward")
-    and last -> first ("backward").
+    for training: pyramids of both images brought to the middle, as fine and coarse as the fusion sees them, and the
+    two pyramids of whole flows, first -> last ("forward") and last -> first ("backward").
     """
 
     def __init__(self, config: Config, **kwargs):
@@ -239,8 +244,8 @@ class Film(keras.Model):
             warped.append((first[..., :3], last[..., :3]))
         directions = [ops.split(flow, 2, axis=0) for flow in flows]
         outputs = {
-            "x0_warped": warped[0][0],
-            "x1_warped": warped[0][1],
+            "x0_warped_pyramid": [first for first, _ in warped],
+            "x1_warped_pyramid": [last for _, last in warped],
             "forward_flow_pyramid": [forward for forward, _ in directions],
             "backward_flow_pyramid": [backward for _, backward in directions],
         }

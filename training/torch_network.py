@@ -99,7 +99,7 @@ class TorchFilm(network.Film):
         features = self.features(images)
         flows = self.flows(features)
         aligned, warped = [], []
-        for i in range(self.config.fusion_levels if fuse else 1):
+        for i in range(self.config.fusion_levels):
             to_ends = 0.5 * swap(flows[i])
             seen = torch.cat([images[i], features[i].float()], 1) if fuse else images[i]
             fetched = warp(seen, to_ends)
@@ -109,8 +109,11 @@ class TorchFilm(network.Film):
         def last_channels(x):
             return x.permute(0, 2, 3, 1)
 
-        outputs = dict(zip(("x0_warped", "x1_warped"), last_channels(warped[0]).chunk(2), strict=True))
-        pyramids = zip(*(last_channels(flow).chunk(2) for flow in flows), strict=True)
-        for name, pyramid in zip(("forward", "backward"), pyramids, strict=True):
-            outputs[f"{name}_flow_pyramid"] = list(pyramid)
+        outputs = {}
+        for names, pyramid in (
+            (("x0_warped_pyramid", "x1_warped_pyramid"), warped),
+            (("forward_flow_pyramid", "backward_flow_pyramid"), flows),
+        ):
+            halves = [last_channels(level).chunk(2) for level in pyramid]
+            outputs |= {name: [level[n] for level in halves] for n, name in enumerate(names)}
         return outputs | {"image": last_channels(self.fuse(aligned))} if fuse else outputs

@@ -16,15 +16,25 @@ import keras
 import numpy as np
 from keras import ops
 
-from training import batches, checkpoint, clips, curves, initial, losses, muon, network
+from training import batches, checkpoint, clips, curves, initial, losses, muon, network, parallel
 
 WARM_UP = 100  # steps
 MEMORY = 20  # the averaged weights remember this fraction of the run: 1 / MEMORY
 CLIP = 1.0  # largest norm of the gradient
+
+
+class Adam(parallel.Shared, keras.optimizers.Adam):
+    pass
+
+
+class Muon(parallel.Shared, muon.Muon):
+    pass
+
+
 OPTIMIZERS = {
-    "adam": lambda schedule: keras.optimizers.Adam(schedule, global_clipnorm=CLIP),
+    "adam": lambda schedule: Adam(schedule, global_clipnorm=CLIP),
     # Every update has the same size, whatever the gradient's; only Adam's part could need clipping.
-    "muon": lambda schedule: muon.Muon(schedule, weight_decay=None, adam_weight_decay=None, global_clipnorm=CLIP),
+    "muon": lambda schedule: Muon(schedule, weight_decay=None, adam_weight_decay=None, global_clipnorm=CLIP),
 }
 
 
@@ -132,6 +142,9 @@ def train(run: Run, stream, validate: Callable[[dict], float] | None, every: int
         terms.append(run.advance(inputs, target))
         if run.step % every and run.step < run.steps:
             continue
+        if parallel.rank():  # the first process speaks for all
+            terms = []
+            continue
         means = {name: float(np.mean([t[name] for t in terms])) for name in terms[0]}
         if validate:
             means["validation PSNR"] = validate(run.average)
@@ -164,32 +177,42 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
     parser.add_argument("--init", type=Path, metavar="FILE.npz", help="variables to start from")
     parser.add_argument("--filters", type=int, default=8, help="without --init: of the finest level")
-    parser.add_argument("--flow-filters", type=int, nargs="+", default=[8, 16, 32, 64], help="without --init")
+    parser.add_argument("--flow-filters", type=int, nargs="+", default=[16, 32, 64, 96], help="without --init")
+    parser.add_argument("--fusion-filters", type=int, nargs="+", default=[16, 32, 48, 64], help="without --init")
     parser.add_argument("--flow-only", action="store_true", help="train the flow and leave the fusion as it is")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--every", type=int, default=100, help="steps between two notes in the curves")
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--processes", type=int, default=1, help="with torch on a CPU: one per core is fastest")
     parser.add_argument("--side", type=int, default=192, help="of the square crops; a multiple of 64")
     parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
+    if options.batch % options.processes:
+        parser.error(f"--batch {options.batch} cannot be shared evenly by --processes {options.processes}")
+    if options.processes > 1:
+        if keras.backend.backend() != "torch":
+            parser.error(f"--processes needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
+        parallel.join(options.processes)
     if options.init:
         film = network.load(options.init, kind=kind())
     else:
-        config = network.Config(options.filters, tuple(options.flow_filters))
+        config = network.Config(options.filters, tuple(options.flow_filters), tuple(options.fusion_filters))
         film = network.build(config, options.seed, kind=kind())
         initial.pass_through(film)
     run = Run(film, options.run, options.steps, options.rate, not options.flow_only, options.optimizer)
     videos = clips.read(options.clips, options.cache / "train")
     validate = None
-    if options.validate:
+    if options.validate and not parallel.rank():
         from training import evaluate
 
         validate = evaluate.validator(network.build(film.config, kind=kind()), options.validate, options.cache)
-    print(f"{film.count_params():,} parameters; from step {run.step} of {run.steps}", flush=True)
-    stream = batches.stream(videos, run.step, options.batch, options.side, options.seed)
+    if not parallel.rank():
+        print(f"{film.count_params():,} parameters; from step {run.step} of {run.steps}", flush=True)
+    part, parts = parallel.rank(), options.processes
+    stream = batches.stream(videos, run.step, options.batch, options.side, options.seed, part, parts)
     train(run, stream, validate, options.every, lambda line: print(line, flush=True))
 
 

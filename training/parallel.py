@@ -1,0 +1,63 @@
+"""Several processes that train one network, each on its part of every batch: over PyTorch's `distributed`.
+
+On a CPU a process per core does more than one process with as many threads: what is not a convolution, the data among
+it, runs side by side as well. All start from the same variables and apply the same mean gradient, so they stay alike.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+
+RANK, PROCESSES = "RANK", "WORLD_SIZE"  # torch.distributed's own variables
+
+
+def rank() -> int:
+    """Which of the processes this is; the first one validates, saves and speaks."""
+    return int(os.environ.get(RANK, 0))
+
+
+def processes() -> int:
+    return int(os.environ.get(PROCESSES, 1))
+
+
+def join(count: int) -> None:
+    """Become one of `count` processes that run this very command; the first call starts the others."""
+    import torch
+
+    if RANK not in os.environ:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        os.environ |= {PROCESSES: str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        for number in range(1, count):  # they end by themselves when the first one does: the next mean fails
+            subprocess.Popen([sys.executable, "-m", *module()], env=os.environ | {RANK: str(number)})
+        os.environ[RANK] = "0"
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
+    torch.distributed.init_process_group("gloo")
+
+
+def module() -> list[str]:
+    """The arguments with which `python -m` started this process."""
+    spec = sys.modules["__main__"].__spec__
+    assert spec, "start it with python -m"
+    return [spec.name, *sys.argv[1:]]
+
+
+def mean(gradients: list) -> list:
+    """The mean of all processes' gradients; as they are where there is one process."""
+    if processes() == 1:
+        return gradients
+    import torch
+
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    torch.distributed.all_reduce(flat)
+    parts = (flat / processes()).split([gradient.numel() for gradient in gradients])
+    return [part.reshape(gradient.shape) for part, gradient in zip(parts, gradients, strict=True)]
+
+
+class Shared:
+    """Mixed into a Keras optimizer: what it applies is the mean over the processes."""
+
+    def apply(self, grads, trainable_variables=None):
+        return super().apply(mean(grads), trainable_variables)  # type: ignore[misc]
