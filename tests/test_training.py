@@ -139,6 +139,17 @@ def test_growing_keeps_the_function(small: network.Film) -> None:
             initial.grow(values, wrong)
 
 
+def test_a_replaced_predictor_leaves_the_flow_from_below(small: network.Film) -> None:
+    values = {name: v.numpy() for name, v in network.variables_by_name(small).items()}
+    replaced = initial.replace_predictor(values, 0, 2)
+    film = network.build(network.Config.of(replaced, SMALL.levels))
+    network.assign(film, replaced)
+    assert film.config == replace(SMALL, flow_filters=(2, 6))
+    finest, below, *_ = film(pair(32, 48))["forward_flow_pyramid"]
+    np.testing.assert_allclose(finest, network.double(2 * below), atol=1e-6)
+    np.testing.assert_allclose(below, small(pair(32, 48))["forward_flow_pyramid"][1], atol=1e-5)
+
+
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 
 

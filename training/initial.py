@@ -95,3 +95,21 @@ def grow(values: Mapping[str, np.ndarray], config: network.Config, seed: int = 0
         parts = [put(names[2], parts, filters)]
     put(f"fusion/conv2d_{3 * (config.fusion_levels - 1)}", parts, 3)
     return result
+
+
+def replace_predictor(
+    values: Mapping[str, np.ndarray], level: int, filters: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """The variables with a new flow predictor at the fine `level`, one of `filters` filters that adds nothing to the
+    flow from the level below until it has learnt to."""
+    rng = np.random.default_rng(seed)
+    result = dict(values)
+    inputs = values[f"predict_flow/flow_predictor_{level}/conv_0/kernel"].shape[2]
+    for n, outputs in enumerate((filters, filters, filters, filters // 2, 2)):
+        size = 3 if n < 3 else 1
+        scale = np.sqrt(2 / (size * size * inputs)) if n < 4 else 0.0
+        kernel = rng.normal(0, 1, (size, size, inputs, outputs)) * scale
+        result[f"predict_flow/flow_predictor_{level}/conv_{n}/kernel"] = kernel.astype(np.float32)
+        result[f"predict_flow/flow_predictor_{level}/conv_{n}/bias"] = np.zeros(outputs, np.float32)
+        inputs = outputs
+    return result
