@@ -250,10 +250,11 @@ def test_the_teacher_finds_the_motion() -> None:
 
 
 def test_batches_depend_on_seed_and_number_alone(videos: dict) -> None:
-    stream = batches.stream(videos, 3, 4, SIDE, seed=7)
+    made = batches.Batches(videos, 4, SIDE, seed=7)
+    stream = made.stream(3)
     try:
         inputs, target = next(stream)
-        again, _ = batches.batch(videos, 3, 4, SIDE, seed=7)
+        again, _ = made.batch(3)
         other, _ = next(stream)
     finally:
         stream.close()
@@ -263,7 +264,7 @@ def test_batches_depend_on_seed_and_number_alone(videos: dict) -> None:
 
 
 def test_an_error_in_the_data_reaches_the_loop() -> None:
-    stream = batches.stream({}, 0, 4, SIDE, seed=0)
+    stream = batches.Batches({}, 4, SIDE, seed=0).stream(0)
     with pytest.raises(ValueError, match="a must be|empty"):
         next(stream)
 
@@ -317,7 +318,7 @@ def new_run(folder: Path, optimizer: str) -> train.Run:
 def feed(videos: dict, start: int) -> Iterator[tuple[dict, dict]]:
     """The same four batches over and over: little enough to be learnt in a few steps."""
     while True:
-        yield batches.batch(videos, start % 4, 4, SIDE, seed=0)
+        yield batches.Batches(videos, 4, SIDE, seed=0).batch(start % 4)
         start += 1
 
 
@@ -404,7 +405,7 @@ def test_training_the_flow_alone_leaves_the_fusion(videos: dict, tmp_path: Path)
     film = network.build(SMALL, seed=1)
     run = train.Run(film, tmp_path, steps=10, rate=1e-3, fuse=False)
     before = run.values()
-    run.advance(*batches.batch(videos, 0, 4, SIDE, seed=0))
+    run.advance(*batches.Batches(videos, 4, SIDE, seed=0).batch(0))
     changed = {name for name, value in run.values().items() if (value != before[name]).any()}
     assert {name.split("/")[0] for name in changed} == {"feat_net", "predict_flow"}
     assert run.average.keys() == network.variables_by_name(network.build(SMALL)).keys()

@@ -185,6 +185,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--processes", type=int, default=1, help="with torch on a CPU: one per core is fastest")
     parser.add_argument("--side", type=int, default=192, help="of the square crops; a multiple of 64")
+    parser.add_argument("--scenes", type=float, default=0.25, help="share of synthetic examples")
     parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
     parser.add_argument("--seed", type=int, default=0)
@@ -212,8 +213,8 @@ def main() -> None:
     if not parallel.rank():
         print(f"{film.count_params():,} parameters; from step {run.step} of {run.steps}", flush=True)
     part, parts = parallel.rank(), options.processes
-    stream = batches.stream(videos, run.step, options.batch, options.side, options.seed, part, parts)
-    train(run, stream, validate, options.every, lambda line: print(line, flush=True))
+    feed = batches.Batches(videos, options.batch, options.side, options.seed, options.scenes, part, parts)
+    train(run, feed.stream(run.step), validate, options.every, lambda line: print(line, flush=True))
 
 
 if __name__ == "__main__":
