@@ -209,6 +209,7 @@ def test_clips_are_decoded_once(tmp_path: Path) -> None:
     assert read.shape == frames.shape and np.abs(read.astype(int) - frames).mean() < 8
     (tmp_path / "one.mp4").write_bytes(b"no longer needed")
     assert (clips.read(tmp_path, tmp_path / "cache")["one"] == read).all()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["one.npy"]
 
 
 def test_undecodable_and_missing_clips_are_named(tmp_path: Path) -> None:
@@ -375,8 +376,8 @@ def test_one_command_each_trains_exports_and_scores(
 
 @needs_torch
 def test_processes_share_a_batch_and_stay_alike(tmp_path: Path) -> None:
-    """Two processes with half a batch each learn what one process learns from the whole of it, the last step included
-    that follows a kill of both."""
+    """Two processes with half a batch each learn what one process learns from the whole of it.
+    They go on from their checkpoint."""
     write_clip(tmp_path / "train" / "one.mp4", moving(12, 96, seed=1))
     sizes = ["--filters", "2", "--flow-filters", *4 * ["2"], "--fusion-filters", *4 * ["4"]]
     command = ["--clips", str(tmp_path / "train"), "--cache", str(tmp_path / "cache"), *sizes]

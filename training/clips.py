@@ -5,6 +5,7 @@ any clip costs one page read. Sources that change only by brightness or not at a
 cut teaches something false; both are drawn again.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +43,7 @@ def decode(video: Path, cache: Path) -> np.ndarray:
         capture.release()
         if not frames:
             raise ValueError(f"{video} holds no frame that OpenCV can decode")
-        scratch = raw.with_suffix(".part")
+        scratch = raw.with_suffix(f".{os.getpid()}.part")  # other processes may be decoding the same clip
         with scratch.open("wb") as file:
             np.save(file, np.stack(frames))
         scratch.rename(raw)

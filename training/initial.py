@@ -51,6 +51,11 @@ def enlarged(kernel: np.ndarray, bias: np.ndarray, inputs: list[tuple[int, int]]
     return result, np.concatenate([bias, np.zeros(outputs - old_outputs, np.float32)])
 
 
+def predictor_filters(filters: int) -> tuple[int, ...]:
+    """The filters of each layer of a `network.FlowPredictor` of so many."""
+    return filters, filters, filters, filters // 2, 2
+
+
 def grow(values: Mapping[str, np.ndarray], config: network.Config, seed: int = 0) -> dict[str, np.ndarray]:
     """The variables of a network of the larger `config` that computes the same function as the one with `values`.
     Only the numbers of filters may differ; what is new is read by nothing yet."""
@@ -81,7 +86,7 @@ def grow(values: Mapping[str, np.ndarray], config: network.Config, seed: int = 0
     for i, filters in enumerate(config.flow_filters):
         name = f"predict_flow/flow_predictor_{i if i < len(fine) else 'shared'}"
         parts = 2 * features(i)
-        for n, outputs in enumerate((filters, filters, filters, filters // 2, 2)):
+        for n, outputs in enumerate(predictor_filters(filters)):
             parts = [put(f"{name}/conv_{n}", parts, outputs)]
 
     def aligned(level: int) -> list[tuple[int, int]]:
@@ -105,7 +110,7 @@ def replace_predictor(
     rng = np.random.default_rng(seed)
     result = dict(values)
     inputs = values[f"predict_flow/flow_predictor_{level}/conv_0/kernel"].shape[2]
-    for n, outputs in enumerate((filters, filters, filters, filters // 2, 2)):
+    for n, outputs in enumerate(predictor_filters(filters)):
         size = 3 if n < 3 else 1
         scale = np.sqrt(2 / (size * size * inputs)) if n < 4 else 0.0
         kernel = rng.normal(0, 1, (size, size, inputs, outputs)) * scale

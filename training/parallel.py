@@ -18,6 +18,7 @@ def rank() -> int:
 
 
 def processes() -> int:
+    """How many train together."""
     return int(os.environ.get(PROCESSES, 1))
 
 
@@ -45,7 +46,8 @@ def module() -> list[str]:
 
 
 def mean(gradients: list) -> list:
-    """The mean of all processes' gradients; as they are where there is one process."""
+    """The mean of all processes' gradients, float32 tensors of the variables' shapes; with one process they themselves.
+    Raises RuntimeError, in PyTorch's words, when another process has gone."""
     if processes() == 1:
         return gradients
     import torch

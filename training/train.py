@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
     parser.add_argument("--init", type=Path, metavar="FILE.npz", help="variables to start from")
     parser.add_argument("--filters", type=int, default=8, help="without --init: of the finest level")
-    parser.add_argument("--flow-filters", type=int, nargs="+", default=[16, 32, 64, 96], help="without --init")
+    parser.add_argument("--flow-filters", type=int, nargs="+", default=[4, 32, 96, 128], help="without --init")
     parser.add_argument("--fusion-filters", type=int, nargs="+", default=[16, 32, 48, 64], help="without --init")
     parser.add_argument("--flow-only", action="store_true", help="train the flow and leave the fusion as it is")
     parser.add_argument("--steps", type=int, default=5000)
@@ -191,6 +191,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
+    if options.processes < 1:
+        parser.error(f"--processes is {options.processes}; it takes at least one to train")
     if options.batch % options.processes:
         parser.error(f"--batch {options.batch} cannot be shared evenly by --processes {options.processes}")
     if options.processes > 1:
