@@ -10,7 +10,7 @@ from film import catalog, convert, network
 from film.images import Frame
 from film.interpolator import Interpolator, Preparation
 from film.saved_model import SavedModel
-from film.session import Session, aligned, crop, pad
+from film.session import PairSession, Session, aligned
 
 ALIGNMENT = 2 ** (network.PYRAMID_LEVELS - 1)
 
@@ -50,21 +50,12 @@ class Reference(Interpolator):
             return self._loaded
 
 
-class ReferenceSession(Session[Frame]):
-    """Nothing is kept between two middles: TensorFlow starts each from the pixels."""
+class ReferenceSession(PairSession):
+    """The SavedModel on frames of one size."""
 
     def __init__(self, model: SavedModel, size: tuple[int, int]) -> None:
+        super().__init__(size, aligned(size, ALIGNMENT))
         self._model = model
-        self._size = size
-        self._padded = aligned(size, ALIGNMENT)
 
-    def keyframe(self, frame: Frame) -> Frame:
-        return frame
-
-    def frame(self, keyframe: Frame) -> Frame:
-        return keyframe
-
-    def middle(self, left: Frame, right: Frame) -> Frame:
-        x0, x1 = (pad(frame, self._padded).transpose(0, 2, 3, 1) for frame in (left, right))
-        middle = self._model.middle(np.ascontiguousarray(x0), np.ascontiguousarray(x1))
-        return crop(middle.transpose(0, 3, 1, 2), self._size)
+    def between(self, x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
+        return self._model.middle(x0, x1)

@@ -207,13 +207,15 @@ class DirectSession(Session[Keyframe]):
         return finish
 
 
-class WholeSession(Session[Frame]):
-    """One graph from two frames to their middle: a SavedModel converted whole."""
+class PairSession(Session[Frame]):
+    """Nothing is kept between two middles: each starts from the pixels of two frames."""
 
-    def __init__(self, film: ov.CompiledModel, size: tuple[int, int]) -> None:
-        self._film = film.create_infer_request()
-        self._padded = tuple(film.input(0).shape)[1:3]
-        self._size = size
+    def __init__(self, size: tuple[int, int], padded: Sequence[int]) -> None:
+        self._size, self._padded = size, padded
+
+    @abstractmethod
+    def between(self, x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
+        """The middle of two padded frames, all (1, H, W, 3) float32."""
 
     def keyframe(self, frame: Frame) -> Frame:
         return frame
@@ -222,7 +224,17 @@ class WholeSession(Session[Frame]):
         return keyframe
 
     def middle(self, left: Frame, right: Frame) -> Frame:
-        x0, x1 = (pad(frame, self._padded).transpose(0, 2, 3, 1) for frame in (left, right))
-        self._film.infer({"x0": np.ascontiguousarray(x0), "x1": np.ascontiguousarray(x1)})
-        image = self._film.get_output_tensor().data
-        return crop(image.transpose(0, 3, 1, 2), self._size)
+        ends = (pad(frame, self._padded).transpose(0, 2, 3, 1) for frame in (left, right))
+        return crop(self.between(*map(np.ascontiguousarray, ends)).transpose(0, 3, 1, 2), self._size)
+
+
+class WholeSession(PairSession):
+    """One graph from two frames to their middle: a SavedModel converted whole."""
+
+    def __init__(self, film: ov.CompiledModel, size: tuple[int, int]) -> None:
+        super().__init__(size, tuple(film.input(0).shape)[1:3])
+        self._film = film.create_infer_request()
+
+    def between(self, x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
+        self._film.infer({"x0": x0, "x1": x1})
+        return self._film.get_output_tensor().data
