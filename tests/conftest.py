@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,3 +127,21 @@ def averaging(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lite_copy(tmp_path: Path) -> Path:
     """film-lite's SavedModel, to be damaged."""
     return Path(shutil.copytree(LITE, tmp_path / "copy"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A real Chromium."""
+    from browsing import browsing
+
+    with browsing() as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(server: Any, browser: Any) -> Iterator[Any]:
+    """The page of the module's `server`, ready to be clicked."""
+    from browsing import visiting
+
+    with visiting(server, browser) as page:
+        yield page

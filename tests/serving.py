@@ -20,6 +20,7 @@ from conftest import moved, photo
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 300  # seconds until something that must happen counts as never happening
+LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
 
 
 @dataclass(frozen=True)

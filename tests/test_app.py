@@ -15,11 +15,10 @@ import pytest
 from attacks import API, REST, Attacker
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
-from serving import PATIENCE, ROOT, Server, decoded, difference, photos, serve, wait_until
+from serving import LOSSY, PATIENCE, ROOT, Server, decoded, difference, photos, serve, wait_until
 
 from app import Settings, build_app
 
-LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
 MEGABYTE = 2**20
 
 

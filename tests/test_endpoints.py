@@ -22,12 +22,11 @@ from gradio_client.exceptions import AppError
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image
-from serving import PATIENCE, Server, decoded, difference, photos, serve, wait_until
+from serving import LOSSY, PATIENCE, Server, decoded, difference, photos, serve, wait_until
 
 from film import clip
 from page import tools
 
-LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
 TOOLS = ["interpolate", "interpolate_many", "retime"]
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import pillow_heif
 import pytest
 from browsing import (
-    browsing,
     click,
     downloaded,
     expect_text,
@@ -19,16 +18,14 @@ from browsing import (
     set_number,
     sync_api,
     upload,
-    visiting,
 )
 from PIL import Image
-from serving import PATIENCE, Server, decoded, difference, photos, serve, wait_until
+from serving import LOSSY, PATIENCE, Server, decoded, difference, photos, serve, wait_until
 
 from app import example_pairs
 
 pytestmark = needs_chromium
 
-LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
 # Every 50 ms: where playback is, whether it is of the stream, and what the page says at that moment.
 WATCH = """() => {
   window.seen = [];
@@ -44,18 +41,6 @@ WATCH = """() => {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serve(tmp_path_factory.mktemp("server")) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(server: Server, browser: Any) -> Iterator[Any]:
-    with visiting(server, browser) as page:
-        yield page
 
 
 def test_the_film_plays_while_it_is_made(page: Any, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from browsing import (
-    browsing,
     choose,
     click,
     downloaded,
@@ -19,18 +18,16 @@ from browsing import (
     set_depth,
     set_number,
     upload,
-    visiting,
 )
 from clips import ffmpeg, pan, video
 from conftest import photo
 from PIL import Image
-from serving import Server, decoded, difference, photos, serve, wait_until
+from serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
 
 from film import clip
 
 pytestmark = needs_chromium
 
-LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
 MEGAPIXELS = 0.5  # of one film here: 81 frames of 96x64
 
 
@@ -39,18 +36,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     limits = {"FILM_MAX_MEGAPIXELS": str(MEGAPIXELS), "FILM_MAX_VIDEO_MB": "1", "FILM_MAX_UPLOAD_MB": "1"}
     with serve(tmp_path_factory.mktemp("server"), **limits) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with browsing() as browser:
-        yield browser
-
-
-@pytest.fixture
-def page(server: Server, browser: Any) -> Iterator[Any]:
-    with visiting(server, browser) as page:
-        yield page
 
 
 def walk(folder: Path) -> list[Path]:
