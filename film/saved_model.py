@@ -67,9 +67,9 @@ class SavedModel:
 
     @cached_property
     def variables(self) -> dict[str, npt.NDArray[np.float32]]:
-        """Every variable by its TensorFlow name, without the `:0` some loaders append."""
+        """Every variable by its TensorFlow name, without the `:0` some loaders append; float16 ones widened."""
         variables = getattr(self._loaded, "variables", ())
-        return {variable.name.removesuffix(":0"): variable.numpy() for variable in variables}
+        return {variable.name.removesuffix(":0"): variable.numpy().astype(np.float32) for variable in variables}
 
     def middle(self, x0: npt.NDArray[np.float32], x1: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The frames (B, H, W, 3) half-way between x0 and x1 (B, H, W, 3); H and W must suit the network."""

@@ -176,11 +176,15 @@ for name, pyramid in expected.items():
     subprocess.run([sys.executable, "-c", script], check=True, cwd=ROOT, env=environment)
 
 
-def test_export_equals_the_network(small: network.Film, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stored", [np.float32, np.float16])
+def test_export_equals_the_network(stored: type, tmp_path: Path) -> None:
+    small = network.build(SMALL)
     network_values = network.variables_by_name(small)
+    network.assign(small, {name: v.numpy().astype(stored).astype(np.float32) for name, v in network_values.items()})
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "README.md").write_text("the card")
-    model = tf.saved_model.load(str(export.export(small, tmp_path / "model")))
+    model = tf.saved_model.load(str(export.export(small, tmp_path / "model", tf.as_dtype(stored))))
+    assert {v.dtype for v in model.variables} == {tf.as_dtype(stored)}
     assert {v.name for v in model.variables} == {f"{name}:0" for name in network_values}
     assert (tmp_path / "model" / "README.md").read_text() == "the card"
     assert os.listdir(tmp_path) == ["model"]

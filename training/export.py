@@ -1,6 +1,6 @@
 """Write the network as a TensorFlow SavedModel with the signature and the variable names of the published FILM.
 
-python -m training.export --weights weights.npz --output film/models/film-lite
+python -m training.export --weights weights.npz --float16 --output film/models/film-lite
 python -m training.export --filters 64 --random 0 --output /tmp/full-size-film
 """
 
@@ -19,16 +19,17 @@ from training import network  # noqa: E402
 
 class SavedFilm(tf.__internal__.tracking.AutoTrackable):
     """What `tf.saved_model.load` gives back: `model(inputs, training=False)["image"]`, and `variables` under the
-    published names. Keras names its TensorFlow variables "kernel" and "bias" alone, hence the copies."""
+    published names. Keras names its TensorFlow variables "kernel" and "bias" alone, hence the copies.
+    `stored` is their type in the file; what they compute is in float32."""
 
-    def __init__(self, film: network.Film):
+    def __init__(self, film: network.Film, stored: tf.DType):
         named = network.variables_by_name(film)
-        self.variables = [tf.Variable(variable.numpy(), name=name) for name, variable in named.items()]
+        self.variables = [tf.Variable(tf.cast(variable.numpy(), stored), name=name) for name, variable in named.items()]
         self._call_film = film.stateless_call  # a method, so that Keras' own variables are not saved as well
 
     @tf.function
     def __call__(self, inputs, training=False):
-        outputs, _ = self._call_film(list(self.variables), [], inputs)
+        outputs, _ = self._call_film([tf.cast(variable, tf.float32) for variable in self.variables], [], inputs)
         return {"image": outputs["image"]}
 
     @tf.function
@@ -36,11 +37,13 @@ class SavedFilm(tf.__internal__.tracking.AutoTrackable):
         return self({"x0": x0, "x1": x1, "time": time})
 
 
-def export(film: network.Film, directory: str | os.PathLike) -> Path:
-    """Write `film` to `directory`. A model that is there is replaced once the new one is complete."""
+def export(film: network.Film, directory: str | os.PathLike, stored: tf.DType = tf.float32) -> Path:
+    """Write `film` to `directory`, its variables as `stored`: tf.float16 halves the files.
+
+    A model that is there is replaced once the new one is complete."""
     directory = Path(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    model = SavedFilm(film)
+    model = SavedFilm(film, stored)
     specs = {
         "x0": tf.TensorSpec((None, None, None, 3), tf.float32, name="x0"),
         "x1": tf.TensorSpec((None, None, None, 3), tf.float32, name="x1"),
@@ -77,9 +80,11 @@ def main() -> None:
     source.add_argument("--random", metavar="SEED", type=int, help="random variables instead")
     parser.add_argument("--filters", type=int, default=64, help="with --random: filters of the finest level")
     parser.add_argument("--output", metavar="DIR", required=True)
+    parser.add_argument("--float16", action="store_true", help="store the variables in half the space")
     options = parser.parse_args()
+    stored = tf.float16 if options.float16 else tf.float32
     film = network.load(options.weights) if options.weights else random(options.filters, options.random)
-    print(f"{film.count_params():,} parameters in {export(film, options.output)}")
+    print(f"{film.count_params():,} parameters in {export(film, options.output, stored)}")
 
 
 if __name__ == "__main__":
