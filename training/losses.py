@@ -1,5 +1,6 @@
 """What the network is asked for: the middle picture, both images brought to it, and the flows where they are known."""
 
+import math
 from collections.abc import Mapping
 
 from keras import ops
@@ -8,6 +9,7 @@ from training.network import half
 
 PYRAMID_LEVELS = 4
 FLOW_LEVELS = 5  # finest levels whose flow is compared
+NOISE = 1e-4  # mean square below which a picture is as good as its grain lets it be: 40 dB
 
 
 def distance(error):
@@ -15,10 +17,10 @@ def distance(error):
     return ops.mean(ops.abs(error))
 
 
-def root_mean_square(error):
-    """Root of the mean square of each picture, their mean: what PSNR is the logarithm of. Large errors count for more
-    than with `distance`."""
-    return ops.mean(ops.sqrt(ops.mean(ops.square(error), axis=(1, 2, 3)) + 1e-6))
+def decibels(error):
+    """Minus the PSNR of each picture, their mean. An error counts by its share of its picture's, so that pairs which
+    are easy, where the finest motion is learnt, are not lost beside those where nothing fits."""
+    return ops.mean(10 / math.log(10) * ops.log(ops.mean(ops.square(error), axis=(1, 2, 3)) + NOISE))
 
 
 def laplacian(error):
@@ -64,7 +66,7 @@ def terms(outputs: Mapping, target: Mapping) -> dict:
         parts["flow"] += 0.5 * flow_error(to_ends, target[end], target["known"])
     if "image" in outputs:
         error = outputs["image"] - middle
-        parts |= {"image": distance(error), "laplacian": laplacian(error), "root_mean_square": root_mean_square(error)}
+        parts |= {"image": distance(error), "laplacian": laplacian(error), "decibels": decibels(error)}
     return parts
 
 
@@ -77,4 +79,4 @@ def weights(progress, fused: bool) -> dict:
         return guidance | {"warped": 1.0, "warped_coarse": 1.0, "warped_laplacian": 0.25}
     guidance |= {"warped": 0.3 * (1 - 0.7 * progress), "warped_coarse": 0.5 * (1 - 0.8 * progress)}
     sharp = 1 - 0.6 * progress
-    return guidance | {"image": 0.7 * sharp, "laplacian": 0.25 * sharp, "root_mean_square": 0.3 + 0.7 * progress}
+    return guidance | {"image": 0.7 * sharp, "laplacian": 0.25 * sharp, "decibels": 0.002 + 0.005 * progress}
