@@ -1,4 +1,4 @@
-"""The bundled model makes better middles than no model would."""
+"""The bundled model makes better middles than no model, and than optical flow, would."""
 
 from __future__ import annotations
 
@@ -26,3 +26,15 @@ def test_a_middle_is_closer_to_the_truth_than_the_average_of_the_photos(
     example = examples(name)
     made, average = (psnr(frame, example.truth) for frame in (example.middle, (example.first + example.last) / 2))
     assert made > average
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_middle_is_closer_to_the_truth_than_photos_warped_along_optical_flow(
+    examples: Callable[[str], Example], name: str
+) -> None:
+    pytest.importorskip("cv2", reason="needs training/requirements.txt")
+    from training import dis
+
+    example = examples(name)
+    made, warped = (psnr(f, example.truth) for f in (example.middle, dis.middle(example.first, example.last)))
+    assert made > warped
