@@ -377,6 +377,14 @@ def test_one_command_each_trains_exports_and_scores(
     average, _, model = json.loads((tmp_path / "scores.json").read_text())["all clips"].values()
     assert model[0] > average[0] - 3 and "| all clips | 3 |" in scores
 
+    grown = ["--run", tmp_path / "grown", "--init", tmp_path / "model", "--flow-filters", 4, 4, 4, 6]
+    assert "from step 0 of 1" in run(train.main, *command[:6], *grown, *command[-9:], 1)
+    sizes = network.Config.of(checkpoint.load(tmp_path / "grown" / "weights.npz"))
+    assert (sizes.filters, sizes.flow_filters) == (4, (4, 4, 4, 6))
+    with pytest.raises(SystemExit):
+        run(train.main, *command[:6], *grown[:-4], 2, 4, 4, 4, *command[-9:], 1)
+    assert "cannot be grown" in capsys.readouterr().err
+
 
 @needs_torch
 def test_processes_share_a_batch_and_stay_alike(tmp_path: Path) -> None:

@@ -1,11 +1,21 @@
 """What a network starts from, where random is not good enough. None of it changes the architecture."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from keras import ops
 
-from training import network
+from training import checkpoint, network
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """A network's variables by name, float32, from an .npz file or from the directory of a SavedModel."""
+    if not path.is_dir():
+        return checkpoint.load(path)
+    from film.saved_model import SavedModel  # TensorFlow, whatever the backend
+
+    return SavedModel(path).variables
 
 
 def pass_through(film: network.Film) -> None:

@@ -20,7 +20,7 @@ Variable names are those of the published SavedModel, see `variables_by_name`.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import keras
@@ -252,7 +252,7 @@ class Film(keras.Model):
         return outputs | {"image": self.fusion(aligned)} if fuse else outputs
 
 
-def build(config: Config, seed: int = 0, kind: type[Film] = Film) -> Film:
+def build(config: Config, seed: int = 0, kind: Callable[[Config], Film] = Film) -> Film:
     """A network with all its variables made, randomly initialised from `seed`."""
     keras.utils.set_random_seed(seed)
     film = kind(config)
@@ -279,10 +279,10 @@ def assign(film: Film, values: Mapping[str, np.ndarray]) -> None:
         variable.assign(values[name])
 
 
-def load(path: str | os.PathLike, kind: type[Film] = Film) -> Film:
+def load(path: str | os.PathLike) -> Film:
     """The network whose variables an .npz file holds."""
     with np.load(path) as file:
         values = dict(file)
-    film = build(Config.of(values), kind=kind)
+    film = build(Config.of(values))
     assign(film, values)
     return film

@@ -10,6 +10,8 @@ KERAS_BACKEND chooses what computes; torch is the fastest on a CPU (see torch_ne
 import argparse
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -19,6 +21,7 @@ from keras import ops
 from training import batches, checkpoint, clips, curves, initial, losses, muon, network, parallel
 
 WARM_UP = 100  # steps
+BUNDLED = network.Config(8, (4, 32, 96, 192), (16, 32, 48, 64))  # film-lite's size
 MEMORY = 20  # the averaged weights remember this fraction of the run: 1 / MEMORY
 CLIP = 1.0  # largest norm of the gradient
 
@@ -160,13 +163,34 @@ def train(run: Run, stream, validate: Callable[[dict], float] | None, every: int
             break
 
 
-def kind() -> type[network.Film]:
-    """The way of computing the network that suits the backend."""
+def kind(bfloat16: bool = False) -> Callable[[network.Config], network.Film]:
+    """The way of computing the network that suits the backend; `bfloat16` is for torch's convolutions."""
     if keras.backend.backend() == "torch":
+        import torch
+
         from training.torch_network import TorchFilm
 
-        return TorchFilm
+        return partial(TorchFilm, dtype=torch.bfloat16 if bfloat16 else torch.float32)
     return network.Film
+
+
+def beginning(options: argparse.Namespace) -> network.Film:
+    """The network that a run of these options starts from: new, or with the variables of `--init`, grown where more
+    filters are asked for. ValueError where fewer are."""
+    values = initial.read(options.init) if options.init else None
+    config = network.Config.of(values) if values else BUNDLED
+    config = replace(
+        config,
+        filters=options.filters or config.filters,
+        flow_filters=tuple(options.flow_filters or config.flow_filters),
+        fusion_filters=tuple(options.fusion_filters or config.fusion_filters),
+    )
+    film = network.build(config, options.seed, kind=kind(options.bfloat16))
+    if values:
+        network.assign(film, initial.grow(values, config, options.seed))
+    else:
+        initial.pass_through(film)
+    return film
 
 
 def main() -> None:
@@ -175,10 +199,15 @@ def main() -> None:
     parser.add_argument("--validate", type=Path, metavar="DIR", help="folder of .mp4 files to score on meanwhile")
     parser.add_argument("--cache", type=Path, default=Path("runs/frames"), help="where decoded frames go")
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
-    parser.add_argument("--init", type=Path, metavar="FILE.npz", help="variables to start from")
-    parser.add_argument("--filters", type=int, default=8, help="without --init: of the finest level")
-    parser.add_argument("--flow-filters", type=int, nargs="+", default=[4, 32, 96, 128], help="without --init")
-    parser.add_argument("--fusion-filters", type=int, nargs="+", default=[16, 32, 48, 64], help="without --init")
+    parser.add_argument(
+        "--init", type=Path, help="start from these variables, an .npz file or a SavedModel's directory"
+    )
+    sizes = parser.add_argument_group(
+        "size", "Default: --init's, which can be grown; without --init the bundled model's."
+    )
+    sizes.add_argument("--filters", type=int, help="of the finest features")
+    sizes.add_argument("--flow-filters", type=int, nargs="+", help="of each flow predictor, finest level first")
+    sizes.add_argument("--fusion-filters", type=int, nargs="+", help="of each level of the fusion, finest first")
     parser.add_argument("--flow-only", action="store_true", help="train the flow and leave the fusion as it is")
     parser.add_argument("--steps", type=int, default=5000)
     parser.add_argument("--every", type=int, default=100, help="steps between two notes in the curves")
@@ -188,6 +217,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=float, default=0.25, help="share of synthetic examples")
     parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
+    parser.add_argument("--bfloat16", action="store_true", help="torch's convolutions in bfloat16: try which is faster")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
@@ -195,16 +225,16 @@ def main() -> None:
         parser.error(f"--processes is {options.processes}; it takes at least one to train")
     if options.batch % options.processes:
         parser.error(f"--batch {options.batch} cannot be shared evenly by --processes {options.processes}")
+    if options.bfloat16 and keras.backend.backend() != "torch":
+        parser.error(f"--bfloat16 needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
     if options.processes > 1:
         if keras.backend.backend() != "torch":
             parser.error(f"--processes needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
         parallel.join(options.processes)
-    if options.init:
-        film = network.load(options.init, kind=kind())
-    else:
-        config = network.Config(options.filters, tuple(options.flow_filters), tuple(options.fusion_filters))
-        film = network.build(config, options.seed, kind=kind())
-        initial.pass_through(film)
+    try:
+        film = beginning(options)
+    except ValueError as error:
+        parser.error(str(error))
     run = Run(film, options.run, options.steps, options.rate, not options.flow_only, options.optimizer)
     videos = clips.read(options.clips, options.cache / "train")
     validate = None
