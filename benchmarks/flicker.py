@@ -1,6 +1,8 @@
 """Whether a film flickers between the levels of its recursion: how sharp each level is, how large each step.
 
-    python -m benchmarks.flicker [--model film-lite] [--depth 5] [--side 480] [--sheets DIR]
+    python -m benchmarks.flicker [--model film-lite] [--depth 5] [--side 480] [--sheets DIR] [--json FILE]
+
+Needs training/requirements.txt, for OpenCV.
 
 A frame made in the first level lies between two photos, one of the last level between frames that were made themselves.
 Were one kind sharper than the other, the film would breathe; the step from a photo to its neighbour, relative to the
@@ -11,6 +13,8 @@ the frames a quarter of the way and half way.
 from __future__ import annotations
 
 import argparse
+import json
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -45,7 +49,7 @@ def by_level(frames: list[Frame], depth: int) -> list[float]:
 
 def steps(frames: list[Frame]) -> np.ndarray:
     """Mean absolute difference of neighbours, divided by its mean over the film, (2**depth,)."""
-    sizes = np.array([np.abs(b - a).mean() for a, b in zip(frames, frames[1:], strict=False)])
+    sizes = np.array([np.abs(b - a).mean() for a, b in pairwise(frames)])
     return sizes / sizes.mean()
 
 
@@ -62,24 +66,35 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=5)
     parser.add_argument("--side", type=int, default=480, help="longer side of the photos, in pixels")
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="write a picture of each pair here")
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    if options.depth < 2:
+        parser.error(f"--depth is {options.depth}; there are no levels to compare below 2")
     model, depth = film.load(options.model), options.depth
     middle = 2**depth // 2
     levels = "".join(f"{f'level {n}':>9}" for n in range(1, depth + 1))
-    print(f"{'sharpness':10}{'photos':>9}{levels} | {'steps':>6}: beside photos, beside the first middle, smallest")
+    print(
+        f"{'sharpness':10}{'photos':>9}{levels} | steps: beside photos{'beside the first middle':>25}{'smallest':>10}"
+    )
+    table = {}
     for directory in sorted(path.parent for path in EXAMPLES.glob("*/first.jpg")):
         frames = list(model.frames(*pair(directory, options.side), depth=depth))
         sharp, size = by_level(frames, depth), steps(frames)
+        beside_photos, beside_middle = float(size[[0, -1]].mean()), float(size[[middle - 1, middle]].mean())
+        smallest = float(size.min())
         print(
             f"{directory.name:10}"
             + "".join(f"{value:9.4f}" for value in sharp)
-            + f" | {size[[0, -1]].mean():15.2f} {size[[middle - 1, middle]].mean():24.2f} {size.min():9.2f}",
+            + f" | {beside_photos:20.2f}{beside_middle:25.2f}{smallest:10.2f}",
             flush=True,
         )
+        table[directory.name] = {"sharpness": sharp, "steps": [beside_photos, beside_middle, smallest]}
         if options.sheets:
             options.sheets.mkdir(parents=True, exist_ok=True)
             rows = [frames[0], frames[middle // 2], frames[middle]]
             Image.fromarray(images.to_uint8(np.concatenate(rows))).save(options.sheets / f"{directory.name}.png")
+    if options.json:
+        options.json.write_text(json.dumps(table, indent=2))
 
 
 if __name__ == "__main__":
