@@ -69,7 +69,9 @@ class SavedModel:
     def variables(self) -> dict[str, npt.NDArray[np.float32]]:
         """Every variable by its TensorFlow name, without the `:0` some loaders append; float16 ones widened."""
         variables = getattr(self._loaded, "variables", ())
-        return {variable.name.removesuffix(":0"): variable.numpy().astype(np.float32) for variable in variables}
+        values = {variable.name.removesuffix(":0"): variable.numpy() for variable in variables}
+        halves = {name: value.astype(np.float32) for name, value in values.items() if value.dtype == np.float16}
+        return values | halves
 
     def middle(self, x0: npt.NDArray[np.float32], x1: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The frames (B, H, W, 3) half-way between x0 and x1 (B, H, W, 3); H and W must suit the network."""

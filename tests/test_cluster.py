@@ -52,20 +52,18 @@ class Nodes:
                 if attempt == 2 or "timed out during startup" not in str(error):
                     raise
         self.address = self._ray.address
-        self.machines = [self.add(), self.add()]
-
-    def add(self) -> object:
-        machine = self._ray.add_node(num_cpus=1, **self._store)
-        self._ray.wait_for_nodes(60)  # until Ray no longer counts those that were killed before
-        return machine
+        self.machines: list[object] = []
+        self.complete()
 
     def kill(self, machine: object) -> None:
         self._ray.remove_node(machine, allow_graceful=False)
         self.machines.remove(machine)
 
     def complete(self) -> None:
+        """As many machines as there were at first."""
         while len(self.machines) < 2:
-            self.machines.append(self.add())
+            self.machines.append(self._ray.add_node(num_cpus=1, **self._store))
+        self._ray.wait_for_nodes(60)  # until Ray no longer counts those that were killed before
 
     def shutdown(self) -> None:
         self._ray.shutdown()

@@ -36,5 +36,5 @@ def test_a_middle_is_closer_to_the_truth_than_photos_warped_along_optical_flow(
     from training import dis
 
     example = examples(name)
-    made, warped = (psnr(f, example.truth) for f in (example.middle, dis.middle(example.first, example.last)))
+    made, warped = (psnr(frame, example.truth) for frame in (example.middle, dis.middle(example.first, example.last)))
     assert made > warped

@@ -38,7 +38,7 @@ class SavedFilm(tf.__internal__.tracking.AutoTrackable):
 
 
 def export(film: network.Film, directory: str | os.PathLike, stored: tf.DType = tf.float32) -> Path:
-    """Write `film` to `directory`, its variables as `stored`: tf.float16 halves the files.
+    """Write `film` to `directory`, its variables as `stored`: tf.float16 takes half the space.
 
     A model that is there is replaced once the new one is complete."""
     directory = Path(directory)

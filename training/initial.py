@@ -10,12 +10,22 @@ from training import checkpoint, network
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """A network's variables by name, float32, from an .npz file or from the directory of a SavedModel."""
-    if not path.is_dir():
-        return checkpoint.load(path)
-    from film.saved_model import SavedModel  # TensorFlow, whatever the backend
+    """A network's variables by name, float32, from an .npz file or from the directory of a SavedModel.
+    ValueError where there are none."""
+    try:
+        if path.is_dir():
+            from film.saved_model import SavedModel  # TensorFlow, whatever the backend
 
-    return SavedModel(path).variables
+            values = SavedModel(path).variables
+        else:
+            values = checkpoint.load(path)
+        config = network.Config.of(values)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{path} holds no network; give a run's weights.npz or a SavedModel's directory ({error})"
+        ) from error
+    network.assign(network.build(config), values)  # says which variables are missing or too many
+    return values
 
 
 def pass_through(film: network.Film) -> None:
@@ -74,7 +84,10 @@ def grow(values: Mapping[str, np.ndarray], config: network.Config, seed: int = 0
     widths, old_widths = (np.hstack([c.filters, c.flow_filters, c.fusion_filters]) for c in (config, old))
     plan, old_plan = ((c.levels, c.sub_levels, len(c.flow_filters), len(c.fusion_filters)) for c in (config, old))
     if plan != old_plan:
-        raise ValueError(f"{old} cannot be grown to {config}: only the numbers of filters may differ")
+        raise ValueError(
+            f"{old} cannot be grown to {config}: as many flow predictors and levels of the fusion as before, please;"
+            " only their numbers of filters may differ"
+        )
     if any(widths < old_widths):
         raise ValueError(f"{old} has more filters than {config}; it cannot be grown to it")
     result: dict[str, np.ndarray] = {}

@@ -18,8 +18,8 @@ def distance(error):
 
 
 def decibels(error):
-    """Minus the PSNR of each picture, their mean. An error counts by its share of its picture's, so that pairs which
-    are easy, where the finest motion is learnt, are not lost beside those where nothing fits."""
+    """Minus the PSNR of each picture, levelling off at 40 dB, their mean. Its gradient is relative to the picture's
+    own error, so that easy pairs, where the finest motion is learnt, are not lost beside those where nothing fits."""
     return ops.mean(10 / math.log(10) * ops.log(ops.mean(ops.square(error), axis=(1, 2, 3)) + NOISE))
 
 
@@ -73,7 +73,8 @@ def terms(outputs: Mapping, target: Mapping) -> dict:
 def weights(progress, fused: bool) -> dict:
     """The weight of each part at `progress` from 0 to 1. Guidance fades: the teacher's flows are not the truth, and
     the fusion may want something else of the warped images than to look like the middle. What PSNR counts comes
-    forward at the end: where the motion cannot be known, the mean of what may be is nearer than any guess."""
+    forward at the end: where the motion cannot be known, the mean of what may be is nearer than any guess. As the
+    weights change, the sum of all parts says nothing about progress; the parts do."""
     guidance = {"flow": 0.01 * (1 - 0.8 * progress)}
     if not fused:
         return guidance | {"warped": 1.0, "warped_coarse": 1.0, "warped_laplacian": 0.25}

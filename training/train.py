@@ -176,7 +176,7 @@ def kind(bfloat16: bool = False) -> Callable[[network.Config], network.Film]:
 
 def beginning(options: argparse.Namespace) -> network.Film:
     """The network that a run of these options starts from: new, or with the variables of `--init`, grown where more
-    filters are asked for. ValueError where fewer are."""
+    filters are asked for. ValueError where it cannot be, or `--init` holds no network."""
     values = initial.read(options.init) if options.init else None
     config = network.Config.of(values) if values else BUNDLED
     config = replace(
@@ -200,7 +200,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("runs/frames"), help="where decoded frames go")
     parser.add_argument("--run", type=Path, required=True, help="folder of this run")
     parser.add_argument(
-        "--init", type=Path, help="start from these variables, an .npz file or a SavedModel's directory"
+        "--init", type=Path, metavar="WEIGHTS", help="start from these: an .npz file or a SavedModel's directory"
     )
     sizes = parser.add_argument_group(
         "size", "Default: --init's, which can be grown; without --init the bundled model's."
@@ -227,14 +227,14 @@ def main() -> None:
         parser.error(f"--batch {options.batch} cannot be shared evenly by --processes {options.processes}")
     if options.bfloat16 and keras.backend.backend() != "torch":
         parser.error(f"--bfloat16 needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
-    if options.processes > 1:
-        if keras.backend.backend() != "torch":
-            parser.error(f"--processes needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
-        parallel.join(options.processes)
+    if options.processes > 1 and keras.backend.backend() != "torch":
+        parser.error(f"--processes needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
     try:
         film = beginning(options)
     except ValueError as error:
         parser.error(str(error))
+    if options.processes > 1:
+        parallel.join(options.processes)
     run = Run(film, options.run, options.steps, options.rate, not options.flow_only, options.optimizer)
     videos = clips.read(options.clips, options.cache / "train")
     validate = None
