@@ -138,6 +138,8 @@ def test_growing_keeps_the_function(small: network.Film) -> None:
     for wrong in (*fewer, replace(SMALL, flow_filters=(4, 6, 6)), replace(SMALL, sub_levels=3)):
         with pytest.raises(ValueError, match="cannot be grown"):
             initial.grow(values, wrong)
+    with pytest.raises(ValueError, match="not of .*: another/kernel"):
+        initial.grow(values | {"another/kernel": np.zeros(1)}, larger)
 
 
 def test_a_replaced_predictor_leaves_the_flow_from_below(small: network.Film) -> None:

@@ -19,12 +19,11 @@ def read(path: Path) -> dict[str, np.ndarray]:
             values = SavedModel(path).variables
         else:
             values = checkpoint.load(path)
-        config = network.Config.of(values)
+        network.Config.of(values)
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"{path} holds no network; give a run's weights.npz or a SavedModel's directory ({error})"
         ) from error
-    network.assign(network.build(config), values)  # says which variables are missing or too many
     return values
 
 
@@ -122,6 +121,8 @@ def grow(values: Mapping[str, np.ndarray], config: network.Config, seed: int = 0
         parts = [put(names[1], aligned(i) + parts, filters)]
         parts = [put(names[2], parts, filters)]
     put(f"fusion/conv2d_{3 * (config.fusion_levels - 1)}", parts, 3)
+    if unknown := sorted(values.keys() - result.keys()):
+        raise ValueError(f"these variables are not of {old}: {', '.join(unknown)}")
     return result
 
 
