@@ -145,3 +145,21 @@ def page(server: Any, browser: Any) -> Iterator[Any]:
 
     with visiting(server, browser) as page:
         yield page
+
+
+@pytest.fixture(scope="module")
+def videos() -> dict[str, np.ndarray]:
+    """Clips to train on."""
+    from training_cases import moving
+
+    return {"slow": moving(speed=2, seed=1), "fast": moving(speed=4, seed=2)}
+
+
+@pytest.fixture(scope="module")
+def small() -> Any:
+    """A network to train."""
+    from training_cases import SMALL
+
+    from training import network
+
+    return network.build(SMALL, seed=3)

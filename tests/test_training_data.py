@@ -1,0 +1,88 @@
+"""What training is fed: clips, scenes, the teacher, batches."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ["KERAS_BACKEND"] = "tensorflow"
+for needed in ("cv2", "matplotlib", "tensorflow"):
+    pytest.importorskip(needed, reason="needs training/requirements.txt")
+
+from training_cases import SIDE, moving, write_clip  # noqa: E402
+
+from training import batches, clips, dis, scenes  # noqa: E402
+
+# Keras 3.15 reads TensorFlow's variables in a way that NumPy 2 wants changed.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def test_clips_are_decoded_once(tmp_path: Path) -> None:
+    frames = moving(5, 64)
+    write_clip(tmp_path / "one.mp4", frames)
+    read = clips.read(tmp_path, tmp_path / "cache")["one"]
+    assert read.shape == frames.shape and np.abs(read.astype(int) - frames).mean() < 8
+    (tmp_path / "one.mp4").write_bytes(b"no longer needed")
+    assert (clips.read(tmp_path, tmp_path / "cache")["one"] == read).all()
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["one.npy"]
+
+
+def test_undecodable_and_missing_clips_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no .mp4 file"):
+        clips.read(tmp_path, tmp_path / "cache")
+    (tmp_path / "broken.mp4").write_bytes(b"not a video")
+    with pytest.raises(ValueError, match="broken.mp4"):
+        clips.read(tmp_path, tmp_path / "cache")
+
+
+def test_cuts_repetitions_and_stills_are_not_usable() -> None:
+    frames, other = moving(3, speed=1), moving(3, seed=9)
+    assert clips.usable(*frames)
+    assert not clips.usable(frames[0], frames[1], other[2])
+    assert not clips.usable(frames[0], frames[0], frames[1])
+    assert not clips.usable(frames[0], frames[0], frames[0])
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_scene_flows_are_exact(videos: dict, number: int) -> None:
+    """Through every augmentation: what a known flow fetches from an end is what is seen in the middle."""
+    triplet = scenes.sample(videos, 64, np.random.default_rng(number))
+    known = triplet.known[..., 0] > 0
+    assert known.mean() > 0.2
+    for end, flow in ((triplet.first, triplet.to_first), (triplet.last, triplet.to_last)):
+        error = np.abs(dis.warp(end, flow) - triplet.middle).mean(-1)[known]
+        unmoved = np.abs(end - triplet.middle).mean(-1)[known]
+        assert np.median(error) < 0.01
+        assert error.mean() < 0.5 * unmoved.mean() + 0.002
+
+
+def test_the_teacher_finds_the_motion() -> None:
+    first, middle, last = moving(3, 96, speed=3).astype(np.float32) / 255
+    taught = dis.teach(clips.Triplet(first, middle, last, *np.zeros((3, 96, 96, 2), np.float32)))
+    inner = np.s_[24:-24, 24:-24]
+    assert taught.known[inner].mean() > 0.9
+    np.testing.assert_allclose(np.median(taught.to_first[inner], (0, 1)), [3, 0], atol=0.3)
+    np.testing.assert_allclose(np.median(taught.to_last[inner], (0, 1)), [-3, 0], atol=0.3)
+
+
+def test_batches_depend_on_seed_and_number_alone(videos: dict) -> None:
+    made = batches.Batches(videos, 4, SIDE, seed=7)
+    stream = made.stream(3)
+    try:
+        inputs, target = next(stream)
+        again, _ = made.batch(3)
+        other, _ = next(stream)
+    finally:
+        stream.close()
+    assert inputs["x0"].shape == (4, SIDE, SIDE, 3) and target["to_last"].shape == (4, SIDE, SIDE, 2)
+    assert (inputs["x0"] == again["x0"]).all() and (inputs["x0"] != other["x0"]).any()
+    assert 0 <= min(target["middle"].min(), inputs["x0"].min()) and inputs["x1"].max() <= 1
+
+
+def test_an_error_in_the_data_reaches_the_loop() -> None:
+    stream = batches.Batches({}, 4, SIDE, seed=0).stream(0)
+    with pytest.raises(ValueError, match="a must be|empty"):
+        next(stream)
