@@ -62,7 +62,10 @@ def test_triplet_folders_are_scored_beside_the_baselines(tmp_path: Path) -> None
         (tmp_path / "set" / name).mkdir(parents=True)
         for part, frame in zip(("first", "middle", "last"), moving(3, 96, 3, seed), strict=True):
             cv2.imwrite(str(tmp_path / "set" / name / f"{part}.png"), frame[..., ::-1])
-    methods = {"average": lambda a, b: (a + b) / 2, "DIS warping": dis.middle}
+    methods: dict[str, evaluate.Method] = {
+        "average": lambda case: (case.first + case.last) / 2,
+        "DIS warping": lambda case: dis.middle(case.first, case.last),
+    }
     scores = evaluate.score(evaluate.from_triplets(tmp_path / "set"), methods)
     average, warping = scores["set"]["average"], scores["set"]["DIS warping"]
     assert average[2] == warping[2] == 2
@@ -73,6 +76,18 @@ def test_triplet_folders_are_scored_beside_the_baselines(tmp_path: Path) -> None
         list(evaluate.from_triplets(tmp_path / "set"))
 
 
+def test_the_bounds_have_seen_the_middle_frame_and_one_of_them_not_when() -> None:
+    clip = moving(7, 96).astype(np.float32) / 255
+    inner = np.s_[24:-24, 24:-24]
+
+    def score(middle: int, even: bool) -> float:
+        made = dis.seen(clip[0], clip[middle], clip[6], even)
+        return evaluate.psnr(made[inner], clip[middle][inner])
+
+    assert min(score(3, even=True), score(3, even=False)) > 33
+    assert score(1, even=False) > score(1, even=True) + 10  # early in the motion
+
+
 def test_any_size_is_padded_and_cropped() -> None:
     shapes = []
 
@@ -81,6 +96,6 @@ def test_any_size_is_padded_and_cropped() -> None:
         return (x0 + x1) * 0.75
 
     frame = moving(1, 96)[0, :70].astype(np.float32) / 255
-    made = evaluate.padded(middle)(frame, frame)
+    made = evaluate.padded(middle)(evaluate.Case((), frame, frame, frame))
     assert shapes == [(1, 128, 128, 3)]
     np.testing.assert_allclose(made, np.minimum(1.5 * frame, 1), atol=1e-6)

@@ -18,6 +18,7 @@ STRIDE_SHARES = (0.35, 0.35, 0.3)
 STILL = 2.0  # mean difference of the end frames, of 255, under which hardly anything moves
 REPEATED = 0.3  # ... of neighbours, under which one is a repetition of the other
 CUT_RATIO = 3.0  # a middle frame so much nearer to one end than to the other lies beside a cut
+UNUSUAL = 0.15  # share of what hardly any film shows, each: a small network should know best what is common
 
 
 class Triplet(NamedTuple):
@@ -106,7 +107,8 @@ def draw(clips: Mapping[str, np.ndarray], side: int, rng: np.random.Generator) -
 
 
 def augment(triplet: Triplet, rng: np.random.Generator) -> Triplet:
-    """Mirrored, turned, reversed in time, colour channels exchanged, brightness and contrast changed, alike in all."""
+    """Mirrored, reversed in time, brightness and contrast changed; seldom upside down, on its side or with its colour
+    channels exchanged. Alike in all."""
     first, middle, last, to_first, to_last, known = triplet
     if rng.random() < 0.5:
         first, last, to_first, to_last = last, first, to_last, to_first
@@ -114,13 +116,14 @@ def augment(triplet: Triplet, rng: np.random.Generator) -> Triplet:
     if rng.random() < 0.5:
         images, known = images[:, :, ::-1], known[:, ::-1]
         flows = flows[:, :, ::-1] * np.float32([-1, 1])
-    if rng.random() < 0.5:
+    if rng.random() < UNUSUAL:
         images, known = images[:, ::-1], known[::-1]
         flows = flows[:, ::-1] * np.float32([1, -1])
-    if rng.random() < 0.5:  # about the diagonal; squares only
+    if rng.random() < UNUSUAL:  # about the diagonal; squares only
         images, known = images.swapaxes(1, 2), known.swapaxes(0, 1)
         flows = flows.swapaxes(1, 2)[..., ::-1]
-    images = images[..., rng.permutation(3)]
+    if rng.random() < UNUSUAL:
+        images = images[..., rng.permutation(3)]
     gain, shift = rng.uniform(0.8, 1.2), rng.uniform(-0.08, 0.08)
     images = np.clip(images * np.float32(gain) + np.float32(shift), 0, 1)
     return Triplet(*images, *flows, known)

@@ -35,6 +35,16 @@ def middle(first: np.ndarray, last: np.ndarray) -> np.ndarray:
     return (warp(first, 0.5 * flow(last, first)) + warp(last, 0.5 * flow(first, last))) / 2
 
 
+def seen(first: np.ndarray, middle: np.ndarray, last: np.ndarray, even: bool = False) -> np.ndarray:
+    """The middle frame made of the other two along flows that have seen it: a bound, not a method. If `even`, the
+    motion is known but not its timing: everything is taken to be exactly half way, as who sees two frames must."""
+    to_first, to_last = flow(middle, first), flow(middle, last)
+    if even:
+        to_last = (to_last - to_first) / 2
+        to_first = -to_last
+    return (warp(first, to_first) + warp(last, to_last)) / 2
+
+
 def teach(triplet: Triplet) -> Triplet:
     """The triplet with the flows that DIS finds from its middle frame, trusted where the colours agree."""
     to_first, to_last = flow(triplet.middle, triplet.first), flow(triplet.middle, triplet.last)

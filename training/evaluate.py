@@ -4,7 +4,8 @@
     python -m training.evaluate --triplets DIR           # sub-folders with files first.*, middle.* and last.*
     python -m training.evaluate --examples               # the demo's pairs, against their true middles
 
-The baselines are the average of the two frames, and bidirectional warping along OpenCV's DIS optical flow.
+The baselines are the average of the two frames, and bidirectional warping along OpenCV's DIS optical flow. `--bounds`
+adds what that flow would come to, had it seen the middle frame: how far up one could go.
 """
 
 import argparse
@@ -32,7 +33,7 @@ class Case(NamedTuple):
     last: np.ndarray
 
 
-Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Method = Callable[[Case], np.ndarray]  # the middle frame; all but the bounds keep their eyes off the true one
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -101,10 +102,10 @@ def from_examples(examples: Path, truth: Path) -> Iterator[Case]:
 def padded(middle: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Method:
     """A method for any size from one for batches of sides that the network can halve; its result is clipped."""
 
-    def run(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-        height, width, _ = first.shape
+    def run(case: Case) -> np.ndarray:
+        height, width, _ = case.first.shape
         margins = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
-        pair = [np.pad(frame, margins, mode="edge")[None] for frame in (first, last)]
+        pair = [np.pad(frame, margins, mode="edge")[None] for frame in (case.first, case.last)]
         return np.clip(middle(*pair)[0, :height, :width], 0, 1)
 
     return run
@@ -124,7 +125,7 @@ def score(cases: Iterator[Case], methods: dict[str, Method]) -> dict[str, dict[s
     found: dict[tuple[int, str], dict[str, list]] = {}
     for case in cases:
         for name, method in methods.items():
-            made = eight_bit(method(case.first, case.last))
+            made = eight_bit(method(case))
             result = psnr(made, case.middle), ssim(made, case.middle)
             for row in enumerate(case.rows):
                 found.setdefault(row, {}).setdefault(name, []).append(result)
@@ -170,14 +171,18 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=EVERY, help="frames between the starts of two triplets of a clip")
     parser.add_argument("--triplets", type=Path, metavar="DIR", nargs="+", default=[])
     parser.add_argument("--examples", action="store_true")
+    parser.add_argument("--bounds", action="store_true", help="also score flows that have seen the middle frame")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores here as well")
     options = parser.parse_args()
 
-    methods = {
-        "average": lambda first, last: (first + last) / 2,
-        "DIS warping": dis.middle,
+    methods: dict[str, Method] = {
+        "average": lambda case: (case.first + case.last) / 2,
+        "DIS warping": lambda case: dis.middle(case.first, case.last),
         options.model.name: saved_model(options.model),
     }
+    if options.bounds:
+        methods["DIS having seen, even"] = lambda case: dis.seen(case.first, case.middle, case.last, even=True)
+        methods["DIS having seen"] = lambda case: dis.seen(case.first, case.middle, case.last)
     sources = [from_triplets(folder) for folder in options.triplets]
     if options.examples:
         sources.append(from_examples(ROOT / "examples", ROOT / "tests/truth"))
