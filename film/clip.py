@@ -10,12 +10,14 @@ of square pixels, 8-bit sRGB; a film in high dynamic range is brought to that ra
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import queue
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +32,14 @@ from film import ffmpeg, images
 SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .3gp .flv .wmv .ogv .gif".split())
 STALLED = 60.0  # seconds without a frame after which ffmpeg is ended
 AHEAD = 2  # decoded frames that wait to be taken
+LINE = 2000  # bytes of a line of ffmpeg's that are read: it repeats what strangers wrote into a file, at any length
+LINES = 1000  # that are kept
+# How a line begins that tells something: of a frame, of the file, of what is wrong. No line of a file's own begins so.
+SHOWN = r"\[Parsed_showinfo_\d+ @ \w+\] \[info\] "
+TOLD = r"\[info\] +"
+COMPLAINT = r"(?:\[[^\]]* @ \w+\] )?\[(?:error|fatal)\] "
+TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: )|{COMPLAINT}")
+VIDEO = ["-map", "0:V:0"]  # a capital V: a cover picture is no video
 HD = 720  # rows from which an untagged video is taken for BT.709, as players do; below it is BT.601
 HDR = {"smpte2084", "arib-std-b67"}  # transfer functions: PQ and HLG, as phones record them
 TO_SDR = (
@@ -55,8 +65,9 @@ class Clip:
     width: int
     fps: Fraction  # nominal: phones and screen recorders leave it
     seconds: float | None  # as the container says
-    sound: bool
+    sound: bool  # that can be heard
     filters: str  # of ffmpeg, from what the file holds to 8-bit RGB
+    unheard: str | None = None  # why the sound that it has is none
 
     @property
     def name(self) -> str:
@@ -73,16 +84,11 @@ def read_clip(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS)
     path = Path(path)
     with open(path, "rb"):  # for the system's own words, should it not be there
         pass
-    command = [*_ffmpeg(path, max_pixels), "-frames:v", "1", "-vf", "showinfo=checksum=0", "-f", "null", "-"]
-    try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=STALLED)
-    except subprocess.TimeoutExpired:
-        raise ValueError(f"{path.name} is no video that can be read: nothing came of it in {STALLED:g} s.") from None
-    said = done.stderr.decode(errors="replace")
-    decoded = re.search(r"showinfo.* s:(\d+)x(\d+)", said)
-    told = decoded or re.search(r"Stream #.* Video: .* (\d+)x(\d+)", said)  # what is too large is not decoded
+    looked = _look(path, max_pixels, *VIDEO, "-frames:v", "1", "-vf", "showinfo=checksum=0")
+    decoded = looked.found(SHOWN + r"n: .* s:(\d+)x(\d+)")
+    told = decoded or looked.found(TOLD + r"Stream #\S+ Video: .* (\d+)x(\d+)")  # what is too large is not decoded
     if told:
-        aspect = _ratio(re.search(r"showinfo.* sar:(\d+/\d+)", said)) or Fraction(1)
+        aspect = _ratio(looked.found(SHOWN + r"n: .* sar:(\d+/\d+)")) or Fraction(1)
         width, height = round(int(told[1]) * aspect), int(told[2])
         if min(width, height) < images.MIN_SIDE or width * height > max_pixels:
             raise ValueError(
@@ -90,19 +96,64 @@ def read_clip(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS)
                 f" and the whole at most {max_pixels / 1e6:g} megapixels."
             )
     if decoded is None:
-        if "matches no streams" in said:
+        if looked.found(COMPLAINT + ".* matches no streams"):
             raise ValueError(f"{path.name} holds no video.")
-        raise ValueError(f"{path.name} is not a video this program reads ({_reason(said)}).")
-    lasting = re.search(r"Duration: (\d+):(\d+):([\d.]+)", said)
+        raise ValueError(f"{path.name} is not a video this program reads ({_reason(looked.complaints)}).")
+    lasting = looked.found(TOLD + r"Duration: (\d+):(\d+):([\d.]+)")
+    sound, unheard = looked.found(TOLD + r"Stream #\S+ Audio:") is not None, None
+    if sound and (heard := _look(path, max_pixels, "-map", "0:a:0", "-frames:a", "1")).failed:
+        sound, unheard = False, _reason(heard.complaints, 0)
     return Clip(
         path,
         height,
         width,
-        fps=_ratio(re.search(r"frame_rate: (\d+/\d+)", said)) or Fraction(25),
+        fps=_ratio(looked.found(SHOWN + r"config in .*frame_rate: (\d+/\d+)")) or Fraction(25),
         seconds=int(lasting[1]) * 3600 + int(lasting[2]) * 60 + float(lasting[3]) if lasting else None,
-        sound=re.search(r"Stream #\S+ Audio:", said) is not None,
-        filters=_filters(said, height),
+        sound=sound,
+        filters=_filters(looked, height),
+        unheard=unheard,
     )
+
+
+@dataclass(frozen=True)
+class Look:
+    """What ffmpeg told of a file."""
+
+    lines: Sequence[str]
+    failed: bool
+
+    def found(self, pattern: str) -> re.Match[str] | None:
+        """The first line that begins like that."""
+        return next(filter(None, (re.match(pattern, line) for line in self.lines)), None)
+
+    @property
+    def complaints(self) -> list[str]:
+        return [line for line in self.lines if re.match(COMPLAINT, line)]
+
+
+def _look(path: Path, max_pixels: int, *arguments: str) -> Look:
+    """Decode the beginning of a file into nothing. ValueError when that takes too long."""
+    stalled = threading.Event()
+
+    def end() -> None:
+        stalled.set()
+        process.kill()
+
+    with _started([*_ffmpeg(path, max_pixels), *arguments, "-f", "null", "-"], stdout=subprocess.DEVNULL) as process:
+        timer = threading.Timer(STALLED, end)
+        timer.start()
+        try:
+            assert process.stderr
+            said = filter(TELLING.match, _lines(process.stderr))
+            lines = list(itertools.islice(said, LINES))
+            deque(said, maxlen=0)  # ffmpeg would wait for somebody to read the rest
+            status = process.wait()
+        finally:
+            timer.cancel()
+            process.kill()  # should something else have ended this
+    if stalled.is_set():
+        raise ValueError(f"{path.name} is no video that can be read: nothing came of it in {STALLED:g} s.")
+    return Look(lines, status != 0)
 
 
 class Decoder:
@@ -118,19 +169,14 @@ class Decoder:
         self._size = size
         self._ended = threading.Event()
         height, width = size
-        command = [*_ffmpeg(clip.path, max_pixels), "-copyts", "-fps_mode", "passthrough"]
+        command = [*_ffmpeg(clip.path, max_pixels), *VIDEO, "-copyts", "-fps_mode", "passthrough"]
         command += ["-vf", f"{clip.filters.format(width=width, height=height)},showinfo=checksum=0"]
         command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
-        try:
-            self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-            )
-        except OSError as error:
-            raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
+        self._process = _started(command, stdout=subprocess.PIPE)
         # Bounded: a reader that waits lets ffmpeg wait, which reads no further.
         self._pictures: queue.Queue[npt.NDArray[np.uint8] | None] = queue.Queue(AHEAD)
         self._times: queue.Queue[tuple[Fraction | None, Fraction]] = queue.Queue()
-        self._words: list[str] = []
+        self._words: list[str] = []  # complaints
         for target in (self._read_pictures, self._read_words):
             threading.Thread(target=target, args=(self._process,), daemon=True).start()
 
@@ -155,13 +201,11 @@ class Decoder:
             last = time
             yield Still(pixels, time, duration)
         status = self._process.wait()
-        words = [line for line in self._words if _is_complaint(line)]
+        words = self._words
         if last is None:
-            raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({_reason(' '.join(words))}).")
+            raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({_reason(words)}).")
         if status or words:
-            self.damage = (
-                f"{self._clip.name} is damaged; what could be read was used ({_reason(words[0] if words else '')})."
-            )
+            self.damage = f"{self._clip.name} is damaged; what could be read was used ({_reason(words, 0)})."
 
     def _next(self, source: queue.Queue[Any]) -> Any:
         try:
@@ -187,36 +231,51 @@ class Decoder:
         return False
 
     def _read_words(self, process: subprocess.Popen[bytes]) -> None:
-        """`showinfo` tells each frame's time before the frame comes; everything else is kept, up to a length."""
+        """`showinfo` tells each frame's time before the frame comes; the first complaints are kept."""
         base = Fraction(1)
         assert process.stderr
         with process.stderr as pipe:
-            for raw in pipe:
-                line = raw.decode(errors="replace")
-                if found := re.search(r"showinfo.*\bpts:\s*(\S+).*\bduration:\s*(\d+)", line):
+            for line in _lines(pipe):
+                if found := re.match(SHOWN + r"n: *\d+ pts: *(\S+) .* duration: *(\d+)", line):
                     time = base * int(found[1]) if found[1].lstrip("-").isdecimal() else None
                     self._times.put((time, base * int(found[2])))
-                elif found := re.search(r"showinfo.*config in time_base: (\d+/\d+)", line):
+                elif found := re.match(SHOWN + r"config in time_base: (\d+/\d+)", line):
                     base = _ratio(found) or base
-                elif len(self._words) < 1000 and "showinfo" not in line:
+                elif len(self._words) < LINES and re.match(COMPLAINT, line):
                     self._words.append(line.strip())
 
 
 def _ffmpeg(path: Path, max_pixels: int) -> list[str]:
-    """ffmpeg with the video stream of a file as its input; level "info" for `showinfo`."""
+    """ffmpeg with a file as its input; level "info" for `showinfo`."""
     return [
         *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"),
         *("-max_pixels", str(max_pixels), *ffmpeg.untrusted(path)),
-        *("-map", "0:V:0"),  # a capital V: a cover picture is no video
     ]
 
 
-def _filters(said: str, height: int) -> str:
+def _started(command: Sequence[str], stdout: int) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
+    except OSError as error:
+        raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
+
+
+def _lines(pipe: IO[bytes]) -> Iterator[str]:
+    """What ffmpeg says, line by line, no more than the beginning of each."""
+    begins = True
+    while raw := pipe.readline(LINE):
+        if begins:
+            yield raw.decode(errors="replace")
+        begins = raw.endswith(b"\n")
+
+
+def _filters(looked: Look, height: int) -> str:
     """From what the file holds to 8-bit RGB of a `width` and `height` to be filled in."""
     size = "scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int"
-    if any(f"color_trc:{transfer}" in said for transfer in HDR):
+    transfer = looked.found(SHOWN + r"color_range:.* color_trc:(\S+)")
+    if transfer and transfer[1] in HDR:
         return f"{TO_SDR}{size}:in_color_matrix=bt709,format=rgb24"
-    untagged = "color_space:unknown" in said
+    untagged = looked.found(SHOWN + r"color_range:.* color_space:unknown ")
     matrix = ("bt709" if height >= HD else "bt601") if untagged else "auto"
     return f"{size}:in_color_matrix={matrix},format=rgb24"
 
@@ -236,12 +295,7 @@ def _ratio(found: re.Match[str] | None) -> Fraction | None:
     return Fraction(above, below) if above > 0 and below > 0 else None
 
 
-def _is_complaint(line: str) -> bool:
-    return "[error]" in line or "[fatal]" in line
-
-
-def _reason(said: str) -> str:
-    """The tool's last complaint, without addresses in memory and places on the disk."""
-    lines = [line for line in said.splitlines() if _is_complaint(line)] or said.splitlines()
-    line = re.sub(r"\[[^\]]*\]\s*|file:\S+:?\s*", "", lines[-1] if lines else "").strip()
-    return line or "ffmpeg said nothing of it"
+def _reason(complaints: Sequence[str], which: int = -1) -> str:
+    """One of the tool's complaints, without addresses in memory and places on the disk."""
+    said = complaints[which] if complaints else ""
+    return re.sub(r"\[[^\]]*\]\s*|file:\S+:?\s*", "", said).strip() or "ffmpeg said nothing of it"

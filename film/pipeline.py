@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from film import clip, formats, images, parts, planning, recursion, shots, sources, speed, timeline, video
@@ -155,7 +156,14 @@ def _events(
             clock = _Clock(source)
             segments = yield from _segments(source, maker, target.encoding, folder, clock)
             yield Stage("finishing")
-            formats.write(segments, target.path, play=target.play, quality=target.quality, sound=sound)
+            write = partial(formats.write, segments, target.path, play=target.play, quality=target.quality)
+            try:
+                write(sound=sound)
+            except RuntimeError as error:
+                if sound is None:
+                    raise
+                write()  # its frames were the work; if something else is wrong, this says so
+                yield Notice(f"The film is silent: its sound could not be added. {error}")
     height, width = source.size
     if clock.per_call:
         for device in {maker.device, maker.asked_device}:

@@ -14,6 +14,7 @@ from film import ffmpeg
 COPIED = {".mp4": ("aac", "mp3"), ".webm": ("opus", "vorbis")}
 ENCODED = {".mp4": ["-c:a", "aac", "-b:a", "192k"], ".webm": ["-c:a", "libopus", "-b:a", "128k"]}
 
+LONGEST_GAP = 300  # seconds without sound: ffmpeg holds such a silence in memory, 0.2 MB a second for each channel
 RATE = 48_000  # samples per second of what is encoded; `atempo`'s window, and so its delay, depends on it
 
 
@@ -35,7 +36,8 @@ def arguments(sound: Sound, seconds: float, suffix: str) -> tuple[list[str], lis
 
     Sound that keeps its speed is copied if the container takes it, in whole packets: it may end some 20 ms early, or
     where the source ends. Else it is encoded, with silence where the source has none, to exactly that length. More
-    than two channels become two. RuntimeError with ffmpeg's own words when the source has no sound.
+    than two channels become two. A silence of more than five minutes in the source is the end of what is encoded.
+    RuntimeError with ffmpeg's own words when the source has no sound.
     """
     source = ffmpeg.untrusted(sound.source)
     # The source's own clock, because its streams need not start together; and no seek, which only good indexes survive.
@@ -46,9 +48,14 @@ def arguments(sound: Sound, seconds: float, suffix: str) -> tuple[list[str], lis
         outside = f"lt(pts*tb,{kept})+gt((pts+d)*tb,{seconds:.6f})"
         moved = f"setts=ts=TS-{sound.start:.6f}/TB,noise=drop='{outside}'"
         return inputs, ["-map", "1:a:0", "-c:a", "copy", "-bsf:a", moved]
+    shift = sound.start - _lead(sound.slowdown)
+    now = f"(PTS*TB-{shift:.6f})"
+    # Register 0: by how much what comes is put off, for ever after a gap; 1: when the last sound came.
+    put_off = f"if(gt({now}-ld(1),{LONGEST_GAP}),st(0,1e9));st(1,max(ld(1),{now}));PTS+(ld(0)-{shift:.6f})/TB"
     filters = [
-        f"asetpts=PTS-{sound.start - _lead(sound.slowdown):.6f}/TB",
-        "atrim=start=0",
+        f"asetpts='{put_off}'",
+        # No more than the film needs, and a second for the last windows of `atempo`.
+        f"atrim=start=0:end={seconds / float(sound.slowdown) + 1:.6f}",
         f"aresample={RATE}:async=1:min_hard_comp=0.01:first_pts=0",  # silence where the source has none
         *_tempo(sound.slowdown),
         f"apad=whole_dur={seconds:.6f}",

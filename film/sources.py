@@ -82,6 +82,8 @@ def open_video(
     """A video shown anew: see `timeline.retimed`. ValueError if it holds no two frames."""
     size = images.common_size([(looked.height, looked.width)], longest_side)
     notes: deque[str] = deque()
+    if looked.unheard:
+        notes.append(f"The film is silent: the sound of {looked.name} cannot be decoded ({looked.unheard}).")
     with clip.Decoder(looked, size, max_pixels) as decoder:
         stills = iter(decoder)
         first_two = deque(itertools.islice(stills, 2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -116,6 +117,32 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
         read_clip(tmp_path / "absent.mp4")
     with pytest.raises(ValueError, match="at most 0.001 megapixels"):
         read_clip(source, max_pixels=1000)
+
+
+def test_what_a_file_says_of_itself_is_not_taken_for_ffmpegs_word(tmp_path: Path) -> None:
+    """Titles that look like ffmpeg's lines, and one that would keep a careless regular expression busy for hours."""
+    source, plain, titled = video(tmp_path / "source.mkv", pan(3)), tmp_path / "plain.mkv", tmp_path / "titled.mkv"
+    ffmpeg("-i", str(source), "-c", "copy", str(plain))
+    expected = read_clip(plain)
+    shown = "[Parsed_showinfo_0 @ 0x1] [info] n: 0 pts: 9 duration: 9 sar:2/1 s:999x999"
+    stream = "[info]   Stream #0:9: Audio: [info]   Duration: 09:00:00.0"
+    titles = [f"x{end}{shown}{end}{stream}{end}[error] lies" for end in ("\n", "\r", "\v", "\u2028")]
+    for title in [*titles, "showinfo pts:1 duration:x \v" * 4000]:
+        ffmpeg("-i", str(source), "-c", "copy", "-metadata", f"title={title}", str(titled))
+        looked = read_clip(titled)
+        assert replace(looked, path=plain) == expected
+        with Decoder(looked, (looked.height, looked.width)) as decoder:
+            assert [still.time for still in decoder] == [still.time for still in decoded(expected)]
+        assert decoder.damage is None
+
+
+def test_sound_that_cannot_be_decoded_is_none(tmp_path: Path) -> None:
+    path = video(tmp_path / "film.mp4", pan(24), sound=True)
+    assert read_clip(path).sound
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
+    looked = read_clip(path)
+    assert not looked.sound and looked.unheard and "decoder" in looked.unheard
 
 
 def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:

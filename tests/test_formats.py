@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import re
+import resource
 import subprocess
 import threading
 import zipfile
@@ -23,7 +24,7 @@ from test_video import COLOUR_TOLERANCE, decoded, duration, encoders, numbered, 
 import film
 from film import formats
 from film.images import to_uint8
-from film.sound import Sound
+from film.sound import Sound, arguments
 from film.video import Segment, SegmentEncoder
 
 FORMATS = (".mp4", ".webm", ".gif", ".webp", ".zip")
@@ -448,6 +449,37 @@ def test_short_sound_ends_in_silence_when_it_is_encoded(out: Path) -> None:
     heard = samples(with_sound(out, ".webm", 8, Sound(path)))
     assert len(heard) / 48000 == pytest.approx(8, abs=0.001)
     assert np.abs(heard[int(6.1 * 48000) :]).max() < 0.01
+
+
+def jumping(path: Path, jump: float) -> Path:
+    """`source` whose sound jumps so many seconds ahead before the second tone."""
+    source(path.with_suffix(".mov"), "pcm_s16le")
+    moved = f"asetpts='PTS+gte(T,0.7)*{jump}/TB'"
+    run_ffmpeg("-i", str(path.with_suffix(".mov")), "-c:v", "copy", "-af", moved, "-c:a", "pcm_s16le", str(path))
+    return path
+
+
+@pytest.mark.parametrize("slowdown", [1, 2])
+def test_a_gap_in_the_sound_is_silence(out: Path, slowdown: int) -> None:
+    path = jumping(out / "clip.mkv", 2.5)
+    heard = samples(with_sound(out, ".mp4", 6 * slowdown, Sound(path, slowdown)))
+    expected = [(at + BURST / 2) * slowdown for at in (0, 3.5, 4.5, 5.5)]
+    np.testing.assert_allclose(bursts(heard, slowdown), expected, atol=0.02 * slowdown)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="memory is limited by Linux")
+@pytest.mark.parametrize("seconds", [2.0, 10_000.0])
+def test_a_gap_of_hours_in_the_sound_takes_no_memory(out: Path, seconds: float) -> None:
+    """Whether it ends with the film or lies in it."""
+    path = jumping(out / "clip.mkv", 9_000)
+    inputs, outputs = arguments(Sound(path, 2), seconds, ".mp4")
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", "-i", str(path), *inputs, *outputs]
+    command[-4:] = ["-c:a", "pcm_s16le"]  # as fast as it gets
+    with subprocess.Popen([*command, str(out / "sound.wav")], stderr=subprocess.PIPE) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (2**30, 2**30))
+        _, said = process.communicate()
+    assert process.returncode == 0 and not said
+    assert duration(out / "sound.wav") == pytest.approx(seconds, abs=0.02)
 
 
 def test_sound_of_many_channels_becomes_two(out: Path) -> None:
