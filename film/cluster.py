@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
@@ -200,7 +201,7 @@ class _Seat:
             try:
                 self._make(actor, task)
             except Exception as error:  # whatever it is, it ends the film, not this thread
-                task.film.fail(error)
+                task.film.fail(_ordinary(error))
             del task  # so that its frames can be freed while this waits for the next
 
     def _make(self, actor: Any, task: Task) -> None:
@@ -211,7 +212,7 @@ class _Seat:
         try:
             answer = ray.get(actor.make.remote(packed, task.film.encoding))
         except RayTaskError as error:  # the worker's own words: another one would say the same
-            task.film.fail(_told(error))
+            task.film.fail(_ordinary(error.cause))
         except RayError as error:
             if self._closing:
                 return
@@ -241,13 +242,13 @@ class _Seat:
                 try:
                     self._start()
                 except RayTaskError as error:
-                    refused = _told(error)
-                except ValueError as error:
-                    refused = error
+                    refused = _ordinary(error.cause)
                 except RayError as error:
                     if self._closing or tries < TRIES:
                         time.sleep(min(1.0, 0.1 * 2**tries))
                         continue
+                    refused = error
+                except Exception as error:  # whatever it is, it ends the seat, not this thread
                     refused = error
                 else:
                     break
@@ -305,15 +306,16 @@ def _connected(address: str) -> Iterator[list[dict[str, float]]]:
 
 
 def _pieces(stretches: Iterable[Stretch | Segment], length: int) -> Iterator[Stretch | Segment]:
-    """The same, but long stretches in pieces of whole segments of `length` frames: as many as PIECE allows."""
+    """The same, but long stretches in pieces of about PIECE frames, cut where segments of `length` frames begin."""
     for stretch in stretches:
         if isinstance(stretch, Segment) or stretch.frames <= PIECE:
             yield stretch
             continue
-        pieces = -(-stretch.frames // PIECE)
-        step = -(-stretch.frames // (pieces * length)) * length
-        for begin in range(0, stretch.frames, step):
-            yield Stretch(stretch.first + begin, timeline.part(stretch.gaps, begin, begin + step))
+        segments, pieces = max(1, stretch.frames // length), math.ceil(stretch.frames / PIECE)
+        step = math.ceil(segments / pieces) * length
+        for begin in range(0, segments * length, step):
+            end = begin + step if begin + step < segments * length else stretch.frames  # the last segment is longer
+            yield Stretch(stretch.first + begin, timeline.part(stretch.gaps, begin, end))
 
 
 def _result(task: Task, answer: Answer) -> Result:
@@ -321,10 +323,9 @@ def _result(task: Task, answer: Answer) -> Result:
     return Result(segments, Made(task.stretch.frames, answer.calls, answer.seconds))
 
 
-def _told(error: Any) -> Exception:
-    """What a worker raised, without Ray's account of how it came here."""
-    cause = error.cause
-    return cause if isinstance(cause, (ValueError, RuntimeError, OSError)) else RuntimeError(repr(cause))
+def _ordinary(error: BaseException) -> Exception:
+    """An error of the kinds by which a film fails, and no more than the film. Ray has kinds of its own."""
+    return error if isinstance(error, (ValueError, RuntimeError, OSError)) else RuntimeError(repr(error))
 
 
 def _first_line(error: Exception) -> str:

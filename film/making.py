@@ -123,3 +123,4 @@ def make(
                     yield segment
             if segment := encoder.finish():
                 yield segment
+        del stretch  # before the next is read

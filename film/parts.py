@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from film import scratch
 
 NOTE = "film.json"
@@ -34,9 +36,30 @@ def content(files: Sequence[Path]) -> list[tuple[int, int]]:
 def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
     """`directory`, emptied unless its parts were made by the same `choices` (anything that `json` can write).
 
-    Left without an exception it is removed; by one it stays, if there is anything in it. RuntimeError when the
-    folder cannot be made.
+    Left without an exception it is removed; by one it stays, if there is anything in it. Until then a lock beside it
+    is held. RuntimeError when that is held by another, or the folder cannot be made.
     """
+    # A film's events may be taken by one thread after the other.
+    lock = FileLock(directory.with_name(f"{directory.name}.lock"), timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RuntimeError(
+            f"Another run is making the film that has its parts in {directory}; wait for it, or choose another name."
+        ) from None
+    except OSError as error:
+        raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
+    try:
+        with _locked(directory, choices):
+            yield directory
+    finally:
+        with contextlib.suppress(OSError):  # not everywhere can an open file be deleted
+            os.unlink(lock.lock_file)
+        lock.release()
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, choices: Mapping[str, Any]) -> Iterator[None]:
     text = json.dumps(choices, sort_keys=True, default=str)
     key = hashlib.sha256(text.encode()).hexdigest()
     try:
@@ -48,7 +71,7 @@ def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
     except OSError as error:
         raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
     try:
-        yield directory
+        yield
     except BaseException:
         if [path.name for path in directory.iterdir()] == [NOTE]:
             shutil.rmtree(directory)

@@ -57,8 +57,8 @@ def interpolate(
     moments = planning.moments(len(photos), depth, count)
     if spacing not in SPACINGS or (spacing == "motion" and count is None):
         raise ValueError(f"The spacing is {spacing!r}; choose equal, or motion with a count of frames.")
-    target = Target(Path(output), video.exact(fps), quality, play, resume)
     paths = [Path(photo) for photo in photos]
+    target = Target(Path(output), video.exact(fps), quality, play, resume, inputs=paths)
 
     def opened() -> AbstractContextManager[Source]:
         wanted = moments
@@ -97,7 +97,7 @@ def retime(
     recursion.nearest([], precision)  # refuses what is no precision
     if not cut >= 0:
         raise ValueError(f"The threshold of a cut is {cut:g}; it must be 0 or more (15 is usual, inf finds none).")
-    target = Target(Path(output), fps, quality, play, resume, sound)
+    target = Target(Path(output), fps, quality, play, resume, sound, [looked.path])
 
     def opened() -> AbstractContextManager[Source]:
         return sources.open_video(looked, step, Fraction(slowdown), cut, precision, longest_side, max_pixels)
@@ -115,12 +115,15 @@ class Target:
     play: str = "loop"
     resume: bool = False
     sound: bool = True
+    inputs: Sequence[Path] = ()  # what it is made of
 
     def __post_init__(self) -> None:
         if not self.path.parent.is_dir():
             raise ValueError(f"The film cannot be written to {self.path}: there is no directory {self.path.parent}.")
         if self.path.is_dir():
             raise ValueError(f"The film cannot be written to {self.path}: that is a directory.")
+        if self.path.exists() and any(path.exists() and path.samefile(self.path) for path in self.inputs):
+            raise ValueError(f"The film {self.path} would replace what it is made of; choose another name for it.")
         formats.check(self.path, self.play, self.quality)
 
     @property
@@ -210,6 +213,7 @@ def _missing(source: Source, least: int, there: Mapping[int, Segment]) -> Genera
                 yield Stretch(first, timeline.part(gaps, first - begin, until - begin))
                 first = until
         begin = end
+        del gaps  # before the next are read
 
 
 class _Clock:

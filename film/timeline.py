@@ -84,13 +84,16 @@ def retimed(shots: Iterable[Shot], step: Fraction, precision: Fraction = VIDEO_P
 
 
 def stretches(gaps: Iterable[Gap], least: int) -> Iterator[list[Gap]]:
-    """Group gaps, in order, until each group has `least` moments; the last group may have fewer.
+    """Group gaps that have moments, in order, until each group has `least` of them; the last group may have fewer.
 
-    A stretch can be made by itself: on another machine, or in another run.
+    A stretch can be made by itself: on another machine, or in another run. It holds no frames but those it needs, even
+    where most frames of a video are left out.
     """
     stretch: list[Gap] = []
     for gap in gaps:
-        stretch.append(gap)
+        if gap.moments:
+            stretch.append(gap)
+        del gap
         if length(stretch) >= least:
             yield stretch
             stretch = []

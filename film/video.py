@@ -140,8 +140,9 @@ class SegmentEncoder:
     ) -> None:
         """`first` is the number in the film of the first frame written here, `frames` how many there will be.
 
-        Where that is known they are shared out evenly among segments of at least `segment_length`, else segments begin
-        at its multiples. Either way an encoder that begins where a segment began cuts as the one before would have.
+        Where that is known, segments have `segment_length` frames, and the last one also those that would be too few
+        for another; else segments begin at its multiples. Either way an encoder that begins where a segment began cuts
+        as the one before would have.
         """
         self.segments: list[Segment] = []
         self.count = 0  # frames written here
@@ -184,7 +185,7 @@ class SegmentEncoder:
         if self._frames is None:
             return self._length - number % self._length
         left = self._frames - self.count
-        return left // max(1, left // self._length)
+        return left if left < 2 * self._length else self._length
 
     def _outputs(self) -> list[str]:
         assert self._size

@@ -314,6 +314,9 @@ def test_parts_of_a_film_whose_note_was_being_written_are_made_anew(tmp_path: Pa
         (folder / "00000000-000015.ts").write_bytes(b"whole")
         raise KeyError
     with parts.kept(folder, {"fps": 30}):
+        for choices in ({"fps": 30}, {"fps": 24}):  # whoever comes meanwhile destroys nothing
+            with pytest.raises(RuntimeError, match="Another run is making the film"), parts.kept(folder, choices):
+                pass
         assert (folder / "00000000-000015.ts").read_bytes() == b"whole"
     assert not folder.exists()
 

@@ -166,6 +166,8 @@ def test_bad_input_is_refused_before_anything_starts(
     photos: list[Path], model: film.Interpolator, tmp_path: Path
 ) -> None:
     output = tmp_path / "film.mp4"
+    still = photo(tmp_path / "still.webp", texture(48, 64))
+    (tmp_path / "link.webp").symlink_to(still)
     for wrong, message in (
         ({"depth": 9}, "0 to 8"),
         ({"depth": 2.0}, "0 to 8"),
@@ -174,6 +176,8 @@ def test_bad_input_is_refused_before_anything_starts(
         ({"photos": photos[:1]}, "two photos or more; 1 were given"),
         ({"output": tmp_path / "nowhere" / "film.mp4"}, "no directory .*nowhere"),
         ({"output": tmp_path}, "is a directory"),
+        ({"photos": [photos[0], still], "output": still}, "still.webp would replace what it is made of"),
+        ({"photos": [still, photos[0]], "output": tmp_path / "link.webp"}, "link.webp would replace"),
     ):
         with pytest.raises(ValueError, match=message):
             pipeline.interpolate(**({"photos": photos, "model": model, "output": output} | wrong))

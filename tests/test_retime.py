@@ -216,10 +216,27 @@ def test_bad_input_is_refused(tmp_path: Path, model: film.Interpolator) -> None:
         ({"fps": 60, "longest_side": 4}, "longest side"),
         ({"fps": 60, "output": tmp_path / "out.exe"}, "out.exe"),
         ({"fps": 60, "source": single}, "single.mp4 holds a single frame"),
+        ({"fps": 60, "output": source}, "film.mp4 would replace what it is made of"),
     ):
         with pytest.raises(ValueError, match=message):
             list(pipeline.retime(**({"source": source, "model": model, "output": output} | wrong)))
     assert sorted(os.listdir(tmp_path)) == ["film.mp4", "single.mp4"]
+
+
+def test_a_film_is_not_lost_for_its_sound(tmp_path: Path, model: film.Interpolator) -> None:
+    """Sound that cannot be decoded at all, and sound that is gone when the film's frames are made."""
+    source = video(tmp_path / "film.mp4", pan(24), sound=True)
+    output = tmp_path / "out.mp4"
+    data = source.read_bytes()
+    events = pipeline.retime(source, model, output, slowdown=2)
+    next(event for event in events if isinstance(event, Segment))
+    source.write_bytes(data.replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
+    *_, notice, done = events
+    assert isinstance(notice, Notice) and "The film is silent: its sound could not be added. ffmpeg" in notice.text
+    assert isinstance(done, Done) and len(frames(output)) == 48
+    _, (notice,) = made(source, model, output, slowdown=2)
+    assert "The film is silent: the sound of film.mp4 cannot be decoded (" in notice
+    assert len(frames(output)) == 48
 
 
 def test_progress_tells_frames_and_time(tmp_path: Path, model: film.Interpolator) -> None:

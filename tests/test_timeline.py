@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
@@ -85,8 +86,26 @@ def test_stretches_hold_whole_gaps_and_everything() -> None:
     frame = np.zeros((4, 4, 3), np.float32)
     gaps = [Gap(frame, frame, [Fraction(0)] * count) for count in (2, 1, 5, 0, 1, 1)]
     stretches = list(timeline.stretches(iter(gaps), 3))
-    assert [[len(gap.moments) for gap in stretch] for stretch in stretches] == [[2, 1], [5], [0, 1, 1]]
-    assert [gap for stretch in stretches for gap in stretch] == gaps
+    assert [[len(gap.moments) for gap in stretch] for stretch in stretches] == [[2, 1], [5], [1, 1]]
+    assert [gap for stretch in stretches for gap in stretch] == [gap for gap in gaps if gap.moments]
+
+
+def test_frames_that_are_left_out_are_not_kept() -> None:
+    """A video of 60 frames a second at one: of each second only two are needed."""
+    alive: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
+    most = 0
+    gaps = timeline.retimed(numbered([k * Fraction(1, 60) for k in range(1200)]), Fraction(1))
+
+    def watched() -> Iterator[Gap]:
+        nonlocal most
+        for gap in gaps:
+            alive.update({id(frame): frame for frame in (gap.left, gap.right)})
+            most = max(most, len(alive))
+            yield gap
+            del gap
+
+    assert [len(stretch) for stretch in timeline.stretches(watched(), 5)] == [5, 5, 5, 5, 1]
+    assert most < 30  # of two stretches
 
 
 def test_any_part_of_a_stretch_can_be_made_by_itself() -> None:

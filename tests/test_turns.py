@@ -149,7 +149,7 @@ def test_a_film_can_be_stopped_while_nothing_comes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("frames", "length", "pieces"), [(64, 15, [64]), (65, 15, [45, 20]), (257, 15, [60, 60, 60, 60, 17])]
+    ("frames", "length", "pieces"), [(64, 15, [64]), (65, 15, [30, 35]), (257, 15, [60, 60, 60, 60, 17])]
 )
 def test_long_stretches_come_in_pieces_of_whole_segments(frames: int, length: int, pieces: list[int]) -> None:
     (stretch,) = stretches(1, frames)
@@ -185,14 +185,29 @@ def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Pat
         (tmp_path / "there").mkdir(exist_ok=True)
         there = [worker.stored(encoded, tmp_path / "there", encoding.fps) for encoded in answer.segments]
         assert encoding.finished(tmp_path / "there") == there
-        for one, other in zip(here, there, strict=True):
-            assert one.path.read_bytes() == other.path.read_bytes()
-            assert (one.first, one.count) == (other.first, other.count)
-            assert bool(one.master and other.master) is masters
-            if one.master and other.master:
-                assert one.master.read_bytes() == other.master.read_bytes()
+        assert_alike(here, there)
+        assert all(bool(segment.master) is masters for segment in here)
     with pytest.raises(ValueError, match="no model"):
         worker.Worker(worker.Load(str(tmp_path / "nowhere"), "CPU", "exact", 1, 1.0)).introduce()
+
+
+def assert_alike(here: list[Segment], there: list[Segment]) -> None:
+    assert [(one.first, one.count) for one in here] == [(other.first, other.count) for other in there]
+    for one, other in zip(here, there, strict=True):
+        assert one.path.read_bytes() == other.path.read_bytes()
+        assert (one.master and one.master.read_bytes()) == (other.master and other.master.read_bytes())
+
+
+def test_in_pieces_a_stretch_has_the_same_segments(averaging: Path, tmp_path: Path) -> None:
+    model = film.load(averaging)
+    whole = Stretch(7, [Gap(texture(48, 64), texture(48, 64, 1), recursion.evenly(150))])
+    pieces = list(cluster._pieces([whole], ENCODING.length))
+    assert len(pieces) == 3
+    made = []
+    for name, stretches in (("whole", [whole]), ("pieces", pieces)):
+        (tmp_path / name).mkdir()
+        made.append([m for m in model.make(stretches, tmp_path / name, ENCODING) if isinstance(m, Segment)])
+    assert_alike(*made)
 
 
 def test_generators_run_side_by_side_as_far_as_there_is_room() -> None:

@@ -442,18 +442,18 @@ def test_a_quality_is_from_1_to_100(out: Path) -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 14, 15, 29, 31, 46, 100])
-def test_a_known_number_of_frames_is_shared_out(out: Path, frames: int) -> None:
-    """Segments of 15 frames and more, as even as can be; gone on with at any of them, they are cut the same."""
+def test_where_segments_begin_in_a_known_number_of_frames(out: Path, frames: int) -> None:
+    """Every 15 frames, and the last has no fewer; gone on with or stopped at any of them, they are cut the same."""
 
-    def cuts(first: int) -> list[int]:
-        with video.SegmentEncoder(out, 30, first=first, frames=frames - first) as encoder:
-            for frame in numbered(frames - first, 16, 16):
+    def cuts(first: int, end: int = frames) -> list[int]:
+        with video.SegmentEncoder(out, 30, first=first, frames=end - first) as encoder:
+            for frame in numbered(end - first, 16, 16):
                 encoder.write(frame)
             assert encoder.finish() is None  # the last one ended by itself
         return [segment.first for segment in encoder.segments]
 
     whole = cuts(0)
-    lengths = np.diff([*whole, frames])
-    assert len(whole) == max(1, frames // 15) and max(lengths) - min(lengths) <= 1
+    assert whole == list(range(0, max(1, frames // 15) * 15, 15))
     for number, first in enumerate(whole[1:], 1):
         assert cuts(first) == whole[number:]
+        assert cuts(0, first) == whole[:number]
