@@ -21,6 +21,7 @@ from typing import Any
 
 import film
 from film import catalog, memory, timeline, worker
+from film.hardware import FASTEST, Choice
 from film.making import Encoding, Made, Preparation, Stretch
 from film.turns import Result, Task, Turns
 from film.video import Segment
@@ -55,6 +56,8 @@ class Cluster:
         `memory_gb` is for the model of one worker; by default a quarter of its machine's memory, and half of it for
         all of a machine together. ValueError when there is no such model or number; nothing is connected yet.
         """
+        if device in ("AUTO", FASTEST):
+            raise ValueError(f"{device} may be another device on each machine; name one, such as CPU.")
         if cpus_per_worker < 1:
             raise ValueError(f"A worker is given {cpus_per_worker} CPUs; it must be 1 or more.")
         if memory_gb is not None:
@@ -77,17 +80,11 @@ class Cluster:
         self._resources = contextlib.ExitStack()
 
     @property
-    def device(self) -> str:
+    def asked_device(self) -> str:
         return f"{self._device} of {self.size} workers"
 
-    @property
-    def asked_device(self) -> str:
-        return self.device
-
-    @property
-    def choice(self) -> None:
-        """Nobody chose between devices."""
-        return None
+    def runner(self, height: int, width: int) -> Choice:
+        return Choice(self.asked_device)
 
     def preparation(self, height: int, width: int) -> Preparation:
         """Nothing: workers compile for a size when their first stretch of it comes."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from film import catalog, compiled, convert, fastest, memory, speed, tensorflow_process
 from film.compiled import Compiled, Shape
-from film.hardware import FASTEST, check_device
+from film.hardware import FASTEST, Choice, check_device
 from film.interpolator import Interpolator, Preparation
 from film.session import Session
 
@@ -58,21 +58,25 @@ class Film(Interpolator):
         self._lock = threading.RLock()  # guards what follows; held while converting or compiling
         self._converted: convert.Converted | None = None
         self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()  # least recently used first
-        self._choices: dict[int, fastest.Choice] = {}  # by size class; for FASTEST
-        self._choice: fastest.Choice | None = None  # the one used last
+        self._choices: dict[int, Choice] = {}  # by size class; for FASTEST
+        self._last = Choice(self.asked_device)  # what was compiled or used last
 
     @property
     def device(self) -> str:
-        compiled = next(reversed(list(self._compiled.values())), None)
-        return compiled.device if compiled else self.asked_device
-
-    @property
-    def fingerprint(self) -> str:
-        return f"{self.converted().directory.name} on {self.device}, {self._precision}"
+        return self._last.device
 
     @property
     def choice(self) -> str | None:
-        return self._choice.why if self._choice else None
+        return self._last.why
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.converted().directory.name}, {self._precision}"
+
+    def runner(self, height: int, width: int) -> Choice:
+        with self._lock:
+            self.compiled(height, width)
+            return self._last
 
     def preparation(self, height: int, width: int) -> Preparation:
         if self._find_converted() is None:
@@ -81,7 +85,7 @@ class Film(Interpolator):
             yield "converting", self.converted
         shape = self.shape(height, width)
         if self.asked_device == FASTEST and self._must_measure(shape.frame):
-            yield "measuring", lambda: self._chosen_device(shape.frame)
+            yield "measuring", lambda: self._chosen(shape.frame)
         if shape not in self._compiled:
             yield "compiling", lambda: self.compiled(height, width)
 
@@ -104,11 +108,12 @@ class Film(Interpolator):
         """The graphs for frames of that size, compiled now unless they are kept from before."""
         with self._lock, memory.told():
             shape = self.shape(height, width)
+            choice = self._chosen(shape.frame) if self.asked_device == FASTEST else Choice(self.asked_device)
             if shape not in self._compiled:
-                device = self._chosen_device(shape.frame) if self.asked_device == FASTEST else self.asked_device
                 self._make_room(shape)
-                self._compiled[shape] = self.compile(shape, device)
+                self._compiled[shape] = self.compile(shape, choice.device)
             self._compiled.move_to_end(shape)
+            self._last = Choice(self._compiled[shape].device, choice.why)
             return self._compiled[shape]
 
     def compile(self, shape: Shape, device: str | None = None) -> Compiled:
@@ -121,7 +126,7 @@ class Film(Interpolator):
         pixels = math.prod(fastest.measured_size(*size))
         return speed.size_class(pixels) not in self._choices and fastest.needs_measuring(self._speed_name, pixels)
 
-    def _chosen_device(self, size: tuple[int, int]) -> str:
+    def _chosen(self, size: tuple[int, int]) -> Choice:
         """The fastest device for frames of that (height, width), measured now if that was never done."""
         with self._lock:
             size = fastest.measured_size(*size)
@@ -129,8 +134,7 @@ class Film(Interpolator):
             if size_class not in self._choices:
                 measure = functools.partial(self._seconds, size=size)
                 self._choices[size_class] = fastest.choose(self._speed_name, math.prod(size), measure)
-            self._choice = self._choices[size_class]
-            return self._choice.device
+            return self._choices[size_class]
 
     def _seconds(self, device: str, size: tuple[int, int]) -> float:
         """What a middle frame of that (height, width) takes on a device, once it has warmed up."""

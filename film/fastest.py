@@ -8,25 +8,17 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import openvino as ov
 
 from film import hardware, memory, speed
+from film.hardware import Choice
 
 log = logging.getLogger(__name__)
 
 # Larger frames are judged by frames of this size, which keep a device as busy: the answer should not take minutes.
 MEASURED_PIXELS = 512 * 512
 WORDS = 300  # characters kept of how a device failed; OpenVINO can speak at length
-
-
-@dataclass(frozen=True)
-class Choice:
-    """A device, and the sentence that tells the user why it was chosen."""
-
-    device: str
-    why: str
 
 
 def measured_size(height: int, width: int) -> tuple[int, int]:

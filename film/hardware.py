@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 import openvino as ov
 
 FASTEST = "FASTEST"  # of the devices themselves, as measured here; OpenVINO's own AUTO goes by their kind
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A device, and the sentence that tells the user why it was chosen; None if it was asked for."""
+
+    device: str
+    why: str | None = None
 
 
 @functools.cache

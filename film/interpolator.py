@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from film import making, memory, recursion
+from film.hardware import Choice
 from film.images import Frame, check_frame
 from film.making import Encoding, Made, Preparation, Stretch
 from film.session import Session
@@ -28,17 +29,21 @@ class Interpolator(ABC):
     @property
     @abstractmethod
     def device(self) -> str:
-        """The device that really runs the model; before it is compiled, the one that was asked for."""
+        """The device that really ran the model last; before it is compiled, the one that was asked for."""
 
     @property
     def choice(self) -> str | None:
-        """Why this device, as a sentence for the user; None where nothing was chosen, or not yet."""
+        """Why `device`, as a sentence for the user; None where nothing was chosen, or not yet."""
         return None
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """What decides the frames it makes from the same two; needs the model to be prepared."""
+        """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
+
+    def runner(self, height: int, width: int) -> Choice:
+        """The device that really runs the model for frames of this size, and why; prepares what is missing."""
+        return Choice(self.device)
 
     @abstractmethod
     def preparation(self, height: int, width: int) -> Preparation:

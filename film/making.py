@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from film import timeline, video
+from film.hardware import Choice
 from film.images import Frame
 from film.timeline import Gap
 from film.video import Segment, SegmentEncoder
@@ -78,16 +79,11 @@ class Maker(Protocol):
         """The device that was asked for, such as AUTO."""
 
     @property
-    def device(self) -> str:
-        """What really runs the model; before it is compiled, the device that was asked for."""
-
-    @property
     def fingerprint(self) -> str:
-        """What decides the frames it makes from the same two; needs the model to be prepared."""
+        """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
 
-    @property
-    def choice(self) -> str | None:
-        """Why this device, as a sentence for the user; None where nothing was chosen."""
+    def runner(self, height: int, width: int) -> Choice:
+        """What really runs the model for frames of this size, once it is prepared for them."""
 
     def preparation(self, height: int, width: int) -> Preparation:
         """What remains to be done before frames of this size can be made, as (stage, work) pairs in order."""

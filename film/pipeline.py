@@ -130,11 +130,11 @@ class Target:
     def encoding(self) -> Encoding:
         return Encoding(self.fps, self.quality, formats.needs_masters(self.path, self.play))
 
-    def parts(self, source: Source, maker: Maker) -> AbstractContextManager[Path]:
+    def parts(self, source: Source, maker: Maker, device: str) -> AbstractContextManager[Path]:
         """The folder for the film's segments."""
         if not self.resume:
             return parts.discarded()
-        made_by = {"model": maker.fingerprint, **vars(self.encoding)}
+        made_by = {"model": f"{maker.fingerprint}, on {device}", **vars(self.encoding)}
         return parts.kept(parts.folder(self.path), source.choices | made_by)
 
 
@@ -152,9 +152,10 @@ def _events(
         for stage, work in maker.preparation(*source.size):
             yield Stage(stage)
             work()
-        if maker.choice:
-            yield Notice(maker.choice)
-        with target.parts(source, maker) as folder:
+        runner = maker.runner(*source.size)
+        if runner.why:
+            yield Notice(runner.why)
+        with target.parts(source, maker, runner.device) as folder:
             yield Stage("interpolating")
             clock = _Clock(source)
             segments = yield from _segments(source, maker, target.encoding, folder, clock)
@@ -169,12 +170,12 @@ def _events(
                 yield Notice(f"The film is silent: its sound could not be added. {error}")
     height, width = source.size
     if clock.per_call:
-        for device in {maker.device, maker.asked_device}:
+        for device in {runner.device, maker.asked_device}:
             speed.remember(maker.name, device, height * width, clock.per_call)
     frames = formats.shown_frames(clock.done, target.play)
     seconds = time.monotonic() - started
     fps = formats.shown_fps(target.path, target.fps)
-    yield Done(target.path, frames, width, height, fps, maker.name, maker.device, seconds, clock.per_call)
+    yield Done(target.path, frames, width, height, fps, maker.name, runner.device, seconds, clock.per_call)
 
 
 def _segments(

@@ -23,7 +23,8 @@ class Plan:
     frames: int  # of a video's film: as far as its header tells
     duration: float  # of the film, seconds
     size: tuple[int, int] | None  # height and width; None while there are no photos
-    seconds: float | None  # to make it here, from the last film of this model and device; None if there was none
+    seconds: float | None  # to make it here, from the last film of this model and device; None if nobody knows
+    length_known: bool = True  # False for a video that does not tell its own: frames and duration are the least, then
 
 
 def plan(
@@ -69,9 +70,10 @@ def plan_retime(
     rate, step = pace(clip, slowdown, fps)
     size = images.common_size([(clip.height, clip.width)], longest_side)
     frames = frames_of(clip, step)
-    per_call = speed.estimate(model, device, *size)
+    known = bool(clip.seconds)  # what a browser records has no length, or one of 0
+    per_call = speed.estimate(model, device, *size) if known else None
     # At a whole multiple of the video's rate a middle makes a frame; other rates need up to twice as many.
-    return Plan(frames, float(frames / rate), size, None if per_call is None else per_call * frames)
+    return Plan(frames, float(frames / rate), size, None if per_call is None else per_call * frames, known)
 
 
 def moments(
@@ -90,6 +92,11 @@ def calls(gaps: Sequence[Sequence[Fraction]]) -> int:
 def pace(clip: Clip, slowdown: float | Fraction, fps: float | Fraction | None) -> tuple[Fraction, Fraction]:
     """The film's frame rate, and the seconds of the video from one of its frames to the next. ValueError if absurd."""
     check_pace(slowdown, fps)
+    if fps is None and clip.fps > video.MAX_FPS:
+        raise ValueError(
+            f"{clip.name} counts {float(clip.fps):g} frames per second, more than the {video.MAX_FPS} that a film can"
+            " have; choose a frame rate for the film, such as 30."
+        )
     rate = video.exact(clip.fps if fps is None else fps)
     return rate, 1 / (rate * Fraction(slowdown))
 

@@ -126,6 +126,8 @@ def assert_same(one: Path, other: Path) -> None:
 def test_what_cannot_work_is_told_in_one_sentence(nodes: Nodes, averaging: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no model"):
         Cluster(nodes.address, tmp_path)
+    with pytest.raises(ValueError, match="AUTO may be another device on each machine"):
+        Cluster(nodes.address, averaging, "AUTO")
     with pytest.raises(ValueError, match="given 0 CPUs"):
         Cluster(nodes.address, averaging, cpus_per_worker=0)
     with pytest.raises(RuntimeError, match="has the 99 CPUs of a worker"), Cluster(nodes.address, cpus_per_worker=99):

@@ -97,6 +97,21 @@ def test_a_film_tells_which_device_was_chosen(averaging: Path, cache: Path, tmp_
     assert film.estimate("averaging", "FASTEST", 64, 64)  # so the page can tell what the next film will cost
 
 
+@pytest.mark.usefixtures("three", "cache")
+def test_each_size_has_its_own_device(averaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was used last: a film is told, and kept under, the device that makes its frames."""
+
+    def seconds(self: film.Film, device: str, size: tuple[int, int]) -> float:
+        return float((device == "CPU") == (size[0] > 100)) if device in ("CPU", "HETERO:CPU") else 9.0
+
+    monkeypatch.setattr(film.Film, "_seconds", seconds)
+    model = film.load(averaging, device="FASTEST")
+    small, large = model.runner(64, 64), model.runner(200, 200)
+    assert small.why and small.why.startswith("CPU was chosen")
+    assert large.why and large.why.startswith("HETERO:CPU was chosen")
+    assert model.runner(64, 64) == small and model.choice == small.why
+
+
 @pytest.mark.usefixtures("three")
 def test_threads_measure_once(averaging: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = film.load(averaging, device="FASTEST")
@@ -149,7 +164,7 @@ def test_the_fastest_is_chosen_and_remembered(devices: Callable[..., None]) -> N
     clock = Clock(CPU=0.25, GPU=1.3, NPU=RuntimeError("no such\noperation"))
     choice = fastest.choose("film-lite", 1000, clock)
     why = "CPU was chosen, the fastest here. CPU: 0.25 s per frame; GPU: 1.3 s per frame; NPU failed: no such operation"
-    assert choice == fastest.Choice("CPU", why)
+    assert choice == hardware.Choice("CPU", why)
     assert fastest.choose("film-lite", 1000, clock) == choice and clock.asked == ["CPU", "GPU", "NPU"]
     assert not fastest.needs_measuring("film-lite", 1000) and fastest.needs_measuring("film", 1000)
     assert fastest.needs_measuring("film-lite", 3000)
