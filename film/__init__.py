@@ -51,15 +51,15 @@ def load(
 ) -> Interpolator:
     """A model by catalog name, TensorFlow Hub URL or SavedModel directory. Nothing is fetched or compiled yet.
 
-    `device` is one of `devices()`; `backend` is "openvino", or "tensorflow" for the reference, which has no device.
+    `device` is one of `devices()`; `backend` is "openvino", or "tensorflow" for the reference, on which
+    the other parameters have no effect.
     Frames too large for `memory_gb` (default: FILM_MEMORY_GB, else a quarter of the machine) are made in tiles.
     `threads` is how many of the processor's cores it uses (default: all); `lanes` is how many frames are made side by
     side (default: one per four cores).
     `precision` "fast" lets OpenVINO compute in bfloat16 or float16 where the device has it; "exact" is float32.
     ValueError when there is no such model, device or backend.
     """
-    if backend == "tensorflow":
-        return Reference(find(name))
-    if backend != "openvino":
+    if backend not in ("openvino", "tensorflow"):
         raise ValueError(f"There is no backend {backend!r}; choose openvino or tensorflow.")
-    return Film(find(name), device, memory_gb, lanes, precision, threads)
+    model = Film(find(name), device, memory_gb, lanes, precision, threads)  # refuses what cannot be, for either
+    return Reference(find(name)) if backend == "tensorflow" else model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ SCRATCH_SETS = 3
 COARSE_SHARE = 0.06
 # Of one compiled model, in sizes of its weights: as a file, as constants, packed for the processor, with margin.
 WEIGHT_COPIES = 6
+CACHED_GRAPHS = 100  # of a converted model, on disk: up to a megabyte each
 FRAMES = 6  # float32 frames beside the inference: two ends, a middle, and a copy of each
 
 
@@ -131,7 +133,15 @@ def compile_model(
         _compile_graph(model, device, config, entries, file)
         for model, file in zip(models, _sources(converted, len(models)), strict=True)
     )
+    _prune(entries)
     return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")))
+
+
+def _prune(cache: Path) -> None:
+    """Keep the newest entries: visitors' photos are of all sizes."""
+    with contextlib.suppress(OSError):  # another process prunes as well, or nothing could be written
+        for entry in sorted(cache.glob("*.blob"), key=lambda path: path.stat().st_mtime)[:-CACHED_GRAPHS]:
+            entry.unlink()
 
 
 def _sources(converted: Converted, graphs: int) -> list[Path]:

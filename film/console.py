@@ -29,7 +29,7 @@ def show(events: Iterable[pipeline.Event]) -> None:
                     bar.write(event.text, file=sys.stderr)
                 case pipeline.Progress():
                     bar.total = event.total
-                    bar.update()
+                    bar.update(event.done - bar.n)
                     if not terminal:
                         left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
                         print(f"frame {event.done} of {event.total}{left}", file=sys.stderr)

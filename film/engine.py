@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import os
 import threading
 import time
 from collections import OrderedDict
@@ -15,7 +14,7 @@ import numpy as np
 
 from film import catalog, compiled, convert, fastest, memory, speed, tensorflow_process
 from film.compiled import Compiled, Shape
-from film.hardware import FASTEST, Choice, check_device
+from film.hardware import FASTEST, Choice, check_device, cores
 from film.interpolator import Interpolator, Preparation
 from film.session import Session
 
@@ -54,7 +53,7 @@ class Film(Interpolator):
         self._budget = memory.budget(memory_gb)
         self._precision = precision
         self._threads = threads
-        self._lanes = lanes or max(1, (threads or os.cpu_count() or 1) // CORES_PER_LANE)
+        self._lanes = lanes or max(1, (threads or cores()) // CORES_PER_LANE)
         self._lock = threading.RLock()  # guards what follows; held while converting or compiling
         self._converted: convert.Converted | None = None
         self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()  # least recently used first

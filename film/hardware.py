@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 import openvino as ov
 
+CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 FASTEST = "FASTEST"  # of the devices themselves, as measured here; OpenVINO's own AUTO goes by their kind
 
 
@@ -22,6 +25,16 @@ class Choice:
 def core() -> ov.Core:
     """OpenVINO itself; one per process."""
     return ov.Core()
+
+
+def cores() -> int:
+    """Cores this process can count on: the machine's, or those it is confined to, or its container's share of them."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = CONTAINER_LIMIT.read_text().split()
+        return max(1, min(count, int(quota) // int(period)))
+    except (OSError, ValueError):  # no such limit, or "max"
+        return count
 
 
 def real_devices() -> dict[str, str]:

@@ -31,6 +31,8 @@ SUFFIXES = frozenset(".jpg .jpeg .png .webp .tif .tiff .bmp .heic .heif .avif".s
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")  # nothing that runs a program
 
 pillow_heif.register_heif_opener()
+# About large photos, where `max_pixels` decides, and about harmless damage. Once and for all: threads share this list.
+warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif\.")
 # Cameras and editors write text chunks of many megabytes; Pillow's limit for all of them together stays.
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
@@ -82,8 +84,7 @@ def natural(path: Path) -> list[tuple[int, str]]:
 def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
     """The file as a Pillow image, its header checked; what goes wrong with it inside the context is a ValueError."""
     name = Path(path).name
-    with open(path, "rb") as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about large photos, where max_pixels decides, and about harmless damage
+    with open(path, "rb") as file:
         try:
             with Image.open(file, formats=FORMATS) as image:
                 refusal = _refusal(image, name, max_pixels)
@@ -95,7 +96,8 @@ def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Ima
                 f"{name} is not an image this program reads; use JPEG, PNG, WebP, TIFF, BMP or HEIC."
             ) from error
         except Image.DecompressionBombError as error:
-            raise ValueError(f"{name} has more pixels than the limit of {max_pixels / 1e6:g} megapixels.") from error
+            limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow's own is 179 megapixels
+            raise ValueError(f"{name} has more pixels than the limit of {limit / 1e6:.4g} megapixels.") from error
         except MemoryError:  # not the photo's fault
             raise
         except Exception as error:

@@ -83,15 +83,19 @@ class Interpolator(ABC):
 
         Give one of `depth` (2**depth + 1 evenly spaced frames), `count` (that many, evenly spaced, both ends
         included) and `times` (ascending moments in [0, 1]). Moments that are no multiple of `precision` are made at
-        the nearest one that is. Each frame is computed when it is asked for; closing the iterator stops the work.
+        the nearest one that is. Each frame is computed when it is asked for; closing the iterator stops the work. The
+        frames are the caller's, to keep and to change.
         """
         moments = recursion.moments(depth=depth, count=count, times=times, precision=precision)
         a, b = check_frame(a), check_frame(b)
         _check_sizes(a.shape, b.shape)
-        return self.sequence([Gap(a, b, moments)])
+        return _copies(self.sequence([Gap(a, b, moments)]))
 
     def sequence(self, gaps: Iterable[Gap]) -> Generator[Frame]:
-        """Stream the frames at the moments of each gap, in order; gaps are taken when the film comes to them."""
+        """Stream the frames at the moments of each gap, in order; gaps are taken when the film comes to them.
+
+        The frames are those it goes on computing with: look at them, and copy what is to be changed.
+        """
         return Stream(self).frames(gaps)
 
     def make(
@@ -142,6 +146,13 @@ class Stream:
             for keyframe in keyframes:
                 yield session.frame(keyframe)
                 del keyframe
+
+
+def _copies(frames: Generator[Frame]) -> Generator[Frame]:
+    with contextlib.closing(frames):
+        for frame in frames:
+            yield frame.copy()
+            del frame
 
 
 def _check_sizes(a: tuple[int, ...], b: tuple[int, ...]) -> None:

@@ -52,7 +52,9 @@ def find(inputs: Sequence[Path], lists: Sequence[Path], directory: Path, suffix:
     They are named after their folder, their video, or both photos of their pair; a number is added where two would
     have one name. ValueError for an input that no film can be made of, or that its own film would replace.
     """
-    found = list(_named(inputs))
+    if any(path.is_dir() and _same(path, directory) for path in inputs):
+        raise ValueError(f"The films cannot go to {directory}, which they are made of; choose another folder for them.")
+    found = list(_named(inputs, directory))
     for path in lists:
         found += [(_pair_name(pair), pair) for pair in read_pairs(path)]
     if not found:
@@ -97,12 +99,13 @@ def read_pairs(path: Path) -> list[tuple[Path, ...]]:
     return pairs
 
 
-def _named(inputs: Sequence[Path]) -> Iterator[tuple[str, tuple[Path, ...]]]:
-    """The name and the files of each film, in the order of the inputs; pairs come with their second photo."""
+def _named(inputs: Sequence[Path], directory: Path) -> Iterator[tuple[str, tuple[Path, ...]]]:
+    """The name and the files of each film, in the order of the inputs; pairs come with their second photo. What lies in
+    `directory` is films of an earlier run."""
     single: Path | None = None
     for path in inputs:
         if path.is_dir():
-            yield from _of_folder(path)
+            yield from _of_folder(path, directory)
         elif not path.exists():
             raise ValueError(f"There is no file or folder {path}.")
         elif clip.is_video(path):
@@ -118,7 +121,7 @@ def _named(inputs: Sequence[Path]) -> Iterator[tuple[str, tuple[Path, ...]]]:
         raise ValueError(f"Photos are taken in pairs, and {single} is left over; name a second one, or their folder.")
 
 
-def _of_folder(folder: Path, deeper: bool = True) -> Iterator[tuple[str, tuple[Path, ...]]]:
+def _of_folder(folder: Path, directory: Path, deeper: bool = True) -> Iterator[tuple[str, tuple[Path, ...]]]:
     entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=images.natural)
     files = [entry for entry in entries if entry.is_file()]
     photos, videos = tuple(filter(_is_photo, files)), tuple(filter(clip.is_video, files))
@@ -132,10 +135,15 @@ def _of_folder(folder: Path, deeper: bool = True) -> Iterator[tuple[str, tuple[P
     for video in videos:
         yield video.stem, (video,)
     if deeper and not photos and not videos:
-        found = [film for entry in entries if entry.is_dir() for film in _of_folder(entry, deeper=False)]
+        folders = (entry for entry in entries if entry.is_dir() and not _same(entry, directory))
+        found = [film for entry in folders for film in _of_folder(entry, directory, deeper=False)]
         if not found:
             raise ValueError(f"There are no photos and no videos in {folder}, nor in its folders.")
         yield from found
+
+
+def _same(folder: Path, other: Path) -> bool:
+    return folder.resolve() == other.resolve()
 
 
 def _is_photo(path: Path) -> bool:

@@ -60,7 +60,7 @@ def moments(
     precision: Fraction = PRECISION,
 ) -> list[Fraction]:
     """The moments of a film given in one of three ways. ValueError unless exactly one is given."""
-    if [depth, count, times].count(None) != 2:
+    if sum(given is not None for given in (depth, count, times)) != 1:
         raise ValueError("Give the film's length in one way: a depth, a count of frames, or a list of times.")
     if depth is not None:
         return dyadic(depth)
@@ -92,7 +92,7 @@ def gaps(
         return [dyadic(depth)[:-1] for _ in range(photos - 2)] + [dyadic(depth)]
     if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MAX_COUNT:
         raise ValueError(f"The number of frames is {count!r}; it must be a whole number from 2 to {MAX_COUNT}.")
-    starts = _starts(weights or [1] * (photos - 1))
+    starts = _starts([1] * (photos - 1) if weights is None else weights)
     longest = max(end - start for start, end in zip(starts, starts[1:], strict=False))
     while precision * longest * (count - 1) > starts[-1]:
         precision /= 2

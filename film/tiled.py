@@ -35,7 +35,6 @@ class TiledSession(Session[Keyframe]):
 
     def __init__(self, graphs: TiledGraphs, size: tuple[int, int], alignment: int, overlap: int = OVERLAP) -> None:
         tile = tuple(graphs.fine_encoder.input().shape)[2:]
-        self._size = size
         self._alignment = alignment
         self._overlap = overlap  # of neighbouring tiles, beside what the motion asks for
         self._padded = aligned(size, alignment)

@@ -164,6 +164,11 @@ class SegmentEncoder:
     def write(self, frame: Frame | Pixels) -> Segment | None:
         """Append a frame. The first one decides the size. Returns the segment that it completed, if it did."""
         number = self._first + self.count
+        if frame.ndim != 3 or frame.shape[2] != 3 or not (frame.dtype == np.uint8 or frame.dtype.kind == "f"):
+            raise ValueError(
+                f"Frame {number + 1} is {frame.shape} {frame.dtype}; a frame is a (height, width, 3) array of float32"
+                " in [0, 1] or of uint8."
+            )
         self._size = self._size or frame.shape
         if frame.shape != self._size:
             raise ValueError(

@@ -85,6 +85,12 @@ def test_lists_name_pairs_beside_them(tmp_path: Path) -> None:
     assert list(found(lists=[pairs])) == ["one-two.mp4", "a, b-c.mp4", "x 1-y.mp4"]
 
 
+def test_films_of_an_earlier_run_are_not_made_films_of(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("rome/1.jpg", "rome/2.jpg", "films/rome.mp4")))
+    (job,) = jobs.find([tmp_path], [], tmp_path / "films", ".mp4")
+    assert job.output == tmp_path / "films" / "rome.mp4" and not job.is_video
+
+
 def test_no_two_films_have_one_name(tmp_path: Path) -> None:
     paths = touch(*(tmp_path / name for name in ("1/clip.mp4", "2/Clip.mov", "3/clip-2.mp4", "4/clip.avi")))
     assert list(found(*paths)) == ["clip.mp4", "Clip-2.mp4", "clip-2-2.mp4", "clip-3.mp4"]
@@ -92,6 +98,7 @@ def test_no_two_films_have_one_name(tmp_path: Path) -> None:
 
 def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
     a, b, clip, text = touch(*(tmp_path / name for name in ("a.jpg", "b.jpg", "v.mp4", "notes.txt")))
+    mixed = touch(tmp_path / "mixed" / "a.jpg", tmp_path / "mixed" / "v.mp4")[0].parent
     (tmp_path / "empty").mkdir()
     (tmp_path / "three.csv").write_text("a.jpg,b.jpg\na.jpg,b.jpg,c.jpg\n")
     (tmp_path / "none.csv").write_text("# nothing\n")
@@ -101,12 +108,14 @@ def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
         ([tmp_path / "absent"], [], "no file or folder .*absent"),
         ([text], [], "notes.txt is neither"),
         ([a, clip], [], "a.jpg is left over"),
-        ([tmp_path], [], "photos .*and videos"),
+        ([mixed], [], "photos .*and videos"),
         ([tmp_path / "empty"], [], "no photos and no videos"),
         ([], [tmp_path / "three.csv"], "Line 2 of .*two photos"),
         ([], [tmp_path / "none.csv"], "no pairs in"),
         ([], [tmp_path / "binary.csv"], "not a text"),
         ([clip], [], "v.mp4 would replace"),
+        ([tmp_path / "empty" / ".." / "empty"], [], "no photos"),
+        ([tmp_path / "empty" / ".."], [], "cannot go to .*, which they are made of"),
     ):
         with pytest.raises(ValueError, match=message):
             jobs.find(inputs, lists, tmp_path, ".mp4")

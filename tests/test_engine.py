@@ -23,7 +23,7 @@ import pytest
 from conftest import LITE, moved, psnr
 
 import film
-from film import recursion
+from film import compiled, hardware, recursion
 from film import session as sessions
 
 TOLERANCE = 1e-4  # of TensorFlow's frames, largest absolute difference: the promise
@@ -138,6 +138,16 @@ def test_frames_that_were_given_out_stay_as_they_are(lite: film.Film, average: f
             copies.append(frame.copy())
         for frame, copy in zip(frames, copies, strict=True):
             np.testing.assert_array_equal(frame, copy)
+
+
+def test_frames_may_be_changed_by_whoever_gets_them(average: film.Film) -> None:
+    a, b = moved(64, 64)
+    expected = [frame.copy() for frame in average.frames(a, b, depth=3)]
+    before = a.copy(), b.copy()
+    for frame, right in zip(average.frames(a, b, depth=3), expected, strict=True):
+        np.testing.assert_array_equal(frame, right)
+        frame += 1
+    np.testing.assert_array_equal([a, b], before)
 
 
 def test_depth_zero_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,6 +267,24 @@ def test_lanes_encode_a_frame_once(lanes: Callable[[int], film.Film], monkeypatc
     assert len(given) == 2**3 + 1
 
 
+def test_lanes_are_for_the_cores_that_may_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr(hardware, "CONTAINER_LIMIT", limit)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(12), raising=False)
+    for text, cores in (
+        ("max 100000", 12),
+        ("400000 100000", 4),
+        ("50000 100000", 1),
+        ("9900000 100000", 12),
+        ("", 12),
+    ):
+        limit.write_text(text)
+        assert hardware.cores() == cores
+    limit.unlink()
+    model = film.load("film-lite")
+    assert isinstance(model, film.Film) and model._lanes == 12 // 4
+
+
 def test_lanes_share_the_memory(lite: film.Film) -> None:
     """Each takes its own; with little of it there are fewer, never none."""
     counts = []
@@ -306,6 +334,7 @@ def test_times_may_repeat(average: film.Film, pair: tuple[np.ndarray, np.ndarray
     for frame, time in zip(frames, [0, 0, 0.5, 0.5, 0.75, 1], strict=True):
         np.testing.assert_allclose(frame, a + (b - a) * time, atol=1e-6)
     assert list(average.frames(a, b, times=[])) == []
+    assert len(list(average.frames(a, b, times=np.linspace(0, 1, 5)))) == 5
 
 
 # Refusals
@@ -550,6 +579,20 @@ def test_compiling_again_reads_what_was_compiled(
         again, cached = made()
         assert all(cached) != cut and any(cached) != cut
         np.testing.assert_allclose(again, middle, atol=1e-6)
+
+
+def test_compiled_sizes_do_not_fill_the_disk(averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path))
+    monkeypatch.setattr(compiled, "CACHED_GRAPHS", 3)
+    model = film.load(averaging)
+    assert isinstance(model, film.Film)
+    for side in range(64, 64 * 6, 64):
+        model.compiled(side, side)
+    blobs = list((tmp_path / "compiled").rglob("*.blob"))
+    assert len(blobs) == 3
+    fresh = film.load(averaging)
+    assert isinstance(fresh, film.Film)
+    assert fresh.compiled(64 * 5, 64 * 5).graphs[0].get_property("LOADED_FROM_CACHE")  # the newest are kept
 
 
 def test_fewer_threads_make_the_same_frames_to_the_bit(lite: film.Film, pair: tuple[np.ndarray, np.ndarray]) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import io
 import struct
+import warnings
 import zlib
 from pathlib import Path
 
@@ -22,6 +24,10 @@ LOSSY_MEAN = 0.01  # mean absolute error that quality 95 may leave on a smooth t
 LEVEL = 1.01 / 255  # one 8-bit level
 
 pillow_heif.register_heif_opener()
+# `film.images` does so for programs; pytest has a list of its own.
+pytestmark = [
+    pytest.mark.filterwarnings(f"ignore::Warning:{module}") for module in ("PIL.Image", "PIL.TiffImagePlugin")
+]
 
 
 def pixels(height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
@@ -365,6 +371,21 @@ def test_the_pixel_limit_counts_pixels(tmp_path: Path) -> None:
     assert "50x40" in refusal(path, max_pixels=1999)
     with pytest.raises(ValueError, match="50x40"):
         images.image_size(path, max_pixels=1999)
+
+
+def test_beyond_pillows_own_limit_that_one_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    path.write_bytes(png((20_000, 10_000, 8, 2), b""))
+    assert "more pixels than the limit of 179 megapixels" in refusal(path, max_pixels=300_000_000)
+
+
+def test_photos_read_by_threads_leave_the_warnings_as_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    Image.new("RGB", (50, 40)).save(path)
+    before = list(warnings.filters)
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        list(threads.map(images.image_size, [path] * 200))
+    assert list(warnings.filters) == before
 
 
 def test_what_cannot_be_opened_is_an_os_error(tmp_path: Path) -> None:

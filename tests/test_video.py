@@ -208,6 +208,9 @@ def test_unusable_films_are_refused_and_leave_nothing(out: Path) -> None:
     for fps in (0, -1, 241, float("nan"), float("inf")):
         with pytest.raises(ValueError, match="frame rate"):
             film.write_video(out / "film.mp4", numbered(2), fps=fps)
+    for wrong in (np.zeros((32, 32, 4)), np.zeros((32, 32)), np.zeros((32, 32, 3), np.int64)):
+        with pytest.raises(ValueError, match=r"Frame 1 is \(32, 32.*; a frame is a \(height, width, 3\) array"):
+            film.write_video(out / "film.mp4", [wrong])
     assert os.listdir(out) == [] and not encoders()
 
 
