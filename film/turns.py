@@ -30,7 +30,7 @@ class Result:
     made: Made
 
 
-class Film:
+class Production:
     """A film in the making, as those see it who make its stretches."""
 
     def __init__(self, folder: Path, encoding: Encoding, order: int) -> None:
@@ -79,12 +79,13 @@ class Film:
 class Task:
     """A stretch that somebody has taken."""
 
-    film: Film
+    film: Production
     stretch: Stretch
     tries: int = 0  # that came to nothing
 
 
-Ask: TypeAlias = "tuple[int, int, Film | Task | None]"  # the lowest is served first; the second tells equals apart
+# What stands in the line: the lowest is served first; the second number tells equals apart.
+Ask: TypeAlias = "tuple[int, int, Production | Task | None]"
 
 
 class Turns:
@@ -104,7 +105,7 @@ class Turns:
         At least twice a second something is told, were it that no frame is there, so that the film can be stopped;
         `check` is called then, and may raise.
         """
-        film = Film(folder, encoding, next(self._count))
+        film = Production(folder, encoding, next(self._count))
         waiting = iter(stretches)
         asks, away = True, 0  # whether it stands in the line; stretches that are being made
         try:
@@ -146,7 +147,7 @@ class Turns:
             _, _, ask = self._line.get()
             with self._lock:
                 self._idle -= 1
-            if isinstance(ask, Film):
+            if isinstance(ask, Production):
                 if stretch := ask.stretch():
                     return Task(ask, stretch)
                 continue
@@ -167,5 +168,5 @@ class Turns:
         """Let all who take go home."""
         self._enter(-2, None)
 
-    def _enter(self, order: int, what: Film | Task | None) -> None:
+    def _enter(self, order: int, what: Production | Task | None) -> None:
         self._line.put((order, next(self._count), what))
