@@ -22,7 +22,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import film
-from film import catalog, images, planning, recursion
+from film import catalog, hub, images, memory, planning, recursion
 from page import look, screen, stage, tools
 from page.components import UNSHOWN, forget_streams, limit_streams
 from page.endpoints import add_endpoints
@@ -102,7 +102,10 @@ def plan_html(ask: Callable[[], Order]) -> str:
             desk.check_budget(order, plan.frames, plan.size)
     except ValueError as error:
         return look.plan_html(str(error), "")
-    return look.plan_html(f"{plan.frames} frames, {time_text(plan.duration)} of film", cost(order, plan))
+    length = f"{plan.frames} frames, {time_text(plan.duration)} of film"
+    if not plan.length_known:
+        length = "Length unknown: the video does not tell its own"
+    return look.plan_html(length, cost(order, plan))
 
 
 def cost(order: Order, plan: planning.Plan) -> str:
@@ -110,8 +113,9 @@ def cost(order: Order, plan: planning.Plan) -> str:
     model = catalog.find(order.making.model)
     parts = [f"{model.megabytes:g} MB to download first"] if catalog.downloaded(model) is None else []
     each = plan.size and film.estimate(order.making.model, order.making.device, *plan.size)
-    if each and plan.seconds:
-        parts.append(f"{time_text(each)} per frame, about {time_text(plan.seconds)} in all")
+    if each:
+        in_all = f", about {time_text(plan.seconds)} in all" if plan.seconds else ""
+        parts.append(f"{time_text(each)} per frame{in_all}")
     elif plan.size:
         parts.append("its speed here is known after its first film")
     return "; ".join(parts)
@@ -253,6 +257,7 @@ def main() -> None:
             examples = EXAMPLES
         try:
             settings = Settings.read(os.environ)
+            memory.budget(), hub.time_limit()  # what is set there is refused now, not in a visitor's film
             app = build_app(settings, examples)
         except ValueError as error:
             raise SystemExit(str(error)) from None

@@ -47,7 +47,10 @@ def show_plans(plans: Iterable[tuple[Job, Plan | Failed]]) -> dict[Job, Plan | F
             print(f"{job.name} cannot be made: {plan.reason}", file=sys.stderr)
         else:
             assert plan.size
-            frames = f"{plan.frames} frames of {plan.size[1]}x{plan.size[0]}, {plan.duration:.1f} s"
+            size = f"{plan.size[1]}x{plan.size[0]}"
+            frames = f"{plan.frames} frames of {size}, {plan.duration:.1f} s"
+            if not plan.length_known:
+                frames = f"frames of {size}, length unknown"
             print(f"{job.name}: {frames}, from {job.told}", file=sys.stderr)
     return shown
 

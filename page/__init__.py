@@ -1,1 +1,1 @@
-"""What `app.py` puts on the screen: two components, words, colours."""
+"""What `app.py` puts on the screen: components, orders, words, colours."""

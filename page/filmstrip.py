@@ -48,7 +48,7 @@ class Filmstrip:
         self._chosen: list[int] = []
 
     def take(self, event: Progress) -> bool:
-        """Whether the strip has changed by this frame."""
+        """Whether the strip has changed by this frame. Of a film of unknown length it stays empty."""
         if not self._chosen:
             self._chosen = evenly(event.total)
             self.cells = [None] * len(self._chosen)

@@ -1,10 +1,16 @@
-"""Uploads as Gradio reads them, with one bound more: what is no file in a form is kept in memory, whatever its size."""
+"""Uploads as Gradio reads them, but bounded and tidy.
+
+Gradio keeps what is no file in a form in memory, whatever its size, and leaves on the disk what came of an upload that
+breaks off.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from gradio import route_utils
+from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
 
 FIELD_BYTES = 64 * 2**10  # of all fields of one form that are no files; the page sends none
@@ -21,6 +27,15 @@ class BoundedForm(route_utils.GradioMultiPartParser):
             if self._field_bytes > FIELD_BYTES:
                 raise MultiPartException("The form holds more than its files.")
         super().on_part_data(data, start, end)
+
+    async def parse(self) -> FormData:
+        try:
+            return await super().parse()
+        except BaseException:
+            for file in self._files_to_close_on_error:
+                file.close()
+                Path(file.name).unlink(missing_ok=True)
+            raise
 
 
 def bound_forms() -> None:

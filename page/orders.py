@@ -87,11 +87,14 @@ class Desk:
     def __init__(self, studio: Studio, settings: Settings) -> None:
         self.studio = studio
         self.clips = Clips(studio.decoder.max_pixels)
-        self.thumbnail = lru_cache(THUMBNAILS)(self._thumbnail)  # of a photo, as a data URI; None if it is none
+        self._thumbnail = lru_cache(THUMBNAILS)(self._read_thumbnail)  # raises what is not to be remembered
         self._settings = settings
 
     def checked(self, order: Order) -> Order:
-        """The order with every name on its list and every number in its range. ValueError says what is not."""
+        """The order with every name on its list, every number in its range, and no more photos than are taken.
+
+        ValueError says what is not. It comes before all else that is done with an order: nothing is planned unbounded.
+        """
         making = self._checked_making(order.making)
         if isinstance(order, VideoOrder):
             if not isinstance(order.sound, bool):
@@ -103,6 +106,7 @@ class Desk:
                 fps=number("The frame rate", order.fps, *FPS) if order.fps else None,
                 cut=number("The cut sensitivity", order.cut, *CUTS),
             )
+        self.check_number(len(order.files))
         depths = self.studio.budget.depths
         fps = number("The frame rate", order.fps, *FPS)
         count = order.count
@@ -147,7 +151,7 @@ class Desk:
         self.clips.look(path)
 
     def check_files(self, order: Order) -> None:
-        """ValueError unless there are files, and all of a size and number that this server takes."""
+        """ValueError unless there are files, and all of a size that this server takes."""
         if isinstance(order, VideoOrder):
             if not order.video:
                 raise ValueError("Choose a video first.")
@@ -159,9 +163,15 @@ class Desk:
             raise ValueError("A photo is no file; upload it first.")
         if len(order.files) < max(2, len(order.photos)):
             raise ValueError("Choose two photos: the first and the last moment of the film.")
-        self.check_number(len(order.files))
         for photo in order.files:
             self._check_size(photo, self._settings.max_upload_mb)
+
+    def thumbnail(self, photo: str) -> str | None:
+        """A photo as a small data URI; None if it cannot be opened, or not at this moment."""
+        try:
+            return self._thumbnail(photo)
+        except (ValueError, RuntimeError, OSError):
+            return None
 
     def plan(self, order: Order, files: Sequence[str]) -> planning.Plan | None:
         """What would be made of a checked order and these files of it, opening them. ValueError as in `film`.
@@ -259,11 +269,8 @@ class Desk:
                     self.check_budget(order, event.done, (height, width))
                 yield event
 
-    def _thumbnail(self, photo: str) -> str | None:
-        try:
-            return filmstrip.uri(self.studio.decoder.thumbnail(photo, 2 * filmstrip.HEIGHT))
-        except (ValueError, RuntimeError, OSError):
-            return None
+    def _read_thumbnail(self, photo: str) -> str:
+        return filmstrip.uri(self.studio.decoder.thumbnail(photo, 2 * filmstrip.HEIGHT))
 
     def _check_size(self, path: str, megabytes: int) -> None:
         size = os.stat(path).st_size

@@ -29,7 +29,8 @@ def report(order: Order, desk: Desk, message: Callable[[Exception], str]) -> Ite
                     case pipeline.Notice():
                         notes.append(event.text)
                     case pipeline.Progress():
-                        yield None, {"done": event.done, "total": event.total, "seconds_left": event.seconds_left}
+                        total = event.total or None
+                        yield None, {"done": event.done, "total": total, "seconds_left": event.seconds_left}
                     case pipeline.Done():
                         facts = {name: value for name, value in asdict(event).items() if name != "path"}
                         facts["fps"] = float(Fraction(event.fps))

@@ -50,9 +50,7 @@ def show(ask: Callable[[], Order], desk: Desk, message: Callable[[Exception], st
                     case pipeline.Stage():
                         yield {"state": state_html(event.text, done=0, notes=notes)}
                     case pipeline.Progress():
-                        left = "" if event.seconds_left is None else f"about {time_text(event.seconds_left)} left"
-                        text = f"Frame {event.done} of {event.total}"
-                        changes: Changes = {"state": state_html(text, left, event.done / event.total, notes)}
+                        changes: Changes = {"state": progress_html(event, notes)}
                         if strip.take(event):
                             changes["strip"] = strip_html(strip.cells)
                         if comparison and (pair := comparison.take(event)):
@@ -75,6 +73,14 @@ def compared(order: Order) -> Comparison | None:
         return Comparison(planning.moments(len(order.files), None if order.count else order.depth, order.count))
     except ValueError:
         return None  # there will be no film; `show` tells why
+
+
+def progress_html(event: pipeline.Progress, notes: list[str]) -> str:
+    """How far the film is, of those of unknown length, too."""
+    if not event.total:
+        return state_html(f"Frame {event.done}", "length unknown", notes=notes)
+    left = "" if event.seconds_left is None else f"about {time_text(event.seconds_left)} left"
+    return state_html(f"Frame {event.done} of {event.total}", left, event.done / event.total, notes)
 
 
 def waiting_text(waiting: Waiting) -> tuple[str, str]:

@@ -4,44 +4,50 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
+
+
+def at_least(least: float, default: float) -> Any:
+    """A field whose number is that or more: with less nothing could be made or kept."""
+    return field(default=default, metadata={"least": least})
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Each field is read from the environment variable FILM_<NAME>."""
+    """Each field is read from the environment variable FILM_<NAME>; a number is 0 or more, if no more is asked."""
 
     host: str = "127.0.0.1"  # 0.0.0.0 on a Hugging Face Space
-    port: int = 7860
+    port: int = at_least(1, 7860)
     model: str = "film-lite"
     device: str = "CPU"
-    max_depth: int = 8
+    max_depth: int = at_least(1, 8)
     max_side: int = 0  # pixels; 0: photos may keep their size
-    max_megapixels: float = 300.0  # of all frames of one film; any film of two photos at the default size has fewer
-    max_photo_megapixels: float = 50.0  # as the best phones take them
-    max_photos: int = 100  # of one film
-    max_upload_mb: int = 30  # per photo
-    max_video_mb: int = 200
-    max_running: int = 2  # films made at the same time
+    # Of all frames of one film; any film of two photos at the default size has fewer.
+    max_megapixels: float = at_least(0.01, 300.0)
+    max_photo_megapixels: float = at_least(0.01, 50.0)  # as the best phones take them
+    max_photos: int = at_least(2, 100)  # of one film
+    max_upload_mb: int = at_least(1, 30)  # per photo
+    max_video_mb: int = 200  # 0: no videos
+    max_running: int = at_least(1, 2)  # films made at the same time
     max_waiting: int = 20  # visitors in the line
-    keep_minutes: float = 60.0  # how long uploads and films stay
-    disk_gb: float = 4.0  # that uploads and films may take together
+    keep_minutes: float = at_least(0.1, 60.0)  # how long uploads and films stay
+    disk_gb: float = at_least(0.01, 4.0)  # that uploads and films may take together
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
         chosen: dict[str, Any] = {"host": "0.0.0.0"} if environment.get("SPACE_ID") else {}
-        for field in fields(cls):
-            name = f"FILM_{field.name.upper()}"
+        for each in fields(cls):
+            name = f"FILM_{each.name.upper()}"
             if text := environment.get(name, "").strip():
-                kind = type(getattr(cls, field.name))
+                kind, least = type(getattr(cls, each.name)), each.metadata.get("least", 0)
                 try:
-                    chosen[field.name] = kind(text)
-                    if kind is not str and not 0 <= chosen[field.name] < math.inf:
+                    chosen[each.name] = kind(text)
+                    if kind is not str and not least <= chosen[each.name] < math.inf:
                         raise ValueError
                 except ValueError:
                     whole = "whole " if kind is int else ""
-                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number, 0 or more.") from None
+                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number, {least:g} or more.") from None
         return cls(**chosen)
 
     @property

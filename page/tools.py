@@ -119,7 +119,7 @@ class Tools(gradio.mcp.GradioMCPServer):
             progress_token=token,
             progress=told["done"],
             total=told["total"],
-            message=f"Frame {told['done']} of {told['total']}",
+            message=f"Frame {told['done']} of {told['total'] or 'an unknown number'}",
             related_request_id=str(context.request_id),
         )
 

@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from film.recursion import MAX_COUNT
+
 MEGAPIXEL = 1_000_000
 
 
@@ -51,7 +53,7 @@ class Budget:
         if recursion and (depths := [depth for depth in self.depths if 2**depth + 1 <= fitting]):
             options.append(f"depth {max(depths)}")
         elif not recursion and fitting >= 2:
-            options.append(f"at most {fitting} frames")
+            options.append(f"at most {min(fitting, MAX_COUNT)} frames")
         if sides := [side for side in self.sides if 0 < side <= longest]:
             options.append(f"a longest side of {max(sides)}")
         advice = " or ".join(options) or "fewer frames and a smaller size"

@@ -2,7 +2,7 @@
 
 Gradio serves far more than this product needs: proxies, fetching of URLs, an editor, recordings. Only the routes below
 are open. A request may name no file but one that was uploaded here or belongs to the page, and so no address either;
-bodies are bounded before anything reads them.
+bodies are bounded before anything reads them, in the time they take, too.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import logging
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
-from anyio import to_thread
+from anyio import current_time, fail_after, to_thread
 
 from service.storage import Full, Storage
 
@@ -23,6 +23,7 @@ Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+Result = TypeVar("Result")
 
 API = "/gradio_api"
 FILE = f"{API}/file="
@@ -36,7 +37,8 @@ READ = re.compile(
 WRITE = re.compile(rf"{UPLOAD}|{API}/(queue/join|cancel|reset|call/\w+|call/v2/\w+|run/\w+|api/\w+|mcp)/?")
 TOOLS = re.compile(rf"{API}/mcp/?")  # a call of a tool is a POST; who would listen there is told that it need not
 BODY_BYTES = 2**20  # an order names its photos, it does not hold them
-
+SILENCE_SECONDS = 30.0  # without one byte of a body
+SLOWEST = 50_000  # bytes per second that a body comes with in all, beside two such silences: the slowest DSL
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class Guard:
     async def _pass(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Let a request through; where Gradio fails on it, say so in a sentence and in one line of the log."""
         started = failed = False
+        refused = Refused(400, "The request cannot be understood.")
 
         async def sent(message: Message) -> None:
             nonlocal started, failed
@@ -88,11 +91,13 @@ class Guard:
 
         try:
             await self._app(scope, receive, sent)
+        except Refused as refusal:  # while its body was read
+            failed, refused = True, refusal
         except Exception:
             log.exception("%s %s failed", scope["method"], scope["path"][:200])
             failed = True
         if failed and not started:
-            raise Refused(400, "The request cannot be understood.")
+            raise refused
 
     def _check_route(self, method: str, path: str, query: bytes) -> None:
         if method == "GET" and TOOLS.fullmatch(path):
@@ -111,29 +116,35 @@ class Guard:
         return real in self._public or self._storage.keeps(real)
 
     async def _upload(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-        """Let an upload through if there is room for it; the room is kept for it while it comes in."""
+        """Let an upload through if there is room for it; it takes the room while it comes in, and no sooner."""
         size = _length(scope)
         if size > self._upload_bytes:
             limit = self._upload_bytes // 2**20
             raise Refused(413, f"The upload has {size / 2**20:.0f} MB; at most {limit} MB are taken at once.")
-        room = self._storage.reserved(size)
-        try:
-            await to_thread.run_sync(room.__enter__)  # a look at the whole disk: not on the event loop
-        except Full as error:
-            raise Refused(507, str(error)) from None
-        try:
-            await self._pass(scope, receive, send)
-        finally:
-            room.__exit__(None, None, None)
+        timely = _timely(receive, size)
+        came = room = 0
+
+        async def received() -> Message:
+            nonlocal came, room
+            message = await timely()
+            written, came = came, came + len(message.get("body", b""))  # Gradio asks for more when it has written
+            if came > room:
+                room = await _roomy(make_room, written, came)
+            return message
+
+        await _roomy(self._storage.check_room, size)
+        with self._storage.upload(size) as make_room:
+            await self._pass(scope, received, send)
 
     async def _checked_body(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
         """A `receive` that gives the body again, which was read here and names no file but ours."""
-        if _length(scope) > BODY_BYTES:
+        if (size := _length(scope)) > BODY_BYTES:
             raise Refused(413, f"The request is too large; at most {BODY_BYTES // 2**10} kB are taken.")
+        timely = _timely(receive, size)
         body = b""
         more = True
         while more:
-            message = await receive()
+            message = await timely()
             if message["type"] == "http.disconnect":
                 raise Refused(400, "The request ended early.")
             body += message.get("body", b"")
@@ -165,6 +176,38 @@ def _length(scope: MutableMapping[str, Any]) -> int:
     return int(lengths[0])
 
 
+def _timely(receive: Receive, size: int) -> Receive:
+    """A `receive` whose body, of `size` bytes, keeps coming. Refused when it falls silent or is too slow in all."""
+    limit = 2 * SILENCE_SECONDS + size / SLOWEST
+    end = current_time() + limit
+    more = True
+
+    async def timely() -> Message:
+        nonlocal more
+        if not more:  # what still comes is that the client has left, whenever that is
+            return await receive()
+        left = end - current_time()
+        try:
+            with fail_after(max(0.0, min(SILENCE_SECONDS, left))):
+                message = await receive()
+        except TimeoutError:
+            if left < SILENCE_SECONDS:
+                raise Refused(408, f"The request took more than {limit:.0f} s; use a faster line for it.") from None
+            raise Refused(408, f"Nothing came of the request for {SILENCE_SECONDS:g} s; send it again.") from None
+        more = message.get("more_body", False)
+        return message
+
+    return timely
+
+
+async def _roomy(look: Callable[..., Result], *sizes: int) -> Result:
+    """What a look at the whole disk returns, which is not for the event loop. Refused if the disk is full."""
+    try:
+        return await to_thread.run_sync(look, *sizes)
+    except Full as error:
+        raise Refused(507, str(error)) from None
+
+
 def _files(value: Any) -> Iterator[Any]:
     """Every `path` in a request, wherever it stands: Gradio takes any object that has one for a file."""
     if isinstance(value, dict):
@@ -184,5 +227,7 @@ def _refuse_constant(name: str) -> None:
 async def _answer(send: Send, status: int, text: str) -> None:
     body = json.dumps({"detail": text}).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    if status == 408:  # nobody waits for the rest of it
+        headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

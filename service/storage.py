@@ -26,6 +26,8 @@ KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below t
 GRACE_SECONDS = 120  # what is younger makes no room for others: its visitor has just chosen it, or still downloads it
 SWEEP_SECONDS = 60  # how often expired files are deleted, at most
 FILE_COST = 64 * 1024  # bytes that even an empty file counts as: keeps their number in bounds, too
+UPLOADS_SHARE = 2  # uploads on their way may hold half of the ceiling: the rest is for films
+PART_BYTES = 64 * 1024  # that an upload takes at once, at least: each time the whole disk is looked at
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class Storage:
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
         self._reserved = 0  # bytes that are about to be written
+        self._uploading = 0  # bytes that uploads on their way hold, written or not
 
     @contextlib.contextmanager
     def held(self, paths: Iterable[str]) -> Iterator[None]:
@@ -99,6 +102,46 @@ class Storage:
             with self._lock:
                 self._reserved -= size
 
+    def check_room(self, size: int) -> None:
+        """Full if `size` bytes could not be written now, even if the oldest files made room. Takes nothing."""
+        with self._lock:
+            self._oldest_for(size)
+
+    @contextlib.contextmanager
+    def upload(self, size: int) -> Iterator[Callable[[int, int], int]]:
+        """Room for an upload of `size` bytes, taken while it comes in: what is only announced takes none.
+
+        The function that is given makes room. It is told how many bytes are on the disk and how many have come, and
+        returns how many there is room for now: up to twice what has come, so that the disk is seldom looked at. Full
+        if there is none, or all uploads together would hold more than their share.
+        """
+        ahead = room = 0
+
+        def make_room(written: int, came: int) -> int:
+            nonlocal ahead, room
+            wanted = min(size, came + max(came, PART_BYTES))
+            with self._lock:
+                self._reserved -= ahead  # what has come of it counts on the disk
+                ahead = 0
+                if self._uploading - room + wanted > (limit := self.ceiling // UPLOADS_SHARE):
+                    raise Full(
+                        f"Too many uploads come in at this moment: together they may take {limit / GIGABYTE:.3g} GB"
+                        " of the disk. Try again in a few minutes."
+                    )
+                self._uploading += wanted - room
+                room = wanted
+                self._make_room(wanted - written)
+                ahead = wanted - written
+                self._reserved += ahead
+            return room
+
+        try:
+            yield make_room
+        finally:
+            with self._lock:
+                self._reserved -= ahead
+                self._uploading -= room
+
     def keep(self, path: Path) -> Path:
         """Move a finished film in among what is kept; returns where it is now."""
         target = self.folder / secrets.token_hex(32) / path.name
@@ -127,7 +170,7 @@ class Storage:
 
     def keep_swept(self) -> None:
         """Sweep from now on, in a thread that ends with the process."""
-        pause = min(SWEEP_SECONDS, self._keep_seconds / 4)
+        pause = max(1, min(SWEEP_SECONDS, self._keep_seconds / 4))
 
         def sweep_on() -> None:
             while True:
@@ -146,10 +189,17 @@ class Storage:
         return sorted(free, key=lambda file: file[2])
 
     def _make_room(self, size: int) -> None:
+        """Delete the oldest files until `size` bytes more can be written. Called with the lock held."""
+        if chosen := self._oldest_for(size):
+            self._remove(chosen)
+            log.info("%d of the oldest files were deleted to make room", len(chosen))
+
+    def _oldest_for(self, size: int) -> list[str]:
+        """The files that must go so that `size` bytes more can be written. Full if that is not enough."""
         excess = self.used() + self._reserved + size - self.ceiling
+        chosen: list[str] = []
         if excess <= 0:
-            return
-        chosen = []
+            return chosen
         for path, cost, changed in self._free():
             if excess > 0 and changed < time.time() - GRACE_SECONDS:
                 chosen.append(path)
@@ -159,8 +209,7 @@ class Storage:
                 f"The disk for uploads and films is full: {size / 1e6:.0f} MB more would pass the limit of"
                 f" {self.ceiling / GIGABYTE:.3g} GB. Files expire; try again in a few minutes."
             )
-        self._remove(chosen)
-        log.info("%d of the oldest files were deleted to make room", len(chosen))
+        return chosen
 
     def _remove(self, paths: Iterable[str]) -> None:
         gone = set()

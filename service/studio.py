@@ -18,7 +18,7 @@ from typing import TypeAlias
 import film
 from film import pipeline, planning
 from film.interpolator import Interpolator
-from service.budget import Budget
+from service.budget import MEGAPIXEL, Budget
 from service.decoder import Decoder
 from service.line import Busy, Line, Waiting
 from service.log import RequestLog
@@ -60,8 +60,9 @@ class Studio:
     def run(self, job: Job) -> Generator[Event]:
         """The events of one film, with `Waiting` before them while it waits. Closing the generator frees its place.
 
-        The film that `Done` names stays until it expires; a segment's file is gone with the next event. ValueError or
-        RuntimeError, with one sentence fit to be shown, when there will be no film.
+        The film that `Done` names stays until it expires; a segment's file is gone with the next event. Of a film of
+        unknown length `Progress` tells a total of 0. ValueError or RuntimeError, with one sentence fit to be shown,
+        when there will be no film.
         """
         log = RequestLog(logger, model=job.model, device=job.device)
         made = "no frame"
@@ -69,7 +70,7 @@ class Studio:
             with closing(self._run(job, log)) as events:
                 for event in events:
                     if isinstance(event, pipeline.Progress):
-                        made = f"frame {event.done} of {event.total}"
+                        made = f"frame {event.done} of {event.total or 'an unknown number'}"
                     yield event
         except GeneratorExit:
             log.info("stopped after %s", made)
@@ -91,19 +92,22 @@ class Studio:
             plan = job.plan()
             assert plan.size
             height, width = plan.size
-            log.know(size=f"{width}x{height}", frames=plan.frames)
+            log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
             yield from place.wait(lambda: self._seconds(job, job.plan()))
+            pixels = plan.frames * height * width if plan.length_known else self.budget.megapixels * MEGAPIXEL
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))
             log.info("begun")
             with (
-                self.storage.reserved(int(plan.frames * height * width * job.bytes_per_pixel)),
+                self.storage.reserved(int(pixels * job.bytes_per_pixel)),
                 tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
                 self.shelf.model(job.model, job.device) as model,
                 closing(job.start(model, Path(folder))) as events,
             ):
                 for event in events:
                     if isinstance(event, pipeline.Progress):
+                        if not plan.length_known:  # the header's total is what has been made
+                            event = replace(event, total=0, seconds_left=None)
                         place.seconds_left = event.seconds_left
                         if event.seconds_per_frame:
                             self._pace[job.model, job.device] = event.seconds_per_frame / (height * width)
@@ -118,7 +122,7 @@ class Studio:
     def _seconds(self, job: Job, plan: planning.Plan) -> float | None:
         """What a film will take: as noted from films like it, else as it goes with the one that is made just now."""
         pace = self._pace.get((job.model, job.device))
-        if plan.seconds is None and plan.size and pace is not None:
+        if plan.seconds is None and plan.length_known and plan.size and pace is not None:
             return pace * plan.frames * plan.size[0] * plan.size[1]
         return plan.seconds
 

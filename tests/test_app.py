@@ -17,8 +17,6 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from serving import LOSSY, PATIENCE, ROOT, Server, decoded, difference, photos, serve, wait_until
 
-from app import Settings, build_app
-
 MEGABYTE = 2**20
 
 
@@ -236,21 +234,3 @@ def test_importing_the_page_is_light() -> None:
     tensorflow, kilobytes = printed.split()
     assert tensorflow == "False"
     assert int(kilobytes) < 600 * 1024
-
-
-def test_settings() -> None:
-    assert Settings.read({}) == Settings()
-    assert Settings().host == "127.0.0.1"
-    assert Settings.read({"SPACE_ID": "someone/film"}).host == "0.0.0.0"
-    assert Settings.read({"SPACE_ID": "someone/film", "FILM_HOST": "::1"}).host == "::1"
-    assert Settings.read({"FILM_PORT": "8080", "FILM_MAX_DEPTH": " 6 "}) == Settings(port=8080, max_depth=6)
-    assert Settings.read({"FILM_KEEP_MINUTES": "0.5"}).keep_minutes == 0.5
-    with pytest.raises(ValueError, match="FILM_PORT is 'eighty'; it must be a whole number"):
-        Settings.read({"FILM_PORT": "eighty"})
-    for wrong in ("much", "-1", "nan", "inf"):
-        with pytest.raises(ValueError, match=f"FILM_DISK_GB is '{wrong}'; it must be a number, 0 or more"):
-            Settings.read({"FILM_DISK_GB": wrong})
-    with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, film"):
-        build_app(Settings(model="nonesuch"))
-    with pytest.raises(ValueError, match="FILM_DEVICE is 'abacus'; choose one of"):
-        build_app(Settings(device="abacus"))

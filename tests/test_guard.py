@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 from collections.abc import MutableMapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.guard import BODY_BYTES, Guard
-from service.storage import Storage
+from service.storage import PART_BYTES, Storage
 
 OWN = "0123456789abcdef" * 4
 UPLOAD_BYTES = 1000
+UPLOAD, ORDER = "/gradio_api/upload", "/gradio_api/call/interpolate"
 
 
 class Behind:
@@ -40,7 +43,7 @@ class Behind:
 class Gate:
     """The guard before `Behind`, asked as a server would ask it."""
 
-    def __init__(self, folder: Path, ceiling: int = 2**20) -> None:
+    def __init__(self, folder: Path, ceiling: int = 2**20, upload_bytes: int = UPLOAD_BYTES) -> None:
         self.behind = Behind()
         self.storage = Storage(folder / "page", 3600, ceiling)
         self.public = folder / "examples" / "first.jpg"
@@ -48,7 +51,7 @@ class Gate:
         for path in (self.public, self.own, folder / "secret.jpg"):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(b"pixels")
-        self.guard = Guard(self.behind, self.storage, [str(self.public)], UPLOAD_BYTES)
+        self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes)
 
     def ask(
         self,
@@ -77,7 +80,43 @@ class Gate:
         return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
 
     def order(self, *values: Any) -> int:
-        return self.ask("POST", "/gradio_api/call/interpolate", json.dumps({"data": values}).encode())[0]
+        return self.ask("POST", ORDER, json.dumps({"data": values}).encode())[0]
+
+    async def begin(self, path: str, size: int, *parts: bytes) -> Begun:
+        """Announce a body of that size and send parts of it, until more is waited for or there is an answer."""
+        sent: list[MutableMapping[str, Any]] = []
+        coming, waits = list(parts), asyncio.Event()
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b""}
+
+        async def receive() -> MutableMapping[str, Any]:
+            if not coming:
+                waits.set()
+                await asyncio.Event().wait()
+            return {"type": "http.request", "body": coming.pop(0), "more_body": True}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            sent.append(message)
+
+        asked = self.guard(scope | {"headers": [(b"content-length", b"%d" % size)]}, receive, send)
+        begun = Begun(asyncio.ensure_future(asked), sent)
+        await asyncio.wait([begun.task, asyncio.ensure_future(waits.wait())], return_when=asyncio.FIRST_COMPLETED)
+        return begun
+
+
+@dataclass
+class Begun:
+    """A request that has not come to its end."""
+
+    task: asyncio.Future[None]
+    sent: list[MutableMapping[str, Any]]
+
+    @property
+    def answer(self) -> tuple[int, str]:
+        return self.sent[0]["status"], self.sent[1]["body"].decode()
+
+    async def leave(self) -> None:
+        self.task.cancel()
+        await asyncio.wait([self.task])
 
 
 @pytest.fixture
@@ -211,6 +250,124 @@ def test_the_room_for_an_upload_is_given_back(gate: Gate) -> None:
         gate.ask("POST", "/gradio_api/upload", bytes(500))
         with gate.storage.reserved(gate.storage.ceiling - gate.storage.used()):
             pass
+
+
+def free(storage: Storage) -> int:
+    """Bytes that a film could have without any file being deleted."""
+    return storage.ceiling - storage.used() - storage._reserved
+
+
+def test_an_upload_takes_room_when_it_comes_and_not_when_it_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.storage.GRACE_SECONDS", -1)  # every file is old enough to make room
+    gate = Gate(tmp_path, ceiling=100_000, upload_bytes=50_000)
+
+    async def visit() -> None:
+        room = free(gate.storage)
+        begun = [await gate.begin(UPLOAD, 50_000) for _ in range(4)]
+        assert [visitor.sent for visitor in begun] == [[]] * 4  # they are waited for
+        assert free(gate.storage) == room and gate.own.exists()
+        begun.append(await gate.begin(UPLOAD, 50_000, b"x"))
+        assert not gate.own.exists() and free(gate.storage) == 50_000
+        for visitor in begun:
+            await visitor.leave()
+        assert free(gate.storage) == 100_000
+
+    asyncio.run(visit())
+
+
+def test_the_room_of_an_upload_grows_with_what_has_come(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, ceiling=10 * PART_BYTES, upload_bytes=4 * PART_BYTES)
+    part = bytes(PART_BYTES)
+
+    async def visit() -> None:
+        held = []
+        for parts in ([], [b"x"], [part], [part, part], [part] * 3, [part] * 4):
+            visitor = await gate.begin(UPLOAD, 4 * PART_BYTES, *parts)
+            held.append(gate.storage._uploading)
+            await visitor.leave()
+        assert held == [0, PART_BYTES + 1, *[PART_BYTES * parts for parts in (2, 2, 4, 4)]]
+        assert gate.storage._uploading == gate.storage._reserved == 0
+
+    asyncio.run(visit())
+
+
+def test_uploads_together_leave_half_of_the_disk_to_films(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, ceiling=8 * PART_BYTES, upload_bytes=2 * PART_BYTES)
+
+    async def visit() -> None:
+        begun = [await gate.begin(UPLOAD, 2 * PART_BYTES, bytes(PART_BYTES)) for _ in range(3)]
+        assert begun[1].sent == []
+        assert begun[2].answer[0] == 507 and "Too many uploads come in at this moment" in begun[2].answer[1]
+        with gate.storage.reserved(gate.storage.ceiling // 2 - gate.storage.used()):
+            await begun[0].leave()
+            assert (await gate.begin(UPLOAD, 2 * PART_BYTES, bytes(PART_BYTES))).sent == []
+
+    asyncio.run(visit())
+
+
+@pytest.mark.parametrize(("path", "parts"), [(UPLOAD, []), (UPLOAD, [b"x"]), (ORDER, []), (ORDER, [b"{"])])
+def test_a_body_that_falls_silent_is_not_waited_for(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str, parts: list[bytes]
+) -> None:
+    monkeypatch.setattr("service.guard.SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr("service.guard.SLOWEST", 0.01)
+
+    async def visit() -> None:
+        visitor = await gate.begin(path, 10, *parts)
+        await visitor.task
+        assert visitor.answer == (408, '{"detail": "Nothing came of the request for 0.01 s; send it again."}')
+        assert (b"connection", b"close") in visitor.sent[0]["headers"]
+
+    asyncio.run(asyncio.wait_for(visit(), 60))
+    assert gate.behind.reached == [] and gate.storage._uploading == 0
+
+
+@pytest.mark.parametrize("path", [UPLOAD, ORDER])
+def test_a_body_that_trickles_is_not_waited_for(gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    clock = itertools.chain([0.0, 0.0, 20.0, 40.0], itertools.repeat(61.0))  # at the beginning, then at each part
+    monkeypatch.setattr("service.guard.current_time", lambda: next(clock))
+
+    async def visit() -> None:
+        visitor = await gate.begin(path, 100, b"{", b"}", b"}")
+        await visitor.task
+        words = '{"detail": "The request took more than 60 s; use a faster line for it."}'
+        assert visitor.answer == (408, words)
+
+    asyncio.run(asyncio.wait_for(visit(), 60))
+
+
+def test_who_has_sent_everything_may_be_silent(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes after the body is that the client has left, and it may listen for hours before."""
+    monkeypatch.setattr("service.guard.SILENCE_SECONDS", 0.01)
+    left: list[str] = []
+
+    async def listens(scope: Any, receive: Any, send: Any) -> None:
+        await gate.behind(scope, receive, send)
+        left.append((await receive())["type"])
+
+    gate.guard._app = listens
+
+    async def visit(path: str) -> None:
+        coming = [{"type": "http.request", "body": b"{}", "more_body": False}]
+
+        async def receive() -> MutableMapping[str, Any]:
+            if coming:
+                return coming.pop()
+            await asyncio.sleep(0.1)
+            return {"type": "http.disconnect"}
+
+        async def send(message: MutableMapping[str, Any]) -> None:
+            assert message.get("status", 200) == 200
+
+        headers = [(b"content-length", b"2")]
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
+        await gate.guard(scope, receive, send)
+
+    for path in (UPLOAD, ORDER):
+        asyncio.run(visit(path))
+    assert left == ["http.disconnect"] * 2
 
 
 def test_a_failure_behind_is_a_sentence(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:

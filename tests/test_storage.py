@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from service.storage import FILE_COST, GRACE_SECONDS, Full, Storage, own_folder
+from service.storage import FILE_COST, GRACE_SECONDS, PART_BYTES, Full, Storage, own_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -112,6 +113,35 @@ def test_room_that_is_promised_counts(storage: Storage) -> None:
         pass
 
 
+def test_a_look_for_room_takes_and_deletes_nothing(storage: Storage) -> None:
+    files = [left(storage, name, age) for name, age in (("a", 500), ("b", 1000), ("c", 100), ("d", 100))]
+    storage.check_room(2 * SIZE)
+    with pytest.raises(Full):
+        storage.check_room(3 * (SIZE + FILE_COST))
+    assert all(file.exists() for file in files)
+    with storage.reserved(storage.ceiling - storage.used()):
+        pass
+
+
+def test_what_has_come_of_an_upload_counts_once(tmp_path: Path) -> None:
+    size = 8 * PART_BYTES
+    storage = Storage(tmp_path / "page", HOUR, ceiling=2 * size + FILE_COST)
+    with storage.upload(size) as make_room, (storage.folder / "tmpabc").open("wb", buffering=0) as file:
+        came = room = 0
+        while came < size:
+            written, came = came, came + PART_BYTES
+            if came > room:
+                room = make_room(written, came)
+            assert came <= room <= size
+            file.write(bytes(PART_BYTES))
+        with storage.reserved(size - PART_BYTES * 4):  # the last time that room was made, half had come
+            pass
+    with storage.reserved(size):
+        pass
+    with pytest.raises(Full), storage.reserved(size + 1):
+        pass
+
+
 def test_films_in_the_making_count_but_are_never_deleted(storage: Storage) -> None:
     segment = storage.scratch / "film-x" / "000000.ts"
     segment.parent.mkdir()
@@ -149,6 +179,21 @@ def test_links_are_not_followed(storage: Storage, tmp_path: Path) -> None:
     storage.sweep()
     assert (outside / "large").exists() and (storage.folder / "examples").is_symlink()
     assert storage.used() == 0
+
+
+@pytest.mark.parametrize(("keep", "pause"), [(0, 1), (12, 3), (HOUR, 60)])
+def test_the_sweep_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: float, pause: float) -> None:
+    asked: list[float] = []
+    asleep, forever = threading.Event(), threading.Event()
+
+    def sleep(seconds: float) -> None:
+        asked.append(seconds)
+        asleep.set()
+        forever.wait()
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    Storage(tmp_path / "page", keep, ceiling=SIZE).keep_swept()
+    assert asleep.wait(60) and asked == [pause]
 
 
 def test_what_a_killed_server_left_is_deleted_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

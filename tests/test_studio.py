@@ -104,6 +104,31 @@ def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
     waiting.close()
 
 
+def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    studio = Studio(budget, Line(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
+    unknown = planning.Plan(2, 0.1, (64, 96), None, length_known=False)
+    short, first, second = (
+        studio.run(job()),
+        studio.run(job(plan=lambda: unknown)),
+        studio.run(job(plan=lambda: unknown)),
+    )
+    assert isinstance(next(short), pipeline.Progress)  # tells the pace of this model
+    short.close()
+    event = next(first)
+    assert isinstance(event, pipeline.Progress) and (event.done, event.total, event.seconds_left) == (1, 0, None)
+    assert studio.storage._reserved == 300_000_000  # an encoded frame takes no more than a byte for each of its pixels
+    assert next(second) == Waiting(1, None)  # the other place is for short ones, and nobody knows when this one is free
+    first.close()
+    second.close()
+    assert studio.storage._reserved == 0
+    assert "stopped after frame 1 of an unknown number" in [line["message"] for line in lines(caplog)]
+    assert {line.get("frames") for line in lines(caplog)} == {3, None}
+
+
 def test_leaving_while_waiting_and_while_it_is_made(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     ended: list[str] = []

@@ -1,0 +1,84 @@
+"""What is checked before anything is planned, what a plan tells, and which small pictures are remembered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import photo, texture
+from test_planning import recorded
+
+import app
+from film import load, planning
+from page import screen
+from page.orders import Desk, Making, PhotoOrder, VideoOrder
+from page.settings import Settings
+from service.budget import Budget
+from service.decoder import Decoder, TooMany
+from service.line import Line
+from service.shelf import Shelf
+from service.storage import GIGABYTE, Storage
+from service.studio import Studio
+
+MAKING = Making("film-lite", "CPU")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    storage = Storage(tmp_path / "page", 3600, GIGABYTE)
+    desk = Desk(Studio(budget, Line(1, 1), storage, Shelf(load, 1), Decoder()), Settings())
+    monkeypatch.setattr(app, "desk", desk, raising=False)
+    return desk
+
+
+def photos(folder: Path, count: int) -> list[str]:
+    """One photo, named so often."""
+    return [str(photo(folder / "photo.png", texture(64, 96)))] * count
+
+
+def test_what_create_refuses_is_no_plan(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "3169 frames" in app.plan_html(lambda: PhotoOrder(photos(tmp_path, 100), MAKING))
+    monkeypatch.setattr(planning, "moments", None)  # so many photos are not even planned
+    order, words = (
+        PhotoOrder(photos(tmp_path, 101), MAKING),
+        "These are 101 photos; this server makes a film of at most",
+    )
+    assert words in app.plan_html(lambda: order)
+    states = [str(changes.get("state")) for changes in screen.show(lambda: order, desk, app.message)]
+    assert words in states[0]
+    with pytest.raises(ValueError, match=words):
+        next(desk.make(order))
+
+
+def test_an_unknown_length_is_told_as_such(desk: Desk, tmp_path: Path) -> None:
+    order = VideoOrder(str(recorded(tmp_path / "recorded.webm")), MAKING, slowdown=2)
+    told = app.plan_html(lambda: order)
+    assert "Length unknown" in told and "frames" not in told
+    texts = [str(changes.get("state")) for changes in screen.show(lambda: order, desk, app.message)]
+    assert [text for text in texts if "<b>Frame 7</b><span>length unknown</span>" in text]
+    assert not [text for text in texts if "Frame 7 of" in text]
+    assert "24 frames, 96 × 64" in texts[-2]
+
+
+class Moody:
+    """In place of the decoder; each time it is asked it does the next thing."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = list(answers)
+
+    def thumbnail(self, path: str, side: int) -> bytes:
+        if isinstance(answer := self.answers.pop(0), Exception):
+            raise answer
+        return bytes(answer)
+
+
+@pytest.mark.parametrize("error", [TooMany("Busy"), ValueError("photo.jpg cannot be read"), OSError(5, "unreadable")])
+def test_a_busy_moment_costs_no_picture(desk: Desk, error: Exception) -> None:
+    answers: Sequence[Any] = [error, b"small", AssertionError("It was there.")]
+    desk.studio.decoder = Moody(*answers)  # type: ignore[assignment]
+    assert desk.thumbnail("photo.jpg") is None
+    assert (uri := desk.thumbnail("photo.jpg")) and uri.startswith("data:image/jpeg;base64,")
+    assert desk.thumbnail("photo.jpg") == uri
