@@ -2,9 +2,10 @@
 
     python -m benchmarks.fuzz [--files 1000] [--seed 0] [--json FILE]
 
-Files are mutations of valid photos and videos (`tests/corpus.py`), each uploaded and ordered as a film's first photo;
-orders and requests are those of `tests/attacks.py`. Every answer is searched for tracebacks, paths and foreign files,
-and must come within its time. Afterwards the server must still make a correct film, and nobody may have been visited.
+Files are mutations of valid photos and videos (`tests/corpus.py`), each uploaded and ordered: a photo as a film's first
+one, a video in slow motion. Orders and requests are those of `tests/attacks.py`. Every answer is searched for
+tracebacks, paths and foreign files, and must come within its time. Afterwards the server must still make a correct
+film, and nobody may have been visited.
 """
 
 from __future__ import annotations
@@ -27,7 +28,16 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 import corpus  # noqa: E402
-from attacks import LIMIT, Answer, Attacker, listener, wrong_bodies, wrong_orders, wrong_requests  # noqa: E402
+from attacks import (  # noqa: E402
+    LIMIT,
+    VIDEOS,
+    Answer,
+    Attacker,
+    listener,
+    wrong_bodies,
+    wrong_orders,
+    wrong_requests,
+)
 from serving import Server, decoded, difference, photos, serve, wait_until  # noqa: E402
 
 from benchmarks.load import LOSSY, Watch  # noqa: E402
@@ -51,6 +61,7 @@ def attack(server: Server, trap: str, files: int, seed: int) -> dict[str, list[A
     """The answers to everything, by kind of attack."""
     attacker = Attacker(server.url)
     photo = attacker.photo("photo.jpg", corpus.photos()["jpg"])
+    clip = attacker.photo("film.mp4", corpus.videos()["mp4"])
     answers: dict[str, list[Answer]] = {}
 
     def send(kind: str, cases: Iterable[T], ask: Callable[[T], Answer]) -> None:
@@ -58,11 +69,14 @@ def attack(server: Server, trap: str, files: int, seed: int) -> dict[str, list[A
             answers[kind] = list(visitors.map(ask, cases))
         print(f"{kind}: {len(answers[kind])} cases", file=sys.stderr, flush=True)
 
-    damaged = corpus.mutations(corpus.photos() | corpus.videos(), files, seed)
+    damaged = list(corpus.mutations(corpus.photos() | corpus.videos(), files, seed))
     send("impostors", list(corpus.impostors()), lambda case: attacker.order_with(*case, photo))
-    send("damaged files", list(damaged), lambda case: attacker.order_with(*case, photo))
-    send("orders", list(wrong_orders(photo, trap)), lambda case: attacker.order(*case[1], case=case[0]))
-    send("bodies", list(wrong_bodies(photo)), lambda case: attacker.post(case[1], case[2], case[0]))
+    for kind, is_video in (("damaged photos", False), ("damaged videos", True)):
+        cases = [case for case in damaged if case[0].endswith(VIDEOS) is is_video]
+        send(kind, cases, lambda case: attacker.order_with(*case, photo))
+    orders = list(wrong_orders(photo, clip, trap))
+    send("orders", orders, lambda case: attacker.order(*case[2], case=case[1], endpoint=case[0]))
+    send("bodies", list(wrong_bodies(photo, clip)), lambda case: attacker.post(case[1], case[2], case[0]))
     send("requests", list(wrong_requests(photo["path"], trap)), lambda case: attacker.request(*case))
     return answers
 

@@ -1,6 +1,8 @@
-"""Pictures of the page for README.md, taken in Chromium while a film of an example is made and after it.
+"""The pictures of the page in README.md, taken in Chromium: a film that was made, and a video in the making.
 
-Start `python app.py`, then: python benchmarks/page_pictures.py [--example fruit] [--video clip.mp4] [--out docs]
+Start `python app.py`, then: python -m benchmarks.page_pictures [--example fruit] [--video clip.mp4] [--out docs]
+
+Without --video the picture of a video is not taken.
 """
 
 from __future__ import annotations
@@ -8,12 +10,9 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, expect, sync_playwright
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from playwright.sync_api import expect, sync_playwright
 
 from app import EXAMPLES, example_pairs
 
@@ -43,34 +42,22 @@ def main() -> None:
             page.set_default_timeout(PATIENCE)
             page.goto(options.url)
             expect(page.locator("#plan")).to_contain_text("33 frames", timeout=PATIENCE)
-
-            def taken(name: str, view: str = view, page: Page = page) -> None:
-                page.screenshot(path=options.out / f"page-{view}{name}.jpg", quality=QUALITY)
-
             page.locator("#examples button").nth(place).click()
             for photo in ("first", "last"):
                 page.wait_for_function(f"() => document.querySelector('#{photo} img')?.naturalWidth > 0")
             page.locator("#create").click()
-            expect(page.locator("#state")).to_contain_text(re.compile(r"Frame 2\d of 33"), timeout=PATIENCE)
-            taken("-running")
             expect(page.locator("#state")).to_contain_text("made by", timeout=PATIENCE)
             page.wait_for_function("() => document.querySelector('#film video').currentTime > 0.9")
             page.evaluate("() => { document.querySelector('#film video').pause(); window.scrollTo(0, 0) }")
-            taken("")
-            if view == "laptop":
-                page.get_by_text("Compare with a plain cross-fade").click()
-                page.wait_for_function("() => document.querySelectorAll('#compare img').length == 2")
-                page.locator("#comparing").scroll_into_view_if_needed()
-                page.wait_for_timeout(1000)  # ms; the fold opens
-                page.locator("#comparing").screenshot(path=options.out / "page-compare.jpg", quality=QUALITY)
-            if options.video:
+            page.screenshot(path=options.out / f"page-{view}.jpg", quality=QUALITY)
+            if options.video and view == "laptop":
                 page.locator("#kind").get_by_text("Video", exact=True).click()
                 page.set_input_files("#clip input[type=file]", options.video)
                 expect(page.locator("#plan")).to_contain_text("of film", timeout=PATIENCE)
                 page.locator("#create").click()
                 expect(page.locator("#state")).to_contain_text(re.compile(r"Frame [3-9]\d of"), timeout=PATIENCE)
                 page.evaluate("() => window.scrollTo(0, 0)")
-                taken("-video")
+                page.screenshot(path=options.out / f"page-{view}-video.jpg", quality=QUALITY)
                 page.locator("#stop").click()
             page.close()
         browser.close()

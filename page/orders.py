@@ -103,7 +103,7 @@ class Desk:
                 order,
                 making=making,
                 slowdown=number("The slow motion", order.slowdown, *SLOWDOWNS),
-                fps=number("The frame rate", order.fps, *FPS) if order.fps else None,
+                fps=None if order.fps in (None, 0) else number("The frame rate", order.fps, *FPS),
                 cut=number("The cut sensitivity", order.cut, *CUTS),
             )
         self.check_number(len(order.files))

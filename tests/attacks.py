@@ -39,6 +39,20 @@ SHOWN = re.compile(  # what no answer shows
 )
 API = "/gradio_api"
 REST = ["mp4", 80, "loop", None, None]  # of an order for two photos, after its first seven values
+RETIMED = [2, "film-lite", "CPU", 512, "mp4", 80, "loop", True, 15, None]  # an order for a video, after the video
+VIDEOS = (".mp4", ".webm", ".mkv")  # names of files that are ordered as videos
+PARAMETERS = {
+    "interpolate": "first last depth fps model device longest_side format quality play count seconds".split(),
+    "retime": "video slowdown model device longest_side format quality play sound cut fps".split(),
+}
+FILES = {"first", "last", "video"}
+RIGHT: dict[tuple[str, str], list[Any]] = {  # of the values below, those that are in order
+    ("interpolate", "count"): [None],
+    ("interpolate", "seconds"): [None, 0.5],
+    ("retime", "sound"): [True],
+    ("retime", "cut"): [0.5],
+    ("retime", "fps"): [None],
+}
 
 
 @dataclass(frozen=True)
@@ -117,37 +131,37 @@ class Attacker:
         body = b"".join(b"--mark\r\n" + part + b"\r\n" for part in parts) + b"--mark--\r\n"
         return self.request("POST", f"{API}/upload", body, {"content-type": "multipart/form-data; boundary=mark"})
 
-    def order(self, *values: Any, case: str) -> Answer:
-        """Ask for a film and wait for the end of it. Seven values are followed by the rest of an order."""
+    def order(self, *values: Any, case: str, endpoint: str = "interpolate") -> Answer:
+        """Ask for a film and wait for its end. Seven values, of two photos, are followed by the rest of an order."""
         started = time.monotonic()
-        values = (*values, *REST) if len(values) == 7 else values
-        asked = self.post(f"{API}/call/interpolate", {"data": list(values)}, case)
+        values = (*values, *REST) if endpoint == "interpolate" and len(values) == 7 else values
+        asked = self.post(f"{API}/call/{endpoint}", {"data": list(values)}, case)
         if asked.status != 200:
             return asked
-        told = self.request("GET", f"{API}/call/interpolate/{json.loads(asked.text)['event_id']}")
+        told = self.request("GET", f"{API}/call/{endpoint}/{json.loads(asked.text)['event_id']}")
         return Answer(case, told.status, told.text, time.monotonic() - started, asked.asked)
 
     def photo(self, name: str, data: bytes) -> dict[str, Any]:
-        """A photo that was uploaded, as an order names it."""
+        """A photo, or a video, that was uploaded, as an order names it."""
         return file(json.loads(self.upload(name, data).text)[0])
 
     def order_with(self, name: str, data: bytes, other: dict[str, Any]) -> Answer:
-        """A film from this file to a photo that is in order."""
+        """The slow motion of this file if it is named as a video, else a film from it to a photo that is in order."""
         uploaded = self.upload(name, data)
         if uploaded.status != 200:
             return uploaded
-        return self.order(file(json.loads(uploaded.text)[0]), other, 1, 15, "film-lite", "CPU", 512, case=name)
+        sent = file(json.loads(uploaded.text)[0])
+        if name.endswith(VIDEOS):
+            return self.order(sent, *RETIMED, case=name, endpoint="retime")
+        return self.order(sent, other, 1, 15, "film-lite", "CPU", 512, case=name)
 
 
 def file(path: Any, **more: Any) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
 
 
-def wrong_orders(photo: dict[str, Any], listener: str) -> Iterator[tuple[str, list[Any]]]:
-    """(name, values) of orders that must be refused; `listener` is an address that must never be visited."""
-    right = [photo, photo, 1, 15, "film-lite", "CPU", 512, *REST]
-    names = ["first", "last", "depth", "fps", "model", "device", "longest_side"]
-    names += ["format", "quality", "play", "count", "seconds"]
+def wrong_orders(photo: dict[str, Any], clip: dict[str, Any], listener: str) -> Iterator[tuple[str, str, list[Any]]]:
+    """(endpoint, name, values) of orders that must be refused; `listener` is an address that must never be visited."""
     anything = [None, True, "", "x", "5", [], [1], {}, {"path": 1}, {"a": {}}, 1e308, -1, 0.5, 2**70, "9" * 5000]
     places = [
         *(f"{listener}/{rest}" for rest in ("photo.jpg", "saved_model.pb", "@169.254.169.254/", "%2e%2e/photo.png")),
@@ -175,27 +189,35 @@ def wrong_orders(photo: dict[str, Any], listener: str) -> Iterator[tuple[str, li
         "{{7*7}}",
         "%s%s%n",
     ]
-    for place, name in enumerate(names):
-        for value in anything:
-            if (name, value) in (("count", None), ("seconds", None), ("seconds", 0.5)):
-                continue  # that is right
-            if name in ("first", "last") or not (value == 0.5 and name == "depth"):
-                yield f"{name} is {str(value)[:20]!r}", [*right[:place], value, *right[place + 1 :]]
-        for value in places:
-            shapes = [value, file(value), {"path": value}, file(value, url=value), file(None, url=value)]
-            for shape in shapes if name in ("first", "last") else [value, file(value)]:
-                yield f"{name} is {json.dumps(shape)[:70]}", [*right[:place], shape, *right[place + 1 :]]
-    for count in (0, 1, 6):  # Gradio ignores more than there are
-        yield f"{count} values", right[:count]
+    photos = [photo, photo, 1, 15, "film-lite", "CPU", 512, *REST]
+    for endpoint, right in (("interpolate", photos), ("retime", [clip, *RETIMED])):
+        for place, name in enumerate(PARAMETERS[endpoint]):
+            before, after = right[:place], right[place + 1 :]
+            for value in anything:
+                if value not in RIGHT.get((endpoint, name), []):
+                    yield endpoint, f"{name} is {str(value)[:20]!r}", [*before, value, *after]
+            for value in places:
+                shapes = [value, file(value), {"path": value}, file(value, url=value), file(None, url=value)]
+                for shape in shapes if name in FILES else [value, file(value)]:
+                    yield endpoint, f"{name} is {json.dumps(shape)[:70]}", [*before, shape, *after]
+        for count in (0, 1, 6):  # Gradio ignores more than there are
+            yield endpoint, f"{count} values", right[:count]
+    yield "interpolate", "first is a video", [clip, *photos[1:]]
+    yield "retime", "video is a photo", [photo, *RETIMED]
+    yield "retime", "nothing changes", [clip, 1, *RETIMED[1:]]
 
 
-def wrong_bodies(photo: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
+def wrong_bodies(photo: dict[str, Any], clip: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
     """(name, path, body) of requests that are no orders at all."""
     data = json.dumps([photo, photo, 1, 15, "film-lite", "CPU", 512, *REST])
+    video = json.dumps([clip, *RETIMED])
     call = f"{API}/call/interpolate"
     for number in ("NaN", "Infinity", "-Infinity", "1e999", "-0", "1" * 5000):
         yield f"depth {number[:20]}", call, f'{{"data": {data.replace(" 1,", f" {number},")}}}'.encode()
         yield f"fps {number[:20]}", call, f'{{"data": {data.replace(" 15,", f" {number},")}}}'.encode()
+        for name, value in (("slowdown", 2), ("cut", 15)):
+            body = f'{{"data": {video.replace(f" {value},", f" {number},")}}}'
+            yield f"{name} {number[:20]}", f"{API}/call/retime", body.encode()
     yield "deep", call, b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     yield "large", call, b'{"data": ["' + b"x" * 3 * 2**20 + b'"]}'
     yield "two keys", call, b'{"data": [], "data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]}'

@@ -24,6 +24,11 @@ from PIL import Image
 PHOTOS = {"jpg": "JPEG", "png": "PNG", "webp": "WEBP", "tif": "TIFF", "gif": "GIF"}
 VIDEOS = {"mp4": "libx264", "webm": "libvpx-vp9"}
 SIDE = 64  # pixels: small files reach a decoder's corners as well as large ones, sooner
+PICTURES = ["-f", "lavfi", "-i", f"testsrc=size={SIDE}x{SIDE}:rate=10:duration=1"]  # what all videos show, to ffmpeg
+# 12 kB that look like what ffmpeg tells of frames. It shows at most 255 bytes of a title between two line breaks of any
+# kind, and begins no new line at a \x0b.
+TITLE = ("showinfo pts:1 duration:x " * 9 + "\x0b") * 50
+GAP_HOURS = 20
 
 
 @functools.cache
@@ -42,15 +47,7 @@ def photos() -> dict[str, bytes]:
 @functools.cache
 def videos() -> dict[str, bytes]:
     """A valid video of each format, by suffix."""
-    files = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for suffix, codec in VIDEOS.items():
-            path = Path(folder) / f"film.{suffix}"
-            source = ["-f", "lavfi", "-i", f"testsrc=size={SIDE}x{SIDE}:rate=10:duration=1"]
-            command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *source, "-c:v", codec, str(path)]
-            subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-            files[suffix] = path.read_bytes()
-    return files
+    return {suffix: _ffmpeg(suffix, *PICTURES, "-c:v", codec) for suffix, codec in VIDEOS.items()}
 
 
 def mutations(sources: Mapping[str, bytes], count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
@@ -114,7 +111,7 @@ WAYS = (flip_bits, flip_header_bits, truncate, splice, overwrite, lie_in_numbers
 
 
 def impostors() -> Iterator[tuple[str, bytes]]:
-    """Files that are not what their names say, and photos that are far more than they seem."""
+    """Files that are not what their names say, and photos and videos that are far more than they seem."""
     valid = photos()
     yield "empty.jpg", b""
     yield "byte.png", b"\x89"
@@ -164,6 +161,32 @@ def impostors() -> Iterator[tuple[str, bytes]]:
     yield "none", valid["jpg"]
     yield from ((f"film.{suffix}", data) for suffix, data in videos().items())
     yield from ((f"film-{suffix}.jpg", data) for suffix, data in videos().items())
+    yield "empty.mp4", b""
+    yield "photo.mp4", valid["jpg"]
+    yield "list.webm", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
+    yield "concat.mkv", b"ffconcat version 1.0\nfile /etc/passwd\n"
+    for suffix, codec in (VIDEOS | {"mkv": "libx264"}).items():
+        yield f"title.{suffix}", _ffmpeg(suffix, *PICTURES, "-c:v", codec, "-metadata", f"title={TITLE}")
+    yield "gap.mkv", _gap()
+
+
+def _ffmpeg(suffix: str, *arguments: str) -> bytes:
+    """The file of this format that ffmpeg makes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"film.{suffix}"
+        command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", *arguments, str(path)]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+        return path.read_bytes()
+
+
+def _gap() -> bytes:
+    """A film whose sound goes on hours after it stopped, while the header says that all of it lasts a second."""
+    late = f"asetpts='PTS+gt(T,0.5)*{GAP_HOURS * 3600}/TB'"
+    sound = ["-f", "lavfi", "-i", "sine=duration=1", "-af", late, "-c:a", "libopus"]
+    data = _ffmpeg("mkv", *PICTURES, *sound, "-c:v", "libx264")
+    mark = b"\x44\x89\x88"  # Duration, in 8 bytes: milliseconds as a double
+    place = data.index(mark) + len(mark)
+    return data[:place] + struct.pack(">d", 1000) + data[place + 8 :]
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
