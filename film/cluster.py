@@ -81,10 +81,10 @@ class Cluster:
 
     @property
     def asked_device(self) -> str:
-        return f"{self._device} of {self.size} workers"
+        return str(Choice(self._device, workers=self.size))
 
     def runner(self, height: int, width: int) -> Choice:
-        return Choice(self.asked_device)
+        return Choice(self._device, workers=self.size)
 
     def preparation(self, height: int, width: int) -> Preparation:
         """Nothing: workers compile for a size when their first stretch of it comes."""

@@ -15,10 +15,14 @@ FASTEST = "FASTEST"  # of the devices themselves, as measured here; OpenVINO's o
 
 @dataclass(frozen=True)
 class Choice:
-    """A device, and the sentence that tells the user why it was chosen; None if it was asked for."""
+    """A device, here or at each of some workers elsewhere. As a string it is told to the user."""
 
     device: str
-    why: str | None = None
+    why: str | None = None  # it was chosen, as a sentence for the user; None if it was asked for
+    workers: int | None = None
+
+    def __str__(self) -> str:
+        return self.device if self.workers is None else f"{self.device} of {self.workers} workers"
 
 
 @functools.cache

@@ -170,12 +170,12 @@ def _events(
                 yield Notice(f"The film is silent: its sound could not be added. {error}")
     height, width = source.size
     if clock.per_call:
-        for device in {runner.device, maker.asked_device}:
+        for device in {str(runner), maker.asked_device}:
             speed.remember(maker.name, device, height * width, clock.per_call)
     frames = formats.shown_frames(clock.done, target.play)
     seconds = time.monotonic() - started
     fps = formats.shown_fps(target.path, target.fps)
-    yield Done(target.path, frames, width, height, fps, maker.name, runner.device, seconds, clock.per_call)
+    yield Done(target.path, frames, width, height, fps, maker.name, str(runner), seconds, clock.per_call)
 
 
 def _segments(
