@@ -62,4 +62,4 @@ def load(
     if backend not in ("openvino", "tensorflow"):
         raise ValueError(f"There is no backend {backend!r}; choose openvino or tensorflow.")
     model = Film(find(name), device, memory_gb, lanes, precision, threads)  # refuses what cannot be, for either
-    return Reference(find(name)) if backend == "tensorflow" else model
+    return Reference(model.model) if backend == "tensorflow" else model

@@ -36,8 +36,10 @@ def middle(first: np.ndarray, last: np.ndarray) -> np.ndarray:
 
 
 def seen(first: np.ndarray, middle: np.ndarray, last: np.ndarray, even: bool = False) -> np.ndarray:
-    """The middle frame made of the other two along flows that have seen it: a bound, not a method. If `even`, the
-    motion is known but not its timing: everything is taken to be exactly half way, as who sees two frames must."""
+    """The middle frame, (H, W, 3), made of the other two along flows that have seen it: a bound, not a method.
+
+    If `even`, the motion is known but not its timing: all is taken to be exactly half way, as who sees two frames must.
+    """
     to_first, to_last = flow(middle, first), flow(middle, last)
     if even:
         to_last = (to_last - to_first) / 2
