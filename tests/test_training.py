@@ -54,7 +54,7 @@ def new_run(folder: Path, optimizer: str) -> train.Run:
 def feed(videos: dict, start: int) -> Iterator[tuple[dict, dict]]:
     """The same four batches over and over: little enough to be learnt in a few steps."""
     while True:
-        yield batches.Batches(videos, 4, SIDE, seed=0).batch(start % 4)
+        yield batches.Batches(videos, 4, (SIDE, SIDE), seed=0).batch(start % 4)
         start += 1
 
 
@@ -148,7 +148,7 @@ def test_training_the_flow_alone_leaves_the_fusion(videos: dict, tmp_path: Path)
     film = network.build(SMALL, seed=1)
     run = train.Run(film, tmp_path, steps=10, rate=1e-3, fuse=False)
     before = run.values()
-    run.advance(*batches.Batches(videos, 4, SIDE, seed=0).batch(0))
+    run.advance(*batches.Batches(videos, 4, (SIDE, SIDE), seed=0).batch(0))
     changed = {name for name, value in run.values().items() if (value != before[name]).any()}
     assert {name.split("/")[0] for name in changed} == {"feat_net", "predict_flow"}
     assert run.average.keys() == network.variables_by_name(network.build(SMALL)).keys()

@@ -49,7 +49,7 @@ def test_cuts_repetitions_and_stills_are_not_usable() -> None:
 @pytest.mark.parametrize("number", range(24))
 def test_scene_flows_are_exact(videos: dict, number: int) -> None:
     """Through every augmentation: what a known flow fetches from an end is what is seen in the middle."""
-    triplet = scenes.sample(videos, 64, np.random.default_rng(number))
+    triplet = scenes.sample(videos, (64, 64), np.random.default_rng(number))
     known = triplet.known[..., 0] > 0
     assert known.mean() > 0.2
     for end, flow in ((triplet.first, triplet.to_first), (triplet.last, triplet.to_last)):
@@ -69,7 +69,7 @@ def test_the_teacher_finds_the_motion() -> None:
 
 
 def test_batches_depend_on_seed_and_number_alone(videos: dict) -> None:
-    made = batches.Batches(videos, 4, SIDE, seed=7)
+    made = batches.Batches(videos, 4, (SIDE, SIDE), seed=7)
     stream = made.stream(3)
     try:
         inputs, target = next(stream)
@@ -82,7 +82,19 @@ def test_batches_depend_on_seed_and_number_alone(videos: dict) -> None:
     assert 0 <= min(target["middle"].min(), inputs["x0"].min()) and inputs["x1"].max() <= 1
 
 
+def test_examples_may_be_wider_than_high() -> None:
+    """Of clips of any shape; synthetic flows stay exact."""
+    videos = {"wide": moving(12, 96)[:, :80], "high": moving(12, 96)[:, :, :48]}
+    for scene in (0.0, 1.0):
+        inputs, target = batches.Batches(videos, 6, (64, 96), seed=3, scenes=scene).batch(0)
+        assert inputs["x0"].shape == (6, 64, 96, 3) and target["to_last"].shape == (6, 64, 96, 2)
+    for n in range(6):
+        error = np.abs(dis.warp(target["first"][n], target["to_first"][n]) - target["middle"][n]).mean(-1)
+        known = target["known"][n, ..., 0] > 0
+        assert known.mean() > 0.2 and np.median(error[known]) < 0.01
+
+
 def test_an_error_in_the_data_reaches_the_loop() -> None:
-    stream = batches.Batches({}, 4, SIDE, seed=0).stream(0)
+    stream = batches.Batches({}, 4, (SIDE, SIDE), seed=0).stream(0)
     with pytest.raises(ValueError, match="a must be|empty"):
         next(stream)

@@ -15,25 +15,26 @@ AHEAD = 4  # batches ready before they are asked for
 
 @dataclass(frozen=True)
 class Batches:
-    """Batches of `size` examples, squares of `side` pixels, from `videos`, clips of (N, H, W, 3) uint8 by name."""
+    """Batches of `examples`, each of (height, width) `size`, from `videos`, clips of (N, H, W, 3) uint8 by name."""
 
     videos: Mapping[str, np.ndarray]
-    size: int
-    side: int
+    examples: int
+    size: clips.Size
     seed: int
     scenes: float = 0.25  # share of synthetic examples; the others are real motion
     part: int = 0  # which of several equal parts of each batch is made here ...
     parts: int = 1  # ... and how many there are
 
     def batch(self, number: int) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """The network's inputs and the fields of `clips.Triplet`, each stacked to (examples, side, side, channels)."""
+        """The network's inputs and the fields of `clips.Triplet`, each stacked to (examples, *size, channels)."""
         triplets = []
-        for n in range(self.size)[self.part * self.size // self.parts : (self.part + 1) * self.size // self.parts]:
+        start, end = (part * self.examples // self.parts for part in (self.part, self.part + 1))
+        for n in range(start, end):
             rng = np.random.default_rng((self.seed, number, n))
             if rng.random() < self.scenes:
-                triplets.append(scenes.sample(self.videos, self.side, rng))
+                triplets.append(scenes.sample(self.videos, self.size, rng))
             else:
-                triplets.append(dis.teach(clips.sample(self.videos, self.side, rng)))
+                triplets.append(dis.teach(clips.sample(self.videos, self.size, rng)))
         target = {field: np.stack([getattr(t, field) for t in triplets]) for field in clips.Triplet._fields}
         time = np.full((len(triplets), 1), 0.5, np.float32)
         return {"x0": target["first"], "x1": target["last"], "time": time}, target

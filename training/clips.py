@@ -20,6 +20,8 @@ REPEATED = 0.3  # ... of neighbours, under which one is a repetition of the othe
 CUT_RATIO = 3.0  # a middle frame so much nearer to one end than to the other lies beside a cut
 UNUSUAL = 0.15  # share of what hardly any film shows, each: a small network should know best what is common
 
+Size = tuple[int, int]  # height and width in pixels
+
 
 class Triplet(NamedTuple):
     """A training example, all arrays float32. Flows lead from the middle frame's pixels to where they come from."""
@@ -74,21 +76,22 @@ def usable(first: np.ndarray, middle: np.ndarray, last: np.ndarray) -> bool:
     )
 
 
-def crop(frames: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
-    """One random square of all frames, (N, H, W, 3) -> (N, side, side, 3): as it is, or from up to 1 / 0.6 as large."""
+def crop(frames: np.ndarray, size: Size, rng: np.random.Generator) -> np.ndarray:
+    """One random part of all frames, (N, H, W, 3) -> (N, *size, 3): as it is, or from up to 1 / 0.6 as large."""
     _, height, width, _ = frames.shape
     scale = 1.0 if rng.random() < 0.6 else rng.uniform(0.6, 1.0)
-    size = min(round(side / scale), height, width)
-    top, left = rng.integers(height - size + 1), rng.integers(width - size + 1)
-    square = frames[:, top : top + size, left : left + size]
-    if size == side:
-        return np.ascontiguousarray(square)
-    method = cv2.INTER_AREA if size > side else cv2.INTER_CUBIC
-    return np.stack([cv2.resize(np.ascontiguousarray(f), (side, side), interpolation=method) for f in square])
+    scale = max(scale, size[0] / height, size[1] / width)
+    cut = min(round(size[0] / scale), height), min(round(size[1] / scale), width)
+    top, left = rng.integers(height - cut[0] + 1), rng.integers(width - cut[1] + 1)
+    part = frames[:, top : top + cut[0], left : left + cut[1]]
+    if cut == size:
+        return np.ascontiguousarray(part)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.stack([cv2.resize(np.ascontiguousarray(f), size[::-1], interpolation=method) for f in part])
 
 
-def draw(clips: Mapping[str, np.ndarray], side: int, rng: np.random.Generator) -> np.ndarray:
-    """Three usable frames, (3, side, side, 3) uint8, of a clip drawn by the square root of its length."""
+def draw(clips: Mapping[str, np.ndarray], size: Size, rng: np.random.Generator) -> np.ndarray:
+    """Three usable frames, (3, *size, 3) uint8, of a clip drawn by the square root of its length."""
     names = list(clips)
     shares = np.sqrt([len(clips[name]) for name in names])
     for _ in range(8):  # a still clip stays possible: the network must also leave alone what does not move
@@ -97,12 +100,12 @@ def draw(clips: Mapping[str, np.ndarray], side: int, rng: np.random.Generator) -
         if len(frames) <= 2 * stride:
             continue
         start = rng.integers(len(frames) - 2 * stride)
-        three = crop(frames[start : start + 2 * stride + 1 : stride], side, rng)
+        three = crop(frames[start : start + 2 * stride + 1 : stride], size, rng)
         if usable(*three):
             break
     else:
         start = rng.integers(max(1, len(frames) - 2))
-        three = crop(frames[start : start + 3], side, rng)
+        three = crop(frames[start : start + 3], size, rng)
     return three
 
 
@@ -119,7 +122,7 @@ def augment(triplet: Triplet, rng: np.random.Generator) -> Triplet:
     if rng.random() < UNUSUAL:
         images, known = images[:, ::-1], known[::-1]
         flows = flows[:, ::-1] * np.float32([1, -1])
-    if rng.random() < UNUSUAL:  # about the diagonal; squares only
+    if rng.random() < UNUSUAL and images.shape[1] == images.shape[2]:  # about the diagonal
         images, known = images.swapaxes(1, 2), known.swapaxes(0, 1)
         flows = flows.swapaxes(1, 2)[..., ::-1]
     if rng.random() < UNUSUAL:
@@ -129,8 +132,8 @@ def augment(triplet: Triplet, rng: np.random.Generator) -> Triplet:
     return Triplet(*images, *flows, known)
 
 
-def sample(clips: Mapping[str, np.ndarray], side: int, rng: np.random.Generator) -> Triplet:
+def sample(clips: Mapping[str, np.ndarray], size: Size, rng: np.random.Generator) -> Triplet:
     """A training example of real motion; its flows are not known."""
-    images = draw(clips, side, rng).astype(np.float32) / 255
-    unknown = np.zeros((side, side, 2), np.float32)
+    images = draw(clips, size, rng).astype(np.float32) / 255
+    unknown = np.zeros((*size, 2), np.float32)
     return augment(Triplet(*images, unknown, unknown, unknown[..., :1]), rng)

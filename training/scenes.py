@@ -12,7 +12,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from training.clips import Triplet, augment
+from training.clips import Size, Triplet, augment
 
 LARGEST_SHIFT = 0.16  # of the side, from the middle frame to an end: 30 pixels of 192
 LARGEST_TURN = 0.12  # radians
@@ -97,9 +97,10 @@ def flow(layers: list[Layer], seen: np.ndarray, time: float) -> np.ndarray:
     return result.astype(np.float32)
 
 
-def sample(clips: Mapping[str, np.ndarray], side: int, rng: np.random.Generator) -> Triplet:
+def sample(clips: Mapping[str, np.ndarray], size: Size, rng: np.random.Generator) -> Triplet:
     """A training example of layered motion; its flows are known but for what is out of sight at one end."""
-    size = round(MARGIN * side)
+    side = max(size)
+    canvas = round(MARGIN * side)
     layers = []
     for n in range(1 + rng.integers(1, 5)):
         # Most motion is small; squaring a uniform number keeps the large one present without its ruling.
@@ -107,8 +108,8 @@ def sample(clips: Mapping[str, np.ndarray], side: int, rng: np.random.Generator)
         angle = rng.uniform(0, 2 * np.pi)
         layers.append(
             Layer(
-                picture=piece(clips, size, rng),
-                mask=blob(size, rng),
+                picture=piece(clips, canvas, rng),
+                mask=blob(canvas, rng),
                 shift=reach * np.array([np.cos(angle), np.sin(angle)]),
                 bend=rng.normal(0, 0.03 * reach + 1e-9, 2),
                 turn=rng.uniform(-1, 1) * LARGEST_TURN * rng.random(),
@@ -118,7 +119,9 @@ def sample(clips: Mapping[str, np.ndarray], side: int, rng: np.random.Generator)
     (first, seen_first), (middle, seen), (last, seen_last) = (render(layers, t, side) for t in (-1.0, 0.0, 1.0))
     to_first, to_last = flow(layers, seen, -1.0), flow(layers, seen, 1.0)
     known = visible(seen, seen_first, to_first) & visible(seen, seen_last, to_last)
-    return augment(Triplet(first, middle, last, to_first, to_last, known[..., None].astype(np.float32)), rng)
+    square = augment(Triplet(first, middle, last, to_first, to_last, known[..., None].astype(np.float32)), rng)
+    top, left = (side - size[0]) // 2, (side - size[1]) // 2
+    return Triplet(*(field[top : top + size[0], left : left + size[1]] for field in square))
 
 
 def visible(seen: np.ndarray, seen_there: np.ndarray, flow: np.ndarray) -> np.ndarray:

@@ -213,7 +213,13 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=100, help="steps between two notes in the curves")
     parser.add_argument("--batch", type=int, default=4)
     parser.add_argument("--processes", type=int, default=1, help="with torch on a CPU: one per core is fastest")
-    parser.add_argument("--side", type=int, default=192, help="of the square crops; a multiple of 64")
+    parser.add_argument(
+        "--side",
+        type=int,
+        nargs="+",
+        default=[192],
+        help="of the square crops, or their height and width; multiples of 64",
+    )
     parser.add_argument("--scenes", type=float, default=0.25, help="share of synthetic examples")
     parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
@@ -221,6 +227,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
 
+    if len(options.side) > 2 or any(side < 64 or side % 64 for side in options.side):
+        parser.error(f"--side is {options.side}; it takes one or two multiples of 64")
+    size = options.side[0], options.side[-1]
     if options.processes < 1:
         parser.error(f"--processes is {options.processes}; it takes at least one to train")
     if options.batch % options.processes:
@@ -245,7 +254,7 @@ def main() -> None:
     if not parallel.rank():
         print(f"{film.count_params():,} parameters; from step {run.step} of {run.steps}", flush=True)
     part, parts = parallel.rank(), options.processes
-    feed = batches.Batches(videos, options.batch, options.side, options.seed, options.scenes, part, parts)
+    feed = batches.Batches(videos, options.batch, size, options.seed, options.scenes, part, parts)
     train(run, feed.stream(run.step), validate, options.every, lambda line: print(line, flush=True))
 
 
