@@ -17,6 +17,7 @@ import logging
 import math
 import os
 import shutil
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ MANIFEST = "manifest.json"
 CHECK_TOLERANCE = 1e-3
 WHOLE_BYTES_PER_PIXEL = 3_500  # a full-size FILM converted whole takes 3.7 - 4.6 GB for 512x512, five such sets
 OTHER_LEVELS = (6, 5, 8)  # pyramid levels tried when the published 7 does not reproduce the SavedModel
+UNUSED_DAYS = 60  # a converted model that was not used for so long goes when another one comes
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,19 @@ def find(model_fingerprint: str, cache: Path) -> Converted | None:
                 if _sha256(part) != manifest["files"][part.name]:
                     log.warning("The converted model in %s is damaged (%s); it will be rebuilt.", directory, part.name)
                     return None
+        with contextlib.suppress(OSError):  # a cache that is only read: then nothing in it goes, either
+            os.utime(directory)
         return converted
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         log.warning("The converted model in %s has an unreadable manifest (%s); rebuilding.", directory, error)
         return None
+
+
+def seems_kept(model_fingerprint: str, cache: Path) -> bool:
+    """Whether there is a converted model of that fingerprint, at a glance; `find` looks closer."""
+    return (_directory(model_fingerprint, cache) / MANIFEST).is_file()
 
 
 def convert(saved_model: Path, cache: Path) -> Converted:
@@ -113,6 +122,7 @@ def convert(saved_model: Path, cache: Path) -> Converted:
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         _delete_abandoned(directory.parent)
+        _delete_unused(directory.parent)
         with FileLock(directory.with_suffix(".lock")):
             if converted := find(key, cache):
                 return converted
@@ -140,6 +150,15 @@ def _delete_abandoned(directory: Path) -> None:
             FileLock(partial.with_suffix(".lock"), timeout=0),
         ):  # else it is being written
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _delete_unused(directory: Path) -> None:
+    """What earlier versions of this program, or of OpenVINO, or models that are no longer used left."""
+    oldest = time.time() - UNUSED_DAYS * 86_400
+    for kept in directory.iterdir():
+        if (kept / MANIFEST).is_file() and kept.stat().st_mtime < oldest:
+            with contextlib.suppress(OSError), FileLock(kept.with_suffix(".lock"), timeout=0):
+                shutil.rmtree(kept, ignore_errors=True)
 
 
 def _directory(model_fingerprint: str, cache: Path) -> Path:

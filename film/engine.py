@@ -25,6 +25,13 @@ MAX_LANES = 64
 COMPILED_SHAPES = 2  # kept per model: each holds its weights and scratch memory until it is dropped
 
 
+def must_download(model: catalog.Model) -> bool:
+    """Whether its first film needs the network, at a glance: it is here neither as downloaded nor converted."""
+    noted = catalog.noted_fingerprint(model)
+    converted = noted is not None and convert.seems_kept(noted, catalog.cache_directory())
+    return not converted and catalog.downloaded(model) is None
+
+
 class Film(Interpolator):
     """A model of the catalog on one device.
 

@@ -352,6 +352,19 @@ def test_a_killed_conversion_leaves_nothing_that_is_trusted(tmp_path: Path, lite
         ov.Core().read_model(file)
 
 
+def test_what_was_not_used_for_long_goes_when_another_model_comes(averaging: Path, tmp_path: Path) -> None:
+    used = convert.convert(averaging, tmp_path).directory
+    old, young = (tmp_path / "ir" / f"{name}-by_an_earlier_version" for name in ("old", "young"))
+    for directory in (old, young):
+        shutil.copytree(used, directory)
+    long_ago = time.time() - (convert.UNUSED_DAYS + 1) * 86_400
+    for directory in (old, used):
+        os.utime(directory, (long_ago, long_ago))
+    assert convert.find(convert.fingerprint(averaging), tmp_path)
+    convert.convert(LITE, tmp_path)
+    assert not old.exists() and young.exists() and used.exists()
+
+
 def test_two_processes_convert_once_between_them(averaging: Path, tmp_path: Path) -> None:
     rivals = [
         subprocess.Popen(

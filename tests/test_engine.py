@@ -23,7 +23,7 @@ import pytest
 from conftest import LITE, moved, psnr
 
 import film
-from film import compiled, hardware, recursion
+from film import catalog, compiled, engine, hardware, recursion
 from film import session as sessions
 
 TOLERANCE = 1e-4  # of TensorFlow's frames, largest absolute difference: the promise
@@ -539,9 +539,12 @@ def test_a_downloaded_model_stays_when_the_hub_cache_is_emptied(
     url = "http://127.0.0.1:9/film"
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
     module = tmp_path / "hub" / hashlib.sha1(url.encode()).hexdigest()
+    assert engine.must_download(catalog.find(url))
     shutil.copytree(LITE, module)
+    assert not engine.must_download(catalog.find(url))
     film.load(url).middle(*moved(64, 64))
     shutil.rmtree(module)
+    assert not engine.must_download(catalog.find(url))
     a, b = moved(64, 64)
     np.testing.assert_allclose(film.load(url).middle(a, b), film.load("film-lite").middle(a, b), atol=1e-6)
 
