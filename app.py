@@ -22,9 +22,9 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import film
-from film import catalog, hub, images, memory, planning, recursion
+from film import catalog, engine, hub, images, memory, planning, recursion
 from page import look, screen, stage, tools
-from page.components import UNSHOWN, forget_streams, limit_streams
+from page.components import UNSHOWN, Page, forget_streams, limit_streams
 from page.endpoints import add_endpoints
 from page.filmstrip import CELLS, evenly
 from page.forms import bound_forms
@@ -111,7 +111,7 @@ def plan_html(ask: Callable[[], Order]) -> str:
 def cost(order: Order, plan: planning.Plan) -> str:
     """What is known before Create is pressed."""
     model = catalog.find(order.making.model)
-    parts = [f"{model.megabytes:g} MB to download first"] if catalog.downloaded(model) is None else []
+    parts = [f"{model.megabytes:g} MB to download first"] if engine.must_download(model) else []
     each = plan.size and film.estimate(order.making.model, order.making.device, *plan.size)
     if each:
         in_all = f", about {time_text(plan.seconds)} in all" if plan.seconds else ""
@@ -192,7 +192,7 @@ def build_app(settings: Settings | None = None, examples: Path = EXAMPLES) -> gr
     pairs = example_pairs(examples)
     gr.set_static_paths([examples])
 
-    with gr.Blocks(title=look.TITLE, analytics_enabled=False) as app:
+    with Page(title=look.TITLE, analytics_enabled=False) as app:
         page = stage.build(models, devices, sides, depths, making, pairs)
         wire(app, page, pairs)
         add_endpoints(desk, message, making, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)

@@ -18,14 +18,53 @@ from typing import Any
 import gradio as gr
 from gradio import processing_utils
 from gradio.data_classes import FileData, FileDataDict, ImageData, ListFiles, MediaStreamChunk
+from pydantic import ValidationError
 
 UNSHOWN = {".heic", ".heif", ".tif", ".tiff"}  # photos that most browsers do not show
 STREAM_BYTES = 256 * 2**20  # of live films that have ended but are still held, for all visitors together
 
 
+class Page(gr.Blocks):
+    """Blocks that refuse an order of too few values in words, and leave the log alone."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        if len(inputs) < (count := len(block_fn.inputs)):
+            names = ", ".join(str(block.label) for block in block_fn.inputs)
+            raise gr.Error(f"{block_fn.name} takes {count} values, not {len(inputs)}: {names}.", print_exception=False)
+
+
+class Uploaded:
+    """Mixed into what Gradio takes for a file: what is none is refused in words, not with an error without any."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **how: Any) -> Any:
+        try:
+            return super().model_validate(obj, **how)  # type: ignore[misc]
+        except ValidationError:
+            given = repr(obj) if len(repr(obj)) < 40 else f"{repr(obj)[:36]}..."
+            raise gr.Error(
+                f"{given} is not a file that was uploaded. Upload it to /gradio_api/upload, and name what that returns"
+                ' as {"path": ..., "meta": {"_type": "gradio.FileData"}}.',
+                print_exception=False,
+            ) from None
+
+
+class PhotoData(Uploaded, ImageData):
+    pass
+
+
+class ClipData(Uploaded, FileData):
+    pass
+
+
+class FilesData(Uploaded, ListFiles):
+    pass
+
+
 class Photo(gr.Image):
     """An image input that hands over the uploaded file as it is."""
 
+    data_model = PhotoData
     is_template = True  # in the browser this is the ordinary Image component
 
     def preprocess(self, payload: ImageData | None) -> str | None:
@@ -35,6 +74,7 @@ class Photo(gr.Image):
 class Clip(gr.Video):
     """A video input that hands over the uploaded file as it is, and shows it as it is."""
 
+    data_model = ClipData
     is_template = True
 
     def preprocess(self, payload: FileData | None) -> str | None:
@@ -52,9 +92,11 @@ class Files(gr.File):
 
     is_template = True
 
-    def preprocess(self, payload: ListFiles | FileData | None) -> Any:
-        if isinstance(payload, FileData):
-            return payload.path
+    def __init__(self, **options: Any) -> None:
+        super().__init__(file_count="multiple", **options)
+        self.data_model = FilesData
+
+    def preprocess(self, payload: Any) -> list[str]:
         return [file.path for file in payload] if payload else []
 
 

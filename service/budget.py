@@ -17,7 +17,8 @@ def number(name: str, value: Any, low: float, high: float, whole: bool = False) 
     kind = "a whole number" if whole else "a number"
     usable = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
     if not usable or (whole and value != int(value)):
-        raise ValueError(f"{name} is {_short(value)}; it must be {kind} from {low:g} to {high:g}.")
+        span = f"from {low:g} to {high:g}" if high < math.inf else f"of {low:g} or more"
+        raise ValueError(f"{name} is {_short(value)}; it must be {kind} {span}.")
     return int(value) if whole else value
 
 

@@ -43,12 +43,15 @@ RETIMED = [2, "film-lite", "CPU", 512, "mp4", 80, "loop", True, 15, None]  # an 
 VIDEOS = (".mp4", ".webm", ".mkv")  # names of files that are ordered as videos
 PARAMETERS = {
     "interpolate": "first last depth fps model device longest_side format quality play count seconds".split(),
+    "interpolate_many": "photos depth fps model device longest_side format quality play count seconds".split(),
     "retime": "video slowdown model device longest_side format quality play sound cut fps".split(),
 }
-FILES = {"first", "last", "video"}
+FILES = {"first", "last", "photos", "video"}
 RIGHT: dict[tuple[str, str], list[Any]] = {  # of the values below, those that are in order
     ("interpolate", "count"): [None],
     ("interpolate", "seconds"): [None, 0.5],
+    ("interpolate_many", "count"): [None],
+    ("interpolate_many", "seconds"): [None, 0.5],
     ("retime", "sound"): [True],
     ("retime", "cut"): [0.5],
     ("retime", "fps"): [None],
@@ -190,7 +193,8 @@ def wrong_orders(photo: dict[str, Any], clip: dict[str, Any], listener: str) -> 
         "%s%s%n",
     ]
     photos = [photo, photo, 1, 15, "film-lite", "CPU", 512, *REST]
-    for endpoint, right in (("interpolate", photos), ("retime", [clip, *RETIMED])):
+    many = [[photo, photo], *photos[2:]]
+    for endpoint, right in (("interpolate", photos), ("interpolate_many", many), ("retime", [clip, *RETIMED])):
         for place, name in enumerate(PARAMETERS[endpoint]):
             before, after = right[:place], right[place + 1 :]
             for value in anything:
@@ -198,11 +202,17 @@ def wrong_orders(photo: dict[str, Any], clip: dict[str, Any], listener: str) -> 
                     yield endpoint, f"{name} is {str(value)[:20]!r}", [*before, value, *after]
             for value in places:
                 shapes = [value, file(value), {"path": value}, file(value, url=value), file(None, url=value)]
+                if name == "photos":
+                    shapes = [[photo, shape] for shape in shapes]
                 for shape in shapes if name in FILES else [value, file(value)]:
                     yield endpoint, f"{name} is {json.dumps(shape)[:70]}", [*before, shape, *after]
-        for count in (0, 1, 6):  # Gradio ignores more than there are
+        for count in (0, 1, 5):  # Gradio ignores more than there are
             yield endpoint, f"{count} values", right[:count]
     yield "interpolate", "first is a video", [clip, *photos[1:]]
+    yield "interpolate_many", "a video among the photos", [[photo, clip], *many[1:]]
+    yield "interpolate_many", "photos in photos", [[[photo], [photo]], *many[1:]]
+    yield "interpolate_many", "one photo", [[photo], *many[1:]]
+    yield "interpolate_many", "1,000 photos", [[photo] * 1000, *many[1:]]
     yield "retime", "video is a photo", [photo, *RETIMED]
     yield "retime", "nothing changes", [clip, 1, *RETIMED[1:]]
 

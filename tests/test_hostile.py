@@ -98,7 +98,7 @@ def test_hostile_orders(
         answers = list(visitors.map(lambda order: attacker.order(*order[2], case=order[1], endpoint=order[0]), picked))
     assert {endpoint for endpoint, _, _ in picked} == set(PARAMETERS)
     assert faults(answers) == []
-    assert [answer.case for answer in answers if answer.made] == []
+    assert [answer.case for answer in answers if answer.made or len(answer.refusal) < 20] == []
 
 
 def test_hostile_bodies(attacker: Attacker, photo: dict[str, Any], clip: dict[str, Any]) -> None:
