@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import math
 import zipfile
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -28,6 +29,7 @@ _LEVEL = "trunc(val/4)*255/63"
 SIX_BITS = f"lutrgb=r={_LEVEL}:g={_LEVEL}:b={_LEVEL}"
 # An ordered pattern stands still where the film does, and compresses; 4 is the strongest that is not seen as one.
 DITHER = "paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
+VP9_WORK = 2e-6  # seconds of processor time for each byte of a frame: twenty times what is usual
 MP4 = ["-f", "mp4", "-movflags", "+faststart"]
 
 
@@ -44,7 +46,8 @@ def mp4(segments: Sequence[Segment], path: Path, play: str, quality: int, heard:
         segments = [*segments, *encoder.segments]
     inputs, outputs = sound.arguments(heard, _seconds(segments), ".mp4") if heard else ([], [])
     command = ["-f", "mpegts", "-i", "pipe:0", *inputs, "-map", "0:v", "-c:v", "copy", *_times(segments[0].fps)]
-    with Ffmpeg(*command, *outputs, *MP4, local(path), reads=True) as process:
+    limit = _limit(segments) if heard else None
+    with Ffmpeg(*command, *outputs, *MP4, local(path), reads=True, limit=limit) as process:
         for segment in segments:  # MPEG-TS is made to be cut and joined: the files one after the other are the stream
             with open(segment.path, "rb") as file:
                 while block := file.read(1 << 20):
@@ -59,7 +62,8 @@ def webm(segments: Sequence[Segment], path: Path, play: str, quality: int, heard
     with _played(segments, play) as frames:
         first = even(next(frames))
         command = [*raw_video(first, segments[0].fps), *inputs, "-map", "0:v", *codec, *speed, "-vf", COLOURS, *outputs]
-        _feed([*command, "-f", "webm", local(path)], itertools.chain([first], map(even, frames)))
+        limit = _limit(segments) + math.prod(first.shape) * _count(segments) * VP9_WORK if heard else None
+        _feed([*command, "-f", "webm", local(path)], itertools.chain([first], map(even, frames)), limit)
 
 
 def gif(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None) -> None:
@@ -108,10 +112,15 @@ def _played(segments: Sequence[Segment], play: str) -> Iterator[Iterator[Pixels]
         yield itertools.chain(forth, back) if play == "pingpong" else forth
 
 
-def _feed(command: Sequence[str], frames: Iterator[Pixels]) -> None:
-    with Ffmpeg(*command, reads=True) as process:
+def _feed(command: Sequence[str], frames: Iterator[Pixels], limit: float | None = None) -> None:
+    with Ffmpeg(*command, reads=True, limit=limit) as process:
         for frame in frames:
             process.write(np.ascontiguousarray(frame).data)
+
+
+def _limit(segments: Sequence[Segment]) -> float:
+    """Seconds of processor time for what reads a stranger's sound, which may be of days that are not in the film."""
+    return sound.WORK + _seconds(segments)
 
 
 def _times(fps: Fraction) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ import imageio_ffmpeg
 
 # What a file from a stranger may be. Playlists and scripts (HLS, DASH, concat) are left out: they name other files.
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf,gif,wav,mp3,aac,flac"
+
+STOPPED = 255  # its status when a signal made it end
 
 
 def local(path: str | os.PathLike[str]) -> str:
@@ -33,10 +36,13 @@ class Ffmpeg:
     killed. What it has written is the caller's to keep or to delete.
     """
 
-    def __init__(self, *arguments: str, reads: bool = False, writes: bool = False) -> None:
-        """`reads`: it is fed by `write` (pipe:0); `writes`: it fills `output` (pipe:1)."""
+    def __init__(self, *arguments: str, reads: bool = False, writes: bool = False, limit: float | None = None) -> None:
+        """`reads`: it is fed by `write` (pipe:0); `writes`: it fills `output` (pipe:1); `limit`: the seconds of
+        processor time it may take (not heeded on Windows)."""
         self._command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
+        self._command += [] if limit is None else ["-timelimit", str(math.ceil(limit))]
         self._command += arguments
+        self._limit = limit
         self._stdin = subprocess.PIPE if reads else subprocess.DEVNULL
         self._stdout = subprocess.PIPE if writes else subprocess.DEVNULL
 
@@ -81,6 +87,8 @@ class Ffmpeg:
         status = self._process.wait()
         self._words.seek(0)
         said = self._words.read().decode(errors="replace").strip()
+        if not said and status == STOPPED and self._limit is not None:
+            said = f"it was stopped after {self._limit:.0f} s of processor time, which is all it may take"
         if not said:
             said = f"it was ended by {signal.Signals(-status).name}" if status < 0 else f"it ended with status {status}"
         return RuntimeError(f"ffmpeg failed: {said[-2000:]}")

@@ -15,6 +15,7 @@ COPIED = {".mp4": ("aac", "mp3"), ".webm": ("opus", "vorbis")}
 ENCODED = {".mp4": ["-c:a", "aac", "-b:a", "192k"], ".webm": ["-c:a", "libopus", "-b:a", "128k"]}
 
 LONGEST_GAP = 300  # seconds without sound: ffmpeg holds such a silence in memory, 0.2 MB a second for each channel
+WORK = 60.0  # seconds of processor time for any sound, beside as many as the film lasts; then it is not an honest one
 RATE = 48_000  # samples per second of what is encoded; `atempo`'s window, and so its delay, depends on it
 
 

@@ -19,6 +19,7 @@ from test_video import duration, times
 
 import film
 from film import cli, parts, pipeline
+from film import sound as sounds
 from film.events import Done, Notice, Progress, Segment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -237,6 +238,34 @@ def test_a_film_is_not_lost_for_its_sound(tmp_path: Path, model: film.Interpolat
     _, (notice,) = made(source, model, output, slowdown=2)
     assert "The film is silent: the sound of film.mp4 cannot be decoded (" in notice
     assert len(frames(output)) == 48
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webm"])
+def test_sound_of_hours_before_the_film_is_given_up(
+    tmp_path: Path, model: film.Interpolator, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A few megabytes may hold days of silence, which would be decoded, and thrown away, for as long."""
+    monkeypatch.setattr(sounds, "WORK", 0)
+    hours = ["-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono:d=14400"]
+    source, output = tmp_path / "late.mkv", tmp_path / f"out.{suffix}"
+    plain = video(tmp_path / "plain.mp4", pan(24))
+    ffmpeg(
+        "-itsoffset",
+        "14399",
+        "-i",
+        str(plain),
+        *hours,
+        "-c:v",
+        "copy",
+        "-c:a",
+        "flac",
+        "-frame_size",
+        "256",
+        str(source),
+    )
+    done, notices = made(source, model, output, slowdown=2)
+    assert len(notices) == 1 and "sound could not be added" in notices[0] and "processor time" in notices[0]
+    assert done.frames == len(frames(output)) == 48
 
 
 def test_progress_tells_frames_and_time(tmp_path: Path, model: film.Interpolator) -> None:
