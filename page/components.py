@@ -92,9 +92,13 @@ class Files(gr.File):
 
     is_template = True
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(file_count="multiple", **options)
-        self.data_model = FilesData
+    @property
+    def data_model(self) -> type[FilesData]:
+        return FilesData
+
+    @data_model.setter
+    def data_model(self, _: Any) -> None:
+        """Gradio's own, which it sets when it is made, has no words."""
 
     def preprocess(self, payload: Any) -> list[str]:
         return [file.path for file in payload] if payload else []

@@ -144,7 +144,7 @@ def add_endpoints(
     made: list[Any] = [model, device, longest_side, format, quality, play]
 
     first, last = Photo(label="first photo", **hidden), Photo(label="last photo", **hidden)
-    photos = Files(label="photos", **hidden)
+    photos = Files(label="photos", file_count="multiple", **hidden)
     depths = Figure(depth, precision=0, label="depth", **hidden)
     fps = Figure(PhotoOrder.fps, label="frames per second", **hidden)
     length = [Figure(label="number of frames", precision=0, **hidden), Figure(label="seconds", **hidden)]

@@ -93,6 +93,7 @@ def build(
         with gr.Column(elem_classes="source for-many"):
             photos = Files(
                 label="Photos, in their order",
+                file_count="multiple",
                 allow_reordering=True,
                 elem_id="many",
             )
