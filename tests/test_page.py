@@ -163,9 +163,8 @@ def test_photos_of_different_shape_are_told(page: Any, tmp_path: Path) -> None:
 
 
 def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
-    shutil.rmtree(
-        cache / "handles", ignore_errors=True
-    )  # other tests have converted what stands for the official model
+    # Other tests have converted what stands for the official model.
+    shutil.rmtree(Path(cache, "handles"), ignore_errors=True)
     set_depth(page, 3)
     expect_text(page, "#plan", "9 frames, 0.6 s of film")
     page.get_by_text("Speed, size, model and device").click()
