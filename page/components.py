@@ -20,6 +20,8 @@ from gradio import processing_utils
 from gradio.data_classes import FileData, FileDataDict, ImageData, ListFiles, MediaStreamChunk
 from pydantic import ValidationError
 
+from service.budget import short
+
 UNSHOWN = {".heic", ".heif", ".tif", ".tiff"}  # photos that most browsers do not show
 STREAM_BYTES = 256 * 2**20  # of live films that have ended but are still held, for all visitors together
 
@@ -41,10 +43,9 @@ class Uploaded:
         try:
             return super().model_validate(obj, **how)  # type: ignore[misc]
         except ValidationError:
-            given = repr(obj) if len(repr(obj)) < 40 else f"{repr(obj)[:36]}..."
             raise gr.Error(
-                f"{given} is not a file that was uploaded. Upload it to /gradio_api/upload, and name what that returns"
-                ' as {"path": ..., "meta": {"_type": "gradio.FileData"}}.',
+                f"{short(obj)} is not a file that was uploaded. Upload it to /gradio_api/upload, and name what that"
+                ' returns as {"path": ..., "meta": {"_type": "gradio.FileData"}}.',
                 print_exception=False,
             ) from None
 

@@ -18,14 +18,14 @@ def number(name: str, value: Any, low: float, high: float, whole: bool = False) 
     usable = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
     if not usable or (whole and value != int(value)):
         span = f"from {low:g} to {high:g}" if high < math.inf else f"of {low:g} or more"
-        raise ValueError(f"{name} is {_short(value)}; it must be {kind} {span}.")
+        raise ValueError(f"{name} is {short(value)}; it must be {kind} {span}.")
     return int(value) if whole else value
 
 
 def choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     """`value` itself. ValueError unless it is one of `choices`."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value not in choices:
-        raise ValueError(f"{name} is {_short(value)}, which is not in the list: {', '.join(map(str, choices))}.")
+        raise ValueError(f"{name} is {short(value)}, which is not in the list: {', '.join(map(str, choices))}.")
     return value
 
 
@@ -64,6 +64,6 @@ class Budget:
         )
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

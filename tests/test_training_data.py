@@ -92,6 +92,8 @@ def test_examples_may_be_wider_than_high() -> None:
         error = np.abs(dis.warp(target["first"][n], target["to_first"][n]) - target["middle"][n]).mean(-1)
         known = target["known"][n, ..., 0] > 0
         assert known.mean() > 0.2 and np.median(error[known]) < 0.01
+        rows = np.arange(64)[:, None] + target["to_first"][n, ..., 1]
+        assert (-0.5 <= rows[known]).all() and (rows[known] <= 63.5).all()  # what is cut off at the end is not known
 
 
 def test_an_error_in_the_data_reaches_the_loop() -> None:

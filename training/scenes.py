@@ -116,18 +116,19 @@ def sample(clips: Mapping[str, np.ndarray], size: Size, rng: np.random.Generator
                 growth=rng.uniform(-1, 1) * LARGEST_GROWTH * rng.random(),
             )
         )
-    (first, seen_first), (middle, seen), (last, seen_last) = (render(layers, t, side) for t in (-1.0, 0.0, 1.0))
-    to_first, to_last = flow(layers, seen, -1.0), flow(layers, seen, 1.0)
-    known = visible(seen, seen_first, to_first) & visible(seen, seen_last, to_last)
-    square = augment(Triplet(first, middle, last, to_first, to_last, known[..., None].astype(np.float32)), rng)
     top, left = (side - size[0]) // 2, (side - size[1]) // 2
-    return Triplet(*(field[top : top + size[0], left : left + size[1]] for field in square))
+    part = np.s_[top : top + size[0], left : left + size[1]]
+    (first, seen_first), (middle, seen), (last, seen_last) = (render(layers, t, side) for t in (-1.0, 0.0, 1.0))
+    to_first, to_last = flow(layers, seen, -1.0)[part], flow(layers, seen, 1.0)[part]
+    known = visible(seen[part], seen_first[part], to_first) & visible(seen[part], seen_last[part], to_last)
+    images = (image[part] for image in (first, middle, last))
+    return augment(Triplet(*images, to_first, to_last, known[..., None].astype(np.float32)), rng)
 
 
 def visible(seen: np.ndarray, seen_there: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Which pixels, (side, side) bool, are still in the picture and not covered where `flow` leads."""
-    side = seen.shape[0]
-    there = np.round(np.stack(np.meshgrid(np.arange(side), np.arange(side)), -1) + flow).astype(int)
-    inside = ((there >= 0) & (there < side)).all(-1)
-    x, y = np.clip(there, 0, side - 1)[..., 0], np.clip(there, 0, side - 1)[..., 1]
+    """Which pixels, (H, W) bool, are still in the picture and not covered where `flow`, (H, W, 2), leads."""
+    height, width = seen.shape
+    there = np.round(np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) + flow).astype(int)
+    x, y = np.clip(there[..., 0], 0, width - 1), np.clip(there[..., 1], 0, height - 1)
+    inside = (there[..., 0] == x) & (there[..., 1] == y)
     return inside & (seen_there[y, x] == seen)
