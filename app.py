@@ -9,8 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,13 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import film
-from film import catalog, engine, hub, images, memory, planning, recursion
+from film import catalog, engine, formats, hub, images, memory, planning, recursion
 from page import look, screen, stage, tools
 from page.components import UNSHOWN, Page, forget_streams, limit_streams
 from page.endpoints import add_endpoints
 from page.filmstrip import CELLS, evenly
 from page.forms import bound_forms
+from page.listeners import keep_messages, while_heard
 from page.look import error_html, time_text
 from page.orders import Desk, Making, Order
 from page.settings import Settings
@@ -92,17 +95,17 @@ def plan_html(ask: Callable[[], Order]) -> str:
     """What Create would make of the order, and what it would cost on this machine."""
     try:
         order = desk.checked(ask())
-        try:
-            plan = desk.plan(order, order.files)
-        except (ValueError, RuntimeError, OSError):
-            plan = desk.plan(order, [])  # the upload was refused with the reason
+        plan = desk.plan(order, order.files)
         if plan is None:
             return look.plan_html("As long as the video, times the slow motion", "")
         if plan.size:
             desk.check_budget(order, plan.frames, plan.size)
-    except ValueError as error:
-        return look.plan_html(str(error), "")
-    length = f"{plan.frames} frames, {time_text(plan.duration)} of film"
+    except (ValueError, RuntimeError, OSError) as error:
+        return look.plan_html(message(error), "")
+    frames = formats.shown_frames(plan.frames, order.making.play)
+    fps = Fraction(plan.frames / plan.duration).limit_denominator(1001)  # the finest of a television's
+    seconds = frames / formats.shown_fps(f"film.{order.making.format}", fps)
+    length = f"{frames} frames, {time_text(float(seconds))} of film"
     if not plan.length_known:
         length = "Length unknown: the video does not tell its own"
     return look.plan_html(length, cost(order, plan))
@@ -121,10 +124,16 @@ def cost(order: Order, plan: planning.Plan) -> str:
     return "; ".join(parts)
 
 
-def check_photo(path: str | None, state: str) -> tuple[Any, Any]:
+def taken(state: str, refusal: str = "") -> tuple[Any, Any]:
+    """Why an upload was not taken, in a line of its own, for a film may be in the making; an earlier error goes."""
+    line = gr.update(value=error_html(refusal), visible=True) if refusal else gr.update(visible=False)
+    return line, look.idle_html() if look.is_error(state) else gr.skip()
+
+
+def check_photo(path: str | None, state: str) -> tuple[Any, Any, Any]:
     """Refuse at once an upload that is no photo; show one that browsers do not know as a JPEG."""
     if path is None:
-        return gr.skip(), gr.skip()
+        return gr.skip(), gr.skip(), gr.skip()
     try:
         desk.check_photo(path)
         if Path(path).suffix.lower() in UNSHOWN:
@@ -133,37 +142,35 @@ def check_photo(path: str | None, state: str) -> tuple[Any, Any]:
             path = shown
     except Exception as error:
         logger.info("no photo: %s", error)
-        return None, error_html(message(error))
-    return path, look.idle_html() if "error" in state else gr.skip()
+        return None, *taken(state, message(error))
+    return path, *taken(state)
 
 
-def check_photos(paths: list[str], known: list[str], state: str) -> tuple[Any, Any, Any]:
+def check_photos(paths: list[str], known: list[str], state: str) -> tuple[Any, ...]:
     """Put new photos behind those that are there, in natural order of their names, and leave out what is no photo."""
-    refused, taken = [], [path for path in paths if path in known]
+    refused, photos = [], [path for path in paths if path in known]
     for path in sorted((path for path in paths if path not in known), key=lambda path: images.natural(Path(path))):
         try:
-            desk.check_number(len(taken) + 1)
+            if len(photos) == desk.max_photos:
+                desk.check_number(len(paths))
             desk.check_photo(path)
-            taken.append(path)
+            photos.append(path)
         except Exception as error:
             logger.info("no photo: %s", error)
             refused.append(message(error))
-    said = (
-        error_html(" ".join(dict.fromkeys(refused))) if refused else look.idle_html() if "error" in state else gr.skip()
-    )
-    return taken, taken, said
+    return photos, photos, *taken(state, " ".join(dict.fromkeys(refused)))
 
 
-def check_video(path: str | None, state: str) -> tuple[Any, Any]:
+def check_video(path: str | None, state: str) -> tuple[Any, Any, Any]:
     """Refuse at once an upload that is no video, or of which nothing can be made."""
     if path is None:
-        return gr.skip(), gr.skip()
+        return gr.skip(), gr.skip(), gr.skip()
     try:
         desk.check_video(path)
     except Exception as error:
         logger.info("no video: %s", error)
-        return None, error_html(message(error))
-    return gr.skip(), look.idle_html() if "error" in state else gr.skip()
+        return None, *taken(state, message(error))
+    return gr.skip(), *taken(state)
 
 
 def contact_sheet(photos: list[str]) -> str:
@@ -193,39 +200,44 @@ def build_app(settings: Settings | None = None, examples: Path = EXAMPLES) -> gr
     gr.set_static_paths([examples])
 
     with Page(title=look.TITLE, analytics_enabled=False) as app:
-        page = stage.build(models, devices, sides, depths, making, pairs)
+        page = stage.build(models, devices, sides, depths, making, pairs, videos=settings.max_video_mb > 0)
         wire(app, page, pairs)
-        add_endpoints(desk, message, making, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
+        add_endpoints(app, desk, message, making, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
     desk.studio.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
-    return app.queue(max_size=QUEUE, api_open=False)
+    app.queue(max_size=QUEUE, api_open=False)
+    keep_messages(app)
+    return app
 
 
 def wire(app: gr.Blocks, page: stage.Stage, pairs: Sequence[tuple[str, str]]) -> None:
     """What happens when somebody clicks."""
     asked, shown = list(page.inputs.values()), [page.outputs[name] for name in screen.OUTPUTS]
     inputs, state = page.inputs, page.outputs["state"]
+    told = [page.outputs["refused"], state]  # what came of an upload
 
     def show_plan(*values: Any) -> str:
         return plan_html(lambda: page.order(values))
 
-    def show_film(*values: Any) -> Iterator[tuple[Any, ...]]:
-        yield from map(changes, screen.show(lambda: page.order(values), desk, message))
+    def show_film(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+        limit_streams(app)
+        shown = screen.show(lambda: page.order(values), desk, message)
+        yield from map(changes, while_heard(app, request.session_hash, shown))
 
     def begin(request: gr.Request) -> tuple[Any, ...]:
         forget_streams(app, request.session_hash)
-        limit_streams(app)
         return changes(screen.STARTED)
 
     # One event for all, so that what an earlier choice would have cost never replaces what a later one does.
     chosen = [app.load, *(control.change for control in asked)]
     gr.on(chosen, show_plan, asked, page.plan, trigger_mode="always_last", **QUICK)
     for photo in (inputs["first"], inputs["last"]):
-        photo.upload(check_photo, [photo, state], [photo, state], **QUICK)
+        photo.upload(check_photo, [photo, state], [photo, *told], **QUICK)
     known, photos, clip = gr.State([]), inputs["photos"], inputs["video"]
-    photos.upload(check_photos, [photos, known, state], [photos, known, state], **QUICK)
+    photos.upload(check_photos, [photos, known, state], [photos, known, *told], **QUICK)
     photos.change(contact_sheet, photos, page.outputs["strip"], trigger_mode="always_last", **QUICK)
-    clip.upload(check_video, [clip, state], [clip, state], **QUICK)
-    page.gallery.click(lambda index: pairs[index], page.gallery, [inputs["first"], inputs["last"]], **QUICK)
+    clip.upload(check_video, [clip, state], [clip, *told], **QUICK)
+    pair = [inputs["first"], inputs["last"], *told]
+    page.gallery.click(lambda index, state: (*pairs[index], *taken(state)), [page.gallery, state], pair, **QUICK)
     create, stop = page.outputs["create"], page.outputs["stop"]
     made = create.click(begin, None, shown, **QUICK).then(show_film, asked, shown, **HIDDEN, **QUEUED)
     made.failure(lambda: changes(screen.STOPPED), None, shown, **QUICK)
@@ -244,6 +256,16 @@ def gate(settings: Settings) -> dict[str, Any]:
     return {"middleware": [guard], "routes": [Route("/health", health)]}
 
 
+def check_address(host: str, port: int) -> None:
+    """ValueError, with the system's own words, if nothing can be served there. (Gradio names settings of its own.)"""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        words = f"Nothing can be served at {host}:{port} ({error.strerror})"
+        raise ValueError(f"{words}; choose another FILM_HOST or FILM_PORT.") from None
+
+
 def main() -> None:
     few_arenas()  # before there are threads
     log.to_standard_error()
@@ -257,6 +279,7 @@ def main() -> None:
             examples = EXAMPLES
         try:
             settings = Settings.read(os.environ)
+            check_address(settings.host, settings.port)
             memory.budget(), hub.time_limit()  # what is set there is refused now, not in a visitor's film
             app = build_app(settings, examples)
         except ValueError as error:

@@ -13,6 +13,7 @@ import gradio as gr
 
 from film import shots
 from page.components import Choice, Clip, Figure, Files, Photo, Tick
+from page.listeners import while_heard
 from page.orders import FORMATS, PLAYS, Desk, Making, PhotoOrder, VideoOrder
 from page.report import Report, report
 
@@ -20,7 +21,8 @@ from page.report import Report, report
 class Endpoints:
     """Methods are endpoints; they tell the events of one film each."""
 
-    def __init__(self, desk: Desk, message: Callable[[Exception], str]) -> None:
+    def __init__(self, blocks: gr.Blocks, desk: Desk, message: Callable[[Exception], str]) -> None:
+        self._blocks = blocks
         self._desk = desk
         self._message = message  # the one sentence for an exception
 
@@ -38,6 +40,7 @@ class Endpoints:
         play: str,
         count: int | None = None,
         seconds: float | None = None,
+        request: gr.Request | None = None,
     ) -> Iterator[Report]:
         """Make a film of two photos. Returns its file, and what is known of it: frames, size, model, device, seconds.
 
@@ -59,7 +62,7 @@ class Endpoints:
             seconds: The film's length, instead of a depth.
         """
         making = Making(model, device, longest_side, format, quality, play)
-        yield from self._report(PhotoOrder([first, last], making, depth, count, seconds, fps))
+        yield from self._report(PhotoOrder([first, last], making, depth, count, seconds, fps), request)
 
     def interpolate_many(
         self,
@@ -74,6 +77,7 @@ class Endpoints:
         play: str,
         count: int | None = None,
         seconds: float | None = None,
+        request: gr.Request | None = None,
     ) -> Iterator[Report]:
         """Make one film through many photos, in the order given. Returns and reports what `interpolate` does.
 
@@ -91,7 +95,7 @@ class Endpoints:
             seconds: The whole film's length, instead of a depth.
         """
         making = Making(model, device, longest_side, format, quality, play)
-        yield from self._report(PhotoOrder(photos or [], making, depth, count, seconds, fps))
+        yield from self._report(PhotoOrder(photos or [], making, depth, count, seconds, fps), request)
 
     def retime(
         self,
@@ -106,6 +110,7 @@ class Endpoints:
         sound: bool,
         cut: float,
         fps: float | None = None,
+        request: gr.Request | None = None,
     ) -> Iterator[Report]:
         """Show a video in slow motion, at another frame rate, or both. Returns and reports what `interpolate` does.
 
@@ -123,16 +128,23 @@ class Endpoints:
             fps: Frames per second of the film; none keeps the video's.
         """
         making = Making(model, device, longest_side, format, quality, play)
-        yield from self._report(VideoOrder(video, making, slowdown, fps, sound, cut))
+        yield from self._report(VideoOrder(video, making, slowdown, fps, sound, cut), request)
 
-    def _report(self, order: PhotoOrder | VideoOrder) -> Iterator[Report]:
-        return report(order, self._desk, self._message)
+    def _report(self, order: PhotoOrder | VideoOrder, request: gr.Request | None) -> Iterator[Report]:
+        told = report(order, self._desk, self._message)
+        return while_heard(self._blocks, request.session_hash if request else None, told)
 
 
 def add_endpoints(
-    desk: Desk, message: Callable[[Exception], str], making: Making, depth: int, sides: Sequence[int], **queued: Any
+    blocks: gr.Blocks,
+    desk: Desk,
+    message: Callable[[Exception], str],
+    making: Making,
+    depth: int,
+    sides: Sequence[int],
+    **queued: Any,
 ) -> None:
-    """Add them to the Blocks whose context this is. `making` and `depth` are the defaults."""
+    """Add them to the Blocks, whose context this is. `making` and `depth` are the defaults."""
     budget = desk.studio.budget
     hidden: dict[str, Any] = {"visible": False}
     model = Choice(list(budget.models), value=making.model, label="model", **hidden)
@@ -154,7 +166,7 @@ def add_endpoints(
     rate = Figure(label="frames per second", **hidden)
 
     outputs = [gr.File(label="film", **hidden), gr.JSON(label="report", **hidden)]
-    endpoints = Endpoints(desk, message)
+    endpoints = Endpoints(blocks, desk, message)
     for endpoint, inputs in (
         (endpoints.interpolate, [first, last, depths, fps, *made, *length]),
         (endpoints.interpolate_many, [photos, depths, fps, *made, *length]),

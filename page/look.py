@@ -106,6 +106,10 @@ def error_html(text: str) -> str:
     return f"<div class='state error' role='alert'><p><b>{escape(text)}</b></p></div>"
 
 
+def is_error(html: str) -> bool:
+    return html.startswith("<div class='state error'")
+
+
 def plan_html(text: str, cost: str) -> str:
     return f"<p class='plan'><b>{escape(text)}</b><span>{escape(cost)}</span></p>"
 

@@ -20,7 +20,7 @@ from film import formats, pipeline, planning, recursion, shots, video
 from film.interpolator import Interpolator
 from page import filmstrip
 from page.settings import Settings
-from service.budget import choice, number
+from service.budget import at_most, choice, number, short
 from service.clips import Clips
 from service.studio import Event, Job, Studio
 
@@ -110,12 +110,18 @@ class Desk:
         depths = self.studio.budget.depths
         fps = number("The frame rate", order.fps, *FPS)
         count = order.count
-        if count is None and order.seconds is not None:
+        if count is not None and order.seconds is not None:
+            lengths = f"{short(count)} frames and {short(order.seconds)} seconds"
+            raise ValueError(f"The length is given twice, as {lengths}; give one of them.")
+        if order.seconds is not None:
             count = video.frame_count(number("The length in seconds", order.seconds, 0, math.inf), fps)
+        depth = planning.DEFAULT_DEPTH  # which a count makes meaningless
+        if count is None:
+            depth = number("The depth", order.depth, min(depths), max(depths), whole=True)
         return dataclasses.replace(
             order,
             making=making,
-            depth=number("The depth", order.depth, min(depths), max(depths), whole=True),
+            depth=depth,
             count=None if count is None else number("The number of frames", count, 2, recursion.MAX_COUNT, whole=True),
             seconds=None,
             fps=fps,
@@ -138,16 +144,18 @@ class Desk:
         self._check_size(path, self._settings.max_upload_mb)
         self.studio.decoder.image_size(path)
 
+    @property
+    def max_photos(self) -> int:
+        return self._settings.max_photos
+
     def check_number(self, photos: int) -> None:
         """ValueError for more photos than this server makes a film of."""
-        if photos > self._settings.max_photos:
-            raise ValueError(
-                f"These are {photos} photos; this server makes a film of at most {self._settings.max_photos}."
-            )
+        if photos > self.max_photos:
+            raise ValueError(f"These are {photos} photos; this server makes a film of at most {self.max_photos}.")
 
     def check_video(self, path: str) -> None:
         """ValueError for a file that is no video this server takes."""
-        self._check_size(path, self._settings.max_video_mb)
+        self._check_video_size(path)
         self.clips.look(path)
 
     def check_files(self, order: Order) -> None:
@@ -157,12 +165,14 @@ class Desk:
                 raise ValueError("Choose a video first.")
             if not isinstance(order.video, str):
                 raise ValueError("The video is no file; upload it first.")
-            self._check_size(order.video, self._settings.max_video_mb)
+            self._check_video_size(order.video)
             return
         if not all(isinstance(photo, str) for photo in order.files):
             raise ValueError("A photo is no file; upload it first.")
-        if len(order.files) < max(2, len(order.photos)):
+        if not all(order.photos):
             raise ValueError("Choose two photos: the first and the last moment of the film.")
+        if len(order.photos) < 2:
+            raise ValueError("Choose two photos at least; a film is made of what lies between them.")
         for photo in order.files:
             self._check_size(photo, self._settings.max_upload_mb)
 
@@ -204,8 +214,18 @@ class Desk:
 
     def check_budget(self, order: Order, frames: int, size: tuple[int, int]) -> None:
         """ValueError if that many frames of that size are more than this server makes."""
-        by_depth = isinstance(order, PhotoOrder) and order.count is None and len(order.files) <= 2
-        self.studio.budget.check_film(frames, size, recursion=by_depth)
+
+        def slower(fitting: int) -> str:
+            assert isinstance(order, VideoOrder)
+            slowdown = int(order.slowdown * fitting / frames)
+            return f"a slow motion of at most × {slowdown}" if 1 <= slowdown < order.slowdown else "a shorter video"
+
+        if isinstance(order, VideoOrder):
+            self.studio.budget.check_film(frames, size, slower)
+        elif order.count is not None or len(order.files) > 2:
+            self.studio.budget.check_film(frames, size, at_most)
+        else:
+            self.studio.budget.check_film(frames, size)
 
     def make(self, order: Order) -> Generator[Event]:
         """The events of one film. What they name is there until the next one is asked for; the film stays."""
@@ -272,9 +292,16 @@ class Desk:
     def _read_thumbnail(self, photo: str) -> str:
         return filmstrip.uri(self.studio.decoder.thumbnail(photo, 2 * filmstrip.HEIGHT))
 
+    def _check_video_size(self, path: str) -> None:
+        if not self._settings.max_video_mb:
+            raise ValueError("This server takes no videos, only photos.")
+        self._check_size(path, self._settings.max_video_mb)
+
     def _check_size(self, path: str, megabytes: int) -> None:
-        size = os.stat(path).st_size
+        name = Path(path).name
+        try:
+            size = os.stat(path).st_size
+        except FileNotFoundError:
+            raise ValueError(f"{name} is no longer here: uploads expire. Choose it again.") from None
         if size > megabytes * 2**20:
-            raise ValueError(
-                f"{Path(path).name} has {size / 2**20:.0f} MB; this server takes at most {megabytes} MB of it."
-            )
+            raise ValueError(f"{name} has {size / 2**20:.1f} MB; this server takes at most {megabytes} MB.")

@@ -19,17 +19,18 @@ from service.line import Waiting
 
 Changes = dict[str, Any]  # new values of some of the page's outputs, by their names; the others stay as they are
 
-OUTPUTS = ("player", "state", "strip", "download", "compare", "create", "stop")
+OUTPUTS = ("player", "refused", "state", "strip", "download", "compare", "create", "stop")
 READY: Changes = {"create": gr.update(interactive=True), "stop": gr.update(interactive=False)}
 STARTED: Changes = {
     "player": gr.update(value=None),
+    "refused": gr.update(visible=False),
     "state": state_html("Waiting for a free place", done=0),
     "strip": strip_html(Filmstrip().cells),
     "download": gr.update(value=None, visible=False),
     "compare": gr.update(value=None),
     "create": gr.update(interactive=False),
-    "stop": gr.update(interactive=True),
 }
+BEGUN: Changes = {"stop": gr.update(interactive=True)}  # no sooner: what has not begun cannot be stopped
 STOPPED: Changes = {**READY, "state": state_html("Stopped")}
 
 
@@ -37,6 +38,7 @@ def show(ask: Callable[[], Order], desk: Desk, message: Callable[[Exception], st
     """A film on the page, from its order to its end. What goes wrong is told by `message`, and what plays stays."""
     notes: list[str] = []
     strip = Filmstrip()
+    yield BEGUN
     try:
         order = desk.checked(ask())
         comparison = compared(order)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 
-def at_least(least: float, default: float) -> Any:
-    """A field whose number is that or more: with less nothing could be made or kept."""
-    return field(default=default, metadata={"least": least})
+def at_least(least: float, default: float, most: float = math.inf) -> Any:
+    """A field whose number is that or more, with less nothing could be made or kept; and no more than `most`."""
+    return field(default=default, metadata={"least": least, "most": most})
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Settings:
     """Each field is read from the environment variable FILM_<NAME>; a number is 0 or more, if no more is asked."""
 
     host: str = "127.0.0.1"  # 0.0.0.0 on a Hugging Face Space
-    port: int = at_least(1, 7860)
+    port: int = at_least(1, 7860, most=65535)
     model: str = "film-lite"
     device: str = "CPU"
     max_depth: int = at_least(1, 8)
@@ -41,13 +41,15 @@ class Settings:
             name = f"FILM_{each.name.upper()}"
             if text := environment.get(name, "").strip():
                 kind, least = type(getattr(cls, each.name)), each.metadata.get("least", 0)
+                most = each.metadata.get("most", math.inf)
                 try:
                     chosen[each.name] = kind(text)
-                    if kind is not str and not least <= chosen[each.name] < math.inf:
+                    if kind is not str and not (least <= chosen[each.name] <= most and chosen[each.name] < math.inf):
                         raise ValueError
                 except ValueError:
                     whole = "whole " if kind is int else ""
-                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number, {least:g} or more.") from None
+                    span = f"from {least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
+                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number, {span}.") from None
         return cls(**chosen)
 
     @property

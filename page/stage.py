@@ -64,12 +64,16 @@ def build(
     depths: int,
     making: Making,
     pairs: Sequence[tuple[str, str]],
+    videos: bool = True,
 ) -> Stage:
-    """Lay the page out, in the Blocks whose context this is. `making` holds the defaults."""
+    """Lay the page out, in the Blocks whose context this is.
+
+    `making` holds the defaults; `videos` says whether it takes any.
+    """
     gr.HTML(look.HEADER, elem_id="header")
     with gr.Row(elem_id="choose"):
         kind = Pick(
-            [(text, name) for name, text in look.KINDS.items()],
+            [(text, name) for name, text in look.KINDS.items() if videos or name != "video"],
             value="two",
             label="Make a film of",
             show_label=False,
@@ -109,6 +113,7 @@ def build(
                 buttons=[],
                 elem_id="film",
             )
+    refused = gr.HTML(visible=False, elem_id="refused")
     strip = gr.HTML(look.strip_html([None] * CELLS), elem_id="strip")
     with gr.Row(elem_id="caption"):
         state = gr.HTML(look.idle_html(), elem_id="state")
@@ -211,6 +216,7 @@ def build(
     }
     outputs = {
         "player": player,
+        "refused": refused,
         "state": state,
         "strip": strip,
         "download": download,

@@ -13,7 +13,6 @@ import importlib.util
 import json
 import mimetypes
 import os
-import re
 import tempfile
 import threading
 from pathlib import Path
@@ -26,10 +25,9 @@ from gradio_client import handle_file
 from service.guard import FILE
 from service.storage import Storage
 
-DATA = re.compile(r"data:([\w.+/-]*)[^,]*;base64,(.*)", re.DOTALL)
 HOW = (
     " A file is given as its address at this server: POST it to /gradio_api/upload as form field `files` and put the"
-    " path in the answer behind /gradio_api/file= of this server. A file of up to 700 kB may be given as a data URI."
+    " path in the answer behind /gradio_api/file= of this server. Files may be data URIs, 700 kB in all."
 )
 
 
@@ -66,8 +64,10 @@ class Tools(gradio.mcp.GradioMCPServer):
         return handle_file(str(self._file(given))) if isinstance(given, str) else given
 
     def _file(self, text: str) -> Path:
-        if data := DATA.fullmatch(text):
-            return self._saved(data[2], mimetypes.guess_extension(data[1]) or "")
+        head, _, data = text.partition(",")  # no pattern: of a megabyte without a comma one may try every place
+        if head.startswith("data:") and head.endswith(";base64"):
+            kind = head.removeprefix("data:").split(";")[0]
+            return self._saved(data, mimetypes.guess_extension(kind) or "")
         path = urlsplit(text).path
         if FILE not in path:
             raise ValueError("This is no file of this server: upload it first, and give its address here.")

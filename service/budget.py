@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +39,10 @@ class Budget:
     depths: Sequence[int]
     megapixels: float  # of all frames of one film together
 
-    def check_film(self, frames: int, size: tuple[int, int], recursion: bool = True) -> None:
+    def check_film(self, frames: int, size: tuple[int, int], shorter: Callable[[int], str] | None = None) -> None:
         """ValueError if so many frames of this (height, width) are too much, with the numbers and what would fit.
 
-        `recursion` says that the film's length is chosen as a depth, of 2**depth + 1 frames.
+        `shorter` says what to choose for a film of at most so many frames, or nothing; if not given, a depth.
         """
         height, width = size
         asked = frames * height * width / MEGAPIXEL
@@ -50,11 +50,7 @@ class Budget:
             return
         fitting = int(self.megapixels * MEGAPIXEL) // (height * width)  # frames
         longest = max(size) * math.sqrt(self.megapixels / asked)
-        options = []
-        if recursion and (depths := [depth for depth in self.depths if 2**depth + 1 <= fitting]):
-            options.append(f"depth {max(depths)}")
-        elif not recursion and fitting >= 2:
-            options.append(f"at most {min(fitting, MAX_COUNT)} frames")
+        options = [option] if (option := (shorter or self._depth)(fitting)) else []
         if sides := [side for side in self.sides if 0 < side <= longest]:
             options.append(f"a longest side of {max(sides)}")
         advice = " or ".join(options) or "fewer frames and a smaller size"
@@ -62,6 +58,15 @@ class Budget:
             f"{frames} frames of {width}x{height} are {asked:.0f} megapixels;"
             f" this server makes at most {self.megapixels:g} in one film: choose {advice}."
         )
+
+    def _depth(self, fitting: int) -> str:
+        depths = [depth for depth in self.depths if 2**depth + 1 <= fitting]
+        return f"depth {max(depths)}" if depths else ""
+
+
+def at_most(fitting: int) -> str:
+    """A number of frames to choose, if there may be so many."""
+    return f"at most {min(fitting, MAX_COUNT)} frames" if fitting >= 2 else ""
 
 
 def short(value: Any) -> str:

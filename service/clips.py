@@ -10,6 +10,7 @@ import itertools
 import os
 import threading
 from collections import OrderedDict
+from pathlib import Path
 
 from film import clip
 from film.clip import Clip
@@ -32,7 +33,10 @@ class Clips:
 
     def look(self, path: str | os.PathLike[str]) -> Clip:
         """`clip.read_clip`, of a video that has two frames. ValueError for what has not; TooMany; OSError."""
-        facts = os.stat(path)
+        try:
+            facts = os.stat(path)
+        except FileNotFoundError:
+            raise ValueError(f"{Path(path).name} is no longer here: uploads expire. Choose it again.") from None
         key = (os.fspath(path), facts.st_mtime_ns, facts.st_size)
         with self._lock:
             if known := self._known.get(key):

@@ -87,8 +87,10 @@ class Line:
         with self._changed:
             place.ready = True
             self._admit()
-        while not place.working:
+        while True:
             with self._changed:
+                if place.working:  # another film that ends may see to that at any moment
+                    return
                 news = Waiting(self._waiting.index(place) + 1, self._starts_in(place))
             yield news
             if place.seconds is None:  # perhaps it is known by now

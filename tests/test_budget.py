@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from film.recursion import MAX_COUNT
-from service.budget import MEGAPIXEL, Budget, choice, number
+from service.budget import MEGAPIXEL, Budget, at_most, choice, number
 
 
 def budget(megapixels: float = 300) -> Budget:
@@ -32,12 +32,12 @@ def test_the_refusal_tells_the_numbers_and_what_would_fit() -> None:
 
 def test_a_film_that_is_not_a_recursion_is_told_frames() -> None:
     with pytest.raises(ValueError, match="choose at most 25 frames or a longest side of 2048"):
-        budget().check_film(33, (3000, 4000), recursion=False)
+        budget().check_film(33, (3000, 4000), at_most)
 
 
 def test_no_more_frames_are_proposed_than_can_be_asked_for() -> None:
     with pytest.raises(ValueError, match=f"choose at most {MAX_COUNT} frames"):
-        budget().check_film(30_000, (128, 96), recursion=False)
+        budget().check_film(30_000, (128, 96), at_most)
 
 
 def test_where_no_choice_fits_it_says_so() -> None:

@@ -26,6 +26,7 @@ from serving import LOSSY, PATIENCE, Server, decoded, difference, photos, serve,
 
 from film import clip
 from page import tools
+from service.storage import Storage
 
 TOOLS = ["interpolate", "interpolate_many", "retime"]
 
@@ -140,7 +141,7 @@ def test_refused_files(client: Client, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (700, 800, 3), dtype=np.uint8)
     large = tmp_path / "large.png"
     Image.fromarray(noise).save(large)
-    with pytest.raises(AppError, match="large.png has 2 MB; this server takes at most 1 MB"):
+    with pytest.raises(AppError, match="large.png has 1.6 MB; this server takes at most 1 MB"):
         client.predict(first=handle_file(large), last=handle_file(last), api_name="/interpolate")
     with pytest.raises(AppError, match="first-0.jpg is not a video|first-0.jpg holds a single frame"):
         client.predict(video=handle_file(first), api_name="/retime")
@@ -275,3 +276,13 @@ def test_leaving_a_tool_stops_the_computing(server: Server, tmp_path: Path) -> N
 def test_without_the_package_there_are_no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert tools.offer(None) is False  # type: ignore[arg-type]
+
+
+def test_a_data_uri_without_an_end_is_no_riddle(tmp_path: Path) -> None:
+    """As large as a request may be, in which a pattern would look for a comma from every letter on."""
+    server = object.__new__(tools.Tools)
+    with pytest.raises(ValueError, match="This is no file of this server"):
+        server._file("data:" + "a" * 2**20)
+    server.storage = Storage(tmp_path / "page", 3600, ceiling=2**20)
+    kept = server._file("data:image/png;name=a.png;base64," + base64.b64encode(b"content").decode())
+    assert (kept.suffix, kept.read_bytes()) == (".png", b"content")

@@ -185,3 +185,25 @@ def test_who_does_not_know_its_time_harms_nobody_else() -> None:
         assert next(second[1]).position == 1
         first[2]()
         assert begun(second[1])
+
+
+def test_a_film_may_end_while_somebody_looks_for_his_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = Line(1, 1)
+    with visitors(line, SHORT, SHORT) as (first, second):
+        assert begun(first[1])
+        assert next(second[1]).position == 1
+
+        class Ends(threading.Condition):
+            """The lock; when it is taken for the second time, the first film has just ended."""
+
+            taken = 0
+
+            def __enter__(self) -> bool:
+                self.taken += 1
+                if self.taken == 2:
+                    first[2]()
+                return super().__enter__()
+
+        monkeypatch.setattr("service.line.LOOK_SECONDS", 0.01)
+        monkeypatch.setattr(line, "_changed", Ends())
+        assert begun(second[1])

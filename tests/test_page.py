@@ -134,11 +134,29 @@ def test_a_bad_photo_is_refused_and_the_page_stays_usable(page: Any, tmp_path: P
     text = tmp_path / "notes.jpg"
     text.write_text("This is no photo.")
     page.set_input_files("#first input[type=file]", text)
-    expect_text(page, "[role=alert]", "notes.jpg is not an image")
+    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
+    expect_text(page, "#state", "Choose two photos, then press Create")
     upload(page, *photos(tmp_path, 64, 64))
+    page.wait_for_selector("#refused", state="detached")
     set_depth(page, 1)
     click(page, "Create")
     expect_text(page, "#state", "3 frames, 64 × 64")
+
+
+def test_a_photo_that_is_refused_while_a_film_is_made_says_why(page: Any, tmp_path: Path) -> None:
+    upload(page, *photos(tmp_path, 96, 128))
+    set_depth(page, 8)
+    click(page, "Create")
+    expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))
+    text = tmp_path / "notes.jpg"
+    text.write_text("This is no photo.")
+    page.set_input_files("#last input[type=file]", text)
+    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
+    before = page.inner_text("#state")
+    page.wait_for_function("(before) => document.querySelector('#state').innerText != before", arg=before)
+    assert "notes.jpg is not an image" in page.inner_text("#refused")
+    click(page, "Stop")
+    expect_text(page, "#state", "Stopped")
 
 
 def test_a_heic_photo_is_shown(page: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -28,8 +29,9 @@ def test_settings() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("PORT", "eighty", "a whole number, 1 or more"),
-        ("PORT", "0", "a whole number, 1 or more"),
+        ("PORT", "eighty", "a whole number, from 1 to 65535"),
+        ("PORT", "0", "a whole number, from 1 to 65535"),
+        ("PORT", "70000", "a whole number, from 1 to 65535"),
         ("MAX_DEPTH", "0", "a whole number, 1 or more"),
         ("MAX_SIDE", "-1", "a whole number, 0 or more"),
         ("MAX_MEGAPIXELS", "0", "a number, 0.01 or more"),
@@ -60,3 +62,22 @@ def test_nothing_is_served_with_an_unusable_setting(name: str, words: str) -> No
     command = [sys.executable, "app.py"]
     ended = subprocess.run(command, cwd=ROOT, env=os.environ | {name: "0"}, capture_output=True, text=True, timeout=300)
     assert ended.returncode == 1 and words in ended.stderr and "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "nonsense.invalid"])
+def test_where_nothing_can_be_served_it_says_so(host: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = {"FILM_HOST": host, "FILM_PORT": str(taken.getsockname()[1])}
+        command = [sys.executable, "app.py"]
+        ended = subprocess.run(command, cwd=ROOT, env=os.environ | address, capture_output=True, text=True, timeout=300)
+    words = f"Nothing can be served at {host}:{address['FILM_PORT']} ("
+    assert ended.returncode == 1 and words in ended.stderr and "another FILM_HOST or FILM_PORT" in ended.stderr
+    assert "Traceback" not in ended.stderr and "GRADIO" not in ended.stderr
+
+
+def test_a_server_that_takes_no_videos_offers_none() -> None:
+    config = str(build_app(Settings(max_video_mb=0)).get_config_file())
+    assert "Many photos" in config and "('Video', 'video')" not in config
+    assert "('Video', 'video')" in str(build_app(Settings()).get_config_file())
