@@ -4,7 +4,8 @@ ffmpeg decodes in a process of its own, so a hostile file can neither crash nor 
 ended. Only formats that hold a film by themselves are opened: no playlists, which name other files or hosts.
 
 Conventions: times are exact `Fraction`s in seconds, as the file stamps pictures and sound alike. Frames are upright,
-of square pixels, 8-bit sRGB; a film in high dynamic range is brought to that range.
+of square pixels, 8-bit sRGB; a film in high dynamic range is brought to that range, and of an interlaced one two fields
+become a frame.
 """
 
 from __future__ import annotations
@@ -41,7 +42,12 @@ COMPLAINT = r"(?:\[[^\]]* @ \w+\] )?\[(?:error|fatal)\] "
 TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: )|{COMPLAINT}")
 VIDEO = ["-map", "0:V:0"]  # a capital V: a cover picture is no video
 HD = 720  # rows from which an untagged video is taken for BT.709, as players do; below it is BT.601
+# Of two fields, each half the picture at its own moment, a whole frame at the first; other frames pass as they are. Any
+# other form of pixels would be converted for it, which changes colours, and no interlaced video has one.
+DEINTERLACE = "bwdif=mode=send_frame:deint=interlaced,"
+FIELDS = r"yuvj?4(?:11|20|22|44)p(?:10le)?"
 HDR = {"smpte2084", "arib-std-b67"}  # transfer functions: PQ and HLG, as phones record them
+WIDE = {"color_primaries": "color_primaries=bt2020", "color_space": "colorspace=bt2020nc"}  # what those come with
 TO_SDR = (
     "zscale=transfer=linear:npl=203,format=gbrpf32le,zscale=primaries=bt709,tonemap=mobius:desat=0,"
     "zscale=transfer=bt709:matrix=bt709:range=tv,format=yuv444p10le,"
@@ -202,8 +208,8 @@ class Decoder:
             yield Still(pixels, time, duration)
         status = self._process.wait()
         words = self._words
-        if last is None:
-            raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({_reason(words)}).")
+        if last is None:  # the first complaint is the cause, the last that nothing was written
+            raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({_reason(words, 0)}).")
         if status or words:
             self.damage = f"{self._clip.name} is damaged; what could be read was used ({_reason(words, 0)})."
 
@@ -270,14 +276,19 @@ def _lines(pipe: IO[bytes]) -> Iterator[str]:
 
 
 def _filters(looked: Look, height: int) -> str:
-    """From what the file holds to 8-bit RGB of a `width` and `height` to be filled in."""
+    """From what the file holds to whole frames of 8-bit RGB, of a `width` and `height` to be filled in."""
     size = "scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int"
+    # Of any yuv video: one whose first frame is whole may have fields later.
+    whole = DEINTERLACE if looked.found(SHOWN + rf"n: .* fmt:{FIELDS} ") else ""
     transfer = looked.found(SHOWN + r"color_range:.* color_trc:(\S+)")
     if transfer and transfer[1] in HDR:
-        return f"{TO_SDR}{size}:in_color_matrix=bt709,format=rgb24"
+        # zscale knows no way from colours that are not told.
+        untold = [told for tag, told in WIDE.items() if looked.found(SHOWN + rf"color_range:.* {tag}:unknown ")]
+        tags = f"setparams={':'.join(untold)}," if untold else ""
+        return f"{whole}{tags}{TO_SDR}{size}:in_color_matrix=bt709,format=rgb24"
     untagged = looked.found(SHOWN + r"color_range:.* color_space:unknown ")
     matrix = ("bt709" if height >= HD else "bt601") if untagged else "auto"
-    return f"{size}:in_color_matrix={matrix},format=rgb24"
+    return f"{whole}{size}:in_color_matrix={matrix},format=rgb24"
 
 
 def _fill(pipe: IO[bytes], buffer: memoryview) -> bool:

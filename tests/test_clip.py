@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -89,6 +90,71 @@ def test_a_high_dynamic_range_becomes_an_ordinary_one(tmp_path: Path) -> None:
     assert "tonemap" in looked.filters
     (value, *_) = means(still.pixels for still in decoded(looked))
     assert 100 < value < 200
+
+
+@pytest.mark.parametrize("untold", ["primaries", "matrix", "both"])
+def test_a_high_dynamic_range_that_is_told_by_halves(tmp_path: Path, untold: str) -> None:
+    """Only the transfer must be told: what is missing is taken for what comes with it."""
+    path, tagged = tmp_path / "half.mp4", tmp_path / "whole.mp4"
+    told = {"colorprim": "bt2020", "transfer": "smpte2084", "colormatrix": "bt2020nc", "log-level": "none"}
+    left = {"primaries": ["colorprim"], "matrix": ["colormatrix"], "both": ["colorprim", "colormatrix"]}[untold]
+    source = "testsrc2=s=64x64:r=24:d=0.2,format=yuv420p10le,setparams=color_primaries=unknown:colorspace=unknown"
+    for file, without in ((tagged, []), (path, left)):
+        tags = ":".join(f"{name}={value}" for name, value in told.items() if name not in without)
+        ffmpeg("-f", "lavfi", "-i", source, "-c:v", "libx265", "-x265-params", tags, str(file))
+    looked, whole = read_clip(path), read_clip(tagged)
+    assert ("setparams" in looked.filters, "setparams" in whole.filters) == (True, False)
+    for still, expected in zip(decoded(looked), decoded(whole), strict=True):
+        np.testing.assert_array_equal(still.pixels, expected.pixels)
+
+
+def test_what_cannot_be_decoded_is_refused_with_the_cause(tmp_path: Path) -> None:
+    looked = read_clip(video(tmp_path / "film.mp4", pan(3)))
+    with pytest.raises(ValueError, match="film.mp4 holds no frame that can be decoded .*no path between colorspaces"):
+        decoded(replace(looked, filters=f"setparams=colorspace=unknown:color_trc=smpte2084,{clip.TO_SDR}null"))
+
+
+def interlaced(path: Path, pictures: Sequence[np.ndarray], *options: str) -> Path:
+    """A video at 25 frames a second, of which each has the even rows of a picture and the odd ones of the next."""
+    woven = ["-vf", "tinterlace=interleave_top,scale=out_color_matrix=bt709:interl=1", "-flags", "+ilme+ildct"]
+    return video(path, pictures, "50", *woven, "-c:v", "mpeg2video", "-q:v", "2", *options)
+
+
+def combs(pixels: np.ndarray) -> float:
+    """How much more a row differs from the next than from the one after it."""
+    rows = pixels.astype(float).mean(2)
+    return float(np.abs(rows[1:-1] - rows[:-2]).mean() - np.abs(rows[2:] - rows[:-2]).mean())
+
+
+def test_an_interlaced_video_has_no_combs(tmp_path: Path) -> None:
+    pictures = pan(24, step=6)
+    looked = read_clip(interlaced(tmp_path / "fields.mpg", pictures))
+    stills = decoded(looked)
+    assert looked.fps == 25 and len(stills) == 12
+    assert np.diff([float(still.time) for still in stills]) == pytest.approx(1 / 25)
+    assert max(combs(still.pixels) for still in stills) < 0
+    for still, picture in zip(stills, pictures[::2], strict=True):
+        assert np.abs(still.pixels.astype(int) - picture)[8:-8].mean() < LOSSY
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_no_frame_of_a_short_interlaced_video_is_lost(tmp_path: Path, count: int) -> None:
+    assert len(decoded(read_clip(interlaced(tmp_path / "fields.mpg", pan(2 * count))))) == count
+
+
+@pytest.mark.parametrize("count", [1, 2, 9])
+@pytest.mark.parametrize("name", ["film.mp4", "film.webm", "film.gif", "film.avi"])
+def test_a_progressive_video_is_not_touched(tmp_path: Path, name: str, count: int) -> None:
+    kinds = {".webm": ["-c:v", "libvpx-vp9", "-pix_fmt", "yuv444p"], ".gif": ["-c:v", "gif", "-pix_fmt", "rgb8"]}
+    kind = [*kinds.get(Path(name).suffix, []), "-vf", "setpts=PTS+mod(N\\,3)/60/TB", "-fps_mode", "vfr"]
+    looked = read_clip(video(tmp_path / name, pan(count), "20", *kind))
+    assert (clip.DEINTERLACE in looked.filters) == (name != "film.gif")
+    plain = decoded(replace(looked, filters=looked.filters.replace(clip.DEINTERLACE, "")))
+    stills = decoded(looked)
+    assert len(stills) == count
+    for still, expected in zip(stills, plain, strict=True):
+        assert still[1:] == expected[1:]
+        np.testing.assert_array_equal(still.pixels, expected.pixels)
 
 
 @pytest.mark.parametrize("name", ["quote'd.mp4", "-dash.mp4", "concat:a|b.mp4", "per%03dcent.mp4", "ünïcode 🎞.mp4"])
