@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -30,6 +30,7 @@ class There:
 
 
 STARTED = "interpolating"  # the stage at which a film has been read and stands in line for its maker
+WRITTEN = "finishing"  # ... and at which its file is written
 LAST = (Done, There, Failed)  # the last word about a film is one of these
 Told: TypeAlias = tuple[Job, Event | Failed | There]
 
@@ -76,6 +77,10 @@ class Settings:
         planning.moments(len(job.inputs), self.depth, self.count)  # refuses a single photo
         return planning.plan(job.inputs, model, device, **self.of_photos)
 
+    def choices(self, job: Job) -> dict[str, Any]:
+        """What of it decides the job's film."""
+        return {"quality": self.quality, **(self.of_videos if job.is_video else self.of_photos)}
+
     def events(self, job: Job, maker: Maker) -> Generator[Event]:
         """Make the job's film. ValueError, RuntimeError, OSError as in `pipeline`."""
         kept: dict[str, Any] = {"quality": self.quality, "resume": True}
@@ -111,7 +116,7 @@ def run(
 
     The last word about each is one of LAST. They are made one after the other; with `room`, which tells whether the
     maker could begin another, also side by side, in threads. Closing the generator stops the work; what is finished
-    stays for the next run.
+    stays for the next run. A film fails whose name is taken by a file that the record does not know.
     """
     films = (_film(job, maker, settings, record, model) for job in jobs)
     if room is None:
@@ -123,13 +128,16 @@ def run(
 
 def _film(job: Job, maker: Maker, settings: Settings, record: Record, model: str) -> Generator[Told]:
     try:
-        choices = {"inputs": parts.content(job.inputs), "settings": asdict(settings), "model": model}
+        choices = {"inputs": parts.content(job.inputs), "settings": settings.choices(job), "model": model}
         if record.holds(job.output, choices):
             yield job, There()
             return
+        record.check_free(job.output)
         with contextlib.closing(settings.events(job, maker)) as events:
             for event in events:
-                if isinstance(event, Done):
+                if isinstance(event, Stage) and event.name == WRITTEN:
+                    record.claim(job.output)
+                elif isinstance(event, Done):
                     record.note(job.output, choices)
                 yield job, event
     except (ValueError, RuntimeError, OSError) as error:

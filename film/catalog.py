@@ -29,7 +29,7 @@ HUB_ALIASES = ("https://tfhub.dev/google/film/1",)  # the same module under the 
 class Model:
     """One entry of the catalog: what a user needs to know to choose it."""
 
-    name: str
+    name: str  # for a URL or a directory its handle, so that it is not taken for another of the same last name
     handle: str  # a TensorFlow Hub URL, or a SavedModel directory
     summary: str
     megabytes: float = 0.0  # to download once; 0 for a model that is already here
@@ -71,8 +71,8 @@ def find(name: str | os.PathLike[str]) -> Model:
         return Model(text, text, "a TensorFlow Hub module")
     with contextlib.suppress(OSError):  # a name no file can have, or a place that must not be looked at
         if (Path(text) / "saved_model.pb").is_file():
-            directory = Path(text).resolve()
-            return Model(directory.name, str(directory), "a SavedModel on this machine")
+            directory = str(Path(text).resolve())
+            return Model(directory, directory, "a SavedModel on this machine")
     known = ", ".join(model.name for model in CATALOG)
     raise ValueError(
         f"There is no model {text!r}; give one of {known}, the URL of a TensorFlow Hub module,"

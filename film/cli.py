@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import logging
 import sys
 from collections.abc import Generator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import film
-from film import batch, catalog, console, formats, images, jobs, parts, pipeline, shots, video
+from film import batch, catalog, console, formats, images, jobs, parts, pipeline, recursion, shots, video
 from film.batch import Failed, Settings
 from film.cluster import CPUS, Cluster
 from film.engine import Film
@@ -25,6 +26,8 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Errors are one line on standard error."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name it cannot write is no reason to fail; stderr's way
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="film: %(message)s")
     try:
@@ -46,9 +49,11 @@ def _complain(error: Exception, code: int) -> int:
 def _rate(text: str) -> Fraction:
     """A number, such as 29.97, or a fraction, such as 30000/1001."""
     try:
-        return Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+        rate = Fraction(text)
+        float(rate)  # refuses what is larger than any
+        return rate
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, or too large") from None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -140,11 +145,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _interpolate(options: argparse.Namespace) -> None:
+    photos = images.in_folder(options.photos[0]) if len(options.photos) == 1 else options.photos
     count = options.count
     if options.seconds is not None:
-        count = video.frame_count(options.seconds, options.fps)
+        count = video.frame_count(options.seconds, options.fps, recursion.most(len(photos)))
     events = pipeline.interpolate(
-        images.in_folder(options.photos[0]) if len(options.photos) == 1 else options.photos,
+        photos,
         _load(options),
         options.output,
         depth=options.depth,
@@ -230,7 +236,7 @@ def _make(events: Generator[pipeline.Event], output: Path) -> None:
         with contextlib.closing(events):
             console.show(events)
     except BaseException:
-        if (kept := parts.folder(output)).exists():
+        if parts.is_kept(kept := parts.folder(output)):
             print(f"film: what is finished lies in {kept}; the same command goes on from there.", file=sys.stderr)
         raise
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from tqdm import tqdm
 
-from film import batch, pipeline
+from film import batch, formats, pipeline
 from film.batch import Failed, There, Told
 from film.jobs import Job
 from film.planning import Plan
@@ -47,7 +47,8 @@ def show_plans(plans: Iterable[tuple[Job, Plan | Failed]]) -> dict[Job, Plan | F
             print(f"{job.name} cannot be made: {plan.reason}", file=sys.stderr)
         else:
             assert plan.size
-            size = f"{plan.size[1]}x{plan.size[0]}"
+            height, width = formats.shown_size(job.output, plan.size)
+            size = f"{width}x{height}"
             frames = f"{plan.frames} frames of {size}, {plan.duration:.1f} s"
             if not plan.length_known:
                 frames = f"frames of {size}, length unknown"

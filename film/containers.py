@@ -63,7 +63,8 @@ def webm(segments: Sequence[Segment], path: Path, play: str, quality: int, heard
         first = even(next(frames))
         command = [*raw_video(first, segments[0].fps), *inputs, "-map", "0:v", *codec, *speed, "-vf", COLOURS, *outputs]
         limit = _limit(segments) + math.prod(first.shape) * _count(segments) * VP9_WORK if heard else None
-        _feed([*command, "-f", "webm", local(path)], itertools.chain([first], map(even, frames)), limit)
+        command += ["-fflags", "+bitexact", "-f", "webm", local(path)]  # else it is given a number drawn by lot
+        _feed(command, itertools.chain([first], map(even, frames)), limit)
 
 
 def gif(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None) -> None:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-from film import containers, scratch, video
+from film import containers, images, scratch, video
 from film.images import Frame
 from film.sound import COPIED, Sound
 from film.video import QUALITY, Pixels, Segment, SegmentEncoder
@@ -51,6 +51,14 @@ def check(path: str | os.PathLike[str], play: str = "loop", quality: int = QUALI
     return suffix
 
 
+def check_place(path: Path) -> None:
+    """ValueError where a film cannot be written to `path`: it is a directory, or there is none for it."""
+    if not path.parent.is_dir():
+        raise ValueError(f"The film cannot be written to {path}: there is no directory {path.parent}.")
+    if path.is_dir():
+        raise ValueError(f"The film cannot be written to {path}: that is a directory.")
+
+
 def needs_masters(path: str | os.PathLike[str], play: str = "loop") -> bool:
     """Whether `write` needs segments with masters for that file. ValueError as in `check`."""
     return check(path, play) != ".mp4" or play == "pingpong"
@@ -64,6 +72,12 @@ def carries_sound(path: str | os.PathLike[str], play: str = "loop") -> bool:
 def shown_fps(path: str | os.PathLike[str], fps: float | Fraction) -> Fraction:
     """The frame rate at which that file plays: `fps`, but at most 50 in a GIF."""
     return min(video.exact(fps), containers.MAX_GIF_FPS) if check(path) == ".gif" else video.exact(fps)
+
+
+def shown_size(path: str | os.PathLike[str], size: tuple[int, int]) -> tuple[int, int]:
+    """The (height, width) at which that file shows frames of `size`: even sides in MP4 and WebM."""
+    height, width = size
+    return (height + height % 2, width + width % 2) if check(path) in (".mp4", ".webm") else size
 
 
 def shown_frames(count: int, play: str) -> int:
@@ -108,17 +122,21 @@ def write_video(
     """Write Frames, all of the first one's size, as MP4, WebM, GIF, animated WebP or a ZIP of PNG files, by the suffix.
 
     `play` is one of PLAYS. The file appears when it is complete; until then the film is in a hidden folder beside it.
-    ValueError for an unknown suffix, an unusable frame rate, `quality` or `play`, no frames, or frames of different
-    sizes; RuntimeError with ffmpeg's own words when it fails. An exception in `frames` passes through; nothing is left
-    behind.
+    ValueError for an unknown suffix, a place where no file can be, an unusable frame rate, `quality` or `play`, before
+    any frame is taken; for no frames, frames of different sizes, or values far outside of [0, 1], while slightly larger
+    or smaller ones are clipped. RuntimeError with ffmpeg's own words when it fails. An exception in `frames` passes
+    through; nothing is left behind.
     """
     path = Path(path)
     check(path, play, quality)
+    check_place(path)
     with (
         scratch.folder(path.parent) as folder,
         SegmentEncoder(folder, fps, quality=quality, masters=needs_masters(path, play)) as encoder,
     ):
         for frame in frames:
+            if frame.size and frame.dtype.kind == "f":  # what is no frame at all, the encoder refuses
+                images.check_values(frame, f"frame {encoder.count + 1}")
             encoder.write(frame)
         encoder.finish()
         return write(encoder.segments, path, play=play, quality=quality)

@@ -14,7 +14,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +27,9 @@ Frame: TypeAlias = npt.NDArray[np.float32]
 
 MIN_SIDE = 16  # pixels; below this there is nothing to match between two photos
 MAX_PIXELS = 100_000_000  # 100 megapixels: above any phone's usual mode; 1.2 GB as a Frame
-SUFFIXES = frozenset(".jpg .jpeg .png .webp .tif .tiff .bmp .heic .heif .avif".split())  # of photos in a folder
+# Of photos in a folder.
+SUFFIXES = frozenset(".jpg .jpeg .jpe .jif .jfif .png .webp .tif .tiff .bmp .heic .heif .avif".split())
+OVERSHOOT = 1.0  # by which values may leave [0, 1]: a network's do a little, those that count to 255 do far more
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")  # nothing that runs a program
 
 pillow_heif.register_heif_opener()
@@ -214,7 +216,7 @@ def fit(frame: Frame, size: tuple[int, int]) -> Frame:
 
 
 def check_frame(frame: Frame) -> Frame:
-    """`frame` itself, contiguous float32. ValueError if it is not a Frame."""
+    """`frame` itself, contiguous float32. ValueError if it is not a Frame, or far from one: see `check_values`."""
     shape = getattr(frame, "shape", None)
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
         raise ValueError(f"A frame must be a (height, width, 3) array; this is {type(frame).__name__} {shape}.")
@@ -222,6 +224,17 @@ def check_frame(frame: Frame) -> Frame:
         raise ValueError(f"A frame holds float32 values in [0, 1]; this one has dtype {frame.dtype}.")
     if min(frame.shape[:2]) < 1:
         raise ValueError(f"A frame must have pixels; this one is {frame.shape[1]}x{frame.shape[0]}.")
-    if not np.isfinite(frame).all():
-        raise ValueError("A frame holds float32 values in [0, 1]; this one has values that are not finite.")
+    check_values(frame)
     return np.ascontiguousarray(frame, np.float32)
+
+
+def check_values(frame: npt.NDArray[Any], name: str = "this one") -> None:
+    """ValueError where a frame of floats has values that are not finite, or not within OVERSHOOT of [0, 1]."""
+    low, high = frame.min(), frame.max()  # not a number if any value is none
+    if not np.isfinite([low, high]).all():
+        raise ValueError(f"A frame holds float32 values in [0, 1]; {name} has values that are not finite.")
+    if low < -OVERSHOOT or high > 1 + OVERSHOOT:
+        raise ValueError(
+            f"A frame holds float32 values in [0, 1]; {name} has values from {low:g} to {high:g}: divide by 255 what"
+            " counts to 255."
+        )

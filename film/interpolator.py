@@ -64,7 +64,7 @@ class Interpolator(ABC):
         """
         return self.at(a, b, 0.5)
 
-    def at(self, a: Frame, b: Frame, moment: float, precision: Fraction = recursion.PRECISION) -> Frame:
+    def at(self, a: Frame, b: Frame, moment: float, precision: float | Fraction = recursion.PRECISION) -> Frame:
         """The frame at `moment` in [0, 1], 0 being a, 1 being b; reached by bisection, to the nearest `precision`."""
         (frame,) = self.frames(a, b, times=[moment], precision=precision)
         return frame
@@ -77,7 +77,7 @@ class Interpolator(ABC):
         *,
         count: int | None = None,
         times: Iterable[float | Fraction] | None = None,
-        precision: Fraction = recursion.PRECISION,
+        precision: float | Fraction = recursion.PRECISION,
     ) -> Generator[Frame]:
         """Stream the film from a to b, in order: a and b themselves, and the frames made between them.
 

@@ -8,6 +8,7 @@
 | a folder with photos | one through all of them, in natural order of their names |
 | a folder with videos | one of each |
 | a folder with neither | what its folders would be if they were named one by one; theirs are not looked into |
+| the parts of an interrupted film | none |
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from film import clip, images
+from film import clip, images, parts
+
+LONGEST_TOLD = 200  # characters of a line that is no pair
 
 
 @dataclass(frozen=True)
@@ -89,10 +92,14 @@ def read_pairs(path: Path) -> list[tuple[Path, ...]]:
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        (cells,) = csv.reader([line], delimiter="\t" if "\t" in line else ",", skipinitialspace=True)
+        try:
+            (cells,) = csv.reader([line], delimiter="\t" if "\t" in line else ",", skipinitialspace=True)
+        except csv.Error:  # such as a cell longer than any name
+            cells = []
         names = [cell.strip() for cell in cells]
         if len(names) != 2 or not all(names):
-            raise ValueError(f"Line {number} of {path} is {line!r}; it must name two photos with a comma between them.")
+            told = repr(line) if len(line) <= LONGEST_TOLD else f"{line[:LONGEST_TOLD]!r}…"
+            raise ValueError(f"Line {number} of {path} is {told}; it must name two photos with a comma between them.")
         pairs.append(tuple(path.parent / name for name in names))
     if not pairs:
         raise ValueError(f"There are no pairs in {path}.")
@@ -105,7 +112,8 @@ def _named(inputs: Sequence[Path], directory: Path) -> Iterator[tuple[str, tuple
     single: Path | None = None
     for path in inputs:
         if path.is_dir():
-            yield from _of_folder(path, directory)
+            if not parts.is_kept(path):  # as `trips/*` names it
+                yield from _of_folder(path, directory)
         elif not path.exists():
             raise ValueError(f"There is no file or folder {path}.")
         elif clip.is_video(path):
@@ -135,7 +143,8 @@ def _of_folder(folder: Path, directory: Path, deeper: bool = True) -> Iterator[t
     for video in videos:
         yield video.stem, (video,)
     if deeper and not photos and not videos:
-        folders = (entry for entry in entries if entry.is_dir() and not _same(entry, directory))
+        folders = [entry for entry in entries if entry.is_dir() and not parts.is_kept(entry)]
+        folders = [entry for entry in folders if not _same(entry, directory)]
         found = [film for entry in folders for film in _of_folder(entry, directory, deeper=False)]
         if not found:
             raise ValueError(f"There are no photos and no videos in {folder}, nor in its folders.")

@@ -1,7 +1,7 @@
 """The finished segments of a film in the making, kept between runs so that an interrupted one can go on.
 
 They lie in a folder beside the film, with a note of everything that decides what is in them. A run that finds the
-same note there goes on from the segments; any other begins anew.
+same note there goes on from the segments; any other begins anew. Nothing is ever deleted there but such files.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,19 @@ from filelock import FileLock, Timeout
 from film import scratch
 
 NOTE = "film.json"
+SUFFIX = ".parts"
+# The note, segments and their masters, whole or in the making; see `film.video`.
+OWN = re.compile(rf"{re.escape(NOTE)}|\d{{8,}}(-\d{{6,}})?\.(ts|mkv)(\.part)?")
 
 
 def folder(output: Path) -> Path:
     """Where the parts of the film `output` are kept."""
-    return output.with_name(f"{output.name}.parts")
+    return output.with_name(f"{output.name}{SUFFIX}")
+
+
+def is_kept(directory: Path) -> bool:
+    """Whether that folder holds the parts of a film that was interrupted."""
+    return directory.suffix == SUFFIX and (directory / NOTE).is_file()
 
 
 def content(files: Sequence[Path]) -> list[tuple[int, int]]:
@@ -37,7 +45,8 @@ def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
     """`directory`, emptied unless its parts were made by the same `choices` (anything that `json` can write).
 
     Left without an exception it is removed; by one it stays, if there is anything in it. Until then a lock beside it
-    is held. RuntimeError when that is held by another, or the folder cannot be made.
+    is held. RuntimeError when that is held by another, the folder cannot be made, or it would have to be emptied of
+    what is not of this program; such files stay in any case.
     """
     # A film's events may be taken by one thread after the other.
     lock = FileLock(directory.with_name(f"{directory.name}.lock"), timeout=0, thread_local=False)
@@ -64,9 +73,10 @@ def _locked(directory: Path, choices: Mapping[str, Any]) -> Iterator[None]:
     key = hashlib.sha256(text.encode()).hexdigest()
     try:
         if directory.exists() and _noted_key(directory) != key:
-            shutil.rmtree(directory)
-        if not directory.exists():
-            directory.mkdir()
+            _check_own(directory)
+            _empty(directory)
+        if _noted_key(directory) is None:
+            directory.mkdir(exist_ok=True)
             (directory / NOTE).write_text(json.dumps({"key": key, "choices": json.loads(text)}, indent=2))
     except OSError as error:
         raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
@@ -74,9 +84,30 @@ def _locked(directory: Path, choices: Mapping[str, Any]) -> Iterator[None]:
         yield
     except BaseException:
         if [path.name for path in directory.iterdir()] == [NOTE]:
-            shutil.rmtree(directory)
+            _remove(directory)
         raise
-    shutil.rmtree(directory)
+    _remove(directory)
+
+
+def _check_own(directory: Path) -> None:
+    for path in sorted(directory.iterdir()):
+        if not OWN.fullmatch(path.name) or path.is_dir():
+            raise RuntimeError(
+                f"{directory} is not a folder of this program, because it holds {path.name}; choose another name for"
+                " the film, or move the folder."
+            )
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        if OWN.fullmatch(path.name):
+            path.unlink()
+
+
+def _remove(directory: Path) -> None:
+    _empty(directory)
+    with contextlib.suppress(OSError):  # somebody put something into it, which is theirs
+        directory.rmdir()
 
 
 def _noted_key(directory: Path) -> object:

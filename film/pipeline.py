@@ -78,7 +78,7 @@ def retime(
     fps: float | Fraction | None = None,
     sound: bool = True,
     cut: float = shots.CUT,
-    precision: Fraction = timeline.VIDEO_PRECISION,
+    precision: float | Fraction = timeline.VIDEO_PRECISION,
     longest_side: int | None = None,
     quality: int = video.QUALITY,
     play: str = "loop",
@@ -94,7 +94,7 @@ def retime(
     """
     looked = clip.read_clip(source, max_pixels)
     fps, step = planning.pace(looked, slowdown, fps)
-    recursion.nearest([], precision)  # refuses what is no precision
+    precision = recursion.exact(precision)
     if not cut >= 0:
         raise ValueError(f"The threshold of a cut is {cut:g}; it must be 0 or more (15 is usual, inf finds none).")
     target = Target(Path(output), fps, quality, play, resume, sound, [looked.path])
@@ -118,10 +118,7 @@ class Target:
     inputs: Sequence[Path] = ()  # what it is made of
 
     def __post_init__(self) -> None:
-        if not self.path.parent.is_dir():
-            raise ValueError(f"The film cannot be written to {self.path}: there is no directory {self.path.parent}.")
-        if self.path.is_dir():
-            raise ValueError(f"The film cannot be written to {self.path}: that is a directory.")
+        formats.check_place(self.path)
         if self.path.exists() and any(path.exists() and path.samefile(self.path) for path in self.inputs):
             raise ValueError(f"The film {self.path} would replace what it is made of; choose another name for it.")
         formats.check(self.path, self.play, self.quality)
@@ -173,6 +170,7 @@ def _events(
         for device in {str(runner), maker.asked_device}:
             speed.remember(maker.name, device, height * width, clock.per_call)
     frames = formats.shown_frames(clock.done, target.play)
+    height, width = formats.shown_size(target.path, source.size)
     seconds = time.monotonic() - started
     fps = formats.shown_fps(target.path, target.fps)
     yield Done(target.path, frames, width, height, fps, maker.name, str(runner), seconds, clock.per_call)

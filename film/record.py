@@ -1,4 +1,7 @@
-"""Which films of a batch are complete, noted beside them, so that the next run need not make them again."""
+"""Which films of a batch are complete, noted beside them, so that the next run need not make them again.
+
+What the record does not know was not made by a batch: it is somebody else's, and never overwritten.
+"""
 
 from __future__ import annotations
 
@@ -10,44 +13,66 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-NAME = "films.json"
+NAME = ".film-batch.json"
+WRITING = "writing"  # in what is noted of a film: a run was about to replace it, and may have been killed since
 
 
 class Record:
     """The films in a directory, and what each was made of. One run at a time writes it; its threads may."""
 
     def __init__(self, directory: Path) -> None:
-        """The directory is made if it is not there; ValueError if it cannot be. A damaged record tells of no film."""
+        """The directory is made if it is not there; ValueError if it cannot be. A damaged record knows no film."""
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"The films cannot be written to {directory}: {error}") from error
         self._path = directory / NAME
         self._lock = threading.Lock()
+        self._films: dict[str, dict[str, Any]] = {}
         try:
-            self._films = dict(json.loads(self._path.read_text()))
+            films = dict(json.loads(self._path.read_text()))
         except (OSError, ValueError, TypeError):
-            self._films = {}
+            return
+        self._films = {name: facts for name, facts in films.items() if isinstance(facts, dict)}
 
     def holds(self, film: Path, choices: Mapping[str, Any]) -> bool:
         """Whether the film is there, unchanged since it was noted, and made by the same choices."""
-        return film.is_file() and self._films.get(film.name) == _facts(film, choices)
+        return film.is_file() and self._films.get(film.name) == {"key": _key(choices), **_status(film)}
+
+    def check_free(self, film: Path) -> None:
+        """ValueError if there is a file of that name that the record does not know, or that was changed since."""
+        noted = self._films.get(film.name, {})
+        if film.is_file() and not noted.get(WRITING) and not noted.items() >= _status(film).items():
+            raise ValueError(
+                f"{film} is there already and was not made by this batch, or changed since; move it, or choose another"
+                " folder for the films."
+            )
+
+    def claim(self, film: Path) -> None:
+        """The film is about to be written. ValueError as in `check_free`, RuntimeError when that cannot be noted."""
+        self.check_free(film)
+        self._note(film, self._films.get(film.name, {}) | {WRITING: True})
 
     def note(self, film: Path, choices: Mapping[str, Any]) -> None:
         """The film was made by these choices. RuntimeError when that cannot be written."""
+        self._note(film, {"key": _key(choices), **_status(film)})
+
+    def _note(self, film: Path, facts: dict[str, Any]) -> None:
         partial = self._path.with_suffix(f".{os.getpid()}")
         try:
             with self._lock:
-                self._films[film.name] = _facts(film, choices)
+                self._films[film.name] = facts
                 partial.write_text(json.dumps(self._films, indent=1))
                 os.replace(partial, self._path)
         except OSError as error:
             raise RuntimeError(f"What is finished cannot be noted in {self._path}: {error}") from error
 
 
-def _facts(film: Path, choices: Mapping[str, Any]) -> dict[str, Any]:
-    """As JSON gives it back."""
-    text = json.dumps(choices, sort_keys=True, default=str)
+def _key(choices: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(choices, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _status(film: Path) -> dict[str, int]:
+    """What tells a changed film from an unchanged one."""
     status = film.stat()
-    key = hashlib.sha256(text.encode()).hexdigest()
-    return {"key": key, "bytes": status.st_size, "changed": status.st_mtime_ns}
+    return {"bytes": status.st_size, "changed": status.st_mtime_ns}

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import operator
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from fractions import Fraction
@@ -26,12 +27,13 @@ PRECISION = Fraction(1, 256)  # of the interval: where a moment is not dyadic, t
 
 def dyadic(depth: int) -> list[Fraction]:
     """The 2**depth + 1 evenly spaced moments of a recursion, both ends included. ValueError outside 0..8."""
-    if isinstance(depth, bool) or not isinstance(depth, int) or not 0 <= depth <= MAX_DEPTH:
+    levels = _whole(depth)
+    if levels is None or not 0 <= levels <= MAX_DEPTH:
         raise ValueError(f"The depth is {depth!r}; it must be a whole number from 0 to {MAX_DEPTH}.")
-    return [Fraction(k, 2**depth) for k in range(2**depth + 1)]
+    return [Fraction(k, 2**levels) for k in range(2**levels + 1)]
 
 
-def evenly(count: int, precision: Fraction = PRECISION) -> list[Fraction]:
+def evenly(count: int, precision: float | Fraction = PRECISION) -> list[Fraction]:
     """`count` evenly spaced moments, both ends included, each to the nearest multiple of `precision`.
 
     Where neighbours would fall on one multiple, the precision is refined until they do not.
@@ -40,10 +42,20 @@ def evenly(count: int, precision: Fraction = PRECISION) -> list[Fraction]:
     return moments
 
 
-def nearest(times: Iterable[float | Fraction], precision: Fraction = PRECISION) -> list[Fraction]:
-    """Ascending times in [0, 1], each as the nearest multiple of `precision` (a power of 1/2)."""
-    if precision <= 0 or precision > 1 or precision.numerator != 1 or precision.denominator.bit_count() != 1:
+def exact(precision: float | Fraction) -> Fraction:
+    """A precision as a fraction. ValueError unless it is a power of 1/2."""
+    try:
+        fraction = Fraction(precision)
+    except (ValueError, OverflowError):  # not a number, or infinite
+        fraction = Fraction(0)
+    if not 0 < fraction <= 1 or fraction.numerator != 1 or fraction.denominator.bit_count() != 1:
         raise ValueError(f"The precision is {precision}; it must be 1, 1/2, 1/4, 1/8, …")
+    return fraction
+
+
+def nearest(times: Iterable[float | Fraction], precision: float | Fraction = PRECISION) -> list[Fraction]:
+    """Ascending times in [0, 1], each as the nearest multiple of `precision` (a power of 1/2)."""
+    precision = exact(precision)
     times = list(times)
     for time in times:
         if not 0 <= time <= 1:
@@ -57,7 +69,7 @@ def moments(
     depth: int | None = None,
     count: int | None = None,
     times: Iterable[float | Fraction] | None = None,
-    precision: Fraction = PRECISION,
+    precision: float | Fraction = PRECISION,
 ) -> list[Fraction]:
     """The moments of a film given in one of three ways. ValueError unless exactly one is given."""
     if sum(given is not None for given in (depth, count, times)) != 1:
@@ -74,7 +86,7 @@ def gaps(
     photos: int,
     depth: int | None = None,
     count: int | None = None,
-    precision: Fraction = PRECISION,
+    precision: float | Fraction = PRECISION,
     weights: Sequence[float] | None = None,
 ) -> list[list[Fraction]]:
     """The moments of a film through several photos: a list for each gap between neighbours.
@@ -82,7 +94,7 @@ def gaps(
     With `depth` every gap gets that recursion's moments, with `count` the whole film that many evenly spaced frames,
     each to the nearest multiple of `precision` of its gap (refined where neighbours would fall on one multiple). Gaps
     then last equally long, or in proportion to their `weights`. A photo between two gaps belongs to the later one.
-    ValueError unless exactly one of depth and count is given.
+    ValueError unless exactly one of depth and count is given, or for a count above `most(photos)`.
     """
     if photos < 2:
         raise ValueError(f"A film is made from two photos or more; {photos} were given.")
@@ -90,20 +102,37 @@ def gaps(
         raise ValueError("Give the film's length in one way: a depth, or a count of frames.")
     if depth is not None:
         return [dyadic(depth)[:-1] for _ in range(photos - 2)] + [dyadic(depth)]
-    if isinstance(count, bool) or not isinstance(count, int) or not 2 <= count <= MAX_COUNT:
-        raise ValueError(f"The number of frames is {count!r}; it must be a whole number from 2 to {MAX_COUNT}.")
+    frames = _whole(count)
+    if frames is None or not 2 <= frames <= most(photos):
+        raise ValueError(f"The number of frames is {count!r}; it must be a whole number from 2 to {most(photos)}.")
+    precision = exact(precision)
     starts = _starts([1] * (photos - 1) if weights is None else weights)
     longest = max(end - start for start, end in zip(starts, starts[1:], strict=False))
-    while precision * longest * (count - 1) > starts[-1]:
+    while precision * longest * (frames - 1) > starts[-1]:
         precision /= 2
     film: list[list[Fraction]] = [[] for _ in range(photos - 1)]
     gap = 0
-    for k in range(count):
-        position = starts[-1] * k / (count - 1)
+    for k in range(frames):
+        position = starts[-1] * k / (frames - 1)
         while gap < photos - 2 and starts[gap + 1] <= position:
             gap += 1
         film[gap] += nearest([(position - starts[gap]) / (starts[gap + 1] - starts[gap])], precision)
     return film
+
+
+def most(photos: int) -> int:
+    """How many frames a film through so many photos can have."""
+    return MAX_COUNT * max(1, photos - 1)
+
+
+def _whole(value: object) -> int | None:
+    """A whole number of any kind, such as NumPy's; None for anything else, and for what is true or false."""
+    if isinstance(value, bool):
+        return None
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return None
 
 
 def _starts(weights: Sequence[float]) -> list[Fraction]:

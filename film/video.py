@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -65,8 +66,16 @@ class Segment:
 def check_fps(fps: Rate) -> Rate:
     """`fps` itself. ValueError unless it is above 0 and at most 240."""
     if not 0 < fps <= MAX_FPS:
-        raise ValueError(f"The frame rate is {float(fps):g} per second; it must be above 0 and at most {MAX_FPS}.")
+        raise ValueError(f"The frame rate is {told(fps)} per second; it must be above 0 and at most {MAX_FPS}.")
     return fps
+
+
+def told(number: float | Fraction) -> str:
+    """A number in a sentence: a fraction may be larger than any float."""
+    try:
+        return f"{float(number):g}"
+    except OverflowError:
+        return f"beyond {sys.float_info.max:g}"
 
 
 def exact(fps: float | Fraction) -> Fraction:
@@ -82,12 +91,19 @@ def check_quality(quality: int) -> int:
     return quality
 
 
-def frame_count(seconds: float, fps: float | Fraction) -> int:
-    """How many frames a film of that length has. ValueError unless that is at least two."""
+def frame_count(seconds: float, fps: float | Fraction, most: int | None = None) -> int:
+    """How many frames a film of that length has. ValueError unless that is at least two, and at most `most`."""
     frames = seconds * check_fps(fps)
-    if not 1.5 <= frames < math.inf:
+    if not math.isfinite(frames):
+        raise ValueError(f"The length of the film is {seconds:g} s; it must be a number of seconds, such as 10.")
+    if frames < 1.5:
         raise ValueError(
             f"A film of {seconds:g} s at {float(fps):g} frames per second has no two frames; make it longer."
+        )
+    if most is not None and round(frames) > most:
+        raise ValueError(
+            f"A film of {seconds:g} s at {float(fps):g} frames per second has more than the {most} frames that are"
+            f" possible; make it {float(most / fps):g} s or shorter."
         )
     return round(frames)
 
@@ -169,6 +185,8 @@ class SegmentEncoder:
                 f"Frame {number + 1} is {frame.shape} {frame.dtype}; a frame is a (height, width, 3) array of float32"
                 " in [0, 1] or of uint8."
             )
+        if min(frame.shape[:2]) < 1:
+            raise ValueError(f"Frame {number + 1} is {frame.shape[1]}x{frame.shape[0]}; a frame must have pixels.")
         self._size = self._size or frame.shape
         if frame.shape != self._size:
             raise ValueError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -20,7 +21,7 @@ from film import batch, cli, jobs, parts, pipeline
 from film.batch import Failed, Settings, There
 from film.events import Done, Notice, Progress
 from film.jobs import Job
-from film.record import Record
+from film.record import NAME, Record
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,12 @@ def test_films_of_an_earlier_run_are_not_made_films_of(tmp_path: Path) -> None:
     assert job.output == tmp_path / "films" / "rome.mp4" and not job.is_video
 
 
+def test_the_parts_of_an_interrupted_film_are_no_input(tmp_path: Path) -> None:
+    folder = tmp_path / "trips" / "night.mp4.parts"
+    touch(folder / "00000000-000015.ts", folder / parts.NOTE, tmp_path / "trips" / "day.parts" / "v.mp4")
+    assert list(found(tmp_path / "trips")) == list(found(*sorted((tmp_path / "trips").iterdir()))) == ["v.mp4"]
+
+
 def test_no_two_films_have_one_name(tmp_path: Path) -> None:
     paths = touch(*(tmp_path / name for name in ("1/clip.mp4", "2/Clip.mov", "3/clip-2.mp4", "4/clip.avi")))
     assert list(found(*paths)) == ["clip.mp4", "Clip-2.mp4", "clip-2-2.mp4", "clip-3.mp4"]
@@ -102,6 +109,7 @@ def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "three.csv").write_text("a.jpg,b.jpg\na.jpg,b.jpg,c.jpg\n")
     (tmp_path / "none.csv").write_text("# nothing\n")
+    (tmp_path / "long.csv").write_text("a" * 140_000 + ",b.jpg\n")
     (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
     for inputs, lists, message in (
         ([], [], "nothing to make films of"),
@@ -112,6 +120,7 @@ def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
         ([tmp_path / "empty"], [], "no photos and no videos"),
         ([], [tmp_path / "three.csv"], "Line 2 of .*two photos"),
         ([], [tmp_path / "none.csv"], "no pairs in"),
+        ([], [tmp_path / "long.csv"], r"Line 1 of \S+long.csv is 'a{200}'…; it must name two photos"),
         ([], [tmp_path / "binary.csv"], "not a text"),
         ([clip], [], "v.mp4 would replace"),
         ([tmp_path / "empty" / ".." / "empty"], [], "no photos"),
@@ -155,6 +164,11 @@ def run(inputs: list[Path], model: film.Interpolator, output: Path, settings: Se
     return list(batch.run(jobs.find(inputs, [], output, ".mp4"), model, settings, record, "the model"))
 
 
+def listed(output: Path) -> list[str]:
+    """What is in the folder of the films, beside their record."""
+    return sorted(set(os.listdir(output)) - {NAME})
+
+
 def last_words(told: list[batch.Told]) -> dict[str, type]:
     return {job.name: type(event) for job, event in told if isinstance(event, batch.LAST)}
 
@@ -173,7 +187,7 @@ def test_films_are_those_of_the_single_commands_and_a_failure_stops_no_other(
     list(pipeline.retime(inputs[2], model, clip, slowdown=2, quality=60))
     for single in (good, clip):
         assert (tmp_path / "out" / single.name).read_bytes() == single.read_bytes()
-    assert sorted(os.listdir(tmp_path / "out")) == ["clip.mp4", "films.json", "good.mp4"]
+    assert listed(tmp_path / "out") == ["clip.mp4", "good.mp4"]
 
 
 def test_what_is_complete_is_not_made_again(inputs: list[Path], model: film.Interpolator, tmp_path: Path) -> None:
@@ -182,12 +196,58 @@ def test_what_is_complete_is_not_made_again(inputs: list[Path], model: film.Inte
     assert last_words(run(good, model, output)) == {"good.mp4": There, "clip.mp4": There}
     photos(inputs[0], 1, seed=9)  # another first photo
     assert last_words(run(good, model, output)) == {"good.mp4": Done, "clip.mp4": There}
-    (output / "clip.mp4").write_bytes(b"somebody else's")
-    assert last_words(run(good, model, output)) == {"good.mp4": There, "clip.mp4": Done}
     other = Settings(depth=2, slowdown=Fraction(2), quality=70)
     assert last_words(run(good, model, output, other)) == {"good.mp4": Done, "clip.mp4": Done}
-    (output / "films.json").write_text("{")
-    assert last_words(run(good, model, output, other)) == {"good.mp4": Done, "clip.mp4": Done}
+    slower = Settings(depth=2, slowdown=Fraction(3), quality=70)  # which is nothing to photos
+    assert last_words(run(good, model, output, slower)) == {"good.mp4": There, "clip.mp4": Done}
+
+
+def test_a_file_that_no_batch_made_is_never_replaced(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path
+) -> None:
+    output, good = tmp_path / "out", [inputs[0], inputs[2]]
+    output.mkdir()
+    (output / "good.mp4").write_bytes(b"mine")
+    (output / "films.json").write_text('["mine, too"]')
+    told = run(good, model, output)
+    assert last_words(told) == {"good.mp4": Failed, "clip.mp4": Done}
+    (failed,) = [event for _, event in told if isinstance(event, Failed)]
+    assert "good.mp4 is there already and was not made by this batch" in failed.reason and "\n" not in failed.reason
+    assert (output / "good.mp4").read_bytes() == b"mine"
+    assert (output / "films.json").read_text() == '["mine, too"]'
+    (output / "good.mp4").unlink()
+    assert last_words(run(good, model, output)) == {"good.mp4": Done, "clip.mp4": There}
+    (output / "clip.mp4").write_bytes(b"cut by hand")
+    assert last_words(run(good, model, output)) == {"good.mp4": There, "clip.mp4": Failed}
+    assert (output / "clip.mp4").read_bytes() == b"cut by hand"
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[1]", "null", '{"clip.mp4": 1, "good.mp4": {"bytes": []}}'])
+def test_a_damaged_record_keeps_nothing_from_being_made(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path, damage: str
+) -> None:
+    output = tmp_path / "out"
+    run(inputs[:1], model, output)
+    (output / NAME).write_text(damage)
+    assert last_words(run([inputs[0], inputs[2]], model, output)) == {"good.mp4": Failed, "clip.mp4": Done}
+    (output / "good.mp4").unlink()
+    assert last_words(run([inputs[0], inputs[2]], model, output)) == {"good.mp4": Done, "clip.mp4": There}
+
+
+def test_a_run_that_was_killed_before_it_could_note_its_film_goes_on(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    output = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr(Record, "note", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(inputs[:1], model, output)
+    assert listed(output) == ["good.mp4"]
+    assert last_words(run(inputs[:1], model, output)) == {"good.mp4": Done}
+    assert last_words(run(inputs[:1], model, output)) == {"good.mp4": There}
 
 
 def test_an_interrupted_film_goes_on_and_a_single_run_understands_its_parts(
@@ -207,6 +267,29 @@ def test_an_interrupted_film_goes_on_and_a_single_run_understands_its_parts(
     assert sum(isinstance(event, Progress) for event in single) == 6
     assert (output / "clip.mp4").read_bytes() == (tmp_path / "whole" / "clip.mp4").read_bytes()
     assert isinstance(whole[-1][1], Done) and not folder.exists()
+
+
+@pytest.mark.parametrize("note", [None, '{"key": "of another film"}'])
+def test_a_folder_with_the_name_of_parts_that_is_not_of_this_program_stays(tmp_path: Path, note: str | None) -> None:
+    folder = parts.folder(tmp_path / "film.mp4")
+    for content in ("notes.txt", "00000000-000015.ts/inside"):
+        touch(folder / "00000015-000015.ts", folder / content)
+        if note is not None:
+            (folder / parts.NOTE).write_text(note)
+        there = sorted(folder.rglob("*"))
+        with pytest.raises(RuntimeError, match="not a folder of this program"), parts.kept(folder, {"fps": 30}):
+            pass
+        assert sorted(folder.rglob("*")) == there
+        shutil.rmtree(folder)
+
+
+def test_what_somebody_puts_beside_the_parts_stays(tmp_path: Path) -> None:
+    folder = parts.folder(tmp_path / "film.mp4")
+    with parts.kept(folder, {"fps": 30}):
+        touch(
+            *(folder / name for name in ("00000000-000015.ts", "00000000-000015.mkv", "00000015.ts.part", "notes.txt"))
+        )
+    assert os.listdir(folder) == ["notes.txt"]
 
 
 def test_a_missing_segment_in_the_middle_is_made_alone(model: film.Interpolator, tmp_path: Path) -> None:
@@ -262,7 +345,7 @@ def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(
     assert err[0].startswith("one.mp4 cannot be made: ") and "two photos or more" in err[0]
     assert any(line.startswith("0-gone.mp4 cannot be made: ") and "gone.png" in line for line in err)
     assert err[-1] == "film: 2 of 4 films could not be made: one.mp4, 0-gone.mp4."
-    assert sorted(os.listdir(tmp_path / "out")) == ["0-1.mp4", "films.json", "two.mp4"]
+    assert listed(tmp_path / "out") == ["0-1.mp4", "two.mp4"]
 
 
 @pytest.mark.parametrize(
@@ -316,6 +399,6 @@ def test_an_interrupt_leaves_what_is_finished(inputs: list[Path], averaging: Pat
     out, err = process.communicate()
     assert process.returncode == 130 and "Traceback" not in err
     assert out.startswith(f"{output / 'good.mp4'}: 5 frames")
-    assert sorted(os.listdir(output)) == ["clip.mp4.parts", "films.json", "good.mp4"]
+    assert listed(output) == ["clip.mp4.parts", "good.mp4"]
     assert cli.main(command[3:]) == 0
     assert np.asarray(imageio.imread(output / "clip.mp4", plugin="FFMPEG")).shape[0] == 9 * 16

@@ -64,7 +64,13 @@ def test_models_are_found_by_name_url_and_directory(tmp_path: Path, lite_copy: P
     assert other.remote and other.handle == other.name == "https://example.org/film/2"
     for path in (lite_copy, str(lite_copy), os.path.relpath(lite_copy)):
         model = catalog.find(path)
-        assert model.name == "copy" and not model.remote and Path(model.handle) == lite_copy
+        assert not model.remote and Path(model.handle) == lite_copy
+        assert model.name == str(lite_copy) and catalog.find(model.name) == model
+
+
+def test_a_directory_is_not_taken_for_another_of_the_same_name(lite_copy: Path) -> None:
+    namesakes = [Path(shutil.copytree(lite_copy, lite_copy.parent / where / "film")) for where in "ab"]
+    assert len({catalog.find("film").name, *(catalog.find(path).name for path in namesakes)}) == 3
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def test_tensorflow_can_be_asked_to_make_the_film(photos: list[str], tmp_path: P
     output = tmp_path / "film.mp4"
     options = ["--depth", "1", "--backend", "tensorflow", "--model", str(averaging), "--longest-side", "64"]
     done = run("interpolate", *photos, "-o", str(output), *options)
-    assert "by averaging on TensorFlow" in done.stdout
+    assert f"by {averaging} on TensorFlow" in done.stdout
     assert imageio.imread(output, plugin="FFMPEG").shape == (3, 48, 64, 3)
 
 
@@ -109,6 +109,11 @@ def test_user_errors_end_with_two_and_one_line(
         ([*good, "--fps", "0"], "frame rate"),
         ([*good, "--fps", "nan"], "--fps"),
         ([*good, "--fps", "1e9"], "frame rate"),
+        ([*good, "--fps", "1e400", "--seconds", "1"], "too large"),
+        (["retime", "x.mp4", "-o", "y.mp4", "--fps", "1e400"], "too large"),
+        (["retime", "x.mp4", "-o", "y.mp4", "--slowdown", "1e400"], "too large"),
+        ([*good, "--seconds", "4000"], "4000 s at 30 frames per second has more than the 10000 frames"),
+        ([*good, "--seconds", "inf"], "The length of the film is inf s"),
         ([*good, "--longest-side", "3"], "longest side"),
         ([*good, "--model", "film3"], "film3"),
         ([*good, "--model", str(tmp_path)], "saved_model.pb"),
@@ -136,6 +141,28 @@ def test_a_user_error_of_a_real_process_is_one_line(photos: list[str], tmp_path:
     done = run("interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "99", code=2)
     assert done.stdout == ""
     assert done.stderr == "film: The depth is 99; it must be a whole number from 0 to 8.\n"
+
+
+def test_a_name_that_cannot_be_printed_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (tmp_path / "übung").mkdir()
+    for n in (1, 2):
+        photo(tmp_path / "übung" / f"{n}.png", moved(48, 64)[0])
+    done = run("batch", str(tmp_path / "übung"), "-o", str(tmp_path / "out"), "--depth", "0")
+    assert "\\xfcbung.mp4: 2 frames" in done.stdout
+
+
+def test_only_parts_are_told_to_be_what_is_finished(
+    photos: list[str], tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "film.mp4.parts"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("precious")
+    command = ["interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "1", "--model", str(averaging)]
+    assert cli.main(command) == 1
+    err = capsys.readouterr().err
+    assert "film.mp4.parts is not a folder of this program" in err and "what is finished" not in err
+    assert os.listdir(folder) == ["notes.txt"]
 
 
 def test_failures_of_the_environment_end_with_one(

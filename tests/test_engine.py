@@ -353,6 +353,7 @@ def test_bad_frames_are_refused_at_once(lite: film.Film) -> None:
         (a[:, :, [0, 1, 2, 0]], "height, width, 3"),
         (nan, "not finite"),
         (np.full_like(a, np.inf), "not finite"),
+        (a * 255, "divide by 255"),
         (a[:0], "pixels"),
         (a.tolist(), "list"),
         (None, "NoneType"),
@@ -387,6 +388,13 @@ def test_an_unknown_device_is_refused_with_the_choices() -> None:
     for device in ("TOASTER", "", "cpu", "CPU.99", "AUTO:TOASTER"):
         with pytest.raises(ValueError, match="choose one of AUTO, .*CPU"):
             film.load("film-lite", device=device)
+
+
+def test_a_precision_may_be_a_float(average: film.Film) -> None:
+    a, b = moved(32, 48)
+    np.testing.assert_array_equal(
+        average.at(a, b, 0.3, precision=1 / 16), average.at(a, b, 0.3, precision=Fraction(1, 16))
+    )
 
 
 # What is shared

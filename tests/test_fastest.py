@@ -94,7 +94,7 @@ def test_a_film_tells_which_device_was_chosen(averaging: Path, cache: Path, tmp_
     events = list(pipeline.interpolate(photos, model, tmp_path / "film.mp4", depth=1))
     texts = [event.text for event in events if isinstance(event, pipeline.Stage | pipeline.Notice)]
     assert texts.index("Comparing the devices, once") < texts.index(str(model.choice)) < texts.index("Making frames")
-    assert film.estimate("averaging", "FASTEST", 64, 64)  # so the page can tell what the next film will cost
+    assert film.estimate(model.name, "FASTEST", 64, 64)  # so the page can tell what the next film will cost
 
 
 @pytest.mark.usefixtures("three", "cache")

@@ -184,6 +184,11 @@ def test_webm_is_tagged_and_plays_in_browsers(out: Path) -> None:
     assert "vp9 (Profile 0), yuv420p(tv, bt709" in words(out / "film.webm")
 
 
+def test_the_same_webm_is_the_same_bytes(out: Path) -> None:
+    files = [film.write_video(out / f"{n}.webm", numbered(5)).read_bytes() for n in range(2)]
+    assert files[0] == files[1]
+
+
 # What is refused, and what fails
 
 

@@ -84,9 +84,11 @@ def test_photos_of_different_size_in_a_sequence_are_refused(averaging: Path) -> 
 
 
 def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:
-    for name in ("photo 10.jpg", "photo 9.jpg", "Photo 1.JPG", "notes.txt", ".photo 3.jpg"):
+    others = ["photo 11.jfif", "photo 12.jpe", "photo 13.JIF"]  # of JPEG
+    for name in ("photo 10.jpg", "photo 9.jpg", "Photo 1.JPG", "notes.txt", ".photo 3.jpg", *others):
         (tmp_path / name).touch()
-    assert [path.name for path in images.in_folder(tmp_path)] == ["Photo 1.JPG", "photo 9.jpg", "photo 10.jpg"]
+    expected = ["Photo 1.JPG", "photo 9.jpg", "photo 10.jpg", *others]
+    assert [path.name for path in images.in_folder(tmp_path)] == expected
     with pytest.raises(ValueError, match="not a folder"):
         images.in_folder(tmp_path / "photo 9.jpg")
     (tmp_path / "empty").mkdir()
@@ -97,6 +99,14 @@ def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "fps", "frames"), [(2, 24, 48), (1.5, 30, 45), (0.1, 29.97, 3)])
 def test_seconds_become_frames(seconds: float, fps: float, frames: int) -> None:
     assert video.frame_count(seconds, fps) == frames
+
+
+def test_a_film_of_too_many_seconds_is_told_how_many_it_can_have() -> None:
+    assert video.frame_count(10, 30, most=300) == 300
+    with pytest.raises(ValueError, match="10.1 s at 30 frames per second .* the 300 frames .* make it 10 s or shorter"):
+        video.frame_count(10.1, 30, most=300)
+    with pytest.raises(ValueError, match="The length of the film is inf s; it must be a number"):
+        video.frame_count(float("inf"), 30)
 
 
 @pytest.mark.parametrize("seconds", [0, -1, 0.01, float("nan"), float("inf")])

@@ -11,6 +11,7 @@ from typing import Any
 import pillow_heif
 import pytest
 from browsing import (
+    choose,
     click,
     downloaded,
     expect_text,
@@ -198,3 +199,18 @@ def test_an_example_is_one_click_away(page: Any) -> None:
     for name in ("first", "last"):
         page.wait_for_function(f"() => document.querySelector('#{name} img')?.naturalWidth > 0")
     expect_text(page, "#plan", re.compile("per frame|first film"))  # what it will cost here, if that is known
+
+
+@pytest.mark.parametrize("width", [320, 390, 800, 1024, 1280, 1366, 1440])
+def test_nothing_sticks_out_of_its_place(page: Any, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 768})
+    for kind in ("Two photos", "Many photos", "Video"):
+        choose(page, "kind", kind)
+        outside = """() => ["body", "#choose", "#length", "#actions", "#caption"].flatMap((place) => {
+            const box = document.querySelector(place).getBoundingClientRect();
+            return [...document.querySelectorAll(`${place} *`)].filter((part) => {
+                const { left, right, width } = part.getBoundingClientRect();
+                return part.checkVisibility() && width > 2 && (left < box.left - 1 || right > box.right + 1);
+            }).map((part) => `${place} ${part.className}`);
+        })"""
+        assert page.evaluate(outside) == []

@@ -83,11 +83,21 @@ def test_the_events_tell_the_film(photos: list[Path], model: film.Interpolator, 
     assert done.path == output
     assert read.shape == (done.frames, done.height, done.width, 3) == (33, 48, 64, 3)
     assert duration(output) == pytest.approx(done.duration, abs=0.0051) and done.duration == 33 / 30
-    assert (done.fps, done.model, done.device) == (30, "averaging", model.device)
+    assert (done.fps, done.model, done.device) == (30, model.name, model.device)
     assert done.device == "CPU"
     assert done.seconds_per_frame is not None and 0 < done.seconds_per_frame * 31 <= done.seconds
-    assert speed.estimate("averaging", "CPU", 48, 64) == pytest.approx(done.seconds_per_frame)
+    assert speed.estimate(model.name, "CPU", 48, 64) == pytest.approx(done.seconds_per_frame)
     assert os.listdir(scratch) == [] and not encoders()
+
+
+@pytest.mark.parametrize(("suffix", "height", "width"), [(".mp4", 50, 66), (".webm", 50, 66), (".gif", 49, 65)])
+def test_the_size_told_is_that_of_the_file(
+    model: film.Interpolator, tmp_path: Path, suffix: str, height: int, width: int
+) -> None:
+    odd = [photo(tmp_path / f"{n}.png", texture(49, 65, n)) for n in (1, 2)]
+    (*_, done) = pipeline.interpolate(odd, model, tmp_path / f"film{suffix}", depth=0)
+    assert isinstance(done, Done) and (done.height, done.width) == (height, width)
+    assert imageio.imread(done.path, plugin="pillow" if suffix == ".gif" else "FFMPEG").shape[1:3] == (height, width)
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])

@@ -151,16 +151,40 @@ def test_unusable_counts_are_refused(count: object) -> None:
         recursion.evenly(count)  # type: ignore[arg-type]
 
 
+def test_every_gap_may_have_as_many_frames_as_a_film_of_two_photos() -> None:
+    film = recursion.gaps(4, count=30_000)
+    assert sum(map(len, film)) == 30_000 and max(map(len, film)) <= recursion.MAX_COUNT
+    with pytest.raises(ValueError, match="30001; it must be a whole number from 2 to 30000"):
+        recursion.gaps(4, count=30_001)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert recursion.dyadic(np.int64(2)) == recursion.dyadic(2)
+    assert recursion.evenly(np.int64(5)) == recursion.evenly(5)
+    assert recursion.gaps(3, depth=np.uint8(1)) == recursion.gaps(3, depth=1)
+    for wrong in (np.float64(2), np.bool_(True)):
+        with pytest.raises(ValueError, match="whole number"):
+            recursion.dyadic(wrong)
+
+
 @pytest.mark.parametrize("times", [[-0.1], [1.1], [float("nan")], [float("inf")], [0.5, 0.4]])
 def test_unusable_times_are_refused(times: list[float]) -> None:
     with pytest.raises(ValueError, match="moment"):
         recursion.nearest(times)
 
 
-@pytest.mark.parametrize("precision", [Fraction(0), Fraction(2), Fraction(1, 3), Fraction(3, 4), Fraction(-1, 2)])
-def test_unusable_precisions_are_refused(precision: Fraction) -> None:
+@pytest.mark.parametrize(
+    "precision",
+    [Fraction(0), Fraction(2), Fraction(1, 3), Fraction(3, 4), Fraction(-1, 2), 0.3, float("nan"), float("inf")],
+)
+def test_unusable_precisions_are_refused(precision: float | Fraction) -> None:
     with pytest.raises(ValueError, match="precision"):
         recursion.nearest([0.5], precision)
+
+
+def test_a_precision_may_be_a_float() -> None:
+    assert recursion.nearest([0.3], 1 / 16) == recursion.nearest([0.3], Fraction(1, 16))
+    assert recursion.evenly(100, 1 / 16) == recursion.evenly(100, Fraction(1, 16))
 
 
 # Several middles at once

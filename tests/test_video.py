@@ -211,18 +211,29 @@ def test_unusable_films_are_refused_and_leave_nothing(out: Path) -> None:
     for wrong in (np.zeros((32, 32, 4)), np.zeros((32, 32)), np.zeros((32, 32, 3), np.int64)):
         with pytest.raises(ValueError, match=r"Frame 1 is \(32, 32.*; a frame is a \(height, width, 3\) array"):
             film.write_video(out / "film.mp4", [wrong])
+    bright = np.full((32, 32, 3), 0.5, np.float32)
+    for wrong, message in (
+        (bright[:0], "Frame 2 is 32x0; a frame must have pixels"),
+        (bright * 510, "frame 2 has values from 255 to 255: divide by 255"),
+        (bright - 2, "frame 2 has values from -1.5 to -1.5"),
+        (bright * np.float32("nan"), "frame 2 has values that are not finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            film.write_video(out / "film.mp4", [bright, wrong])
     assert os.listdir(out) == [] and not encoders()
 
 
-def test_a_folder_that_is_not_there_is_told_before_the_first_frame(tmp_path: Path) -> None:
+def test_a_place_where_no_film_can_be_is_told_before_the_first_frame(tmp_path: Path) -> None:
     asked = []
 
     def frames() -> Iterator[np.ndarray]:
         asked.append(1)
         yield from numbered(2)
 
-    with pytest.raises(FileNotFoundError, match="nowhere"):
-        film.write_video(tmp_path / "nowhere" / "film.mp4", frames())
+    (tmp_path / "folder.mp4").mkdir()
+    for path, message in ((tmp_path / "nowhere" / "film.mp4", "nowhere"), (tmp_path / "folder.mp4", "a directory")):
+        with pytest.raises(ValueError, match=message):
+            film.write_video(path, frames())
     assert not asked
 
 
@@ -429,6 +440,12 @@ def test_rates_are_held_exactly() -> None:
     for fps in (0, -1, Fraction(0), 240.001, float("nan"), float("inf"), 1e-9):
         with pytest.raises(ValueError, match="frame rate"):
             video.exact(fps)
+
+
+@pytest.mark.parametrize("fps", [Fraction(10**400), -Fraction(10**400)])
+def test_a_rate_larger_than_any_float_is_refused_in_words(fps: Fraction) -> None:
+    with pytest.raises(ValueError, match="frame rate is beyond"):
+        video.exact(fps)
 
 
 def test_a_quality_is_from_1_to_100(out: Path) -> None:
