@@ -104,7 +104,7 @@ def pace(clip: Clip, slowdown: float | Fraction, fps: float | Fraction | None) -
 def check_pace(slowdown: float | Fraction, fps: float | Fraction | None) -> None:
     """ValueError unless that says what to make of a video."""
     if not 1 <= slowdown <= MAX_SLOWDOWN:
-        raise ValueError(f"The slowdown is {float(slowdown):g}; it must be from 1 to {MAX_SLOWDOWN}.")
+        raise ValueError(f"The slowdown is {video.told(slowdown)}; it must be from 1 to {MAX_SLOWDOWN}.")
     if slowdown == 1 and fps is None:
         raise ValueError("Say what to make of the video: a slowdown above 1, a frame rate, or both.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -32,4 +33,6 @@ def test_a_frame_rate_that_no_film_has_is_refused_with_advice(tmp_path: Path) ->
     words = "ticks.mp4 counts 1000 frames per second, more than the 240 that a film can have; choose a frame rate"
     with pytest.raises(ValueError, match=words):
         planning.plan_retime(source, "film-lite", "CPU", slowdown=4)
+    with pytest.raises(ValueError, match="The slowdown is beyond 1.79"):
+        planning.plan_retime(source, "film-lite", "CPU", slowdown=Fraction(10**400), fps=30)
     assert planning.plan_retime(source, "film-lite", "CPU", slowdown=4, fps=30).frames == 2
