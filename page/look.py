@@ -106,8 +106,9 @@ def error_html(text: str) -> str:
     return f"<div class='state error' role='alert'><p><b>{escape(text)}</b></p></div>"
 
 
-def is_error(html: str) -> bool:
-    return html.startswith("<div class='state error'")
+def is_error(html: object) -> bool:
+    """Whether that, which a stranger's page sent back, is `error_html`'s."""
+    return str(html).startswith("<div class='state error'")
 
 
 def plan_html(text: str, cost: str) -> str:
