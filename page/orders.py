@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from page import filmstrip
 from page.settings import Settings
 from service.budget import at_most, choice, number, short
 from service.clips import Clips
+from service.storage import status
 from service.studio import Event, Job, Studio
 
 FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF", "webp": "WebP", "zip": "PNG files"}
@@ -76,6 +76,11 @@ class VideoOrder:
     @property
     def files(self) -> list[str]:
         return [self.video] if self.video else []
+
+    def slower(self, share: float) -> str:
+        """What to choose for a film of that share of the frames."""
+        slowdown = int(self.slowdown * share)
+        return f"a slow motion of at most × {slowdown}" if 1 <= slowdown < self.slowdown else "a shorter video"
 
 
 Order: TypeAlias = PhotoOrder | VideoOrder
@@ -214,14 +219,8 @@ class Desk:
 
     def check_budget(self, order: Order, frames: int, size: tuple[int, int]) -> None:
         """ValueError if that many frames of that size are more than this server makes."""
-
-        def slower(fitting: int) -> str:
-            assert isinstance(order, VideoOrder)
-            slowdown = int(order.slowdown * fitting / frames)
-            return f"a slow motion of at most × {slowdown}" if 1 <= slowdown < order.slowdown else "a shorter video"
-
         if isinstance(order, VideoOrder):
-            self.studio.budget.check_film(frames, size, slower)
+            self.studio.budget.check_film(frames, size, lambda fitting: order.slower(fitting / frames))
         elif order.count is not None or len(order.files) > 2:
             self.studio.budget.check_film(frames, size, at_most)
         else:
@@ -298,10 +297,6 @@ class Desk:
         self._check_size(path, self._settings.max_video_mb)
 
     def _check_size(self, path: str, megabytes: int) -> None:
-        name = Path(path).name
-        try:
-            size = os.stat(path).st_size
-        except FileNotFoundError:
-            raise ValueError(f"{name} is no longer here: uploads expire. Choose it again.") from None
+        size = status(path).st_size
         if size > megabytes * 2**20:
-            raise ValueError(f"{name} has {size / 2**20:.1f} MB; this server takes at most {megabytes} MB.")
+            raise ValueError(f"{Path(path).name} has {size / 2**20:.1f} MB; this server takes at most {megabytes} MB.")

@@ -10,11 +10,11 @@ import itertools
 import os
 import threading
 from collections import OrderedDict
-from pathlib import Path
 
 from film import clip
 from film.clip import Clip
 from service.decoder import TooMany
+from service.storage import status
 
 AT_ONCE = 2  # videos that are opened at the same time
 LINE = 12  # requests that may wait for that
@@ -33,10 +33,7 @@ class Clips:
 
     def look(self, path: str | os.PathLike[str]) -> Clip:
         """`clip.read_clip`, of a video that has two frames. ValueError for what has not; TooMany; OSError."""
-        try:
-            facts = os.stat(path)
-        except FileNotFoundError:
-            raise ValueError(f"{Path(path).name} is no longer here: uploads expire. Choose it again.") from None
+        facts = status(path)
         key = (os.fspath(path), facts.st_mtime_ns, facts.st_size)
         with self._lock:
             if known := self._known.get(key):

@@ -30,6 +30,7 @@ from PIL import Image
 from film import images
 from film.images import Frame
 from film.memory import NotEnoughMemory
+from service.storage import status
 
 SECONDS = 10  # of processor time; a 50-megapixel HEIC takes two or three
 PATIENCE = 3  # times as much of the clock's, for a machine that is busy otherwise
@@ -67,10 +68,7 @@ class Decoder:
 
     def image_size(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> tuple[int, int]:
         """`images.image_size`, of a photo that was decoded to its end: what is damaged is refused here."""
-        try:
-            facts = os.stat(path)
-        except FileNotFoundError:
-            raise ValueError(f"{Path(path).name} is no longer here: uploads expire. Choose it again.") from None
+        facts = status(path)
         key = (os.fspath(path), facts.st_mtime_ns, facts.st_size)
         with self._lock:
             if size := self._sizes.get(key):

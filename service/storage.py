@@ -51,6 +51,14 @@ def own_folder(prefix: str) -> Iterator[Path]:
             lock.unlink(missing_ok=True)
 
 
+def status(path: str | os.PathLike[str]) -> os.stat_result:
+    """`os.stat` of an upload. ValueError, in a sentence, if it has expired."""
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        raise ValueError(f"{Path(path).name} is no longer here: uploads expire. Choose it again.") from None
+
+
 class Full(RuntimeError):
     """There is no room on the disk."""
 
