@@ -12,7 +12,6 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -103,8 +102,7 @@ def plan_html(ask: Callable[[], Order]) -> str:
     except (ValueError, RuntimeError, OSError) as error:
         return look.plan_html(message(error), "")
     frames = formats.shown_frames(plan.frames, order.making.play)
-    fps = Fraction(plan.frames / plan.duration).limit_denominator(1001)  # the finest of a television's
-    seconds = frames / formats.shown_fps(f"film.{order.making.format}", fps)
+    seconds = frames / formats.shown_fps(f"film.{order.making.format}", plan.fps)
     length = f"{frames} frames, {time_text(float(seconds))} of film"
     if not plan.length_known:
         length = "Length unknown: the video does not tell its own"

@@ -21,10 +21,15 @@ class Plan:
     """What would be made."""
 
     frames: int  # of a video's film: as far as its header tells
-    duration: float  # of the film, seconds
+    fps: Fraction  # frames per second of the film
     size: tuple[int, int] | None  # height and width; None while there are no photos
     seconds: float | None  # to make it here, from the last film of this model and device; None if nobody knows
     length_known: bool = True  # False for a video that does not tell its own: frames and duration are the least, then
+
+    @property
+    def duration(self) -> float:
+        """Of the film, seconds."""
+        return float(self.frames / self.fps)
 
 
 def plan(
@@ -44,12 +49,12 @@ def plan(
     """
     gaps = moments(max(2, len(photos)), depth, count)
     frames = sum(map(len, gaps))
-    duration = float(frames / video.exact(fps))
+    rate = video.exact(fps)
     if not photos:
-        return Plan(frames, duration, None, None)
+        return Plan(frames, rate, None, None)
     size = images.common_size([reader.image_size(photo) for photo in photos], longest_side)
     per_call = speed.estimate(model, device, *size)
-    return Plan(frames, duration, size, None if per_call is None else per_call * calls(gaps))
+    return Plan(frames, rate, size, None if per_call is None else per_call * calls(gaps))
 
 
 def plan_retime(
@@ -73,7 +78,7 @@ def plan_retime(
     known = bool(clip.seconds)  # what a browser records has no length, or one of 0
     per_call = speed.estimate(model, device, *size) if known else None
     # At a whole multiple of the video's rate a middle makes a frame; other rates need up to twice as many.
-    return Plan(frames, float(frames / rate), size, None if per_call is None else per_call * frames, known)
+    return Plan(frames, rate, size, None if per_call is None else per_call * frames, known)
 
 
 def moments(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -208,12 +209,12 @@ def test_bad_photos_are_refused(photos: list[Path], model: film.Interpolator, tm
 
 
 def test_a_plan_tells_what_would_be_made(photos: list[Path], tmp_path: Path) -> None:
-    assert planning.plan([], "film-lite", "CPU", depth=5, fps=30) == Plan(33, 33 / 30, None, None)
+    assert planning.plan([], "film-lite", "CPU", depth=5, fps=30) == Plan(33, Fraction(30), None, None)
     speed.remember("timed", "CPU", 48 * 64, 0.5)
     planned = planning.plan(photos, "timed", "CPU", depth=3, fps=10)
-    assert planned == Plan(9, 0.9, (48, 64), pytest.approx(7 * 0.5))
+    assert planned == Plan(9, Fraction(10), (48, 64), pytest.approx(7 * 0.5))
     smaller = planning.plan(photos, "timed", "CPU", depth=3, fps=10, longest_side=32)
-    assert smaller == Plan(9, 0.9, (24, 32), pytest.approx(7 * 0.5 / 4))
+    assert smaller == Plan(9, Fraction(10), (24, 32), pytest.approx(7 * 0.5 / 4))
     assert planning.plan(photos, "timed", "GPU").seconds is None
     turned = photo(tmp_path / "turned.png", texture(64, 48))
     assert planning.plan([photos[0], turned], "timed", "CPU").size == (48, 48)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Generator
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from service.storage import GIGABYTE, Storage
 from service.studio import Job, Studio, without_paths
 
 SHELF = Shelf(load, 1)  # nothing is loaded before a model's first frame
-PLAN = planning.Plan(3, 0.2, (64, 96), 1.0)
+PLAN = planning.Plan(3, Fraction(15), (64, 96), 1.0)
 
 
 @pytest.fixture
@@ -93,7 +94,7 @@ def test_who_waits_is_told_so(studio: Studio) -> None:
 def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     studio = Studio(budget, Line(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
-    unknown = planning.Plan(3, 0.2, (64, 96), None)  # nothing is noted yet, so it may be a long one
+    unknown = planning.Plan(3, Fraction(15), (64, 96), None)  # nothing is noted yet, so it may be a long one
     first, second = studio.run(job(plan=lambda: unknown)), studio.run(job(plan=lambda: unknown))
     waiting = studio.run(job(plan=lambda: unknown))
     assert isinstance(next(first), pipeline.Progress)  # 0.1 s a frame
@@ -110,7 +111,7 @@ def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
     caplog.set_level(logging.INFO)
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     studio = Studio(budget, Line(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
-    unknown = planning.Plan(2, 0.1, (64, 96), None, length_known=False)
+    unknown = planning.Plan(2, Fraction(20), (64, 96), None, length_known=False)
     short, first, second = (
         studio.run(job()),
         studio.run(job(plan=lambda: unknown)),
