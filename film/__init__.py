@@ -13,22 +13,32 @@ import os
 from film import offline as _offline  # noqa: F401  (first)
 from film.catalog import Model, find, models
 from film.engine import Film
+from film.events import Done, Event, Notice, Progress, Segment, Stage
 from film.formats import write_video
 from film.hardware import devices
 from film.images import Frame, read_image
 from film.interpolator import Interpolator
+from film.memory import NotEnoughMemory
 from film.pipeline import interpolate, retime
 from film.reference import Reference
 from film.speed import estimate
 
 __all__ = [
+    "Done",
+    "Event",
     "Film",
     "Frame",
     "Interpolator",
     "Model",
+    "NotEnoughMemory",
+    "Notice",
+    "Progress",
     "Reference",
+    "Segment",
+    "Stage",
     "devices",
     "estimate",
+    "find",
     "interpolate",
     "load",
     "models",
@@ -57,7 +67,8 @@ def load(
     `threads` is how many of the processor's cores it uses (default: all); `lanes` is how many frames are made side by
     side (default: one per four cores).
     `precision` "fast" lets OpenVINO compute in bfloat16 or float16 where the device has it; "exact" is float32.
-    ValueError when there is no such model, device or backend.
+    ValueError when there is no such model, device, backend or precision, and for amounts that cannot be: `memory_gb` is
+    above 0, `threads` 1 or more, `lanes` from 1 to 64.
     """
     if backend not in ("openvino", "tensorflow"):
         raise ValueError(f"There is no backend {backend!r}; choose openvino or tensorflow.")

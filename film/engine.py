@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from film import catalog, compiled, convert, fastest, memory, speed, tensorflow_process
+from film import catalog, compiled, convert, fastest, memory, numbers, speed, tensorflow_process
 from film.compiled import Compiled, Shape
 from film.hardware import FASTEST, Choice, check_device, cores
 from film.interpolator import Interpolator, Preparation
@@ -50,10 +50,10 @@ class Film(Interpolator):
     ) -> None:
         if precision not in compiled.PRECISIONS:
             raise ValueError(f"There is no precision {precision!r}; choose {' or '.join(compiled.PRECISIONS)}.")
-        if lanes is not None and (isinstance(lanes, bool) or not isinstance(lanes, int) or not 1 <= lanes <= MAX_LANES):
+        if lanes is not None and not 1 <= (numbers.whole(lanes) or 0) <= MAX_LANES:
             raise ValueError(f"The number of lanes is {lanes!r}; it must be a whole number from 1 to {MAX_LANES}.")
-        if threads is not None and threads < 1:
-            raise ValueError(f"The number of threads is {threads}; it must be 1 or more.")
+        if threads is not None and (numbers.whole(threads) or 0) < 1:
+            raise ValueError(f"The number of threads is {threads!r}; it must be a whole number, 1 or more.")
         self.model = model
         self.name = model.name
         self.asked_device = check_device(device)

@@ -30,7 +30,9 @@ MAX_PIXELS = 100_000_000  # 100 megapixels: above any phone's usual mode; 1.2 GB
 # Of photos in a folder.
 SUFFIXES = frozenset(".jpg .jpeg .jpe .jif .jfif .png .webp .tif .tiff .bmp .heic .heif .avif".split())
 OVERSHOOT = 1.0  # by which values may leave [0, 1]: a network's do a little, those that count to 255 do far more
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "HEIF", "AVIF")  # nothing that runs a program
+# What Pillow calls them, and what people do. Nothing that runs a program.
+FORMATS = {name.upper(): name for name in ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "AVIF")} | {"HEIF": "HEIC"}
+WHITE = {"F": 1, "I": 65535}  # by Pillow's mode; what has 16 bits may come as "I"
 
 pillow_heif.register_heif_opener()
 # About large photos, where `max_pixels` decides, and about harmless damage. Once and for all: threads share this list.
@@ -44,10 +46,11 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Fr
     """Read a photo as a Frame, upright (EXIF orientation applied), transparency over white, colours as sRGB.
 
     Raises ValueError with one sentence when the file is not an image this package reads, is truncated, animated,
-    smaller than 16 px on a side or larger than `max_pixels`; OSError when it cannot be opened.
+    smaller than 16 px on a side or larger than `max_pixels`, or when its numbers are on a scale with another white than
+    1 for floating-point and 65535 for whole numbers of more than 8 bits; OSError when it cannot be opened.
     """
     with _opened(path, max_pixels) as image:
-        image.load()
+        _load(image, path)
         return _to_frame(ImageOps.exif_transpose(image))
 
 
@@ -58,7 +61,7 @@ def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, to_th
     """
     with _opened(path, max_pixels) as image:
         if to_the_end:
-            image.load()
+            _load(image, path)
         width, height = image.size
         # Pillow turns a TIFF by itself, and tells the size it has then.
         sideways = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
@@ -70,10 +73,16 @@ def in_folder(folder: str | os.PathLike[str]) -> list[Path]:
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is not a folder; give two photos or more, or one folder of photos.")
-    photos = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")]
+    named = (path for path in folder.iterdir() if is_photo(path) and not path.name.startswith("."))
+    photos = [path for path in named if path.is_file()]
     if not photos:
         raise ValueError(f"There are no photos in the folder {folder}.")
     return sorted(photos, key=natural)
+
+
+def is_photo(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name says that it is a photo."""
+    return Path(path).suffix.lower() in SUFFIXES
 
 
 def natural(path: Path) -> list[tuple[int, str]]:
@@ -82,53 +91,69 @@ def natural(path: Path) -> list[tuple[int, str]]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
 
 
+class _Refused(ValueError):
+    """A photo that is read well enough, but not used."""
+
+
 @contextlib.contextmanager
 def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
     """The file as a Pillow image, its header checked; what goes wrong with it inside the context is a ValueError."""
     name = Path(path).name
     with open(path, "rb") as file:
         try:
-            with Image.open(file, formats=FORMATS) as image:
-                refusal = _refusal(image, name, max_pixels)
-                if refusal is None:
-                    yield image
-                    return
+            with Image.open(file, formats=tuple(FORMATS)) as image:
+                _check_header(image, name, max_pixels)
+                yield image
         except UnidentifiedImageError as error:
+            *others, last = FORMATS.values()
             raise ValueError(
-                f"{name} is not an image this program reads; use JPEG, PNG, WebP, TIFF, BMP or HEIC."
+                f"{name} is not an image this program reads; use {', '.join(others)} or {last}."
             ) from error
         except Image.DecompressionBombError as error:
             limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow's own is 179 megapixels
             raise ValueError(f"{name} has more pixels than the limit of {limit / 1e6:.4g} megapixels.") from error
-        except MemoryError:  # not the photo's fault
+        except (MemoryError, _Refused):  # not the photo's fault, or said already
             raise
         except Exception as error:
             # What decoders raise for damaged data depends on the format and on where the damage is: any type at all.
             words = " ".join(str(error).split()) or type(error).__name__
             raise ValueError(f"{name} is damaged or incomplete and cannot be read ({words}).") from error
-        raise ValueError(refusal)
 
 
-def _refusal(image: Image.Image, name: str, max_pixels: int) -> str | None:
-    """Why this image is not used, as its header tells; None if it is."""
+def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse what is not used, as its header tells."""
     width, height = image.size
     if min(width, height) < MIN_SIDE:
-        return f"{name} is {width}x{height} pixels; both sides must be at least {MIN_SIDE}."
+        raise _Refused(f"{name} is {width}x{height} pixels; both sides must be at least {MIN_SIDE}.")
     if width * height > max_pixels:
-        return (
+        raise _Refused(
             f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels; the limit is"
             f" {max_pixels / 1e6:g}. Make it smaller first."
         )
     # Phones keep previews and depth maps beside a photo in MPO and HEIF files; the first image is the photo.
     if image.format not in ("MPO", "HEIF", "AVIF") and (pages := getattr(image, "n_frames", 1)) > 1:
-        return f"{name} is animated or has several pages ({pages}); give a single photo."
-    return None
+        raise _Refused(f"{name} is animated or has several pages ({pages}); give a single photo.")
+
+
+def _load(image: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Decode the pixels, and refuse them on a scale that is not known: they would be all white, or all black."""
+    image.load()
+    if image.mode not in WHITE:
+        return
+    values, white = np.asarray(image), WHITE[image.mode]
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # of all that are numbers
+    over = OVERSHOOT if image.mode == "F" else 0
+    if low < -over or high > white + over:
+        raise _Refused(
+            f"{Path(path).name} has values from {low:g} to {high:g}; they must go from 0, black, to {white}, white:"
+            " save it with 8 or 16 bits."
+        )
 
 
 def _to_frame(image: Image.Image) -> Frame:
     if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey, as "I;16", "I;16B" or "I"
         grey = np.asarray(image, np.float32)
-        frame = np.repeat(grey[:, :, None] / np.float32(1.0 if image.mode == "F" else 65535.0), 3, axis=2)
+        frame = np.repeat(grey[:, :, None] / np.float32(WHITE[image.mode[0]]), 3, axis=2)
         return np.clip(np.nan_to_num(frame), 0.0, 1.0)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         image = image.convert("RGBA")
@@ -217,9 +242,9 @@ def fit(frame: Frame, size: tuple[int, int]) -> Frame:
 
 def check_frame(frame: Frame) -> Frame:
     """`frame` itself, contiguous float32. ValueError if it is not a Frame, or far from one: see `check_values`."""
-    shape = getattr(frame, "shape", None)
     if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
-        raise ValueError(f"A frame must be a (height, width, 3) array; this is {type(frame).__name__} {shape}.")
+        given = f"has shape {frame.shape}" if isinstance(frame, np.ndarray) else f"is of type {type(frame).__name__}"
+        raise ValueError(f"A frame must be a (height, width, 3) array; this one {given}.")
     if frame.dtype.kind != "f":
         raise ValueError(f"A frame holds float32 values in [0, 1]; this one has dtype {frame.dtype}.")
     if min(frame.shape[:2]) < 1:

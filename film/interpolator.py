@@ -58,14 +58,17 @@ class Interpolator(ABC):
         """The means to make one stream of frames of this size."""
 
     def middle(self, a: Frame, b: Frame) -> Frame:
-        """The frame half-way between two Frames of the same size. ValueError if their sizes differ.
+        """The frame half-way between two Frames of the same size. Raises as `frames`.
 
         Values may leave [0, 1] a little: the network's output is not clipped.
         """
         return self.at(a, b, 0.5)
 
     def at(self, a: Frame, b: Frame, moment: float, precision: float | Fraction = recursion.PRECISION) -> Frame:
-        """The frame at `moment` in [0, 1], 0 being a, 1 being b; reached by bisection, to the nearest `precision`."""
+        """The frame at `moment` in [0, 1], 0 being a, 1 being b; reached by bisection, to the nearest `precision`.
+
+        Raises as `frames`.
+        """
         (frame,) = self.frames(a, b, times=[moment], precision=precision)
         return frame
 
@@ -83,8 +86,12 @@ class Interpolator(ABC):
 
         Give one of `depth` (2**depth + 1 evenly spaced frames), `count` (that many, evenly spaced, both ends
         included) and `times` (ascending moments in [0, 1]). Moments that are no multiple of `precision` are made at
-        the nearest one that is. Each frame is computed when it is asked for; closing the iterator stops the work. The
-        frames are the caller's, to keep and to change.
+        the nearest one that is; `precision` is a power of 1/2. Each frame is computed when it is asked for; closing the
+        iterator stops the work. The frames are the caller's, to keep and to change.
+
+        ValueError at once for a length or moments that no film has, for what is no Frame, and for Frames of different
+        sizes; with the first frame that is made, for a model that is no FILM. RuntimeError with the tool's own words
+        when the model cannot be downloaded, converted or run: NotEnoughMemory, which is one, when memory runs out.
         """
         moments = recursion.moments(depth=depth, count=count, times=times, precision=precision)
         a, b = check_frame(a), check_frame(b)
@@ -157,4 +164,7 @@ def _copies(frames: Generator[Frame]) -> Generator[Frame]:
 
 def _check_sizes(a: tuple[int, ...], b: tuple[int, ...]) -> None:
     if a != b:
-        raise ValueError(f"All frames must have one size; these are {a[1]}x{a[0]} and {b[1]}x{b[0]}.")
+        raise ValueError(
+            f"All frames must have one size; these are {a[1]}x{a[0]} and {b[1]}x{b[0]} (film.interpolate fits photos of"
+            " any size)."
+        )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+
+from film import numbers
 
 GIGABYTE = 2**30
 DEFAULT_SHARE = 4  # a quarter of the machine: the rest is for photos, the encoder, other visitors, the system
@@ -31,7 +32,10 @@ def machine() -> int:
 
 
 def budget(gigabytes: float | None = None) -> int:
-    """Bytes for one model at work: `gigabytes`, else FILM_MEMORY_GB, else a quarter of the machine's memory."""
+    """Bytes for one model at work: `gigabytes`, else FILM_MEMORY_GB, else a quarter of the machine's memory.
+
+    ValueError unless that is a number above 0.
+    """
     if gigabytes is None and (setting := os.environ.get("FILM_MEMORY_GB")):
         try:
             gigabytes = float(setting)
@@ -39,9 +43,10 @@ def budget(gigabytes: float | None = None) -> int:
             raise ValueError(f"FILM_MEMORY_GB is {setting!r}; it must be a number of gigabytes.") from None
     if gigabytes is None:
         return machine() // DEFAULT_SHARE
-    if not 0 < gigabytes < math.inf:
-        raise ValueError(f"The memory budget is {gigabytes:g} GB; it must be above 0.")
-    return int(gigabytes * GIGABYTE)
+    amount = numbers.exact(gigabytes)
+    if amount is None or not amount > 0:
+        raise ValueError(f"The memory budget is {numbers.told(gigabytes)} GB; it must be a number above 0.")
+    return int(amount * GIGABYTE)
 
 
 class NotEnoughMemory(RuntimeError):

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import operator
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from fractions import Fraction
 from typing import TypeVar
+
+from film import numbers
 
 Keyframe = TypeVar("Keyframe")
 
@@ -27,7 +28,7 @@ PRECISION = Fraction(1, 256)  # of the interval: where a moment is not dyadic, t
 
 def dyadic(depth: int) -> list[Fraction]:
     """The 2**depth + 1 evenly spaced moments of a recursion, both ends included. ValueError outside 0..8."""
-    levels = _whole(depth)
+    levels = numbers.whole(depth)
     if levels is None or not 0 <= levels <= MAX_DEPTH:
         raise ValueError(f"The depth is {depth!r}; it must be a whole number from 0 to {MAX_DEPTH}.")
     return [Fraction(k, 2**levels) for k in range(2**levels + 1)]
@@ -44,25 +45,27 @@ def evenly(count: int, precision: float | Fraction = PRECISION) -> list[Fraction
 
 def exact(precision: float | Fraction) -> Fraction:
     """A precision as a fraction. ValueError unless it is a power of 1/2."""
-    try:
-        fraction = Fraction(precision)
-    except (ValueError, OverflowError):  # not a number, or infinite
-        fraction = Fraction(0)
-    if not 0 < fraction <= 1 or fraction.numerator != 1 or fraction.denominator.bit_count() != 1:
-        raise ValueError(f"The precision is {precision}; it must be 1, 1/2, 1/4, 1/8, …")
+    fraction = numbers.exact(precision)
+    if fraction is None or fraction.numerator != 1 or fraction.denominator.bit_count() != 1:
+        raise ValueError(f"The precision is {numbers.told(precision)}; it must be 1, 1/2, 1/4, 1/8, …")
     return fraction
 
 
 def nearest(times: Iterable[float | Fraction], precision: float | Fraction = PRECISION) -> list[Fraction]:
-    """Ascending times in [0, 1], each as the nearest multiple of `precision` (a power of 1/2)."""
+    """Ascending times in [0, 1], each as the nearest multiple of `precision` (a power of 1/2).
+
+    ValueError if they are not that, or the precision is none.
+    """
     precision = exact(precision)
-    times = list(times)
+    moments: list[Fraction] = []
     for time in times:
-        if not 0 <= time <= 1:
-            raise ValueError(f"The moment {time} lies outside the film; moments go from 0 to 1.")
-    if any(later < earlier for earlier, later in zip(times, times[1:], strict=False)):
-        raise ValueError("The moments must be in ascending order.")
-    return [round(Fraction(time) / precision) * precision for time in times]
+        moment = numbers.exact(time)
+        if moment is None or not 0 <= moment <= 1:
+            raise ValueError(f"The moment {time!r} lies outside the film; moments go from 0 to 1.")
+        if moments and moment < moments[-1]:
+            raise ValueError("The moments must be in ascending order.")
+        moments.append(moment)
+    return [round(moment / precision) * precision for moment in moments]
 
 
 def moments(
@@ -102,7 +105,7 @@ def gaps(
         raise ValueError("Give the film's length in one way: a depth, or a count of frames.")
     if depth is not None:
         return [dyadic(depth)[:-1] for _ in range(photos - 2)] + [dyadic(depth)]
-    frames = _whole(count)
+    frames = numbers.whole(count)
     if frames is None or not 2 <= frames <= most(photos):
         raise ValueError(f"The number of frames is {count!r}; it must be a whole number from 2 to {most(photos)}.")
     precision = exact(precision)
@@ -123,16 +126,6 @@ def gaps(
 def most(photos: int) -> int:
     """How many frames a film through so many photos can have."""
     return MAX_COUNT * max(1, photos - 1)
-
-
-def _whole(value: object) -> int | None:
-    """A whole number of any kind, such as NumPy's; None for anything else, and for what is true or false."""
-    if isinstance(value, bool):
-        return None
-    try:
-        return operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        return None
 
 
 def _starts(weights: Sequence[float]) -> list[Fraction]:

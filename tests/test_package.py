@@ -1,0 +1,56 @@
+"""What `import film` gives, and what `pip install .` installs."""
+
+from __future__ import annotations
+
+import email
+import importlib.metadata
+import importlib.util
+import shutil
+import subprocess
+import sys
+import typing
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import film
+from film import cli
+
+ROOT = Path(film.__file__).parents[1]
+
+
+def test_everything_is_exported_once_and_there() -> None:
+    assert sorted(film.__all__) == film.__all__ and len(set(film.__all__)) == len(film.__all__)
+    assert all(getattr(film, name) for name in film.__all__)
+
+
+def test_whoever_shows_a_film_finds_its_events_and_errors() -> None:
+    events = {event.__name__ for event in typing.get_args(film.Event)}
+    assert events == {"Stage", "Notice", "Progress", "Segment", "Done"}
+    assert {*events, "Event", "NotEnoughMemory", "find"} <= set(film.__all__)
+    assert issubclass(film.NotEnoughMemory, RuntimeError)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("setuptools") is None, reason="builds with the setuptools that is here")
+def test_the_package_has_the_program_its_model_and_its_command(tmp_path: Path) -> None:
+    source, ignored = tmp_path / "source", shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "film", source / "film", ignore=ignored)  # setuptools writes beside what it packs
+    for name in ("pyproject.toml", "requirements.txt"):
+        shutil.copy(ROOT / name, source)
+    program = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"  # what pip calls
+    built = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=source, capture_output=True, text=True)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        info = wheel.name.removesuffix("-py3-none-any.whl") + ".dist-info"
+        facts = email.message_from_bytes(archive.read(f"{info}/METADATA"))
+        archive.extract(f"{info}/entry_points.txt", tmp_path)
+        packed = {name for name in archive.namelist() if not name.startswith(info)}
+    assert packed == {path.relative_to(source).as_posix() for path in (source / "film").rglob("*") if path.is_file()}
+    assert {"film/cli.py", "film/models/film-lite/variables/variables.index"} <= packed
+    assert facts["Name"] == "film-openvino" and facts["Version"] == film.__version__
+    required = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
+    assert len(facts.get_all("Requires-Dist")) == len(required)
+    (entry,) = importlib.metadata.PathDistribution(tmp_path / info).entry_points
+    assert (entry.group, entry.name) == ("console_scripts", "film") and entry.load() is cli.main
