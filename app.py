@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import film
-from film import catalog, engine, formats, hub, images, memory, planning, recursion
+from film import catalog, engine, hub, images, memory, planning, recursion
 from page import look, screen, stage, tools
 from page.components import UNSHOWN, Page, forget_streams, limit_streams
 from page.endpoints import add_endpoints
@@ -101,9 +101,7 @@ def plan_html(ask: Callable[[], Order]) -> str:
             desk.check_budget(order, plan.frames, plan.size)
     except (ValueError, RuntimeError, OSError) as error:
         return look.plan_html(message(error), "")
-    frames = formats.shown_frames(plan.frames, order.making.play)
-    seconds = frames / formats.shown_fps(f"film.{order.making.format}", plan.fps)
-    length = f"{frames} frames, {time_text(float(seconds))} of film"
+    length = f"{plan.shown} frames, {time_text(plan.duration)} of film"
     if not plan.length_known:
         length = "Length unknown: the video does not tell its own"
     return look.plan_html(length, cost(order, plan))

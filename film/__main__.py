@@ -2,6 +2,12 @@
 
 import sys
 
-from film.cli import main
+INTERRUPTED = 130  # as in `film.cli`, which may not be there yet
 
-sys.exit(main())
+try:
+    from film.cli import main  # which takes a moment
+
+    code = main()
+except KeyboardInterrupt:
+    code = INTERRUPTED
+sys.exit(code)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from film import catalog, convert, images, parts, pipeline, planning, side_by_side, video
+from film import catalog, convert, failure, images, parts, pipeline, planning, shots, side_by_side, video
 from film.events import Done, Event, Stage
 from film.jobs import Job
 from film.making import Maker
@@ -29,6 +29,10 @@ class There:
     """The film is there from an earlier run."""
 
 
+# Settings that are for one kind of film, in words.
+OF_PHOTOS = {"depth": "A depth", "count": "A count", "seconds": "A length in seconds", "spacing": "A spacing"}
+OF_VIDEOS = {"slowdown": "A slowdown", "sound": "A choice of sound", "cut": "A cut"}
+
 STARTED = "interpolating"  # the stage at which a film has been read and stands in line for its maker
 WRITTEN = "finishing"  # ... and at which its file is written
 LAST = (Done, There, Failed)  # the last word about a film is one of these
@@ -45,6 +49,11 @@ class Settings:
     fps: Fraction | None = None  # photos: 30; videos: their own
     longest_side: int | None = None
     quality: int = video.QUALITY
+    play: str = "loop"
+    seconds: float | None = None  # of photos
+    spacing: str = "equal"
+    sound: bool = True  # of videos
+    cut: float = shots.CUT
 
     def check(self, jobs: Sequence[Job]) -> None:
         """ValueError where no film of these jobs can be made like that, or a setting is for none of them."""
@@ -54,39 +63,55 @@ class Settings:
         if self.fps is not None:
             video.exact(self.fps)
         if photos:
-            planning.moments(2, self.depth, self.count)
-        elif self.depth is not None or self.count is not None:
-            raise ValueError("A depth or a count is for photos, and there are none among the inputs.")
+            most = max(photos, key=lambda job: len(job.inputs))
+            count, _ = self._length(most)
+            planning.moments(max(2, len(most.inputs)), self.depth, count, play=self.play)
+            pipeline.check_spacing(self.spacing, count is not None)
+        else:
+            self._check_not_given(OF_PHOTOS, "photos")
         if videos:
             planning.check_pace(self.slowdown or 1, self.fps)
-        elif self.slowdown is not None:
-            raise ValueError("A slowdown is for videos, and there are none among the inputs.")
+            pipeline.check_cut(self.cut)
+        else:
+            self._check_not_given(OF_VIDEOS, "videos")
 
-    @property
-    def of_photos(self) -> dict[str, Any]:
-        return {"depth": self.depth, "count": self.count, "fps": self.fps or 30, "longest_side": self.longest_side}
+    def _check_not_given(self, settings: Mapping[str, str], kind: str) -> None:
+        for name, told in settings.items():
+            if getattr(self, name) != getattr(Settings, name):
+                raise ValueError(f"{told} is for {kind}, and there are none among the inputs.")
 
-    @property
-    def of_videos(self) -> dict[str, Any]:
-        return {"slowdown": self.slowdown or 1, "fps": self.fps, "longest_side": self.longest_side}
+    def _length(self, job: Job) -> tuple[int | None, Fraction]:
+        """The count of a film through photos, if that is how its length is given, and its frame rate."""
+        fps = self.fps or Fraction(30)
+        if self.seconds is None:
+            return self.count, fps
+        return planning.lasting(self.seconds, fps, job.output, self.play, len(job.inputs))
+
+    def _planned(self, job: Job) -> dict[str, Any]:
+        """What decides the job's frames."""
+        shared = {"longest_side": self.longest_side, "play": self.play}
+        if job.is_video:
+            return {"slowdown": self.slowdown or 1, "fps": self.fps, **shared}
+        count, fps = self._length(job)
+        return {"depth": self.depth, "count": count, "fps": fps, **shared}
 
     def plan(self, job: Job, model: str, device: str) -> Plan:
         """What the job's film would be. ValueError, OSError as in `planning`."""
         if job.is_video:
-            return planning.plan_retime(job.inputs[0], model, device, **self.of_videos)
-        planning.moments(len(job.inputs), self.depth, self.count)  # refuses a single photo
-        return planning.plan(job.inputs, model, device, **self.of_photos)
+            return planning.plan_retime(job.inputs[0], model, device, job.output, **self._planned(job))
+        planning.moments(len(job.inputs))  # refuses a single photo
+        return planning.plan(job.inputs, model, device, job.output, **self._planned(job))
 
     def choices(self, job: Job) -> dict[str, Any]:
         """What of it decides the job's film."""
-        return {"quality": self.quality, **(self.of_videos if job.is_video else self.of_photos)}
+        own = {"sound": self.sound, "cut": self.cut} if job.is_video else {"spacing": self.spacing}
+        return {"quality": self.quality, **self._planned(job), **own}
 
     def events(self, job: Job, maker: Maker) -> Generator[Event]:
         """Make the job's film. ValueError, RuntimeError, OSError as in `pipeline`."""
-        kept: dict[str, Any] = {"quality": self.quality, "resume": True}
         if job.is_video:
-            return pipeline.retime(job.inputs[0], maker, job.output, **self.of_videos, **kept)
-        return pipeline.interpolate(job.inputs, maker, job.output, **self.of_photos, **kept)
+            return pipeline.retime(job.inputs[0], maker, job.output, **self.choices(job), resume=True)
+        return pipeline.interpolate(job.inputs, maker, job.output, **self.choices(job), resume=True)
 
 
 def identity(model: catalog.Model, device: str, precision: str) -> str:
@@ -145,4 +170,4 @@ def _film(job: Job, maker: Maker, settings: Settings, record: Record, model: str
 
 
 def _failed(error: Exception) -> Failed:
-    return Failed(" ".join(str(error).split()))
+    return Failed(failure.sentence(error))

@@ -31,6 +31,7 @@ import numpy.typing as npt
 from film import ffmpeg, images
 
 SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .3gp .flv .wmv .ogv .gif".split())
+READ = "MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, OGV or GIF"
 STALLED = 60.0  # seconds without a frame after which ffmpeg is ended
 AHEAD = 2  # decoded frames that wait to be taken
 LINE = 2000  # bytes of a line of ffmpeg's that are read: it repeats what strangers wrote into a file, at any length
@@ -104,11 +105,11 @@ def read_clip(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS)
     if decoded is None:
         if looked.found(COMPLAINT + ".* matches no streams"):
             raise ValueError(f"{path.name} holds no video.")
-        raise ValueError(f"{path.name} is not a video this program reads ({_reason(looked.complaints)}).")
+        raise ValueError(f"{path.name} is not a video this program reads{_cause(looked.complaints)}; use {READ}.")
     lasting = looked.found(TOLD + r"Duration: (\d+):(\d+):([\d.]+)")
     sound, unheard = looked.found(TOLD + r"Stream #\S+ Audio:") is not None, None
     if sound and (heard := _look(path, max_pixels, "-map", "0:a:0", "-frames:a", "1")).failed:
-        sound, unheard = False, _reason(heard.complaints, 0)
+        sound, unheard = False, _reason(heard.complaints)
     return Clip(
         path,
         height,
@@ -209,9 +210,9 @@ class Decoder:
         status = self._process.wait()
         words = self._words
         if last is None:  # the first complaint is the cause, the last that nothing was written
-            raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({_reason(words, 0)}).")
+            raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({_reason(words)}).")
         if status or words:
-            self.damage = f"{self._clip.name} is damaged; what could be read was used ({_reason(words, 0)})."
+            self.damage = f"{self._clip.name} is damaged; what could be read was used ({_reason(words)})."
 
     def _next(self, source: queue.Queue[Any]) -> Any:
         try:
@@ -306,7 +307,13 @@ def _ratio(found: re.Match[str] | None) -> Fraction | None:
     return Fraction(above, below) if above > 0 and below > 0 else None
 
 
-def _reason(complaints: Sequence[str], which: int = -1) -> str:
-    """One of the tool's complaints, without addresses in memory and places on the disk."""
-    said = complaints[which] if complaints else ""
+def _cause(complaints: Sequence[str]) -> str:
+    """What is wrong with a file that was not opened, in brackets, where the tool says more than that it was not."""
+    said = _reason(complaints)
+    return "" if said.startswith(("Error opening input", "Format not on whitelist")) else f" ({said})"
+
+
+def _reason(complaints: Sequence[str]) -> str:
+    """The first of the tool's complaints, without addresses in memory and places on the disk."""
+    said = complaints[0] if complaints else ""
     return re.sub(r"\[[^\]]*\]\s*|file:\S+:?\s*", "", said).strip() or "ffmpeg said nothing of it"

@@ -12,12 +12,13 @@ from film.batch import Failed, There, Told
 from film.jobs import Job
 from film.planning import Plan
 
-LINES = 10  # of progress in a log, for each film of a batch
+LINES = 20  # of progress of a film in a log, or fewer
 
 
 def show(events: Iterable[pipeline.Event]) -> None:
     """Show the making of one film."""
     terminal = sys.stderr.isatty()
+    told = 0  # the last frame that has a line
     with tqdm(disable=not terminal, unit="frame", file=sys.stderr, leave=False) as bar:
         for event in events:
             match event:
@@ -30,7 +31,8 @@ def show(events: Iterable[pipeline.Event]) -> None:
                 case pipeline.Progress():
                     bar.total = event.total
                     bar.update(event.done - bar.n)
-                    if not terminal:
+                    if not terminal and _is_told(event, told):
+                        told = event.done
                         left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
                         print(f"frame {event.done} of {event.total}{left}", file=sys.stderr)
                 case pipeline.Done():
@@ -49,7 +51,7 @@ def show_plans(plans: Iterable[tuple[Job, Plan | Failed]]) -> dict[Job, Plan | F
             assert plan.size
             height, width = formats.shown_size(job.output, plan.size)
             size = f"{width}x{height}"
-            frames = f"{plan.frames} frames of {size}, {plan.duration:.1f} s"
+            frames = f"{plan.shown} frames of {size}, {plan.duration:.1f} s"
             if not plan.length_known:
                 frames = f"frames of {size}, length unknown"
             print(f"{job.name}: {frames}, from {job.told}", file=sys.stderr)
@@ -60,6 +62,7 @@ def show_batch(told: Iterable[Told], plans: Mapping[Job, Plan]) -> list[Job]:
     """Show the making of many films; returns those that failed."""
     terminal = sys.stderr.isatty()
     made = dict.fromkeys(plans, 0)  # frames of each film
+    lines = dict.fromkeys(plans, 0)  # the last frame of each that has a line
     failed: list[Job] = []
     ended = 0
     everything = sum(plan.frames for plan in plans.values())
@@ -71,7 +74,8 @@ def show_batch(told: Iterable[Told], plans: Mapping[Job, Plan]) -> list[Job]:
                 case pipeline.Notice():
                     bar.write(f"{job.name}: {event.text}", file=sys.stderr)
                 case pipeline.Progress():
-                    if not terminal and made[job] * LINES // event.total < event.done * LINES // event.total:
+                    if not terminal and _is_told(event, lines[job]):
+                        lines[job] = event.done
                         print(f"{job.name}: frame {event.done} of {event.total}", file=sys.stderr)
                     bar.update(event.done - made[job])
                     made[job] = event.done
@@ -87,6 +91,11 @@ def show_batch(told: Iterable[Told], plans: Mapping[Job, Plan]) -> list[Job]:
                 bar.total -= plans[job].frames - made[job]
                 bar.set_postfix_str(f"{ended} of {len(plans)} films")
     return failed
+
+
+def _is_told(progress: pipeline.Progress, last: int) -> bool:
+    """Whether it has a line, after that of frame `last`."""
+    return (progress.done - last) * LINES >= progress.total
 
 
 def _result(done: pipeline.Done) -> str:

@@ -22,7 +22,9 @@ from film.ffmpeg import Ffmpeg, local
 from film.sound import Sound
 from film.video import COLOURS, Pixels, Segment, SegmentEncoder, even, raw_video
 
-MAX_GIF_FPS = Fraction(50)  # a GIF counts hundredths of a second, and browsers slow down at less than two
+# Browsers show a frame of 10 ms or less for 100 ms.
+MAX_GIF_FPS = Fraction(50)  # a GIF counts hundredths of a second: two are the fewest
+MAX_WEBP_FPS = Fraction(90)  # a WebP counts thousandths: 11 are the fewest
 # Both filters of a GIF remember each colour they meet. In 6 bits those are few enough for a film of any length; of
 # 256 colours that is not seen.
 _LEVEL = "trunc(val/4)*255/63"
@@ -88,9 +90,10 @@ def webp(segments: Sequence[Segment], path: Path, play: str, quality: int, heard
     """Animated WebP, frame by frame: libwebp's animation encoder keeps the whole file, and merges equal frames."""
     del heard
     codec = ["-c:v", "libwebp", "-quality", str(quality), "-compression_level", "4", "-pix_fmt", "bgra"]
+    fps = min(segments[0].fps, MAX_WEBP_FPS)
     with _played(segments, play) as frames:
         first = next(frames)
-        command = [*raw_video(first, segments[0].fps), *codec, "-loop", "1" if play == "once" else "0", "-f", "webp"]
+        command = [*raw_video(first, fps), *codec, "-loop", "1" if play == "once" else "0", "-f", "webp"]
         _feed([*command, local(path)], itertools.chain([first], frames))
 
 

@@ -10,7 +10,8 @@
 
 MP4 and WebM have even sides: an odd one gets its last row or column twice. The others keep the frames' size.
 A GIF shows a frame for whole hundredths of a second; they alternate so that the film lasts as long as it should.
-Browsers slow down at less than two, so a GIF plays at most 50 frames a second, and longer rather than with fewer.
+Browsers slow down what is faster than FASTEST, so a GIF plays at most 50 frames a second and a WebP 90, and longer
+rather than with fewer.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+
+import numpy as np
 
 from film import containers, images, scratch, video
 from film.images import Frame
@@ -32,6 +35,7 @@ WRITERS = {
     ".webp": containers.webp,
     ".zip": containers.png_zip,
 }
+FASTEST = {".gif": containers.MAX_GIF_FPS, ".webp": containers.MAX_WEBP_FPS}  # frames per second
 PLAYS = {
     "loop": "GIF and WebP repeat for ever; MP4 and WebM leave that to the player",
     "once": "GIF and WebP stop at the end",
@@ -52,11 +56,15 @@ def check(path: str | os.PathLike[str], play: str = "loop", quality: int = QUALI
 
 
 def check_place(path: Path) -> None:
-    """ValueError where a film cannot be written to `path`: it is a directory, or there is none for it."""
+    """ValueError where a film cannot be written to `path`: it is a directory, or there is none that may be written."""
     if not path.parent.is_dir():
         raise ValueError(f"The film cannot be written to {path}: there is no directory {path.parent}.")
     if path.is_dir():
         raise ValueError(f"The film cannot be written to {path}: that is a directory.")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ValueError(
+            f"The film cannot be written to {path}: nothing may be written in {path.parent}; choose another place."
+        )
 
 
 def needs_masters(path: str | os.PathLike[str], play: str = "loop") -> bool:
@@ -70,8 +78,9 @@ def carries_sound(path: str | os.PathLike[str], play: str = "loop") -> bool:
 
 
 def shown_fps(path: str | os.PathLike[str], fps: float | Fraction) -> Fraction:
-    """The frame rate at which that file plays: `fps`, but at most 50 in a GIF."""
-    return min(video.exact(fps), containers.MAX_GIF_FPS) if check(path) == ".gif" else video.exact(fps)
+    """The frame rate at which that file plays: `fps`, but at most what FASTEST says of its format."""
+    rate = video.exact(fps)
+    return min(rate, FASTEST.get(check(path), rate))
 
 
 def shown_size(path: str | os.PathLike[str], size: tuple[int, int]) -> tuple[int, int]:
@@ -83,6 +92,14 @@ def shown_size(path: str | os.PathLike[str], size: tuple[int, int]) -> tuple[int
 def shown_frames(count: int, play: str) -> int:
     """How many frames a file has that plays `count` frames like that."""
     return max(count, 2 * count - 2) if play == "pingpong" else count
+
+
+def made_frames(shown: int, play: str) -> int:
+    """How many frames are to be made for a file that has `shown`: half as many where they are played forth and back.
+
+    It then has an even number of them, one more than an odd `shown`.
+    """
+    return shown // 2 + 1 + shown % 2 if play == "pingpong" else shown
 
 
 def write(
@@ -121,11 +138,13 @@ def write_video(
 ) -> Path:
     """Write Frames, all of the first one's size, as MP4, WebM, GIF, animated WebP or a ZIP of PNG files, by the suffix.
 
-    `play` is one of PLAYS. The file appears when it is complete; until then the film is in a hidden folder beside it.
-    ValueError for an unknown suffix, a place where no file can be, an unusable frame rate, `quality` or `play`, before
-    any frame is taken; for no frames, frames of different sizes, or values far outside of [0, 1], while slightly larger
-    or smaller ones are clipped. RuntimeError with ffmpeg's own words when it fails. An exception in `frames` passes
-    through; nothing is left behind.
+    Arrays of uint8 (0 … 255) are taken as they are. `fps` is from 1/600 to 240. `quality` is from 1, the smallest file,
+    to 100, the best picture; 80 is visually lossless for photographs (GIF and ZIP have no choice). `play` is "loop",
+    "once" or "pingpong": see PLAYS. The file appears when it is complete; until then the film is in a hidden folder
+    beside it. ValueError for an unknown suffix, a place where no file can be, an unusable frame rate, `quality` or
+    `play`, before any frame is taken; for no frames, what is no frame, frames of different sizes, or values far outside
+    of [0, 1], while slightly larger or smaller ones are clipped. RuntimeError with ffmpeg's own words when it fails. An
+    exception in `frames` passes through; nothing is left behind.
     """
     path = Path(path)
     check(path, play, quality)
@@ -135,7 +154,8 @@ def write_video(
         SegmentEncoder(folder, fps, quality=quality, masters=needs_masters(path, play)) as encoder,
     ):
         for frame in frames:
-            if frame.size and frame.dtype.kind == "f":  # what is no frame at all, the encoder refuses
+            # What is no frame at all, the encoder refuses.
+            if isinstance(frame, np.ndarray) and frame.size and frame.dtype.kind == "f":
                 images.check_values(frame, f"frame {encoder.count + 1}")
             encoder.write(frame)
         encoder.finish()

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from film import clip, images, parts
 
+LONGEST_STEM = 100  # bytes of a photo's name; file systems take 255 for a pair's film, with a number, and its parts
 LONGEST_TOLD = 200  # characters of a line that is no pair
 
 
@@ -65,7 +66,7 @@ def find(inputs: Sequence[Path], lists: Sequence[Path], directory: Path, suffix:
     jobs: list[Job] = []
     taken: set[str] = set()
     for name, files in found:
-        free = name
+        free = name = _short(name, 2 * LONGEST_STEM + 1)
         number = 1
         while free.casefold() in taken:  # some file systems take upper and lower case for the same
             number += 1
@@ -118,7 +119,7 @@ def _named(inputs: Sequence[Path], directory: Path) -> Iterator[tuple[str, tuple
             raise ValueError(f"There is no file or folder {path}.")
         elif clip.is_video(path):
             yield path.stem, (path,)
-        elif not _is_photo(path):
+        elif not images.is_photo(path):
             raise ValueError(f"{path} is neither a photo, nor a video, nor a folder.")
         elif single is None:
             single = path
@@ -132,7 +133,7 @@ def _named(inputs: Sequence[Path], directory: Path) -> Iterator[tuple[str, tuple
 def _of_folder(folder: Path, directory: Path, deeper: bool = True) -> Iterator[tuple[str, tuple[Path, ...]]]:
     entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=images.natural)
     files = [entry for entry in entries if entry.is_file()]
-    photos, videos = tuple(filter(_is_photo, files)), tuple(filter(clip.is_video, files))
+    photos, videos = tuple(filter(images.is_photo, files)), tuple(filter(clip.is_video, files))
     if photos and videos:
         raise ValueError(
             f"The folder {folder} holds photos ({photos[0].name}, …) and videos ({videos[0].name}, …);"
@@ -155,9 +156,11 @@ def _same(folder: Path, other: Path) -> bool:
     return folder.resolve() == other.resolve()
 
 
-def _is_photo(path: Path) -> bool:
-    return path.suffix.lower() in images.SUFFIXES
-
-
 def _pair_name(pair: Sequence[Path]) -> str:
-    return "-".join(photo.stem for photo in pair)
+    return "-".join(_short(photo.stem, LONGEST_STEM) for photo in pair)
+
+
+def _short(name: str, most: int) -> str:
+    """The name as far as it fits into so many bytes of UTF-8."""
+    encoded = name.encode(errors="surrogateescape")  # the form in which a name that is no text comes
+    return name if len(encoded) <= most else encoded[:most].decode(errors="ignore")

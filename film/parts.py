@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from film import scratch
 
 NOTE = "film.json"
 SUFFIX = ".parts"
+# What the choices that a film's pipeline makes are to the user.
+CALLED = {"fps": "frame rate", "masters": "format", "moments": "length", "step": "pace"}
 # The note, segments and their masters, whole or in the making; see `film.video`.
 OWN = re.compile(rf"{re.escape(NOTE)}|\d{{8,}}(-\d{{6,}})?\.(ts|mkv)(\.part)?")
 
@@ -41,8 +43,12 @@ def content(files: Sequence[Path]) -> list[tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
+def kept(
+    directory: Path, choices: Mapping[str, Any], tell: Callable[[str], object] = lambda note: None
+) -> Iterator[Path]:
     """`directory`, emptied unless its parts were made by the same `choices` (anything that `json` can write).
+
+    `tell` is given a sentence about parts that are deleted.
 
     Left without an exception it is removed; by one it stays, if there is anything in it. Until then a lock beside it
     is held. RuntimeError when that is held by another, the folder cannot be made, or it would have to be emptied of
@@ -59,7 +65,7 @@ def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
     except OSError as error:
         raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
     try:
-        with _locked(directory, choices):
+        with _locked(directory, choices, tell):
             yield directory
     finally:
         with contextlib.suppress(OSError):  # not everywhere can an open file be deleted
@@ -68,14 +74,19 @@ def kept(directory: Path, choices: Mapping[str, Any]) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(directory: Path, choices: Mapping[str, Any]) -> Iterator[None]:
+def _locked(directory: Path, choices: Mapping[str, Any], tell: Callable[[str], object]) -> Iterator[None]:
     text = json.dumps(choices, sort_keys=True, default=str)
     key = hashlib.sha256(text.encode()).hexdigest()
     try:
-        if directory.exists() and _noted_key(directory) != key:
+        noted = _noted(directory)
+        if directory.exists() and noted.get("key") != key:
             _check_own(directory)
+            if any(directory.glob("*.ts")):
+                differing = _differing(noted.get("choices"), json.loads(text))
+                tell(f"The parts in {directory} were made with other settings or files{differing} and are made anew.")
             _empty(directory)
-        if _noted_key(directory) is None:
+            noted = {}
+        if "key" not in noted:
             directory.mkdir(exist_ok=True)
             (directory / NOTE).write_text(json.dumps({"key": key, "choices": json.loads(text)}, indent=2))
     except OSError as error:
@@ -110,12 +121,20 @@ def _remove(directory: Path) -> None:
         directory.rmdir()
 
 
-def _noted_key(directory: Path) -> object:
-    """None if there is no note, or one that was being written when the program was killed."""
+def _noted(directory: Path) -> dict[str, Any]:
+    """Empty if there is no note, or one that was being written when the program was killed."""
     try:
-        return json.loads((directory / NOTE).read_text())["key"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        return dict(json.loads((directory / NOTE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _differing(noted: object, choices: Mapping[str, Any]) -> str:
+    """In words which choices are others than noted, as far as that is known."""
+    if not isinstance(noted, dict):
+        return ""
+    names = [name for name in dict.fromkeys([*noted, *choices]) if noted.get(name) != choices.get(name)]
+    return f" ({', '.join(CALLED.get(name, name) for name in names)})" if names else ""
 
 
 @contextlib.contextmanager

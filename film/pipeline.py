@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +21,7 @@ from film import clip, formats, images, parts, planning, recursion, shots, sourc
 from film.events import Done, Event, Notice, Progress, Segment, Stage
 from film.images import Reader
 from film.making import Encoding, Made, Maker, Stretch
+from film.sound import COPIED, Sound
 from film.sources import Source
 
 __all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
@@ -47,23 +48,25 @@ def interpolate(
 ) -> Generator[Event]:
     """Make the film through two or more photos and write it to `output`, yielding events on the way.
 
-    Between neighbours come 2**depth - 1 frames (default depth 5); or the film has `count` frames in all: with the
-    `spacing` "equal" each gap lasts as long, with "motion" in proportion to how much its photos differ. Its longest
-    side is at most `longest_side` pixels, its first and last frame are photos. The suffix of `output` decides the
-    format; `quality` and `play` are those of `film.formats`. With `resume` an interrupted film leaves its parts in a
-    folder beside it, and the next run goes on from there. `reader` opens the photos. ValueError for bad input,
-    RuntimeError with the tool's own words when the environment fails.
+    Between neighbours come 2**depth - 1 frames (default depth 5); or the film has `count` frames in all, as it is
+    played: forth and back an even number, one more than an odd count. With the `spacing` "equal" each gap lasts as
+    long, with "motion" in proportion to how much its photos differ. Its longest side is at most `longest_side` pixels,
+    its first and last frame are photos. The suffix of `output` decides the format, and how many frames a second it
+    plays at most; `quality` and `play` are those of `film.formats`. With `resume` an interrupted film leaves its parts
+    in a folder beside it, and the next run goes on from there. `reader` opens the photos. ValueError for bad input,
+    OSError for a photo that cannot be opened (FileNotFoundError if there is none), RuntimeError with the tool's own
+    words when the environment fails: what can be told without reading the photos at once, the rest with the events.
     """
-    moments = planning.moments(len(photos), depth, count)
-    if spacing not in SPACINGS or (spacing == "motion" and count is None):
-        raise ValueError(f"The spacing is {spacing!r}; choose equal, or motion with a count of frames.")
+    moments = planning.moments(len(photos), depth, count, play=play)
+    check_spacing(spacing, count is not None)
     paths = [Path(photo) for photo in photos]
     target = Target(Path(output), video.exact(fps), quality, play, resume, inputs=paths)
 
     def opened() -> AbstractContextManager[Source]:
         wanted = moments
         if spacing == "motion":
-            wanted = planning.moments(len(paths), count=count, weights=sources.differences(paths, max_pixels, reader))
+            weights = sources.differences(paths, max_pixels, reader)
+            wanted = planning.moments(len(paths), count=count, weights=weights, play=play)
         return contextlib.nullcontext(sources.open_photos(paths, wanted, longest_side, max_pixels, reader))
 
     return _events("reading", opened, model, target)
@@ -88,21 +91,34 @@ def retime(
     """Show a video in slow motion, at another frame rate, or both, and write it to `output`, yielding events.
 
     The film lasts `slowdown` (1 to 16) times as long as the video and has `fps` frames per second (default: the
-    video's). Sound is stretched with its pitch kept, unless `sound` is false. Nothing is made across a cut, which is a
-    content value of `cut` (see `film.shots`); repeated frames are left out. Moments are made to the nearest `precision`
-    of the interval between two frames. The rest is as in `interpolate`.
+    video's), or as many as its format plays at most. Sound is stretched with its pitch kept, unless `sound` is false.
+    Nothing is made across a cut, which is a content value of `cut` (see `film.shots`); repeated frames are left out.
+    Moments are made to the nearest `precision` of the interval between two frames. The rest is as in `interpolate`, but
+    the video is looked into at once: OSError when it cannot be opened (FileNotFoundError if there is none).
     """
     looked = clip.read_clip(source, max_pixels)
-    fps, step = planning.pace(looked, slowdown, fps)
+    factor = planning.check_pace(slowdown, fps)
+    fps, step = planning.pace(looked, factor, fps, output)
     precision = recursion.exact(precision)
-    if not cut >= 0:
-        raise ValueError(f"The threshold of a cut is {cut:g}; it must be 0 or more (15 is usual, inf finds none).")
+    check_cut(cut)
     target = Target(Path(output), fps, quality, play, resume, sound, [looked.path])
 
     def opened() -> AbstractContextManager[Source]:
-        return sources.open_video(looked, step, Fraction(slowdown), cut, precision, longest_side, max_pixels)
+        return sources.open_video(looked, step, factor, cut, precision, longest_side, max_pixels)
 
     return _events("looking", opened, model, target)
+
+
+def check_spacing(spacing: str, counted: bool) -> None:
+    """ValueError unless it is one of SPACINGS, and "motion" only for a film of a given number of frames."""
+    if spacing not in SPACINGS or (spacing == "motion" and not counted):
+        raise ValueError(f"The spacing is {spacing!r}; choose equal, or motion with a count of frames.")
+
+
+def check_cut(cut: float) -> None:
+    """ValueError unless that can be a content value."""
+    if not cut >= 0:
+        raise ValueError(f"The threshold of a cut is {cut:g}; it must be 0 or more (15 is usual, inf finds none).")
 
 
 @dataclass(frozen=True)
@@ -110,7 +126,7 @@ class Target:
     """The file that a film is to be. ValueError where it cannot be."""
 
     path: Path
-    fps: Fraction
+    fps: Fraction  # that was asked for
     quality: int = video.QUALITY
     play: str = "loop"
     resume: bool = False
@@ -125,14 +141,26 @@ class Target:
 
     @property
     def encoding(self) -> Encoding:
-        return Encoding(self.fps, self.quality, formats.needs_masters(self.path, self.play))
+        fps = formats.shown_fps(self.path, self.fps)
+        return Encoding(fps, self.quality, formats.needs_masters(self.path, self.play))
+
+    def notes(self, sound: Sound | None) -> Iterator[str]:
+        """What the file cannot have of what was asked for."""
+        suffix, fps = formats.check(self.path), self.encoding.fps
+        if fps < self.fps:
+            longer = f"{float(self.fps / fps):.3g}"
+            yield f"A {suffix} plays at most {fps} frames a second: the film lasts {longer} times as long."
+        if sound and not formats.carries_sound(self.path):
+            yield f"The film is silent: a {suffix} has no sound; {' and '.join(COPIED)} do."
+        elif sound and not formats.carries_sound(self.path, self.play):
+            yield "The film is silent: what is played forth and back has no sound."
 
     def parts(self, source: Source, maker: Maker, device: str) -> AbstractContextManager[Path]:
         """The folder for the film's segments."""
         if not self.resume:
             return parts.discarded()
         made_by = {"model": f"{maker.fingerprint}, on {device}", **vars(self.encoding)}
-        return parts.kept(parts.folder(self.path), source.choices | made_by)
+        return parts.kept(parts.folder(self.path), source.choices | made_by, source.notes.append)
 
 
 def _events(
@@ -142,9 +170,8 @@ def _events(
     yield Stage(first_stage)
     with opened() as source:
         sound = source.sound if target.sound else None
-        if sound and not formats.carries_sound(target.path, target.play):
-            source.notes.append(f"The film is silent: {target.path.suffix} played as {target.play} has no sound.")
-            sound = None
+        source.notes.extend(target.notes(sound))
+        sound = sound if formats.carries_sound(target.path, target.play) else None
         yield from map(Notice, source.take_notes())
         for stage, work in maker.preparation(*source.size):
             yield Stage(stage)
@@ -153,6 +180,7 @@ def _events(
         if runner.why:
             yield Notice(runner.why)
         with target.parts(source, maker, runner.device) as folder:
+            yield from map(Notice, source.take_notes())
             yield Stage("interpolating")
             clock = _Clock(source)
             segments = yield from _segments(source, maker, target.encoding, folder, clock)
@@ -172,7 +200,7 @@ def _events(
     frames = formats.shown_frames(clock.done, target.play)
     height, width = formats.shown_size(target.path, source.size)
     seconds = time.monotonic() - started
-    fps = formats.shown_fps(target.path, target.fps)
+    fps = target.encoding.fps
     yield Done(target.path, frames, width, height, fps, maker.name, str(runner), seconds, clock.per_call)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from film import images, recursion, speed, video
+from film import formats, images, numbers, recursion, speed, video
 from film.clip import Clip, read_clip
 from film.images import Reader
 
@@ -20,72 +20,100 @@ MAX_SLOWDOWN = 16
 class Plan:
     """What would be made."""
 
-    frames: int  # of a video's film: as far as its header tells
-    fps: Fraction  # frames per second of the film
+    frames: int  # to be made; of a video's film: as far as its header tells
+    fps: Fraction  # frames per second, as the film plays
     size: tuple[int, int] | None  # height and width; None while there are no photos
     seconds: float | None  # to make it here, from the last film of this model and device; None if nobody knows
     length_known: bool = True  # False for a video that does not tell its own: frames and duration are the least, then
+    play: str = "loop"
+
+    @property
+    def shown(self) -> int:
+        """Frames of the file: forth and back counts both ways."""
+        return formats.shown_frames(self.frames, self.play)
 
     @property
     def duration(self) -> float:
         """Of the film, seconds."""
-        return float(self.frames / self.fps)
+        return float(self.shown / self.fps)
 
 
 def plan(
     photos: Sequence[str | os.PathLike[str]],
     model: str,
     device: str,
+    output: str | os.PathLike[str] = "film.mp4",
     *,
     depth: int | None = None,
     count: int | None = None,
     fps: float | Fraction = 30,
     longest_side: int | None = None,
+    play: str = "loop",
     reader: Reader = images,
 ) -> Plan:
     """What `pipeline.interpolate` would make of these photos, or of any two if there are none yet.
 
-    Reads their headers only. ValueError as there.
+    Reads their headers only; of `output` only the format matters. ValueError as there.
     """
-    gaps = moments(max(2, len(photos)), depth, count)
+    gaps = moments(max(2, len(photos)), depth, count, play=play)
     frames = sum(map(len, gaps))
-    rate = video.exact(fps)
+    rate = formats.shown_fps(output, fps)
     if not photos:
-        return Plan(frames, rate, None, None)
+        return Plan(frames, rate, None, None, play=play)
     size = images.common_size([reader.image_size(photo) for photo in photos], longest_side)
     per_call = speed.estimate(model, device, *size)
-    return Plan(frames, rate, size, None if per_call is None else per_call * calls(gaps))
+    return Plan(frames, rate, size, None if per_call is None else per_call * calls(gaps), play=play)
 
 
 def plan_retime(
     source: str | os.PathLike[str],
     model: str,
     device: str,
+    output: str | os.PathLike[str] = "film.mp4",
     *,
     slowdown: float | Fraction = 1,
     fps: float | Fraction | None = None,
     longest_side: int | None = None,
+    play: str = "loop",
     look: Callable[[str | os.PathLike[str]], Clip] = read_clip,
 ) -> Plan:
     """What `pipeline.retime` would make of this video, as far as its header tells. ValueError as there.
 
-    `look` opens the video.
+    Of `output` only the format matters. `look` opens the video.
     """
     clip = look(source)
-    rate, step = pace(clip, slowdown, fps)
+    rate, step = pace(clip, slowdown, fps, output)
     size = images.common_size([(clip.height, clip.width)], longest_side)
     frames = frames_of(clip, step)
     known = bool(clip.seconds)  # what a browser records has no length, or one of 0
     per_call = speed.estimate(model, device, *size) if known else None
     # At a whole multiple of the video's rate a middle makes a frame; other rates need up to twice as many.
-    return Plan(frames, rate, size, None if per_call is None else per_call * frames, known)
+    return Plan(frames, rate, size, None if per_call is None else per_call * frames, known, play)
+
+
+def lasting(
+    seconds: float, fps: float | Fraction, output: str | os.PathLike[str], play: str = "loop", photos: int = 2
+) -> tuple[int, Fraction]:
+    """The count of frames of a film that lasts so long as it is played, and the frame rate at which its format does.
+
+    ValueError if so many photos make no such film.
+    """
+    rate = formats.shown_fps(output, fps)
+    return video.frame_count(seconds, rate, formats.shown_frames(recursion.most(photos), play)), rate
 
 
 def moments(
-    photos: int, depth: int | None = None, count: int | None = None, weights: Sequence[float] | None = None
+    photos: int,
+    depth: int | None = None,
+    count: int | None = None,
+    weights: Sequence[float] | None = None,
+    play: str = "loop",
 ) -> list[list[Fraction]]:
-    """`recursion.gaps`, with the default depth if neither it nor a count is given."""
+    """`recursion.gaps`, with the default depth if neither it nor a count is given. `count` is of frames as played."""
     depth = DEFAULT_DEPTH if depth is None and count is None else depth
+    possible = range(2, formats.shown_frames(recursion.most(photos), play) + 1)
+    if count is not None and count in possible:  # what else it is, is refused
+        count = formats.made_frames(count, play)
     return recursion.gaps(photos, depth=depth, count=count, weights=weights)
 
 
@@ -94,24 +122,31 @@ def calls(gaps: Sequence[Sequence[Fraction]]) -> int:
     return sum(recursion.calls(gap)[-1] for gap in gaps if gap)
 
 
-def pace(clip: Clip, slowdown: float | Fraction, fps: float | Fraction | None) -> tuple[Fraction, Fraction]:
-    """The film's frame rate, and the seconds of the video from one of its frames to the next. ValueError if absurd."""
-    check_pace(slowdown, fps)
+def pace(
+    clip: Clip, slowdown: float | Fraction, fps: float | Fraction | None, output: str | os.PathLike[str]
+) -> tuple[Fraction, Fraction]:
+    """The film's frame rate, and the seconds of the video from one of its frames to the next. ValueError if absurd.
+
+    It is no faster than the format of `output` plays, so that the film lasts as long as it should.
+    """
+    factor = check_pace(slowdown, fps)
     if fps is None and clip.fps > video.MAX_FPS:
         raise ValueError(
             f"{clip.name} counts {float(clip.fps):g} frames per second, more than the {video.MAX_FPS} that a film can"
             " have; choose a frame rate for the film, such as 30."
         )
-    rate = video.exact(clip.fps if fps is None else fps)
-    return rate, 1 / (rate * Fraction(slowdown))
+    rate = formats.shown_fps(output, clip.fps if fps is None else fps)
+    return rate, 1 / (rate * factor)
 
 
-def check_pace(slowdown: float | Fraction, fps: float | Fraction | None) -> None:
-    """ValueError unless that says what to make of a video."""
-    if not 1 <= slowdown <= MAX_SLOWDOWN:
-        raise ValueError(f"The slowdown is {video.told(slowdown)}; it must be from 1 to {MAX_SLOWDOWN}.")
-    if slowdown == 1 and fps is None:
+def check_pace(slowdown: float | Fraction, fps: float | Fraction | None) -> Fraction:
+    """`slowdown` as a fraction. ValueError unless it and `fps` say what to make of a video."""
+    factor = numbers.exact(slowdown)
+    if factor is None or not 1 <= factor <= MAX_SLOWDOWN:
+        raise ValueError(f"The slowdown is {numbers.told(slowdown)}; it must be from 1 to {MAX_SLOWDOWN}.")
+    if factor == 1 and fps is None:
         raise ValueError("Say what to make of the video: a slowdown above 1, a frame rate, or both.")
+    return factor
 
 
 def frames_of(clip: Clip, step: Fraction) -> int:

@@ -26,6 +26,10 @@ class Record:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"The films cannot be written to {directory}: {error}") from error
+        if not os.access(directory, os.W_OK | os.X_OK):
+            raise ValueError(
+                f"The films cannot be written to {directory}: nothing may be written there; choose another folder."
+            )
         self._path = directory / NAME
         self._lock = threading.Lock()
         self._films: dict[str, dict[str, Any]] = {}

@@ -49,13 +49,19 @@ def open_photos(
     """A film through photos: `moments[i]` lie between photos i and i + 1. ValueError, OSError as in `images`."""
     sizes = [reader.image_size(photo, max_pixels) for photo in photos]
     size = images.common_size(sizes, longest_side)
+    count = sum(map(len, moments))
     notes = deque(_fitting(sizes, size))
+    if count < len(photos):
+        notes.append(
+            f"The film has {count} frames and there are {len(photos)} photos: some are not shown; give at least"
+            f" {len(photos)} frames."
+        )
     frames = _fitted((reader.read_image(photo, max_pixels) for photo in photos), photos, size, notes)
     frames = itertools.chain(_emptied(deque(itertools.islice(frames, 2))), frames)
     return Source(
         gaps=timeline.through(frames, moments),
         size=size,
-        frames=sum(map(len, moments)),
+        frames=count,
         calls=planning.calls(moments),
         choices={"photos": parts.content(photos), "size": size, "moments": moments},
         notes=notes,

@@ -13,22 +13,23 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from film import numbers
 from film.ffmpeg import Ffmpeg, local
 from film.images import Frame, to_uint8
 
 Pixels: TypeAlias = npt.NDArray[np.uint8]  # (H, W, 3), a Frame in 8 bits
 
 MAX_FPS = 240
+MIN_FPS = Fraction(1, 600)  # a frame of ten minutes: a GIF counts no more than eleven
 SEGMENT_SECONDS = 0.5  # short enough that a slow film starts soon, long enough that a segment's key frame is cheap
 QUALITY = 80  # of 1 .. 100
 COLOURS = (
@@ -38,8 +39,6 @@ COLOURS = (
 THREADS = 4  # fixed, because x264's result depends on it; up to 4 it costs 4 % on two cores
 LOSSLESS = ["-c:v", "utvideo", "-pix_fmt", "gbrp", "-pred", "median"]  # half the work of lossless x264, no larger
 NAME = re.compile(r"(\d{8,})-(\d{6,})\.ts")
-
-Rate = TypeVar("Rate", bound="float | Fraction")
 
 
 @dataclass(frozen=True)
@@ -63,25 +62,18 @@ class Segment:
         return float(self.count / self.fps)
 
 
-def check_fps(fps: Rate) -> Rate:
-    """`fps` itself. ValueError unless it is above 0 and at most 240."""
-    if not 0 < fps <= MAX_FPS:
-        raise ValueError(f"The frame rate is {told(fps)} per second; it must be above 0 and at most {MAX_FPS}.")
-    return fps
-
-
-def told(number: float | Fraction) -> str:
-    """A number in a sentence: a fraction may be larger than any float."""
-    try:
-        return f"{float(number):g}"
-    except OverflowError:
-        return f"beyond {sys.float_info.max:g}"
+def check_fps(fps: float | Fraction) -> Fraction:
+    """`fps` as a fraction. ValueError unless it is a number from 1/600 to 240."""
+    rate = numbers.exact(fps)
+    if rate is None or not MIN_FPS <= rate <= MAX_FPS:
+        raise ValueError(f"The frame rate is {numbers.told(fps)} per second; it must be from {MIN_FPS} to {MAX_FPS}.")
+    return rate
 
 
 def exact(fps: float | Fraction) -> Fraction:
     """The frame rate as ffmpeg computes with it: the nearest fraction it can hold. ValueError as in `check_fps`."""
     # ffmpeg's fractions are of 32 bits; a denominator of 1,001,000 holds 30000/1001 and millionths.
-    return check_fps(Fraction(check_fps(fps)).limit_denominator(1_001_000))
+    return check_fps(check_fps(fps).limit_denominator(1_001_000))
 
 
 def check_quality(quality: int) -> int:
@@ -180,10 +172,17 @@ class SegmentEncoder:
     def write(self, frame: Frame | Pixels) -> Segment | None:
         """Append a frame. The first one decides the size. Returns the segment that it completed, if it did."""
         number = self._first + self.count
-        if frame.ndim != 3 or frame.shape[2] != 3 or not (frame.dtype == np.uint8 or frame.dtype.kind == "f"):
+        is_array = isinstance(frame, np.ndarray)
+        if (
+            not is_array
+            or frame.ndim != 3
+            or frame.shape[2] != 3
+            or not (frame.dtype == np.uint8 or frame.dtype.kind == "f")
+        ):
+            given = f"{frame.shape} {frame.dtype}" if is_array else f"of type {type(frame).__name__}"
             raise ValueError(
-                f"Frame {number + 1} is {frame.shape} {frame.dtype}; a frame is a (height, width, 3) array of float32"
-                " in [0, 1] or of uint8."
+                f"Frame {number + 1} is {given}; a frame is a (height, width, 3) array of float32 in [0, 1]"
+                " or of uint8."
             )
         if min(frame.shape[:2]) < 1:
             raise ValueError(f"Frame {number + 1} is {frame.shape[1]}x{frame.shape[0]}; a frame must have pixels.")

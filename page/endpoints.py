@@ -58,8 +58,8 @@ class Endpoints:
             format: The kind of file; zip holds numbered PNG files.
             quality: From 1, the smallest file, to 100, the best picture.
             play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
-            count: The film's number of frames, instead of a depth.
-            seconds: The film's length, instead of a depth.
+            count: The film's number of frames as it plays, both ways of a pingpong, instead of a depth.
+            seconds: The film's length as it plays, instead of a depth.
         """
         making = Making(model, device, longest_side, format, quality, play)
         yield from self._report(PhotoOrder([first, last], making, depth, count, seconds, fps), request)
@@ -91,8 +91,8 @@ class Endpoints:
             format: The kind of file; zip holds numbered PNG files.
             quality: From 1, the smallest file, to 100, the best picture.
             play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
-            count: The whole film's number of frames, instead of a depth.
-            seconds: The whole film's length, instead of a depth.
+            count: The whole film's number of frames as it plays, both ways of a pingpong, instead of a depth.
+            seconds: The whole film's length as it plays, instead of a depth.
         """
         making = Making(model, device, longest_side, format, quality, play)
         yield from self._report(PhotoOrder(photos or [], making, depth, count, seconds, fps), request)

@@ -45,6 +45,11 @@ class Making:
     quality: int = video.QUALITY
     play: str = "loop"
 
+    @property
+    def file(self) -> str:
+        """The film's name."""
+        return f"film.{self.format}"
+
 
 @dataclass(frozen=True)
 class PhotoOrder:
@@ -119,7 +124,8 @@ class Desk:
             lengths = f"{short(count)} frames and {short(order.seconds)} seconds"
             raise ValueError(f"The length is given twice, as {lengths}; give one of them.")
         if order.seconds is not None:
-            count = video.frame_count(number("The length in seconds", order.seconds, 0, math.inf), fps)
+            seconds = number("The length in seconds", order.seconds, 0, math.inf)
+            count, fps = planning.lasting(seconds, fps, making.file, making.play, max(2, len(order.files)))
         depth = planning.DEFAULT_DEPTH  # which a count makes meaningless
         if count is None:
             depth = number("The depth", order.depth, min(depths), max(depths), whole=True)
@@ -201,19 +207,23 @@ class Desk:
                 files[0],
                 making.model,
                 making.device,
+                making.file,
                 slowdown=order.slowdown,
                 fps=order.fps,
                 longest_side=making.longest_side or None,
+                play=making.play,
                 look=self.clips.look,
             )
         return planning.plan(
             files,
             making.model,
             making.device,
+            making.file,
             depth=order.depth if order.count is None else None,
             count=order.count,
             fps=order.fps,
             longest_side=making.longest_side or None,
+            play=making.play,
             reader=self.studio.decoder,
         )
 
@@ -237,7 +247,7 @@ class Desk:
             self.check_budget(order, plan.frames, plan.size)
             return plan
 
-        masters = formats.needs_masters(f"film.{order.making.format}", order.making.play)
+        masters = formats.needs_masters(order.making.file, order.making.play)
         job = Job(
             order.making.model,
             order.making.device,
@@ -250,7 +260,7 @@ class Desk:
 
     def _start(self, order: Order, model: Interpolator, folder: Path) -> Generator[pipeline.Event]:
         making = order.making
-        target = folder / f"film.{making.format}"
+        target = folder / making.file
         shared: dict[str, Any] = {
             "longest_side": making.longest_side or None,
             "quality": making.quality,

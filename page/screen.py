@@ -72,7 +72,8 @@ def compared(order: Order) -> Comparison | None:
     if not isinstance(order, PhotoOrder):
         return None
     try:
-        return Comparison(planning.moments(len(order.files), None if order.count else order.depth, order.count))
+        depth = None if order.count else order.depth
+        return Comparison(planning.moments(len(order.files), depth, order.count, play=order.making.play))
     except ValueError:
         return None  # there will be no film; `show` tells why
 

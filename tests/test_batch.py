@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import clips
 import imageio.v3 as imageio
@@ -103,6 +104,16 @@ def test_no_two_films_have_one_name(tmp_path: Path) -> None:
     assert list(found(*paths)) == ["clip.mp4", "Clip-2.mp4", "clip-2-2.mp4", "clip-3.mp4"]
 
 
+def test_names_that_are_too_long_are_shortened(tmp_path: Path) -> None:
+    """Each half of a pair's, so that both are seen, with room for a number, the parts and their lock."""
+    one, two, clip = "a" * 131, "ä" * 120, "v" * 250
+    names = (f"{one}.jpg", f"{two}.jpg", f"{one}.png", f"{two}.jpg", f"{clip}.mp4")
+    pair, other, of_clip = found(*touch(*(tmp_path / name for name in names)))
+    assert pair == f"{'a' * 100}-{'ä' * 50}.mp4" and other == f"{'a' * 100}-{'ä' * 50}-2.mp4"
+    for name in (pair, other, of_clip):
+        assert len(f"{name}.parts.lock".encode()) < 255
+
+
 def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
     a, b, clip, text = touch(*(tmp_path / name for name in ("a.jpg", "b.jpg", "v.mp4", "notes.txt")))
     mixed = touch(tmp_path / "mixed" / "a.jpg", tmp_path / "mixed" / "v.mp4")[0].parent
@@ -138,6 +149,11 @@ def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
         (Settings(depth=2, slowdown=Fraction(2)), [of_video], "for photos"),
         (Settings(), [of_photos, of_video], "Say what to make of the video"),
         (Settings(slowdown=Fraction(99)), [of_video], "1 to 16"),
+        (Settings(spacing="motion"), [of_photos], "spacing is 'motion'"),
+        (Settings(seconds=0.01), [of_photos], "no two frames"),
+        (Settings(seconds=1, slowdown=Fraction(2)), [of_video], "A length in seconds is for photos"),
+        (Settings(sound=False), [of_photos], "A choice of sound is for videos"),
+        (Settings(slowdown=Fraction(2), cut=-1), [of_video], "cut is -1"),
     ):
         with pytest.raises(ValueError, match=message):
             settings.check(which)
@@ -333,6 +349,28 @@ def test_the_command_tells_the_plan_then_each_result(
     assert out.splitlines() == [f"{output / name} is there from an earlier run" for name in ("good.gif", "clip.gif")]
 
 
+@pytest.mark.parametrize("option", [["--seconds", "2"], ["--count", "100"]])
+def test_a_batch_announces_films_as_they_play(
+    tmp_path: Path, option: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = photos(tmp_path / "trip", 2)
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(pipeline, "interpolate", lambda *_, **options: made.append(options) or (_ for _ in ()))
+    command = ["batch", str(files[0].parent), "-o", str(tmp_path / "out"), "--format", "gif", "--fps", "60", *option]
+    assert cli.main([*command, "--play", "pingpong", "--spacing", "motion"]) == 0
+    assert "trip.gif: 100 frames of 64x48, 2.0 s, from" in capsys.readouterr().err
+    assert (made[0]["play"], made[0]["spacing"], made[0]["count"]) == ("pingpong", "motion", 100)
+
+
+def test_what_a_batch_says_of_videos_reaches_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = clips.video(tmp_path / "clip.mp4", clips.pan(3, 48, 64))
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(pipeline, "retime", lambda *_, **options: made.append(options) or (_ for _ in ()))
+    command = ["batch", str(clip), "-o", str(tmp_path / "out"), "--slowdown", "2", "--no-sound", "--cut", "inf"]
+    assert cli.main([*command, "--play", "once"]) == 0
+    assert (made[0]["sound"], made[0]["cut"], made[0]["play"]) == (False, float("inf"), "once")
+
+
 def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(
     averaging: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -343,7 +381,8 @@ def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(
     assert cli.main([*command, "-o", str(tmp_path / "out"), "--model", str(averaging)]) == 1
     err = capsys.readouterr().err.splitlines()
     assert err[0].startswith("one.mp4 cannot be made: ") and "two photos or more" in err[0]
-    assert any(line.startswith("0-gone.mp4 cannot be made: ") and "gone.png" in line for line in err)
+    gone = tmp_path / "in" / "two" / "gone.png"
+    assert f"0-gone.mp4 cannot be made: There is no file or folder {gone}." in err
     assert err[-1] == "film: 2 of 4 films could not be made: one.mp4, 0-gone.mp4."
     assert listed(tmp_path / "out") == ["0-1.mp4", "two.mp4"]
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as imageio
 import numpy as np
@@ -16,7 +19,7 @@ import pytest
 from conftest import moved, photo
 
 import film
-from film import cli
+from film import cli, console, parts, pipeline
 
 ROOT = Path(film.__file__).parents[1]
 
@@ -75,31 +78,45 @@ def test_a_terminal_gets_a_progress_bar(photos: list[str], tmp_path: Path, avera
     assert "Making frames" in bar and "/9 [" in bar and "frame 1 of" not in bar
 
 
-def test_photos_that_differ_are_told(tmp_path: Path, averaging: Path) -> None:
+def test_photos_that_differ_are_told(tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]) -> None:
     a, b = photo(tmp_path / "a.png", moved(64, 96)[0]), photo(tmp_path / "b.png", moved(64, 64)[0])
     output = str(tmp_path / "film.mp4")
-    done = run("interpolate", str(a), str(b), "-o", output, "--depth", "1", "--model", str(averaging))
-    assert "The photos differ in shape (96x64 and 64x64)" in done.stderr
+    assert cli.main(["interpolate", str(a), str(b), "-o", output, "--depth", "1", "--model", str(averaging)]) == 0
+    assert "The photos differ in shape (96x64 and 64x64)" in capsys.readouterr().err
 
 
-def test_tensorflow_can_be_asked_to_make_the_film(photos: list[str], tmp_path: Path, averaging: Path) -> None:
+def test_tensorflow_can_be_asked_to_make_the_film(
+    photos: list[str], tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "film.mp4"
     options = ["--depth", "1", "--backend", "tensorflow", "--model", str(averaging), "--longest-side", "64"]
-    done = run("interpolate", *photos, "-o", str(output), *options)
-    assert f"by {averaging} on TensorFlow" in done.stdout
+    assert cli.main(["interpolate", *photos, "-o", str(output), *options]) == 0
+    assert f"by {averaging} on TensorFlow" in capsys.readouterr().out
     assert imageio.imread(output, plugin="FFMPEG").shape == (3, 48, 64, 3)
 
 
 def test_user_errors_end_with_two_and_one_line(
-    photos: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "list.jpg").write_text("eggs, milk")
     (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    Path("-a.jpg").touch()
+    animation = str(film.write_video(tmp_path / "moving.gif", moved(32, 32)))
     good = ["interpolate", *photos, "-o", str(tmp_path / "film.mp4")]
     cases = [
-        (["interpolate", str(tmp_path / "absent.jpg"), photos[1], "-o", "x.mp4"], "absent.jpg"),
+        (["interpolate", str(tmp_path / "absent.jpg"), photos[1], "-o", "x.mp4"], "There is no file or folder"),
         (["interpolate", photos[0], str(tmp_path / "list.jpg"), "-o", "x.mp4"], "list.jpg is not an image"),
-        (["interpolate", photos[0], str(tmp_path / "folder"), "-o", "x.mp4"], "folder"),
+        (["interpolate", photos[0], str(tmp_path / "folder"), "-o", "x.mp4"], "folder is a folder where a file"),
+        (["interpolate", "clip.mov", "-o", "x.mp4"], "clip.mov is a video and `interpolate` takes photos; for a video"),
+        (["interpolate", photos[0], "clip.mkv", "-o", "x.mp4"], "for a video use `retime`"),
+        (["interpolate", photos[0], animation, "-o", "x.mp4"], "moving.gif is animated or has several"),
+        (["interpolate", photos[0], animation, "-o", "x.mp4"], "`retime` takes videos and animated GIFs"),
+        (["retime", photos[1], "-o", "x.mp4", "--fps", "60"], "a video, MP4, MOV, MKV"),
+        (["retime", str(tmp_path / "folder"), "-o", "x.mp4", "--fps", "60"], "for many use `batch`"),
+        ([*good, "--foo"], "unrecognized arguments: --foo (see python -m film interpolate --help)"),
+        (["interpolate", "-a.jpg", photos[1], "-o", "x.mp4"], "put -- before names that begin with a dash"),
+        ([*good, "--memory-gb", "0"], "memory budget"),
         (["interpolate", photos[0], photos[1] + "/inside.jpg", "-o", "x.mp4"], "inside.jpg"),
         (["interpolate", *photos, "-o", str(tmp_path / "nowhere" / "x.mp4")], "nowhere"),
         (["interpolate", *photos, "-o", str(tmp_path / "folder")], "is a directory"),
@@ -109,6 +126,7 @@ def test_user_errors_end_with_two_and_one_line(
         ([*good, "--fps", "0"], "frame rate"),
         ([*good, "--fps", "nan"], "--fps"),
         ([*good, "--fps", "1e9"], "frame rate"),
+        ([*good, "--fps", "1e-9"], "The frame rate is 1e-09 per second; it must be from 1/600"),
         ([*good, "--fps", "1e400", "--seconds", "1"], "too large"),
         (["retime", "x.mp4", "-o", "y.mp4", "--fps", "1e400"], "too large"),
         (["retime", "x.mp4", "-o", "y.mp4", "--slowdown", "1e400"], "too large"),
@@ -134,7 +152,8 @@ def test_user_errors_end_with_two_and_one_line(
         error = [line for line in err.splitlines() if not line.endswith(" …")]  # stages that were begun
         assert code == 2 and out == "", arguments
         assert len(error) == 1 and error[0].startswith("film: ") and word in error[0], (arguments, err)
-    assert sorted(os.listdir(tmp_path)) == ["folder", "list.jpg", "one.png", "two.jpg"]
+    assert sorted(os.listdir(tmp_path)) == ["folder", "list.jpg", "moving.gif", "one.png", "two.jpg"]
+    assert os.listdir() == ["-a.jpg"]
 
 
 def test_a_user_error_of_a_real_process_is_one_line(photos: list[str], tmp_path: Path) -> None:
@@ -163,6 +182,90 @@ def test_only_parts_are_told_to_be_what_is_finished(
     err = capsys.readouterr().err
     assert "film.mp4.parts is not a folder of this program" in err and "what is finished" not in err
     assert os.listdir(folder) == ["notes.txt"]
+
+
+def test_only_a_run_that_had_its_parts_tells_of_them(
+    photos: list[str], tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = parts.folder(tmp_path / "film.mp4")
+    command = ["interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "1", "--model", str(averaging)]
+    with pytest.raises(KeyError), parts.kept(folder, {}):
+        (folder / "00000000-000015.ts").touch()
+        assert cli.main(command) == 1
+        assert "Another run is making the film" in (err := capsys.readouterr().err) and "what is finished" not in err
+        raise KeyError
+    assert parts.is_kept(folder) and cli.main([*command, "--longest-side", "3"]) == 2
+    assert "what is finished" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "goes_on"), [(KeyboardInterrupt(), True), (RuntimeError("It is full."), False)])
+def test_the_same_command_is_not_promised_to_mend_what_failed(
+    photos: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    goes_on: bool,
+) -> None:
+    folder = parts.folder(tmp_path / "film.mp4")
+
+    def failing(*_: Any, **__: Any) -> Iterator[pipeline.Event]:
+        with parts.kept(folder, {}):
+            yield pipeline.Stage("interpolating")
+            (folder / "00000000-000015.ts").touch()
+            raise error
+
+    monkeypatch.setattr(pipeline, "interpolate", failing)
+    assert cli.main(["interpolate", *photos, "-o", str(tmp_path / "film.mp4")]) == (130 if goes_on else 1)
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "what is finished" in line]
+    on = "; the same command goes on from there" if goes_on else ""
+    assert told == f"film: what is finished lies in {folder}{on}."
+
+
+def test_a_log_has_few_lines_of_a_long_film(capsys: pytest.CaptureFixture[str]) -> None:
+    for total in (5, 257, 10_000):
+        console.show(pipeline.Progress(done, total, None, None, None) for done in range(1, total + 1))
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == (5 if total == 5 else 19 if total == 257 else 20)
+        assert lines[0].startswith("frame ") and int(lines[-1].split()[1]) >= 0.9 * total
+    console.show(pipeline.Progress(done, done, None, None, None) for done in range(1, 10_001))  # of unknown length
+    assert len(capsys.readouterr().err.splitlines()) < 200
+
+
+def test_an_interrupt_while_the_program_is_loaded_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("film.__main__", run_name="__main__")
+    assert ended.value.code == 130
+
+
+def test_a_closed_standard_error_is_no_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `2>&-`; then what is printed there must not come out beside the results."""
+    monkeypatch.setattr(pipeline, "interpolate", lambda *_, **__: (event for event in [pipeline.Stage("reading")]))
+    monkeypatch.setattr(sys, "stderr", None)
+    assert cli.main(["interpolate", "a.jpg", "b.jpg", "-o", "film.mp4"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_reader_that_leaves_is_no_failure() -> None:
+    """As in `python -m film models | true`."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [sys.executable, "-m", "film", "models"]
+    done = subprocess.run(command, cwd=ROOT, stdout=theirs, stderr=subprocess.PIPE, text=True)
+    os.close(theirs)
+    assert done.returncode == 141 and done.stderr == ""
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"film {film.__version__}\n"
 
 
 def test_failures_of_the_environment_end_with_one(
@@ -194,7 +297,7 @@ def test_an_interrupt_ends_quietly(photos: list[str], tmp_path: Path, averaging:
     )
     assert process.stderr
     for line in process.stderr:
-        if line.startswith("frame 3 "):
+        if line.startswith("frame "):
             break
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
@@ -203,11 +306,13 @@ def test_an_interrupt_ends_quietly(photos: list[str], tmp_path: Path, averaging:
     assert os.listdir(scratch) == [] and not (tmp_path / "film.mp4").exists()
 
 
-def test_convert_prints_where_the_model_is(lite: film.Film) -> None:
-    (path,) = run("convert").stdout.splitlines()
+def test_convert_prints_where_the_model_is(lite: film.Film, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["convert"]) == 0
+    (path,) = capsys.readouterr().out.splitlines()
     assert Path(path) == lite.converted().directory and (Path(path) / "manifest.json").is_file()
     begun = time.time()
-    assert run("convert", "--model", "film-lite").stdout.splitlines() == [path]
+    assert cli.main(["convert", "--model", "film-lite"]) == 0
+    assert capsys.readouterr().out.splitlines() == [path]
     assert all(file.stat().st_mtime < begun for file in Path(path).iterdir())  # found, not made again
 
 

@@ -47,6 +47,10 @@ def test_motion_decides_how_long_a_gap_lasts(tmp_path: Path, averaging: Path) ->
         if isinstance(event, pipeline.Progress)
     ]
     assert frames == pytest.approx(list(range(50, 101)), abs=0.1)  # as fast everywhere
+    made = output.read_bytes()
+    command = ["interpolate", *map(str, photos), "-o", str(output), "--model", str(averaging), "--count", "51"]
+    assert main([*command, "--spacing", "motion"]) == 0 and output.read_bytes() == made
+    assert main(command) == 0 and output.read_bytes() != made
 
 
 def test_a_depth_holds_for_every_gap_and_photos_come_once() -> None:
@@ -87,6 +91,7 @@ def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:
     others = ["photo 11.jfif", "photo 12.jpe", "photo 13.JIF"]  # of JPEG
     for name in ("photo 10.jpg", "photo 9.jpg", "Photo 1.JPG", "notes.txt", ".photo 3.jpg", *others):
         (tmp_path / name).touch()
+    (tmp_path / "photo 2.jpg").mkdir()
     expected = ["Photo 1.JPG", "photo 9.jpg", "photo 10.jpg", *others]
     assert [path.name for path in images.in_folder(tmp_path)] == expected
     with pytest.raises(ValueError, match="not a folder"):

@@ -106,6 +106,14 @@ def test_a_gif_is_planned_as_slow_as_it_plays(desk: Desk, tmp_path: Path) -> Non
     assert "500 frames, 10 s" in app.plan_html(lambda: PhotoOrder(photos(tmp_path, 2), making, count=500, fps=60))
 
 
+@pytest.mark.parametrize(("format", "play"), [("gif", "loop"), ("mp4", "pingpong"), ("gif", "pingpong")])
+def test_seconds_are_those_of_the_film_as_it_plays(desk: Desk, tmp_path: Path, format: str, play: str) -> None:
+    making = Making("film-lite", "CPU", format=format, play=play)
+    frames = 100 if format == "gif" else 120
+    told = app.plan_html(lambda: PhotoOrder(photos(tmp_path, 2), making, seconds=2, fps=60))
+    assert f"{frames} frames, 2.0 s" in told
+
+
 def test_a_video_that_is_too_much_is_told_what_its_controls_offer(desk: Desk) -> None:
     order = VideoOrder("clip.mp4", MAKING, slowdown=4)
     with pytest.raises(ValueError, match="choose a slow motion of at most × 2[.]"):

@@ -173,6 +173,30 @@ def test_photos_of_different_size_are_told(model: film.Interpolator, tmp_path: P
     assert imageio.imread(output, plugin="FFMPEG").shape == (2, 32, 64, 3)
 
 
+def test_what_the_format_cannot_keep_is_told(photos: list[Path], model: film.Interpolator, tmp_path: Path) -> None:
+    for name, fps, expected in (
+        ("film.gif", 60, ["A .gif plays at most 50 frames a second: the film lasts 1.2 times as long."]),
+        ("film.webp", 240, ["A .webp plays at most 90 frames a second: the film lasts 2.67 times as long."]),
+        ("film.gif", 50, []),
+        ("film.mp4", 240, []),
+    ):
+        assert notices(pipeline.interpolate(photos, model, tmp_path / name, depth=0, fps=fps)) == expected
+
+
+def test_photos_that_are_not_shown_are_told(photos: list[Path], model: film.Interpolator, tmp_path: Path) -> None:
+    three, output = [*photos, photos[0]], tmp_path / "film.mp4"
+    words = "The film has 2 frames and there are 3 photos: some are not shown; give at least 3 frames."
+    assert words in notices(pipeline.interpolate(three, model, output, count=2))
+    assert words not in notices(pipeline.interpolate(three, model, output, count=3))
+
+
+def test_forth_and_back_has_the_frames_that_were_asked_for(
+    photos: list[Path], model: film.Interpolator, tmp_path: Path
+) -> None:
+    (*_, done) = pipeline.interpolate(photos, model, tmp_path / "film.gif", count=8, play="pingpong")
+    assert isinstance(done, Done) and done.frames == len(imageio.imread(done.path)) == 8
+
+
 def test_bad_input_is_refused_before_anything_starts(
     photos: list[Path], model: film.Interpolator, tmp_path: Path
 ) -> None:

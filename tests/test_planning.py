@@ -36,3 +36,39 @@ def test_a_frame_rate_that_no_film_has_is_refused_with_advice(tmp_path: Path) ->
     with pytest.raises(ValueError, match="The slowdown is beyond 1.79"):
         planning.plan_retime(source, "film-lite", "CPU", slowdown=Fraction(10**400), fps=30)
     assert planning.plan_retime(source, "film-lite", "CPU", slowdown=4, fps=30).frames == 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "output", "play", "made"),
+    [
+        (0.4, "film.mp4", "loop", 24),
+        (0.4, "film.gif", "loop", 20),
+        (0.5, "film.webp", "once", 30),
+        (0.4, "film.mp4", "pingpong", 13),
+        (0.4, "film.gif", "pingpong", 11),
+    ],
+)
+def test_a_film_lasts_as_long_as_it_should(seconds: float, output: str, play: str, made: int) -> None:
+    """Whatever its format plays at most, and forth and back, too."""
+    count, fps = planning.lasting(seconds, 60, output, play)
+    plan = planning.plan([], "film-lite", "CPU", output, count=count, fps=fps, play=play)
+    assert (plan.frames, plan.duration) == (made, pytest.approx(seconds))
+
+
+@pytest.mark.parametrize(("count", "shown", "made"), [(2, 2, 2), (10, 10, 6), (9, 10, 6), (19_998, 19_998, 10_000)])
+def test_a_count_is_of_frames_as_they_are_played(count: int, shown: int, made: int) -> None:
+    plan = planning.plan([], "film-lite", "CPU", count=count, play="pingpong")
+    assert (plan.frames, plan.shown) == (made, shown)
+
+
+@pytest.mark.parametrize("count", [1, 20_000])
+def test_a_count_that_no_pingpong_has_is_refused(count: int) -> None:
+    with pytest.raises(ValueError, match=f"The number of frames is {count};"):
+        planning.plan([], "film-lite", "CPU", count=count, play="pingpong")
+
+
+def test_a_video_keeps_its_length_where_the_format_is_slower(tmp_path: Path) -> None:
+    source = video(tmp_path / "clip.mp4", pan(12), "120")
+    for output, fps, rate in (("film.mp4", None, 120), ("film.gif", None, 50), ("film.webp", 240, 90)):
+        plan = planning.plan_retime(source, "film-lite", "CPU", output, slowdown=5, fps=fps)
+        assert plan.fps == rate and plan.duration == pytest.approx(0.5, abs=1 / rate)

@@ -59,7 +59,7 @@ def samples(path: Path) -> np.ndarray:
 
 def test_slow_motion_is_exact(tmp_path: Path, model: film.Interpolator) -> None:
     source = video(tmp_path / "ramp.mp4", levels([40 + 8 * k for k in range(12)]))
-    done, notices = made(source, model, tmp_path / "slow.mp4", slowdown=4)
+    done, notices = made(source, model, tmp_path / "slow.mp4", slowdown=np.float32(4))
     assert (done.frames, done.fps, done.duration) == (48, 24, 2.0) and notices == []
     shown = means(frames(tmp_path / "slow.mp4"))
     assert shown == pytest.approx([40 + 8 * min(11, k / 4) for k in range(48)], abs=2.5)
@@ -67,13 +67,16 @@ def test_slow_motion_is_exact(tmp_path: Path, model: film.Interpolator) -> None:
 
 
 @pytest.mark.parametrize("fps", [60, Fraction(30000, 1001), 12])
-def test_any_frame_rate(tmp_path: Path, model: film.Interpolator, fps: Fraction) -> None:
+def test_any_frame_rate(tmp_path: Path, averaging: Path, model: film.Interpolator, fps: Fraction) -> None:
     source = video(tmp_path / "ramp.mp4", levels([40 + 8 * k for k in range(12)]))
     done, _ = made(source, model, tmp_path / "film.mp4", fps=fps)
     count = -(-Fraction(12, 24) * fps // 1)
     assert done.frames == count and done.fps == fps
     expected = [40 + 8 * min(11, float(k * 24 / fps)) for k in range(int(count))]
     assert means(frames(tmp_path / "film.mp4")) == pytest.approx(expected, abs=1.5 + 8 / 32)
+    told = tmp_path / "told.mp4"
+    assert cli.main(["retime", str(source), "-o", str(told), "--fps", str(fps), "--model", str(averaging)]) == 0
+    assert told.read_bytes() == (tmp_path / "film.mp4").read_bytes()
 
 
 def test_ten_seconds_to_x4_with_sound(tmp_path: Path, model: film.Interpolator) -> None:
@@ -117,7 +120,15 @@ def test_sound_is_kept_as_it_is_at_another_rate_or_left_out(tmp_path: Path, mode
     made(source, model, tmp_path / "without.mp4", fps=48, sound=False)
     assert "Audio" not in ffmpeg("-i", str(tmp_path / "without.mp4"), "-f", "null", "-")
     _, notices = made(source, model, tmp_path / "film.gif", fps=25)
-    assert notices == ["The film is silent: .gif played as loop has no sound."]
+    assert notices == ["The film is silent: a .gif has no sound; .mp4 and .webm do."]
+    _, notices = made(source, model, tmp_path / "back.mp4", fps=25, play="pingpong")
+    assert notices == ["The film is silent: what is played forth and back has no sound."]
+
+
+def test_a_video_lasts_as_long_where_the_format_is_slower(tmp_path: Path, model: film.Interpolator) -> None:
+    source = video(tmp_path / "ramp.mp4", levels([40 + 8 * k for k in range(12)]))
+    done, notices = made(source, model, tmp_path / "film.gif", fps=60)
+    assert (done.frames, done.fps, done.duration) == (25, 50, 0.5) and notices == []
 
 
 def test_no_frame_mixes_two_scenes(tmp_path: Path, lite: film.Film) -> None:
@@ -152,7 +163,7 @@ def test_an_interrupted_film_is_gone_on_with(tmp_path: Path, averaging: Path) ->
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr
     for line in process.stderr:
-        if line.startswith("frame 100 "):
+        if (told := re.match(r"frame (\d+) of", line)) and int(told[1]) >= 100:
             break
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -186,12 +197,13 @@ def test_parts_of_another_film_are_not_used(tmp_path: Path, model: film.Interpol
 
     begin(slowdown=4)
     assert len(list(parts.folder(output).glob("*.ts"))) == 3
-    assert noticed(slowdown=2) == []
+    anew = f"The parts in {parts.folder(output)} were made with other settings or files ({{}}) and are made anew."
+    assert noticed(slowdown=2, quality=70) == [anew.format("quality, pace")]
     begin(slowdown=4)
     assert noticed(slowdown=4) == ["36 frames are there from an earlier run."]
     begin(slowdown=4)
     video(source, pan(24, seed=5))  # another video under the same name
-    assert noticed(slowdown=4) == []
+    assert noticed(slowdown=4) == [anew.format("video")]
     begin(slowdown=4)
     part = sorted(parts.folder(output).glob("*.ts"))[1]
     part.unlink()

@@ -437,9 +437,12 @@ def test_rates_are_held_exactly() -> None:
     assert video.exact(Fraction(30000, 1001)) == Fraction(30000, 1001)
     assert video.exact(12.5) == Fraction(25, 2) and video.exact(29.97) == Fraction(2997, 100)
     assert video.check_fps(Fraction(24000, 1001)) == Fraction(24000, 1001) and video.check_fps(30) == 30
-    for fps in (0, -1, Fraction(0), 240.001, float("nan"), float("inf"), 1e-9):
+    assert video.exact(1 / 600) == Fraction(1, 600)
+    for fps in (0, -1, Fraction(0), 240.001, float("nan"), float("inf"), 1e-9, Fraction(1, 601)):
         with pytest.raises(ValueError, match="frame rate"):
             video.exact(fps)
+    with pytest.raises(ValueError, match="is 1e-09 per second; it must be from 1/600 to 240"):
+        video.exact(1e-9)
 
 
 @pytest.mark.parametrize("fps", [Fraction(10**400), -Fraction(10**400)])
