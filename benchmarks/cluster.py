@@ -22,8 +22,9 @@ from typing import Any
 from PIL import Image
 
 import film
-from benchmarks.engine import photo
-from film import images, pipeline, worker
+from benchmarks import command
+from benchmarks.engine import peak_gb, photo
+from film import images, pipeline, recursion, worker
 from film.cluster import Cluster
 from film.events import Done
 from film.making import Maker, Stretch
@@ -55,7 +56,7 @@ def here(model: str, photos: list[Path], depth: int, output: Path) -> dict[str, 
         "frames": frames,
         "cpu_s_per_frame": worked / frames,
         "frames_per_core_hour": 3600 * frames / worked,
-        "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "peak_gb": peak_gb(),
         "bytes_per_frame_back": output.stat().st_size / frames,
     }
 
@@ -81,14 +82,14 @@ def there(model: str, workers: int, photos: list[Path], depth: int, output: Path
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="film-lite")
-    parser.add_argument("--size", default="512x512", metavar="WxH")
-    parser.add_argument("--workers", type=int, nargs="*", default=[1, 2])
-    parser.add_argument("--photos", type=int, default=7)
-    parser.add_argument("--depth", type=int, default=4)
+    parser.add_argument("--model", type=command.model, default="film-lite")
+    parser.add_argument("--size", type=command.size, default="512x512", metavar="WxH")
+    parser.add_argument("--workers", type=command.number(1), nargs="*", default=[1, 2])
+    parser.add_argument("--photos", type=command.number(2), default=7)
+    parser.add_argument("--depth", type=command.number(1, recursion.MAX_DEPTH), default=4)
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
-    width, height = map(int, options.size.split("x"))
+    width, height = options.size
     with tempfile.TemporaryDirectory() as scratch:
         photos = [Path(scratch) / f"{n}.png" for n in range(options.photos)]
         for n, path in enumerate(photos):
@@ -96,7 +97,7 @@ def main() -> None:
         outputs = [Path(scratch) / f"{n}.mp4" for n in range(len(options.workers) + 1)]
         gap = Gap(film.read_image(photos[0]), film.read_image(photos[1]), [])
         sent = sum(frame.nbytes for frame in worker.packed(Stretch(0, [gap])).frames) / 2**options.depth
-        result = {"size": options.size, "here": here(options.model, photos, options.depth, outputs[0])}
+        result = {"size": str(options.size), "here": here(options.model, photos, options.depth, outputs[0])}
         result["here"]["bytes_per_frame_sent"] = sent
         print(
             f"{options.size}, depth {options.depth}, here:", {k: float(f"{v:.4g}") for k, v in result["here"].items()}

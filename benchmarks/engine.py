@@ -2,17 +2,19 @@
 
     python -m benchmarks.engine [--model DIR] [--size 512x512] [--depth 3] [--rounds 3] [--json FILE]
 
-Every way runs in a process of its own, so that its peak memory is its own, and they take turns round by round, so that
-a machine whose speed drifts is fair to all. Without --model it makes a full-size FILM (64 filters) with random
-variables; `film-lite` works too. The tutorial's way is `ov.convert_model` of the whole SavedModel and 2**depth - 1
-independent calls. Where a processor has bfloat16, OpenVINO's defaults compute in it and the output is off by far more
-than a rounding: `engine`, `tutorial` and `tensorflow` compute in float32 and make the same frames, `engine-fast` and
-`tutorial-defaults` take that precision.
+Every way runs in a process of its own, so that its peak memory is its own, and they take turns round by round, every
+second round in reverse, so that a machine whose speed drifts is fair to all. What a way converts is kept, and measured
+is a process that finds it: what converting takes is told apart. Without --model it makes a full-size FILM (64 filters)
+with random variables; `film-lite` works too. The tutorial's way is `ov.convert_model` of the whole SavedModel and
+2**depth - 1 independent calls. Where a processor has bfloat16, OpenVINO's defaults compute in it and the output is off
+by far more than a rounding: `engine`, `tutorial` and `tensorflow` compute in float32 and make the same frames,
+`engine-fast` and `tutorial-defaults` take that precision.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
@@ -30,10 +32,14 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import command
+from benchmarks.command import Size
 from film import recursion
 from film.images import Frame
 
 WAYS = ("engine", "tutorial", "tensorflow", "engine-fast", "tutorial-defaults")
+MEASURED = ("s", "cpu_s", "peak_gb")  # of each recursion; what else a process tells is of its start
+FOLDER = "BENCHMARK_FOLDER"  # of the environment: where a way keeps what it converts, and leaves its middle frame
 
 
 def photo(height: int, width: int, shift: int) -> Frame:
@@ -44,14 +50,20 @@ def photo(height: int, width: int, shift: int) -> Frame:
     return (np.stack(channels, axis=2) * 0.45 + 0.5).astype(np.float32)
 
 
+def peak_gb(whose: int = resource.RUSAGE_SELF) -> float:
+    """The most memory that this process has had, or the largest of the children that it waited for."""
+    return resource.getrusage(whose).ru_maxrss / 2**20
+
+
 def engine(model: str, precision: str = "exact") -> tuple[Callable[..., Iterator[Frame]], dict[str, float]]:
-    """Our engine. Its conversion runs in a process of its own; its time includes that process."""
+    """Our engine. Its conversion runs in a process of its own; its time and memory include that process."""
     import film
 
     started = time.perf_counter()
     loaded = film.load(model, precision=precision)
     loaded.converted()
-    return loaded.frames, {"convert_s": time.perf_counter() - started}
+    facts = {"convert_s": time.perf_counter() - started}
+    return loaded.frames, facts | {"convert_peak_gb": peak_gb() + peak_gb(resource.RUSAGE_CHILDREN)}
 
 
 def engine_fast(model: str) -> tuple[Callable[..., Iterator[Frame]], dict[str, float]]:
@@ -61,6 +73,24 @@ def engine_fast(model: str) -> tuple[Callable[..., Iterator[Frame]], dict[str, f
 
 def tutorial(model: str, precision: str = "f32") -> tuple[Callable[..., Iterator[Frame]], dict[str, float]]:
     """The tutorial: convert the SavedModel whole, compile it, call it for every middle frame."""
+    import openvino as ov
+
+    converted = Path(os.environ[FOLDER]) / "film.xml"
+    facts = {} if converted.exists() else convert_whole(model, converted)
+    config = {"INFERENCE_PRECISION_HINT": precision} if precision else {}
+    compiled = ov.Core().compile_model(converted, "CPU", config)
+    half = np.full((1, 1), 0.5, np.float32)
+    inputs = [port.get_any_name() for port in compiled.inputs]
+
+    def middle(a: Frame, b: Frame) -> Frame:
+        feed = {name: value for name, value in zip(("x0", "x1", "time"), (a[None], b[None], half), strict=True)}
+        return compiled({name: feed[name] for name in inputs})[0][0]
+
+    return lambda a, b, depth: recursion.walk(a, b, recursion.dyadic(depth), middle), facts
+
+
+def convert_whole(model: str, output: Path) -> dict[str, float]:
+    """The tutorial's conversion, to IR; what it took, and of that `ov.convert_model` alone."""
     import openvino as ov
     import tensorflow as tf
 
@@ -76,19 +106,10 @@ def tutorial(model: str, precision: str = "f32") -> tuple[Callable[..., Iterator
     )
     converting = time.perf_counter()
     converted = ov.convert_model(traced.get_concrete_function())
-    times = {"convert_s": time.perf_counter() - started, "convert_model_s": time.perf_counter() - converting}
-    config = {"INFERENCE_PRECISION_HINT": precision} if precision else {}
-    with tempfile.TemporaryDirectory() as scratch:
-        ov.save_model(converted, f"{scratch}/film.xml", compress_to_fp16=False)
-        compiled = ov.Core().compile_model(f"{scratch}/film.xml", "CPU", config)
-    half = np.full((1, 1), 0.5, np.float32)
-    inputs = [port.get_any_name() for port in compiled.inputs]
-
-    def middle(a: Frame, b: Frame) -> Frame:
-        feed = {name: value for name, value in zip(("x0", "x1", "time"), (a[None], b[None], half), strict=True)}
-        return compiled({name: feed[name] for name in inputs})[0][0]
-
-    return lambda a, b, depth: recursion.walk(a, b, recursion.dyadic(depth), middle), times
+    converted_s = time.perf_counter() - converting
+    ov.save_model(converted, output, compress_to_fp16=False)
+    facts = {"convert_s": time.perf_counter() - started, "convert_model_s": converted_s}
+    return facts | {"convert_peak_gb": peak_gb()}
 
 
 def tutorial_defaults(model: str) -> tuple[Callable[..., Iterator[Frame]], dict[str, float]]:
@@ -150,64 +171,78 @@ def convolution_peak() -> float:
 def worker(way: str, model: str, height: int, width: int) -> None:
     """For each depth read from standard input answer with one line of JSON: the recursion's times, the peak memory."""
     start = (engine, tutorial, tensorflow, engine_fast, tutorial_defaults)
-    frames, facts = dict(zip(WAYS, start, strict=True))[way](model)
+    try:
+        frames, facts = dict(zip(WAYS, start, strict=True))[way](model)
+    except (ValueError, RuntimeError) as error:  # what film says of a model that it cannot read
+        sys.exit(str(error))
     a, b = photo(height, width, 0), photo(height, width, 8)
     for line in sys.stdin:
         depth = int(line)
         started, cpu = time.perf_counter(), time.process_time()
         for moment, frame in zip(recursion.dyadic(depth), frames(a, b, depth=depth), strict=True):
             if moment == Fraction(1, 2):
-                np.save(f"{os.environ['BENCHMARK_SCRATCH']}/{way}.npy", frame)
+                np.save(Path(os.environ[FOLDER]) / "middle.npy", frame)
         calls = 2**depth - 1
         facts["s"] = (time.perf_counter() - started) / calls
         facts["cpu_s"] = (time.process_time() - cpu) / calls
-        facts["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+        facts["peak_gb"] = peak_gb()
         print(json.dumps(facts), flush=True)
 
 
-def measure(model: str, height: int, width: int, depth: int, rounds: int, ways: list[str]) -> dict[str, Any]:
+@contextlib.contextmanager
+def process(way: str, model: str, size: Size, folder: Path) -> Iterator[Callable[[int], dict[str, float]]]:
+    """A `worker` in a process of its own, as the function that asks it. RuntimeError with its last words if it ends."""
+    folder.mkdir(exist_ok=True)
+    environment = {**os.environ, "FILM_CACHE": str(folder / "cache"), FOLDER: str(folder)}
+    program = [sys.executable, "-m", "benchmarks.engine", "--worker", way, "--size", str(size), "--model", model]
+    pipe = subprocess.PIPE
+    with (
+        (folder / "log.txt").open("w+") as said,
+        subprocess.Popen(program, bufsize=0, env=environment, stdin=pipe, stdout=pipe, stderr=said) as child,
+    ):
+
+        def ask(depth: int) -> dict[str, float]:
+            assert child.stdin and child.stdout
+            with contextlib.suppress(BrokenPipeError):
+                child.stdin.write(b"%d\n" % depth)
+            if answer := child.stdout.readline():
+                return json.loads(answer)
+            status = child.wait()
+            said.seek(0)
+            raise command.ended(way, status, said.read())
+
+        yield ask
+
+
+def measure(model: str, size: Size, depth: int, rounds: int, ways: list[str]) -> dict[str, Any]:
     """Medians per way over rounds in which all take turns. A single middle frame first warms each up."""
-    with tempfile.TemporaryDirectory() as scratch:
-        environment = {**os.environ, "FILM_CACHE": f"{scratch}/cache", "BENCHMARK_SCRATCH": scratch}
-
-        def ask(process: subprocess.Popen[str], depth: int) -> dict[str, float]:
-            assert process.stdin and process.stdout
-            process.stdin.write(f"{depth}\n")
-            process.stdin.flush()
-            return json.loads(process.stdout.readline())
-
-        def start(way: str) -> tuple[subprocess.Popen[str], dict[str, float]]:
-            """A worker, and what it says of its first middle frame; `start_s` from the process' start to that frame."""
-            command = [sys.executable, "-m", "benchmarks.engine", "--worker", way]
-            command += ["--size", f"{width}x{height}", "--model", model]
-            started = time.perf_counter()
-            process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-            facts = ask(process, 1)
-            return process, {**facts, "start_s": time.perf_counter() - started}
-
-        result: dict[str, Any] = {way: {} for way in ways}
+    with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as running:
+        folders = {way: Path(scratch, way) for way in ways}
+        result: dict[str, Any] = {}
         workers = {}
-        for way in ways:
-            workers[way], result[way] = start(way)
-            if way == "engine":  # once more, now that the model is converted
-                workers[way].communicate()
-                workers[way], again = start(way)
-                result[way]["start_again_s"] = again["start_s"]
+        for way, folder in folders.items():
+            started = time.perf_counter()
+            with process(way, model, size, folder) as ask:
+                first = ask(1)
+                result[way] = {name: value for name, value in first.items() if name not in MEASURED}
+                result[way]["start_s"] = time.perf_counter() - started  # from the process' start to its first middle
+            started = time.perf_counter()  # once more, now that what it converts is there
+            workers[way] = running.enter_context(process(way, model, size, folder))
+            workers[way](1)
+            result[way]["start_again_s"] = time.perf_counter() - started
         answers: dict[str, list[dict[str, float]]] = {way: [] for way in ways}
         for turn in range(rounds):
-            for way, process in workers.items():
-                answers[way].append(ask(process, depth))
+            for way in ways if turn % 2 == 0 else ways[::-1]:
+                answers[way].append(workers[way](depth))
                 print(f"  round {turn + 1} {way}: {answers[way][-1]['s']:.2f} s per frame", file=sys.stderr, flush=True)
-        for process in workers.values():
-            process.communicate()
-        middles = {way: np.load(f"{scratch}/{way}.npy") for way in ways}
-        os.environ["FILM_CACHE"] = environment["FILM_CACHE"]
-        gflop = work(model, height, width, depth) if "engine" in ways else 0.0
+        running.close()  # what follows has the machine for itself
+        middles = {way: np.load(folder / "middle.npy") for way, folder in folders.items()}
+        gflop = 0.0
+        if "engine" in ways:
+            os.environ["FILM_CACHE"] = str(folders["engine"] / "cache")
+            gflop = work(model, size.height, size.width, depth)
     for way in ways:
-        facts = answers[way][-1] | result[way] | {"peak_gb": answers[way][-1]["peak_gb"]}
-        result[way] = facts
+        facts = result[way] = answers[way][-1] | result[way]
         facts |= {key: statistics.median(answer[key] for answer in answers[way]) for key in ("s", "cpu_s")}
         if way != ways[0]:
             pairs = list(zip(answers[way], answers[ways[0]], strict=True))
@@ -219,44 +254,45 @@ def measure(model: str, height: int, width: int, depth: int, rounds: int, ways: 
     return result
 
 
+def full_size(directory: Path) -> str:
+    """A full-size FILM with random variables, written to `directory`."""
+    program = [sys.executable, "-m", "training.export", "--filters", "64", "--random", "0", "--output", str(directory)]
+    export = subprocess.run(program, capture_output=True, text=True)
+    if export.returncode:
+        raise command.ended("training.export", export.returncode, export.stderr)
+    return str(directory)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", help="film-lite or a SavedModel directory (default: full-size, random variables)")
-    parser.add_argument("--size", default="512x512", metavar="WxH")
-    parser.add_argument("--depth", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--model", type=command.model, help="film-lite or a SavedModel directory (default: full-size, random variables)"
+    )
+    parser.add_argument("--size", type=command.size, default="512x512", metavar="WxH")
+    parser.add_argument("--depth", type=command.number(1, recursion.MAX_DEPTH), default=3)
+    parser.add_argument("--rounds", type=command.number(1), default=3)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--json", type=Path, help="write the figures there too")
     parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    width, height = map(int, options.size.split("x"))
     if options.worker:
-        return worker(options.worker, options.model, height, width)
-    with tempfile.TemporaryDirectory() as scratch:
-        if options.model is None:
-            options.model = f"{scratch}/film"
-            export = [sys.executable, "-m", "training.export", "--filters", "64", "--random", "0"]
-            subprocess.run([*export, "--output", options.model], check=True, capture_output=True)
-        result = measure(options.model, height, width, options.depth, options.rounds, options.ways)
+        return worker(options.worker, options.model, options.size.height, options.size.width)
+    try:
+        with tempfile.TemporaryDirectory() as scratch:
+            model = options.model or full_size(Path(scratch) / "film")
+            result = measure(model, options.size, options.depth, options.rounds, options.ways)
+    except RuntimeError as error:
+        sys.exit(str(error))
     print(f"{options.size}, depth {options.depth}, {os.cpu_count()} cores, {platform.machine()}")
-    columns = [
-        "s",
-        "ratio",
-        "cpu_s",
-        "cpu_ratio",
-        "peak_gb",
-        "convert_s",
-        "convert_model_s",
-        "start_s",
-        "start_again_s",
-    ]
-    columns += ["share_of_peak", "difference"]
+    columns = "s ratio cpu_s cpu_ratio peak_gb convert_s convert_model_s convert_peak_gb".split()
+    columns += "start_s start_again_s share_of_peak difference".split()
     print(f"{'':18}" + "".join(f"{column:>16}" for column in columns))
     for way, facts in result.items():
         cells = [f"{facts[column]:.3g}" if column in facts else "" for column in columns]
         print(f"{way:18}" + "".join(f"{cell:>16}" for cell in cells))
     if options.json:
-        options.json.write_text(json.dumps({"size": options.size, "depth": options.depth, "ways": result}, indent=2))
+        told = {"size": str(options.size), "depth": options.depth, "ways": result}
+        options.json.write_text(json.dumps(told, indent=2))
 
 
 if __name__ == "__main__":

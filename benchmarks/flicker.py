@@ -22,7 +22,8 @@ import numpy as np
 from PIL import Image
 
 import film
-from film import images
+from benchmarks import command
+from film import images, recursion
 from film.images import Frame
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -62,14 +63,12 @@ def pair(directory: Path, side: int) -> list[Frame]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="film-lite")
-    parser.add_argument("--depth", type=int, default=5)
-    parser.add_argument("--side", type=int, default=480, help="longer side of the photos, in pixels")
+    parser.add_argument("--model", type=command.model, default="film-lite")
+    parser.add_argument("--depth", type=command.number(2, recursion.MAX_DEPTH), default=5, help="2 levels or more")
+    parser.add_argument("--side", type=command.number(64), default=480, help="longer side of the photos, in pixels")
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="write a picture of each pair here")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    if options.depth < 2:
-        parser.error(f"--depth is {options.depth}; there are no levels to compare below 2")
     model, depth = film.load(options.model), options.depth
     middle = 2**depth // 2
     levels = "".join(f"{f'level {n}':>9}" for n in range(1, depth + 1))

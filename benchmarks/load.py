@@ -11,6 +11,7 @@ on the disk. With --slow, so many visitors have ordered the longest film just be
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -29,15 +30,14 @@ import numpy as np
 from gradio_client import Client, handle_file
 from gradio_client.client import Job
 from gradio_client.exceptions import AppError
+from serving import Server, photos, serve
+from watching import Watch
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))
-
-from serving import Server, photos, serve  # noqa: E402
+from benchmarks.command import Size, even_size, number
+from film import recursion
 
 KEEP_MINUTES = 2  # long enough for the slowest visitor to fetch his film
 PATIENCE = 600  # seconds until a visitor without an answer counts as one who gets none
-LOOK_SECONDS = 0.5
 LOSSY = 0.04  # mean difference that JPEG and H.264 may leave, of 1
 GIGABYTE = 2**30
 
@@ -51,55 +51,6 @@ class Visit:
     waited: float = 0.0  # seconds from the button to the first frame being made
     took: float = 0.0  # seconds from the button to the film
     places: int = 0  # different places in the line he was told
-
-
-class Watch(threading.Thread):
-    """Looks at a server from outside: the memory of its processes, and how soon /health answers."""
-
-    def __init__(self, server: Server) -> None:
-        super().__init__(daemon=True)
-        self._server = server
-        self._done = threading.Event()
-        self.peak = 0  # bytes, of all its processes together
-        self.server_at_peak = 0  # of these the server's own, beside what converts, decodes and encodes
-        self.server_peak = 0
-        self.health: list[float] = []  # seconds
-        self.most = {"running": 0, "waiting": 0}
-
-    def run(self) -> None:
-        while not self._done.wait(LOOK_SECONDS):
-            parts = {process: resident(process) for process in family(self._server.process.pid)}
-            if sum(parts.values()) > self.peak:
-                self.peak, self.server_at_peak = sum(parts.values()), parts[self._server.process.pid]
-            self.server_peak = max(self.server_peak, parts[self._server.process.pid])
-            started = time.monotonic()
-            answer = httpx.get(f"{self._server.url}/health", timeout=60).json()
-            self.health.append(time.monotonic() - started)
-            self.most = {name: max(most, answer[name]) for name, most in self.most.items()}
-
-    def stop(self) -> None:
-        self._done.set()
-        self.join()
-
-
-def family(process: int) -> list[int]:
-    """A process and all that it has started."""
-    found = [process]
-    try:
-        for thread in Path(f"/proc/{process}/task").iterdir():
-            for child in (thread / "children").read_text().split():
-                found += family(int(child))
-    except OSError:  # ended in this very moment
-        pass
-    return found
-
-
-def resident(process: int) -> int:
-    """Bytes of a process that are in memory; what it shares with others counts for each."""
-    try:
-        return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except OSError:
-        return 0
 
 
 def visit(client: Client, pair: tuple[Path, Path], depth: int, start: threading.Barrier, folder: Path) -> Visit:
@@ -164,18 +115,16 @@ def is_own(film: np.ndarray, own: int, firsts: list[np.ndarray], lasts: list[np.
     )
 
 
-def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int) -> dict[str, Any]:
+def measure(visitors: int, sizes: list[Size], depth: int, waiting: int, slow: int) -> dict[str, Any]:
     import imageio.v3 as imageio
 
     with tempfile.TemporaryDirectory(prefix="load-") as scratch:
         folder = Path(scratch)
-        shapes = [tuple(map(int, size.split("x"))) for size in sizes]
-        pairs = [photos(folder, *reversed(shapes[seed % len(shapes)]), seed) for seed in range(visitors)]
+        shapes = [sizes[seed % len(sizes)] for seed in range(visitors)]
+        pairs = [photos(folder, size.height, size.width, seed) for seed, size in enumerate(shapes)]
         (folder / "server").mkdir()
         settings = {"FILM_KEEP_MINUTES": str(KEEP_MINUTES), "FILM_MAX_WAITING": str(waiting)}
-        with serve(folder / "server", **settings) as server:
-            watch = Watch(server)
-            watch.start()
+        with serve(folder / "server", **settings) as server, Watch(server.url, server.process.pid) as watch:
             clients: list[Client] = []
             for number in range(visitors):
                 (folder / f"{number}").mkdir()
@@ -197,19 +146,25 @@ def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int
             seconds = time.monotonic() - begun
             long_frames = [len(job.outputs()) for job in long_films]
             for job in long_films:
-                job.cancel()
+                with contextlib.suppress(httpx.HTTPError):
+                    job.cancel()
             firsts, lasts = ([imageio.imread(pair[end]) for pair in pairs] for end in (0, 1))
             for number, each in enumerate(told):
                 if each.outcome == "film":
-                    film = frames_of(folder / f"{number}" / "film.mp4", *firsts[number].shape[:2])
+                    try:
+                        film = frames_of(folder / f"{number}" / "film.mp4", *firsts[number].shape[:2])
+                    except (subprocess.CalledProcessError, ValueError):  # cut short, or of another size
+                        film = np.empty((0, 0, 0, 3), np.uint8)
                     each.outcome = "film" if is_own(film, number, firsts, lasts, 2**depth + 1) else "wrong film"
-            unanswered = httpx.get(f"{server.url}/health", timeout=60).json()
+            try:
+                unanswered = httpx.get(f"{server.url}/health", timeout=60).json()
+            except (httpx.HTTPError, ValueError) as error:
+                unanswered = repr(error)
             for client in clients:
                 client.close()
             left = expired(server)
-            watch.stop()
             crashed = server.process.poll() is not None
-            errors = [line for line in server.log().splitlines() if json.loads(line)["level"] == "error"]
+            lines = server.lines()
         outcomes = [each.outcome for each in told]
         films = [each for each in told if each.outcome == "film"]
         return {
@@ -220,7 +175,8 @@ def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int
             "unanswered_at_the_server": unanswered,
             "other": sorted(each.words or each.outcome for each in told if each.outcome in ("error", "nothing")),
             "crashed": crashed,
-            "errors_logged": len(errors),
+            "errors_logged": sum(level == "error" for level, _ in lines),
+            "stray_log_lines": [line for level, line in lines if level == "stray"][:20],
             "seconds": seconds,
             "long_film_frames": long_frames,
             "films_per_minute": 60 * len(films) / seconds,
@@ -230,8 +186,9 @@ def measure(visitors: int, sizes: list[str], depth: int, waiting: int, slow: int
             "places_told_max": max(each.places for each in told),
             "at_work_max": watch.most["running"],
             "waiting_max": watch.most["waiting"],
-            "health_median_s": statistics.median(watch.health),
-            "health_max_s": max(watch.health),
+            "health_median_s": statistics.median(watch.health) if watch.health else None,
+            "health_max_s": max(watch.health, default=None),
+            "health_unanswered": watch.unanswered,
             "idle_gb": idle_gb,
             "peak_gb": watch.peak / GIGABYTE,
             "server_at_peak_gb": watch.server_at_peak / GIGABYTE,
@@ -247,7 +204,9 @@ def order_long_film(server: Server, pair: tuple[Path, Path]) -> Job:
         first=handle_file(pair[0]), last=handle_file(pair[1]), depth=8, api_name="/interpolate"
     )
     while not job.outputs():
-        time.sleep(LOOK_SECONDS)
+        if job.done():
+            job.result()  # raises what went wrong
+        time.sleep(0.5)
     return job
 
 
@@ -256,28 +215,30 @@ def expired(server: Server) -> list[str]:
     deadline = time.monotonic() + 2 * 60 * KEEP_MINUTES
     while True:
         left = [str(path) for path in server.temporary.glob("film-page-*/**/*") if path.is_file()]
-        if not left or time.monotonic() > deadline:
+        if not left or time.monotonic() > deadline or server.process.poll() is not None:
             return left
         time.sleep(1)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--visitors", type=int, default=50)
-    parser.add_argument("--size", nargs="+", default=["512x512"], metavar="WxH")
-    parser.add_argument("--depth", type=int, default=2)
-    parser.add_argument("--waiting", type=int, default=20, help="how many may wait (FILM_MAX_WAITING)")
-    parser.add_argument("--slow", type=int, default=0, help="visitors who have ordered the longest film before")
+    parser.add_argument("--visitors", type=number(1), default=50)
+    parser.add_argument("--size", type=even_size, nargs="+", default=[Size(512, 512)], metavar="WxH")
+    parser.add_argument("--depth", type=number(1, recursion.MAX_DEPTH), default=2)
+    parser.add_argument("--waiting", type=number(0), default=20, help="how many may wait (FILM_MAX_WAITING)")
+    parser.add_argument("--slow", type=number(0), default=0, help="visitors who have ordered the longest film before")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
     result = measure(options.visitors, options.size, options.depth, options.waiting, options.slow)
-    print(f"{options.visitors} visitors, {' '.join(options.size)}, depth {options.depth}, {os.cpu_count()} cores")
+    sizes = [str(size) for size in options.size]
+    print(f"{options.visitors} visitors, {' '.join(sizes)}, depth {options.depth}, {os.cpu_count()} cores")
     for name, value in result.items():
-        print(f"{name:24}{value:.3g}" if isinstance(value, float) else f"{name:24}{value}")
+        print(f"{name:25}{value:.3g}" if isinstance(value, float) else f"{name:25}{value}")
     if options.json:
-        options.json.write_text(json.dumps(vars(options) | {"json": str(options.json), "result": result}, indent=2))
-    wrong = result["wrong_films"] or result["other"] or result["crashed"] or result["left_after_expiry"]
-    sys.exit(1 if wrong else 0)
+        told = vars(options) | {"size": sizes, "json": str(options.json), "result": result}
+        options.json.write_text(json.dumps(told, indent=2))
+    wrong = "wrong_films other crashed errors_logged stray_log_lines health_unanswered left_after_expiry".split()
+    sys.exit(1 if any(result[name] for name in wrong) else 0)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from app import EXAMPLES, example_pairs
+from app import example_pairs
 
 VIEWS = {"laptop": (1280, 850, 1.25), "phone": (390, 844, 1.5)}  # width, height, pixels per CSS pixel
 QUALITY = 72  # of the JPEG files: each stays below 200 kB
@@ -22,15 +22,16 @@ PATIENCE = 20 * 60 * 1000  # ms; a film on a slow machine
 
 
 def main() -> None:
+    examples = [Path(first).parent.name for first, *_ in example_pairs()]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--url", default="http://127.0.0.1:7860")
-    parser.add_argument("--example", default="fruit")
+    parser.add_argument("--example", default="fruit", choices=examples)
     parser.add_argument("--scheme", choices=["light", "dark"], default="light")
     parser.add_argument("--video", type=Path, help="a video to be seen in slow motion, too")
     parser.add_argument("--out", type=Path, default=Path("docs"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    place = [pair[0] for pair in example_pairs()].index(str(EXAMPLES / options.example / "first.jpg"))
+    place = examples.index(options.example)
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
 
     with sync_playwright() as playwright:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import film
+from benchmarks import command
 from film import cut, images
 from film.compiled import Shape
 from film.images import Frame
@@ -52,12 +53,15 @@ def independent(session: Session[Keyframe], tile: int, overlap: int) -> Callable
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="film-lite")
-    parser.add_argument("--tile", type=int, default=640, help="side of a tile, a multiple of 64")
+    parser.add_argument("--model", type=command.model, default="film-lite")
+    tile = command.number(64, min(SIZE), step=64)
+    parser.add_argument("--tile", type=tile, default=640, help="side of a tile, a multiple of 64")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     model = film.load(options.model)
     assert isinstance(model, film.Film)
+    if model.converted().kind != "direct":
+        parser.error(f"--model {options.model} is another network than FILM; only FILM's graphs can be cut")
     alignment = model.converted().alignment
     frame = tuple(-(-side // alignment) * alignment for side in SIZE)
 
@@ -76,7 +80,7 @@ def main() -> None:
     pairs = {}
     for first in sorted(EXAMPLES.glob("*/first.jpg")):
         photos = (film.read_image(first), film.read_image(first.with_name("last.jpg")))
-        pairs[first.parent.name] = tuple(enlarge(photo) for photo in photos)
+        pairs[first.parent.name] = tuple(images.fit(photo, SIZE) for photo in photos)
     whole = {name: model.middle(*pair) for name, pair in pairs.items()}
     table = {
         way: {name: psnr(middle(*pair), whole[name]) for name, pair in pairs.items()} for way, middle in ways.items()
@@ -87,10 +91,6 @@ def main() -> None:
         print(f"{way:28}" + "".join(f"{value:9.1f}" for value in row.values()))
     if options.json:
         options.json.write_text(json.dumps(table, indent=2))
-
-
-def enlarge(photo: Frame) -> Frame:
-    return images.fit(photo, SIZE)
 
 
 if __name__ == "__main__":

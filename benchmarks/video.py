@@ -18,51 +18,42 @@ import time
 from pathlib import Path
 
 import imageio_ffmpeg
+from watching import family, resident
+
+from benchmarks import command
+from film import planning
 
 FPS = 24
 
 
-def make_video(path: Path, width: int, height: int, seconds: float) -> None:
+def make_video(path: Path, width: int, height: int, seconds: int) -> None:
     """ffmpeg's own moving test pictures."""
     half = seconds / 2
     size = f"s={width}x{height}:r={FPS}:d={half}"
     scenes = ["-f", "lavfi", "-i", f"testsrc2={size}", "-f", "lavfi", "-i", f"mandelbrot=s={width}x{height}:r={FPS}"]
     tone = ["-f", "lavfi", "-i", f"sine=frequency=440:duration={seconds}"]
     joined = f"[1:v]trim=duration={half}[second];[0:v][second]concat=n=2:v=1:a=0,format=yuv420p[v]"
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *scenes, *tone]
-    subprocess.run([*command, "-filter_complex", joined, "-map", "[v]", "-map", "2:a", str(path)], check=True)
-
-
-def family(pid: int) -> list[int]:
-    """A process and all its descendants."""
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except OSError:
-        return []
-    return [pid, *(member for child in children for member in family(int(child)))]
-
-
-def resident(pid: int) -> int:
-    """Bytes of memory that a process and its descendants have at this moment."""
-    total = 0
-    for member in family(pid):
-        try:
-            total += int(Path(f"/proc/{member}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-        except OSError:
-            pass  # it has just ended
-    return total
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *scenes, *tone]
+    subprocess.run([*ffmpeg, "-filter_complex", joined, "-map", "[v]", "-map", "2:a", str(path)], check=True)
 
 
 def run(source: Path, output: Path, slowdown: int) -> dict[str, float]:
+    """RuntimeError with the program's own words if it makes no film."""
     before = os.times()
     began, peak = time.monotonic(), 0
-    command = [sys.executable, "-m", "film", "retime", str(source), "-o", str(output), "--slowdown", str(slowdown)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    while process.poll() is None:
-        peak = max(peak, resident(process.pid))
-        time.sleep(0.1)
-    assert process.stdout and process.returncode == 0
-    frames = int(process.stdout.read().rsplit(": ", 1)[1].split()[0])
+    retime = [sys.executable, "-m", "film", "retime", str(source), "-o", str(output), "--slowdown", str(slowdown)]
+    with (
+        tempfile.TemporaryFile("w+") as said,
+        subprocess.Popen(retime, stdout=subprocess.PIPE, stderr=said, text=True) as process,
+    ):
+        while process.poll() is None:
+            peak = max(peak, sum(map(resident, family(process.pid))))
+            time.sleep(0.1)
+        if process.returncode:
+            said.seek(0)
+            raise command.ended("film", process.returncode, said.read())
+        assert process.stdout
+        frames = int(process.stdout.read().rsplit(": ", 1)[1].split()[0])
     after = os.times()
     processor = after.children_user + after.children_system - before.children_user - before.children_system
     return {"frames": frames, "seconds": time.monotonic() - began, "processor_s": processor, "peak_gb": peak / 2**30}
@@ -70,24 +61,25 @@ def run(source: Path, output: Path, slowdown: int) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", default="320x180")
-    parser.add_argument("--seconds", type=float, nargs="+", default=[6, 60])
-    parser.add_argument("--slowdown", type=int, default=2)
+    parser.add_argument("--size", type=command.even_size, default="320x180", metavar="WxH")
+    parser.add_argument("--seconds", type=command.number(1), nargs="+", default=[6, 60], help="lengths of the videos")
+    parser.add_argument("--slowdown", type=command.number(2, planning.MAX_SLOWDOWN), default=2)
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    width, height = map(int, options.size.split("x"))
-
     results = {}
     print("| video | frames made | processor s / frame | peak GB |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for seconds in options.seconds:
             source = Path(folder) / "source.mp4"
-            make_video(source, width, height, seconds)
-            result = results[seconds] = run(source, Path(folder) / "film.mp4", options.slowdown)
+            make_video(source, *options.size, seconds)
+            try:
+                result = results[seconds] = run(source, Path(folder) / "film.mp4", options.slowdown)
+            except RuntimeError as error:
+                sys.exit(str(error))
             each = result["processor_s"] / result["frames"]
-            print(f"| {seconds:g} s | {result['frames']} | {each:.3f} | {result['peak_gb']:.3f} |", flush=True)
+            print(f"| {seconds} s | {result['frames']} | {each:.3f} | {result['peak_gb']:.3f} |", flush=True)
     if options.json:
-        options.json.write_text(json.dumps({"size": options.size, "results": results}, indent=1) + "\n")
+        options.json.write_text(json.dumps({"size": str(options.size), "results": results}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

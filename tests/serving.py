@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -33,9 +33,20 @@ class Server:
     def log(self) -> str:
         return self.output.read_text(errors="replace")
 
+    def lines(self) -> list[tuple[str, str]]:
+        """(level, line) of its log; "stray" is what no logger wrote, such as the last words of a crash."""
+        return [(level(line), line) for line in self.log().splitlines()]
+
     def scratch(self) -> list[Path]:
         """Folders of films in the making."""
         return list(self.temporary.glob("film-page-*/scratch/film-*"))
+
+
+def level(line: str) -> str:
+    try:
+        return json.loads(line)["level"]
+    except (ValueError, TypeError, KeyError):
+        return "stray"
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -62,8 +73,11 @@ def serve(folder: Path, **settings: str) -> Iterator[Server]:
         assert process.poll() is None, server.log()
         yield server
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(PATIENCE)
+        process.terminate()
+        try:
+            process.wait(PATIENCE)
+        finally:
+            process.kill()  # one that does not end is not left behind
 
 
 def answers(url: str) -> bool:

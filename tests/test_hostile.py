@@ -23,8 +23,7 @@ from attacks import (
 )
 from PIL import Image
 from serving import PATIENCE, Server, serve, wait_until
-
-from benchmarks.load import Watch
+from watching import Watch
 
 FILES = 100
 ORDERS = 300  # of those there are, evenly picked; the benchmark sends all
@@ -157,9 +156,7 @@ def test_a_photo_that_swells(server: Server, attacker: Attacker, photo: dict[str
 def test_a_silence_of_hours(server: Server, attacker: Attacker, photo: dict[str, Any]) -> None:
     """Sound that goes on hours later takes no memory for what is between."""
     gap = next(data for name, data in corpus.impostors() if name == "gap.mkv")
-    watch = Watch(server)
-    watch.start()
-    answer = attacker.order_with("gap.mkv", gap, photo)
-    watch.stop()
+    with Watch(server.url, server.process.pid) as watch:
+        answer = attacker.order_with("gap.mkv", gap, photo)
     assert answer.made or "sound" in answer.refusal
     assert watch.peak < 3 * 2**30
