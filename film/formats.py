@@ -56,15 +56,15 @@ def check(path: str | os.PathLike[str], play: str = "loop", quality: int = QUALI
 
 
 def check_place(path: Path) -> None:
-    """ValueError where a film cannot be written to `path`: it is a directory, or there is none that may be written."""
+    """ValueError where no film can be at `path`: it is a directory, or there is none.
+
+    RuntimeError, with the system's own words, where nothing can be written.
+    """
     if not path.parent.is_dir():
         raise ValueError(f"The film cannot be written to {path}: there is no directory {path.parent}.")
     if path.is_dir():
         raise ValueError(f"The film cannot be written to {path}: that is a directory.")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise ValueError(
-            f"The film cannot be written to {path}: nothing may be written in {path.parent}; choose another place."
-        )
+    scratch.check(path.parent)
 
 
 def needs_masters(path: str | os.PathLike[str], play: str = "loop") -> bool:
@@ -143,8 +143,8 @@ def write_video(
     "once" or "pingpong": see PLAYS. The file appears when it is complete; until then the film is in a hidden folder
     beside it. ValueError for an unknown suffix, a place where no file can be, an unusable frame rate, `quality` or
     `play`, before any frame is taken; for no frames, what is no frame, frames of different sizes, or values far outside
-    of [0, 1], while slightly larger or smaller ones are clipped. RuntimeError with ffmpeg's own words when it fails. An
-    exception in `frames` passes through; nothing is left behind.
+    of [0, 1], while slightly larger or smaller ones are clipped. RuntimeError with the tool's own words when it fails.
+    An exception in `frames` passes through; nothing is left behind.
     """
     path = Path(path)
     check(path, play, quality)

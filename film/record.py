@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from film import scratch
+
 NAME = ".film-batch.json"
 WRITING = "writing"  # in what is noted of a film: a run was about to replace it, and may have been killed since
 
@@ -21,15 +23,13 @@ class Record:
     """The films in a directory, and what each was made of. One run at a time writes it; its threads may."""
 
     def __init__(self, directory: Path) -> None:
-        """The directory is made if it is not there; ValueError if it cannot be. A damaged record knows no film."""
+        """The directory is made if it is not there; ValueError if it cannot be, RuntimeError if nothing can be written
+        there. A damaged record knows no film."""
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"The films cannot be written to {directory}: {error}") from error
-        if not os.access(directory, os.W_OK | os.X_OK):
-            raise ValueError(
-                f"The films cannot be written to {directory}: nothing may be written there; choose another folder."
-            )
+        scratch.check(directory)
         self._path = directory / NAME
         self._lock = threading.Lock()
         self._films: dict[str, dict[str, Any]] = {}

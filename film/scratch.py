@@ -44,6 +44,12 @@ def folder(parent: Path | None = None) -> Iterator[Path]:
         _delete(path, lock)
 
 
+def check(parent: Path) -> None:
+    """FileNotFoundError, RuntimeError as in `folder`, before there is any work to lose."""
+    with folder(parent):
+        pass
+
+
 def _delete_abandoned(parent: Path) -> None:
     for lock_file in parent.glob(f"{PREFIX}*.lock"):
         lock = FileLock(lock_file)

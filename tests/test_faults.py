@@ -29,6 +29,7 @@ from test_video import encoders
 
 import film
 from film import catalog, convert, parts, pipeline, scratch
+from film.record import Record
 
 ROOT = Path(film.__file__).parents[1]
 
@@ -203,7 +204,9 @@ def test_an_output_folder_that_cannot_be_written(
     folder.allow_writing(False)
     for attempt in (
         lambda: film.write_video(folder.path / "film.mp4", [texture(64, 64)] * 2),
-        lambda: make(photos, film.load(averaging), folder.path / "film.mp4", depth=1),
+        # Before there are any events: nothing is converted for it.
+        lambda: film.interpolate(photos, film.load(averaging), folder.path / "film.mp4", depth=1),
+        lambda: Record(folder.path),
     ):
         with pytest.raises(RuntimeError, match="Nothing can be written to .*disk.*Read-only file system") as raised:
             attempt()

@@ -24,7 +24,6 @@ from test_video import COLOUR_TOLERANCE, decoded, duration, encoders, numbered, 
 import film
 from film import formats
 from film.images import to_uint8
-from film.record import Record
 from film.sound import Sound, arguments
 from film.video import Segment, SegmentEncoder
 
@@ -207,16 +206,6 @@ def test_the_same_webm_is_the_same_bytes(out: Path) -> None:
 
 
 # What is refused, and what fails
-
-
-def test_a_place_where_nothing_may_be_written_is_told_before_anything_is_made(
-    out: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "access", lambda path, mode: path != out)  # permissions do not hold for root
-    with pytest.raises(ValueError, match=f"film.mp4: nothing may be written in {out}; choose another place"):
-        film.write_video(out / "film.mp4", numbered(2))
-    with pytest.raises(ValueError, match=f"cannot be written to {out}: nothing may be written there"):
-        Record(out)
 
 
 def test_what_a_film_cannot_be_is_told_before_anything_is_made(out: Path) -> None:
