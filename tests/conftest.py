@@ -16,7 +16,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 import film
-from film import catalog
+from film import catalog, convert
 
 CACHE = tempfile.TemporaryDirectory(prefix="film-tests-")
 # Before anything is started: child processes inherit it.
@@ -120,6 +120,7 @@ def averaging(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     directory = tmp_path_factory.mktemp("models") / "averaging"
     tf.saved_model.save(module, str(directory), signatures=module.average)
+    convert.convert(directory, Path(CACHE.name))  # here, where TensorFlow is: a process for it alone takes seconds
     return directory
 
 

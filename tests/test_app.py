@@ -27,9 +27,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert list(server.temporary.glob("film-*")) == []  # ended by SIGTERM, it left no upload and no film
 
 
+def connected(server: Server) -> Client:
+    # Its own patience, 5 s, is little where all cores compute.
+    return Client(server.url, verbose=False, httpx_kwargs={"timeout": PATIENCE})
+
+
 @pytest.fixture
 def client(server: Server) -> Iterator[Client]:
-    client = Client(server.url, verbose=False)
+    client = connected(server)
     yield client
     client.close()
 
@@ -69,7 +74,7 @@ def test_two_visitors_get_their_own_films(server: Server, tmp_path: Path) -> Non
     films: dict[int, Any] = {}
 
     def visit(visitor: int) -> None:
-        client = Client(server.url, verbose=False)
+        client = connected(server)
         films[visitor] = decoded(film(client, *pairs[visitor], depth=4)[0])
         client.close()
 
@@ -116,8 +121,8 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("busy")
     limits = {"FILM_MAX_RUNNING": "1", "FILM_MAX_WAITING": "1", "FILM_KEEP_MINUTES": "0.2", "FILM_MAX_MEGAPIXELS": "8"}
     with serve(folder, **limits) as server:
-        client = Client(server.url, verbose=False)
-        first, last = map(handle_file, photos(folder, 96, 128))
+        client = connected(server)
+        first, last = map(handle_file, photos(folder, 160, 192))  # as large as is allowed here
         job = client.submit(first=first, last=last, depth=8, api_name="/interpolate")
         wait_until(lambda: bool(job.outputs()), "the first frame")
         yield server
@@ -141,7 +146,7 @@ def test_health_answers_while_a_film_is_made(busy: Server) -> None:
 
 
 def test_who_waits_is_told_and_can_leave(busy: Server, tmp_path: Path) -> None:
-    client = Client(busy.url, verbose=False)
+    client = connected(busy)
     order = dict(zip(("first", "last"), map(handle_file, photos(tmp_path, 64, 64)), strict=True)) | {"depth": 1}
     waiting = client.submit(**order, api_name="/interpolate")
     wait_until(lambda: bool(waiting.outputs()), "news of the line")
@@ -157,7 +162,7 @@ def test_who_waits_is_told_and_can_leave(busy: Server, tmp_path: Path) -> None:
 
 def test_too_large_a_film_is_refused_with_what_would_fit(busy: Server, tmp_path: Path) -> None:
     wait_until(lambda: health(busy)["waiting"] == 0, "room in the line")
-    client = Client(busy.url, verbose=False)
+    client = connected(busy)
     words = "33 frames of 1024x512 are 17 megapixels; this server makes at most 8 in one film: choose depth 3 or"
     with pytest.raises(AppError, match=words):
         film(client, *photos(tmp_path, 600, 1200), depth=5, longest_side=1024)

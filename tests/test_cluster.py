@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 from conftest import photo, texture
+from serving import PATIENCE, wait_until
 
 import film
 from film import batch, cli, jobs, parts
@@ -36,6 +37,7 @@ pytestmark = pytest.mark.flaky(
         "cannot be reached",
         "There has been no worker in the Ray cluster",
         "Timed out while waiting for nodes",
+        "The current node timed out during startup",
     ],
 )
 
@@ -116,6 +118,12 @@ def run(maker: film.Interpolator | Cluster, folder: Path, output: Path) -> Itera
     return batch.run(jobs.find([folder], [], output, ".mp4"), maker, SETTINGS, Record(output), "model", room)
 
 
+def kill_a_worker(nodes: Nodes, cluster: Cluster) -> None:
+    """Kill a machine whose worker has begun; what is to be made goes to all of them."""
+    wait_until(lambda: cluster._present == cluster.size, "a worker on each machine")
+    nodes.kill(nodes.machines[0])
+
+
 def assert_same(one: Path, other: Path) -> None:
     a, b = (imageio.imread(path, plugin="FFMPEG") for path in (one, other))
     assert a.shape == b.shape
@@ -178,14 +186,24 @@ def test_a_node_killed_in_the_middle_changes_nothing(
     nodes: Nodes, folder: Path, local: Path, averaging: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
-        killed = False
         for _, event in run(cluster, folder, tmp_path):
-            if isinstance(event, Segment) and not killed:
-                killed = True
-                nodes.kill(nodes.machines[0])
-    assert killed and isinstance(event, Done) and event.frames == 23 * 32 + 1
+            if isinstance(event, Segment) and len(nodes.machines) == 2:
+                kill_a_worker(nodes, cluster)
+    assert isinstance(event, Done) and event.frames == 23 * 32 + 1
     assert "A worker was lost" in caplog.text
     assert_same(tmp_path / "pan.mp4", local)
+
+
+def test_a_stretch_is_tried_only_so_often(
+    nodes: Nodes, folder: Path, averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
+        monkeypatch.setattr("film.cluster.TRIES", 1)
+        for _, event in run(cluster, folder, tmp_path):
+            if isinstance(event, Segment) and len(nodes.machines) == 2:
+                kill_a_worker(nodes, cluster)
+    assert isinstance(event, Failed)
+    assert re.match(r"Frames \d+ to \d+ could not be made: 1 workers were lost with them", event.reason)
 
 
 def test_without_workers_a_film_fails_and_goes_on_later(
@@ -219,15 +237,12 @@ def test_an_interrupt_frees_the_cluster(nodes: Nodes, folder: Path, averaging: P
         if line.startswith("pan.mp4: frame"):
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130 and out == "" and "Traceback" not in err
     assert "the same command goes on" in err
     assert os.listdir(tmp_path) == ["pan.mp4.parts"]
     ray.init(nodes.address, logging_level=logging.ERROR)
     try:
-        until = time.monotonic() + 30
-        while ray.available_resources().get("CPU") != 2 and time.monotonic() < until:
-            time.sleep(0.2)
-        assert ray.available_resources()["CPU"] == 2
+        wait_until(lambda: ray.available_resources().get("CPU") == 2, "all CPUs to be free")
     finally:
         ray.shutdown()

@@ -16,11 +16,20 @@ HEIGHT, WIDTH = 128, 192
 Tensors = dict[str, np.ndarray]
 
 
-def run(model: ov.Model, tensors: Tensors) -> Tensors:
-    """A graph's outputs by name; of the tensors it takes those that it has inputs for."""
+def run(model: ov.Model, *given: Tensors) -> list[Tensors]:
+    """A graph's outputs by name, for each set of tensors; of these it takes those that it has inputs for."""
     compiled = ov.compile_model(model, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
-    results = compiled({port.get_any_name(): tensors[port.get_any_name()] for port in compiled.inputs})
-    return {port.get_any_name(): results[port].copy() for port in compiled.outputs}
+    outputs = []
+    for tensors in given:
+        results = compiled({port.get_any_name(): tensors[port.get_any_name()] for port in compiled.inputs})
+        outputs.append({port.get_any_name(): results[port].copy() for port in compiled.outputs})
+    return outputs
+
+
+def encoded(encoder: ov.Model, frames: list[np.ndarray]) -> list[Tensors]:
+    """Each frame's features, and itself."""
+    features = run(encoder, *({"image": frame} for frame in frames))
+    return [tensors | {"image_0": frame} for tensors, frame in zip(features, frames, strict=True)]
 
 
 def ends(first: Tensors, last: Tensors) -> Tensors:
@@ -51,8 +60,9 @@ def frames() -> list[np.ndarray]:
 def whole(graphs: tuple[ov.Model, ov.Model], frames: list[np.ndarray]) -> tuple[list[Tensors], np.ndarray]:
     """Both frames' features, and the middle, by the graphs in one piece."""
     encoder, synthesizer = graphs
-    features = [run(encoder, {"image": frame}) | {"image_0": frame} for frame in frames]
-    return features, run(synthesizer, ends(*features))["middle"]
+    features = encoded(encoder, frames)
+    (result,) = run(synthesizer, ends(*features))
+    return features, result["middle"]
 
 
 @pytest.mark.parametrize("level", cut.LEVELS)
@@ -63,23 +73,22 @@ def test_the_four_graphs_are_the_two(
     features, middle = whole
     factor = 2 ** cut.image_level(encoder, level)
 
-    coarse = [run(cut.coarse_encoder(encoder, level), {"image": _shrink(frame, factor)}) for frame in frames]
-    fine = [run(cut.fine_encoder(encoder, level), {"image": frame}) | {"image_0": frame} for frame in frames]
+    coarse = run(cut.coarse_encoder(encoder, level), *({"image": _shrink(frame, factor)} for frame in frames))
+    fine = encoded(cut.fine_encoder(encoder, level), frames)
     for part in (coarse, fine):
         for tensors, expected in zip(part, features, strict=True):
             for name, value in tensors.items():
                 np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
 
-    flows = run(cut.coarse_flow(synthesizer, level), ends(*coarse))
+    (flows,) = run(cut.coarse_flow(synthesizer, level), ends(*coarse))
     assert {name: flow.shape for name, flow in flows.items()} == dict.fromkeys(
         ("forward", "backward"), (1, 2, HEIGHT >> level, WIDTH >> level)
     )
-    result = run(cut.fine_synthesizer(synthesizer, level), ends(*fine) | flows)
-    assert set(result) == {"middle"}
-    np.testing.assert_allclose(result["middle"], middle, atol=1e-5)
-    # The flows matter: without them it would be another picture.
     still = {name: np.zeros_like(flow) for name, flow in flows.items()}
-    assert np.abs(run(cut.fine_synthesizer(synthesizer, level), ends(*fine) | still)["middle"] - middle).max() > 1e-3
+    moving, stopped = run(cut.fine_synthesizer(synthesizer, level), ends(*fine) | flows, ends(*fine) | still)
+    assert set(moving) == {"middle"}
+    np.testing.assert_allclose(moving["middle"], middle, atol=1e-5)
+    assert np.abs(stopped["middle"] - middle).max() > 1e-3  # the flows matter: without them it is another picture
 
 
 @pytest.mark.parametrize("level", cut.LEVELS)
@@ -119,9 +128,8 @@ def test_another_extractor_starts_elsewhere() -> None:
 
 
 @pytest.mark.parametrize("factor", [1, 2, 8])
-def test_shrinking_is_the_image_pyramids(factor: int, graphs: tuple[ov.Model, ov.Model]) -> None:
-    image = np.random.default_rng(0).random((1, 3, HEIGHT, WIDTH), np.float32)
-    shrunk = _shrink(image, factor)
+def test_shrinking_is_the_image_pyramids(factor: int, whole: tuple[list[Tensors], np.ndarray]) -> None:
+    tensors, _ = whole[0]
+    shrunk = _shrink(tensors["image_0"], factor)
     assert shrunk.shape == (1, 3, HEIGHT // factor, WIDTH // factor) and shrunk.dtype == np.float32
-    expected = image if factor == 1 else run(graphs[0], {"image": image})[f"image_{factor.bit_length() - 1}"]
-    np.testing.assert_allclose(shrunk, expected, atol=1e-6)
+    np.testing.assert_allclose(shrunk, tensors[f"image_{factor.bit_length() - 1}"], atol=1e-6)

@@ -183,15 +183,14 @@ def test_what_was_made_plays_on_when_something_fails(page: Any, tmp_path: Path) 
     page.wait_for_function("() => document.querySelector('#film video').currentTime > 0.5")
 
 
-@pytest.mark.parametrize(("name", "suffix", "frames"), [("GIF", "gif", 3), ("WebP", "webp", 3), ("WebM", "webm", 3)])
-def test_formats(page: Any, tmp_path: Path, name: str, suffix: str, frames: int) -> None:
+def test_formats(page: Any, tmp_path: Path) -> None:
     upload(page, *photos(tmp_path, 64, 96))
     set_depth(page, 1)
     page.get_by_text("Format, speed").click()
-    select(page, "Format", name)
-    click(page, "Create")
-    expect_text(page, "#state", "3 frames, 96 × 64")
-    expect_text(page, "#download", f"Download {name}")
-    path = downloaded(page, tmp_path / f"film.{suffix}")
-    count = len(decoded(path)) if suffix == "webm" else getattr(Image.open(path), "n_frames", 1)
-    assert count == frames
+    for name, suffix in (("GIF", "gif"), ("WebP", "webp"), ("WebM", "webm")):
+        select(page, "Format", name)
+        click(page, "Create")
+        expect_text(page, "#download", f"Download {name}")
+        expect_text(page, "#state", "3 frames, 96 × 64")
+        path = downloaded(page, tmp_path / f"film.{suffix}")
+        assert (len(decoded(path)) if suffix == "webm" else getattr(Image.open(path), "n_frames", 1)) == 3

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from training_cases import SIDE, moving, write_clip
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-for needed in ("cv2", "matplotlib", "tensorflow"):
-    pytest.importorskip(needed, reason="needs training/requirements.txt")
-
-from training_cases import SIDE, moving, write_clip  # noqa: E402
-
-from training import batches, clips, dis, scenes  # noqa: E402
-
-# Keras 3.15 reads TensorFlow's variables in a way that NumPy 2 wants changed.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+from training import batches, clips, dis, scenes
 
 
 def test_clips_are_decoded_once(tmp_path: Path) -> None:
@@ -25,17 +17,37 @@ def test_clips_are_decoded_once(tmp_path: Path) -> None:
     write_clip(tmp_path / "one.mp4", frames)
     read = clips.read(tmp_path, tmp_path / "cache")["one"]
     assert read.shape == frames.shape and np.abs(read.astype(int) - frames).mean() < 8
-    (tmp_path / "one.mp4").write_bytes(b"no longer needed")
+    (raw,) = (tmp_path / "cache").iterdir()
+    written = raw.stat().st_mtime_ns
     assert (clips.read(tmp_path, tmp_path / "cache")["one"] == read).all()
-    assert [path.name for path in (tmp_path / "cache").iterdir()] == ["one.npy"]
+    assert list((tmp_path / "cache").iterdir()) == [raw] and raw.stat().st_mtime_ns == written
+
+
+def test_another_clip_of_the_same_name_is_decoded_anew(tmp_path: Path) -> None:
+    """One of another folder, and the same one written once more."""
+    one, other = tmp_path / "one" / "clip.mp4", tmp_path / "other" / "clip.mp4"
+    write_clip(one, moving(5, 64, seed=1))
+    write_clip(other, moving(5, 64, seed=2))
+    first, second = (clips.read(video.parent, tmp_path / "cache")["clip"] for video in (one, other))
+    assert (first != second).any()
+    shutil.copy(other, one)  # often as large as before
+    assert (clips.read(one.parent, tmp_path / "cache")["clip"] == second).all()
 
 
 def test_undecodable_and_missing_clips_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no .mp4 file"):
         clips.read(tmp_path, tmp_path / "cache")
     (tmp_path / "broken.mp4").write_bytes(b"not a video")
-    with pytest.raises(ValueError, match="broken.mp4"):
+    with pytest.raises(ValueError, match="0 frames of .*broken.mp4"):
         clips.read(tmp_path, tmp_path / "cache")
+
+
+def test_a_clip_too_short_for_a_triplet_is_named_and_the_shortest_is_not(tmp_path: Path) -> None:
+    write_clip(tmp_path / "short.mp4", moving(2, 64))
+    with pytest.raises(ValueError, match="2 frames of .*short.mp4"):
+        clips.read(tmp_path, tmp_path / "cache")
+    shortest = {"three": np.zeros((3, 64, 64, 3), np.uint8)}  # still as well, so that every draw falls back on it
+    assert clips.draw(shortest, (SIDE, SIDE), np.random.default_rng(0)).shape == (3, SIDE, SIDE, 3)
 
 
 def test_cuts_repetitions_and_stills_are_not_usable() -> None:
@@ -80,6 +92,14 @@ def test_batches_depend_on_seed_and_number_alone(videos: dict) -> None:
     assert inputs["x0"].shape == (4, SIDE, SIDE, 3) and target["to_last"].shape == (4, SIDE, SIDE, 2)
     assert (inputs["x0"] == again["x0"]).all() and (inputs["x0"] != other["x0"]).any()
     assert 0 <= min(target["middle"].min(), inputs["x0"].min()) and inputs["x1"].max() <= 1
+
+
+def test_parts_of_a_batch_make_it_up(videos: dict) -> None:
+    """What each of several processes makes is what one would have made."""
+    made = [batches.Batches(videos, 4, (SIDE, SIDE), seed=7, part=part, parts=2).batch(3) for part in (0, 1)]
+    for whole, *halves in zip(batches.Batches(videos, 4, (SIDE, SIDE), seed=7).batch(3), *made, strict=True):
+        for name, value in whole.items():
+            assert (np.concatenate([half[name] for half in halves]) == value).all()
 
 
 def test_examples_may_be_wider_than_high() -> None:

@@ -11,18 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from training_cases import ROOT, SMALL, needs_torch, pair
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-for needed in ("cv2", "matplotlib", "tensorflow"):
-    pytest.importorskip(needed, reason="needs training/requirements.txt")
+# isort: split
+import tensorflow as tf
 
-import tensorflow as tf  # noqa: E402
-from training_cases import ROOT, SMALL, needs_torch, pair  # noqa: E402
-
-from training import export, initial, network, train  # noqa: E402
-
-# Keras 3.15 reads TensorFlow's variables in a way that NumPy 2 wants changed.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+from training import export, initial, network, train
 
 
 def test_warp_fetches_bilinearly_and_clamps_at_the_border() -> None:
@@ -51,6 +45,29 @@ def test_full_size_is_the_published_network() -> None:
     assert network.Config.of({name: v.numpy() for name, v in names.items()}) == network.Config()
     assert names["fusion/conv2d_12/kernel"].shape == (1, 1, 64, 3)
     assert names["predict_flow/flow_predictor_shared/conv_0/kernel"].shape == (3, 3, 1920, 256)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"filters": 0},
+        {"flow_filters": (4,)},
+        {"flow_filters": (4, 4, 4, 4)},
+        {"flow_filters": (1, 4)},
+        {"fusion_filters": ()},
+        {"fusion_filters": (4, 4, 4)},
+        {"fusion_filters": (4, 0)},
+    ],
+)
+def test_sizes_of_no_network_are_refused(wrong: dict) -> None:
+    """Those just within build a network."""
+    with pytest.raises(ValueError, match=f"{next(iter(wrong))} is .*; it takes"):
+        replace(SMALL, **wrong)
+
+
+def test_the_smallest_network_can_be_built() -> None:
+    film = network.build(replace(SMALL, filters=1, flow_filters=(2, 2, 2), fusion_filters=(1,)))
+    assert film(pair(32, 48))["image"].shape == (1, 32, 48, 3)
 
 
 def test_time_reversal_exchanges_the_warped_images_and_flows(small: network.Film) -> None:
@@ -90,7 +107,7 @@ def test_growing_keeps_the_function(small: network.Film) -> None:
     inputs = pair(32, 48)
     np.testing.assert_allclose(large(inputs)["image"], small(inputs)["image"], atol=1e-5)
     fewer = replace(SMALL, filters=3), replace(SMALL, fusion_filters=(4, 6))
-    for wrong in (*fewer, replace(SMALL, flow_filters=(4, 6, 6)), replace(SMALL, sub_levels=3)):
+    for wrong in (*fewer, replace(SMALL, flow_filters=(4, 6, 6)), replace(SMALL, sub_levels=1)):
         with pytest.raises(ValueError, match="cannot be grown"):
             initial.grow(values, wrong)
     with pytest.raises(ValueError, match="not of .*: another/kernel"):
@@ -143,11 +160,20 @@ def test_the_default_size_is_the_bundled_models() -> None:
 
 
 def test_what_holds_no_network_is_named(tmp_path: Path) -> None:
-    np.savez(tmp_path / "other.npz", step=np.array(1))
+    whole = tmp_path / "other.npz"
+    np.savez(whole, step=np.arange(1000))
     (tmp_path / "run").mkdir()
-    for path in (tmp_path / "missing.npz", tmp_path / "other.npz", tmp_path / "run"):
-        with pytest.raises(ValueError, match=f"{path.name} holds no network"):
-            initial.read(path)
+    np.save(tmp_path / "array.npy", np.zeros(3))
+    content = whole.read_bytes()
+    for name, wrong in (
+        ("empty.npz", b""),
+        ("half.npz", content[: len(content) // 2]),
+        ("damaged.npz", content[:2000] + b"damage" + content[2006:]),
+    ):
+        (tmp_path / name).write_bytes(wrong)
+    for name in ("missing.npz", "other.npz", "run", "array.npy", "empty.npz", "half.npz", "damaged.npz"):
+        with pytest.raises(ValueError, match=f"{name} holds no network"):
+            initial.read(tmp_path / name)
 
 
 def test_a_run_starts_from_the_function_it_is_given(small: network.Film, tmp_path: Path) -> None:
@@ -179,3 +205,14 @@ def test_export_equals_the_network(stored: type, tmp_path: Path) -> None:
         served = signature(**{name: tf.constant(value) for name, value in inputs.items()})
         assert list(served) == ["image"]
         np.testing.assert_allclose(served["image"], expected, atol=1e-5)
+
+
+def test_export_replaces_nothing_but_a_model(tmp_path: Path) -> None:
+    """It says so before it looks at the network."""
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "checkpoint.npz").write_bytes(b"hours of training")
+    for wrong in (run, run / "checkpoint.npz"):
+        with pytest.raises(ValueError, match="checkpoint.npz.* name another --output"):
+            export.export(None, wrong)
+    assert (run / "checkpoint.npz").read_bytes() == b"hours of training"

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from training_cases import moving
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
-for needed in ("cv2", "matplotlib", "tensorflow"):
-    pytest.importorskip(needed, reason="needs training/requirements.txt")
+# isort: split
+import cv2
 
-import cv2  # noqa: E402
-from training_cases import moving  # noqa: E402
-
-from training import dis, evaluate, losses  # noqa: E402
-
-# Keras 3.15 reads TensorFlow's variables in a way that NumPy 2 wants changed.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+from training import dis, evaluate, losses, network, scenes
 
 
 def test_flow_error_is_zero_for_the_true_flow_and_counts_pixels() -> None:
@@ -47,6 +42,31 @@ def test_decibels_are_the_mean_of_each_pictures_own() -> None:
     errors = np.stack([np.full((8, 8, 3), error, np.float32) for error in (0.1, 0.3)])
     assert float(losses.decibels(errors)) == pytest.approx(np.mean(10 * np.log10([0.0101, 0.0901])), abs=1e-4)
     assert float(losses.decibels(0 * errors)) == pytest.approx(-40, abs=1e-4)
+
+
+def test_the_true_flows_are_what_is_asked_for(videos: dict) -> None:
+    """And those to the other end are not."""
+    triplets = [scenes.sample(videos, (64, 64), np.random.default_rng(seed)) for seed in (9, 11)]
+    target = {field: np.stack([getattr(t, field) for t in triplets]) for field in triplets[0]._fields}
+
+    def terms(to_first: np.ndarray, to_last: np.ndarray) -> dict[str, float]:
+        outputs: dict = {"image": target["middle"]}
+        ends = (("x0", "first", "backward", to_first), ("x1", "last", "forward", to_last))
+        for image, end, direction, to_end in ends:
+            warped = [np.stack([dis.warp(*pair) for pair in zip(target[end], to_end, strict=True)])]
+            flows = [2 * to_end]  # whole ones, from the last to the first and from the first to the last
+            for _ in range(4):
+                warped.append(network.half(warped[-1]).numpy())
+                flows.append(network.half(flows[-1]).numpy() / 2)
+            outputs |= {f"{image}_warped_pyramid": warped, f"{direction}_flow_pyramid": flows}
+        return {name: float(value) for name, value in losses.terms(outputs, target).items()}
+
+    true, exchanged = (terms(target[a], target[b]) for a, b in (("to_first", "to_last"), ("to_last", "to_first")))
+    assert true["flow"] < 0.1  # pixels
+    assert max(true["warped"], true["warped_coarse"]) < 0.01  # what is out of sight at an end counts as well
+    for name in ("flow", "warped", "warped_coarse", "warped_laplacian"):
+        assert exchanged[name] > 5 * true[name], name
+    assert true["image"] == true["laplacian"] == 0
 
 
 def test_psnr_and_ssim_of_known_pictures() -> None:
@@ -99,3 +119,41 @@ def test_any_size_is_padded_and_cropped() -> None:
     made = evaluate.padded(middle)(evaluate.Case((), frame, frame, frame))
     assert shapes == [(1, 128, 128, 3)]
     np.testing.assert_allclose(made, np.minimum(1.5 * frame, 1), atol=1e-6)
+
+
+def test_the_demos_pairs_and_the_bounds_are_one_command(
+    averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """With a model whose scores are known: it is the first baseline."""
+    options = ["--examples", "--bounds", "--model", str(averaging), "--json", str(tmp_path / "scores.json")]
+    monkeypatch.setattr(sys, "argv", ["evaluate", *options])
+    evaluate.main()
+    scores = json.loads((tmp_path / "scores.json").read_text())
+    examples = sorted(path.stem for path in (evaluate.ROOT / "tests" / "truth").glob("*.jpg"))
+    assert list(scores) == ["all examples", *(f"example {name}" for name in examples)]
+    average, warping, model, even, seen = scores["all examples"].values()
+    assert average[2] == len(examples) and model == pytest.approx(average, abs=1e-3)
+    assert average[0] < warping[0] < min(even[0], seen[0])
+    header, _, first, *_ = capsys.readouterr().out.splitlines()
+    assert header.endswith("| average | DIS warping | averaging | DIS having seen, even | DIS having seen |")
+    assert first.startswith(f"| all examples | {len(examples)} | {average[0]:.2f} / {average[1]:.4f} |")
+
+
+def test_pictures_that_make_no_triplet_end_the_scoring_in_one_sentence(
+    averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    """They are read one after the other, long after the command was looked at."""
+    folder = tmp_path / "set" / "a"
+    folder.mkdir(parents=True)
+    for part, side in (("first", 64), ("middle", 64), ("last", 48)):
+        cv2.imwrite(str(folder / f"{part}.png"), np.zeros((side, side, 3), np.uint8))
+    monkeypatch.setattr(sys, "argv", ["evaluate", "--triplets", str(tmp_path / "set"), "--model", str(averaging)])
+
+    def said() -> str:
+        with pytest.raises(SystemExit):
+            evaluate.main()
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert "last.png are not of one size" in said()
+    (folder / "last.png").write_bytes(b"no picture")
+    assert "last.png is not an image that OpenCV can read" in said()

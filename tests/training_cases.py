@@ -1,4 +1,5 @@
-"""What the tests of the training code share: small networks, moving textures, clips of them."""
+"""What the tests of the training code share: small networks, moving textures, clips of them. They import it before
+anything that needs training/requirements.txt, without which it skips them; it also chooses Keras' backend."""
 
 from __future__ import annotations
 
@@ -19,6 +20,8 @@ from training import network  # noqa: E402
 
 SMALL = network.Config(filters=4, flow_filters=(4, 6), fusion_filters=(4, 8), levels=3, sub_levels=2)
 SIDE = 32
+LEAST = network.Config(filters=4, flow_filters=(6,), fusion_filters=(8,), levels=2, sub_levels=1)  # to build and trace
+TINY = ["--filters", "2", "--flow-filters", *4 * ["2"], "--fusion-filters", *4 * ["4"]]  # on the command line
 ROOT = Path(__file__).parent.parent
 needs_torch = pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed")
 

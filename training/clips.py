@@ -5,6 +5,7 @@ any clip costs one page read. Sources that change only by brightness or not at a
 cut teaches something false; both are drawn again.
 """
 
+import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 
 STRIDES = (1, 2, 4)  # frames from the first to the middle one, and from there to the last
 STRIDE_SHARES = (0.35, 0.35, 0.3)
+FEWEST = 3  # frames of a clip: one triplet
 STILL = 2.0  # mean difference of the end frames, of 255, under which hardly anything moves
 REPEATED = 0.3  # ... of neighbours, under which one is a repetition of the other
 CUT_RATIO = 3.0  # a middle frame so much nearer to one end than to the other lies beside a cut
@@ -34,9 +36,17 @@ class Triplet(NamedTuple):
     known: np.ndarray  # (H, W, 1) 1 where the flows are known, 0 where not
 
 
+def cached(video: Path, cache: Path) -> Path:
+    """Where the frames of this very file go: another folder's clip of that name, or a later version, goes elsewhere."""
+    state = video.stat()
+    identity = repr((str(video.resolve()), state.st_size, state.st_mtime_ns))
+    return cache / f"{video.stem}-{hashlib.sha256(identity.encode()).hexdigest()[:12]}.npy"
+
+
 def decode(video: Path, cache: Path) -> np.ndarray:
-    """All frames of a video, (N, H, W, 3) uint8 RGB, read-only, memory-mapped from `cache`."""
-    raw = cache / f"{video.stem}.npy"
+    """All frames of a video, (N, H, W, 3) uint8 RGB, read-only, memory-mapped from `cache`.
+    ValueError where they are too few for a triplet."""
+    raw = cached(video, cache)
     if not raw.exists():
         cache.mkdir(parents=True, exist_ok=True)
         capture = cv2.VideoCapture(str(video))
@@ -44,8 +54,10 @@ def decode(video: Path, cache: Path) -> np.ndarray:
         while (read := capture.read())[0]:
             frames.append(read[1][..., ::-1])
         capture.release()
-        if not frames:
-            raise ValueError(f"{video} holds no frame that OpenCV can decode")
+        if len(frames) < FEWEST:
+            raise ValueError(
+                f"OpenCV can decode {len(frames)} frames of {video}; it takes {FEWEST}: remove it or encode it anew"
+            )
         scratch = raw.with_suffix(f".{os.getpid()}.part")  # other processes may be decoding the same clip
         with scratch.open("wb") as file:
             np.save(file, np.stack(frames))
@@ -104,7 +116,7 @@ def draw(clips: Mapping[str, np.ndarray], size: Size, rng: np.random.Generator) 
         if usable(*three):
             break
     else:
-        start = rng.integers(max(1, len(frames) - 2))
+        start = rng.integers(len(frames) - 2)
         three = crop(frames[start : start + 3], size, rng)
     return three
 

@@ -10,14 +10,14 @@ adds what that flow would come to, had it seen the middle frame: how far up one 
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from training import clips, dis
+from training import arguments, clips, dis
 
 ROOT = Path(__file__).parent.parent
 EVERY = 14  # frames from one triplet's start to the next
@@ -60,8 +60,8 @@ def eight_bit(frame: np.ndarray) -> np.ndarray:
     return np.round(np.clip(frame, 0, 1) * 255) / 255
 
 
-def from_clips(folder: Path, cache: Path, every: int = EVERY) -> Iterator[Case]:
-    for name, frames in clips.read(folder, cache).items():
+def from_clips(videos: Mapping[str, np.ndarray], every: int = EVERY) -> Iterator[Case]:
+    for name, frames in videos.items():
         for stride in clips.STRIDES:
             for start in range(0, len(frames) - 2 * stride, every):
                 three = frames[start : start + 2 * stride + 1 : stride].astype(np.float32) / 255
@@ -82,21 +82,29 @@ def find_image(folder: Path, stem: str) -> Path:
     return found[0]
 
 
+def read_case(rows: tuple[str, ...], first: Path, middle: Path, last: Path) -> Case:
+    case = Case(rows, *map(read_image, (first, middle, last)))
+    if not case.first.shape == case.middle.shape == case.last.shape:
+        raise ValueError(f"{first}, {middle} and {last} are not of one size; a triplet is")
+    return case
+
+
+# Both find all files before any is read: one that is missing is not found out after hours of scoring.
 def from_triplets(folder: Path) -> Iterator[Case]:
-    parts = ("first", "middle", "last")
-    folders = sorted(path for path in folder.iterdir() if path.is_dir())
+    folders = sorted(path for path in folder.glob("*") if path.is_dir())
     if not folders:
-        raise ValueError(f"{folder} holds no sub-folders with first.*, middle.* and last.*")
-    triplets = [[find_image(path, part) for part in parts] for path in folders]  # all there, before any is scored
-    for images in triplets:
-        yield Case((folder.name,), *map(read_image, images))
+        raise ValueError(f"there are no sub-folders with first.*, middle.* and last.* in {folder}")
+    triplets = [[find_image(path, part) for part in ("first", "middle", "last")] for path in folders]
+    return (read_case((folder.name,), *images) for images in triplets)
 
 
 def from_examples(examples: Path, truth: Path) -> Iterator[Case]:
     pairs = sorted(path.parent for path in examples.glob("*/first.jpg"))
+    if not pairs:
+        raise ValueError(f"there are no sub-folders with first.jpg and last.jpg in {examples}")
     triplets = [(pair / "first.jpg", find_image(truth, pair.name), pair / "last.jpg") for pair in pairs]
-    for pair, images in zip(pairs, triplets, strict=True):
-        yield Case(("all examples", f"example {pair.name}"), *map(read_image, images))
+    rows = [("all examples", f"example {pair.name}") for pair in pairs]
+    return (read_case(row, *images) for row, images in zip(rows, triplets, strict=True))
 
 
 def padded(middle: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Method:
@@ -112,15 +120,16 @@ def padded(middle: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Method:
 
 
 def saved_model(directory: Path) -> Method:
-    """The middle frame as an exported model makes it, run by TensorFlow."""
-    import tensorflow as tf
+    """The middle frame as a SavedModel makes it, run by TensorFlow. ValueError where it is no FILM."""
+    from film.saved_model import SavedModel  # imports TensorFlow, which the training does without
 
-    model = tf.saved_model.load(str(directory))
-    time = np.full((1, 1), 0.5, np.float32)
-    return padded(lambda x0, x1: model({"x0": x0, "x1": x1, "time": time}, training=False)["image"].numpy())
+    try:
+        return padded(SavedModel(directory).middle)
+    except RuntimeError as error:
+        raise ValueError(str(error)) from error
 
 
-def score(cases: Iterator[Case], methods: dict[str, Method]) -> dict[str, dict[str, tuple[float, float, int]]]:
+def score(cases: Iterable[Case], methods: dict[str, Method]) -> dict[str, dict[str, tuple[float, float, int]]]:
     """row -> method -> mean PSNR in dB, mean SSIM, number of triplets; the rows that sum up most come first."""
     found: dict[tuple[int, str], dict[str, list]] = {}
     for case in cases:
@@ -145,8 +154,8 @@ def table(scores: dict[str, dict[str, tuple[float, float, int]]]) -> str:
     return "\n".join(lines)
 
 
-def validator(film, folder: Path, cache: Path, every: int = 4 * EVERY) -> Callable[[dict], float]:
-    """A function from weights to the mean PSNR on a folder's clips, computed by `film`, for the training loop."""
+def validator(film, videos: Mapping[str, np.ndarray], every: int = 4 * EVERY) -> Callable[[dict], float]:
+    """A function from weights to the mean PSNR on these clips, computed by `film`, for the training loop."""
     from keras import ops
 
     from training import network
@@ -157,7 +166,7 @@ def validator(film, folder: Path, cache: Path, every: int = 4 * EVERY) -> Callab
 
     def validate(weights: dict) -> float:
         network.assign(film, weights)
-        scores = score(from_clips(folder, cache, every), {"model": padded(middle)})
+        scores = score(from_clips(videos, every), {"model": padded(middle)})
         return scores["all clips"]["model"][0]
 
     return validate
@@ -168,29 +177,42 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=ROOT / "film/models/film-lite", help="a SavedModel's directory")
     parser.add_argument("--clips", type=Path, metavar="DIR", help="folder of .mp4 files")
     parser.add_argument("--cache", type=Path, default=Path("runs/frames/validate"), help="where decoded frames go")
-    parser.add_argument("--every", type=int, default=EVERY, help="frames between the starts of two triplets of a clip")
+    parser.add_argument(
+        "--every",
+        type=arguments.positive,
+        default=EVERY,
+        help="frames between the starts of two triplets of a clip",
+    )
     parser.add_argument("--triplets", type=Path, metavar="DIR", nargs="+", default=[])
     parser.add_argument("--examples", action="store_true")
     parser.add_argument("--bounds", action="store_true", help="also score flows that have seen the middle frame")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores here as well")
     options = parser.parse_args()
 
+    if not (options.clips or options.triplets or options.examples):
+        parser.error("say what to score on: --clips, --triplets or --examples")
+    with arguments.reading(parser):
+        sources = [from_triplets(folder) for folder in options.triplets]
+        if options.examples:
+            sources.append(from_examples(ROOT / "examples", ROOT / "tests/truth"))
+        if options.clips:
+            sources.append(from_clips(clips.read(options.clips, options.cache), options.every))
+        model = saved_model(options.model)
+
+    def cases() -> Iterator[Case]:
+        for source in sources:
+            with arguments.reading(parser):  # of the files; what scoring raises does not come through here
+                yield from source
+
     methods: dict[str, Method] = {
         "average": lambda case: (case.first + case.last) / 2,
         "DIS warping": lambda case: dis.middle(case.first, case.last),
-        options.model.name: saved_model(options.model),
+        options.model.name: model,
     }
     if options.bounds:
         methods["DIS having seen, even"] = lambda case: dis.seen(case.first, case.middle, case.last, even=True)
         methods["DIS having seen"] = lambda case: dis.seen(case.first, case.middle, case.last)
-    sources = [from_triplets(folder) for folder in options.triplets]
-    if options.examples:
-        sources.append(from_examples(ROOT / "examples", ROOT / "tests/truth"))
-    if options.clips:
-        sources.append(from_clips(options.clips, options.cache, options.every))
-    if not sources:
-        parser.error("say what to score on: --clips, --triplets or --examples")
-    scores = score((case for source in sources for case in source), methods)
+    scores = score(cases(), methods)
     print(table(scores))
     if options.json:
         options.json.write_text(json.dumps(scores, indent=1) + "\n")

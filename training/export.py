@@ -14,7 +14,9 @@ os.environ["KERAS_BACKEND"] = "tensorflow"  # a SavedModel is TensorFlow's, what
 
 import tensorflow as tf  # noqa: E402
 
-from training import network  # noqa: E402
+from training import arguments, initial, network  # noqa: E402
+
+SAVED = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}  # what a SavedModel's directory holds
 
 
 class SavedFilm(tf.__internal__.tracking.AutoTrackable):
@@ -37,11 +39,23 @@ class SavedFilm(tf.__internal__.tracking.AutoTrackable):
         return self({"x0": x0, "x1": x1, "time": time})
 
 
+def check(directory: Path) -> None:
+    """ValueError where a model written to `directory` would replace anything but a model and its *.md."""
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise ValueError(f"{directory} is a file; name another --output")
+    others = sorted(path.name for path in directory.iterdir() if path.name not in SAVED and path.suffix != ".md")
+    if others:
+        raise ValueError(f"{directory} holds {others[0]}, which is no part of a SavedModel; name another --output")
+
+
 def export(film: network.Film, directory: str | os.PathLike, stored: tf.DType = tf.float32) -> Path:
     """Write `film` to `directory`, its variables as `stored`: tf.float16 takes half the space.
 
-    A model that is there is replaced once the new one is complete."""
+    A model that is there is replaced once the new one is complete; its *.md stay. ValueError as of `check`."""
     directory = Path(directory)
+    check(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     model = SavedFilm(film, stored)
     specs = {
@@ -63,6 +77,14 @@ def export(film: network.Film, directory: str | os.PathLike, stored: tf.DType = 
     return directory
 
 
+def trained(weights: Path) -> network.Film:
+    """The network with the variables that a file or a SavedModel holds; ValueError where it holds none."""
+    values = initial.read(weights)
+    film = network.build(network.Config.of(values))
+    network.assign(film, values)
+    return film
+
+
 def random(filters: int, seed: int) -> network.Film:
     """A network with FILM's proportions and random variables; 64 filters make the full-size FILM."""
 
@@ -76,14 +98,18 @@ def random(filters: int, seed: int) -> network.Film:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--weights", metavar="FILE.npz", help="variables under their published names")
+    source.add_argument("--weights", type=Path, help="an .npz file or a SavedModel's directory")
     source.add_argument("--random", metavar="SEED", type=int, help="random variables instead")
-    parser.add_argument("--filters", type=int, default=64, help="with --random: filters of the finest level")
-    parser.add_argument("--output", metavar="DIR", required=True)
+    parser.add_argument(
+        "--filters", type=arguments.positive, default=64, help="with --random: filters of the finest level"
+    )
+    parser.add_argument("--output", type=Path, metavar="DIR", required=True)
     parser.add_argument("--float16", action="store_true", help="store the variables in half the space")
     options = parser.parse_args()
     stored = tf.float16 if options.float16 else tf.float32
-    film = network.load(options.weights) if options.weights else random(options.filters, options.random)
+    with arguments.reading(parser):
+        check(options.output)
+        film = trained(options.weights) if options.weights else random(options.filters, options.random)
     print(f"{film.count_params():,} parameters in {export(film, options.output, stored)}")
 
 

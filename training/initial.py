@@ -30,8 +30,10 @@ def read(path: Path) -> dict[str, np.ndarray]:
 def pass_through(film: network.Film) -> None:
     """Make the picture the average of the two warped images: three filters of the finest fusion level carry its
     colours, and the last convolution reads those alone. The fusion, which learns slowly, then starts from what
-    the flow can do; the other filters are there to be drawn in.
+    the flow can do; the other filters are there to be drawn in. ValueError where there are fewer than three.
     """
+    if film.config.fusion_filters[0] < 3:
+        raise ValueError(f"fusion_filters is {film.config.fusion_filters}; a new network takes at least 3 as the first")
     _, merge, refine = film.fusion.levels[0]
     filters = film.config.filters
     weights = [ops.convert_to_numpy(v).copy() for layer in (merge, refine, film.fusion.to_rgb) for v in layer.variables]

@@ -19,7 +19,6 @@ the halves.
 Variable names are those of the published SavedModel, see `variables_by_name`.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -37,6 +36,18 @@ class Config:
     fusion_filters: tuple[int, ...] = (64, 128, 256, 512)  # finest levels first; the level below them is only read
     levels: int = 7  # of the image pyramid
     sub_levels: int = 4  # of the feature tree that looks at each level of the pyramid
+
+    def __post_init__(self) -> None:
+        """ValueError for what is no network."""
+        if self.filters < 1:
+            raise ValueError(f"filters is {self.filters}; it takes at least 1")
+        # The shared predictor reads levels of equally many channels, which they have once the feature tree is complete.
+        fewest, most = self.sub_levels, self.levels
+        if not fewest <= len(self.flow_filters) <= most or min(self.flow_filters) < 2:
+            raise ValueError(f"flow_filters is {self.flow_filters}; it takes {fewest} to {most} numbers of at least 2")
+        most = self.levels - 1
+        if not 1 <= len(self.fusion_filters) <= most or min(self.fusion_filters) < 1:
+            raise ValueError(f"fusion_filters is {self.fusion_filters}; it takes 1 to {most} numbers of at least 1")
 
     @property
     def fusion_levels(self) -> int:
@@ -277,12 +288,3 @@ def assign(film: Film, values: Mapping[str, np.ndarray]) -> None:
         if tuple(variable.shape) != values[name].shape:
             raise ValueError(f"{name} is {tuple(variable.shape)} in the network, {values[name].shape} in the file")
         variable.assign(values[name])
-
-
-def load(path: str | os.PathLike) -> Film:
-    """The network whose variables an .npz file holds."""
-    with np.load(path) as file:
-        values = dict(file)
-    film = build(Config.of(values))
-    assign(film, values)
-    return film

@@ -9,7 +9,9 @@ import socket
 import subprocess
 import sys
 
-RANK, PROCESSES = "RANK", "WORLD_SIZE"  # torch.distributed's own variables
+# What the first process tells the others. Not torch.distributed's RANK and WORLD_SIZE: those are also left behind by
+# others' launchers, and must not make this the second process of a training that was not started.
+RANK, PROCESSES, PORT = "FILM_TRAINING_RANK", "FILM_TRAINING_PROCESSES", "FILM_TRAINING_PORT"
 
 
 def rank() -> int:
@@ -29,13 +31,13 @@ def join(count: int) -> None:
     if RANK not in os.environ:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        os.environ |= {PROCESSES: str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+            os.environ |= {PROCESSES: str(count), PORT: str(free.getsockname()[1])}
         for number in range(1, count):  # they end by themselves when the first one does: the next mean fails
             subprocess.Popen([sys.executable, "-m", *module()], env=os.environ | {RANK: str(number)})
         os.environ[RANK] = "0"
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // count))
-    torch.distributed.init_process_group("gloo")
+    address = f"tcp://127.0.0.1:{os.environ[PORT]}"
+    torch.distributed.init_process_group("gloo", init_method=address, rank=rank(), world_size=count)
 
 
 def module() -> list[str]:

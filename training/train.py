@@ -18,7 +18,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from training import batches, checkpoint, clips, curves, initial, losses, muon, network, parallel
+from training import (
+    arguments,
+    batches,
+    checkpoint,
+    clips,
+    curves,
+    evaluate,
+    initial,
+    losses,
+    muon,
+    network,
+    parallel,
+)
 
 WARM_UP = 100  # steps
 BUNDLED = network.Config(8, (4, 32, 96, 192), (16, 32, 48, 64))  # film-lite's size
@@ -65,12 +77,13 @@ class Student(keras.Model):
 
 
 class Run:
-    """A training run: its network, optimizer, averaged weights and history, kept in a folder."""
+    """A training run: its network, optimizer, averaged weights and history, kept in a folder. ValueError where the
+    folder has a run that was begun otherwise: only steps and rate may change on the way."""
 
     def __init__(
         self, film: network.Film, folder: Path, steps: int, rate: float, fuse: bool = True, optimizer: str = "adam"
     ):
-        self.film, self.folder, self.steps, self.fuse = film, Path(folder), steps, fuse
+        self.film, self.folder, self.steps, self.fuse, self.optimizer = film, Path(folder), steps, fuse, optimizer
         schedule = keras.optimizers.schedules.CosineDecay(
             initial_learning_rate=rate / 100,
             warmup_target=rate,
@@ -81,10 +94,8 @@ class Run:
         # Just-in-time compilation is what makes JAX fast; TensorFlow on a CPU takes more time with it, not less.
         jit = keras.backend.backend() == "jax"
         self.student.compile(OPTIMIZERS[optimizer](schedule), jit_compile=jit)
-        # The fusion's variables have no gradient without the picture.
-        learning = film.trainable_variables if fuse else [*film.feat_net.variables, *film.predict_flow.variables]
-        film.fusion.trainable = fuse
-        self.student.optimizer.build(learning)
+        film.fusion.trainable = fuse  # its variables have no gradient without the picture
+        self.student.optimizer.build(film.trainable_variables)
         self.average = self.values()
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.step = 0
@@ -98,6 +109,10 @@ class Run:
     def values(self) -> dict[str, np.ndarray]:
         named = network.variables_by_name(self.film)
         return {name: ops.convert_to_numpy(variable).copy() for name, variable in named.items()}
+
+    def moments(self) -> dict[str, np.ndarray]:
+        """The optimizer's variables by number."""
+        return {str(n): ops.convert_to_numpy(v) for n, v in enumerate(self.student.optimizer.variables)}
 
     def advance(self, inputs: dict, target: dict) -> dict[str, float]:
         """One step. Returns the parts of the loss."""
@@ -116,24 +131,51 @@ class Run:
 
     def save(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        optimizer = {f"optimizer:{n}": ops.convert_to_numpy(v) for n, v in enumerate(self.student.optimizer.variables)}
-        history = {f"history:{name}": np.array(series) for name, series in self.history.items()}
-        values = {f"value:{name}": value for name, value in self.values().items()}
-        average = {f"average:{name}": value for name, value in self.average.items()}
-        checkpoint.save(self.checkpoint, {"step": np.array(self.step)} | optimizer | history | values | average)
+        history = {name: np.array(series) for name, series in self.history.items()}
+        groups = {
+            "option": {"optimizer": np.array(self.optimizer), "fuse": np.array(self.fuse)},
+            "optimizer": self.moments(),
+            "history": history,
+            "value": self.values(),
+            "average": self.average,
+        }
+        arrays = {f"{group}:{name}": value for group, named in groups.items() for name, value in named.items()}
+        checkpoint.save(self.checkpoint, {"step": np.array(self.step)} | arrays)
         checkpoint.save(self.folder / "weights.npz", self.average)
         if history:
-            curves.draw({name: np.array(series) for name, series in self.history.items()}, self.folder / "curves.png")
+            curves.draw(history, self.folder / "curves.png")
 
     def resume(self) -> None:
         state = checkpoint.load(self.checkpoint)
+        values, moments = checkpoint.group(state, "value"), checkpoint.group(state, "optimizer")
+        now = {"optimizer": self.optimizer, "fuse": self.fuse}
+        # Older checkpoints do not say; the shapes tell most of it.
+        begun = now | {name: value.item() for name, value in checkpoint.group(state, "option").items()}
+        difference = None
+        if begun != now:
+            difference = f"{described(**begun)}, not {described(**now)}"
+        elif shapes(values) != shapes(self.values()):
+            difference = f"{network.Config.of(values, self.film.config.levels)}, not {self.film.config}"
+        elif shapes(moments) != shapes(self.moments()):
+            difference = f"something else than {described(**now)}"
+        if difference:
+            raise ValueError(f"{self.folder} was begun with {difference}; name another --run")
         self.step = int(state["step"])
-        network.assign(self.film, checkpoint.group(state, "value"))
+        network.assign(self.film, values)
         self.average = checkpoint.group(state, "average")
-        for n, value in checkpoint.group(state, "optimizer").items():
+        for n, value in moments.items():
             self.student.optimizer.variables[int(n)].assign(value)
         history = checkpoint.group(state, "history")
         self.history = {name: [(int(step), float(v)) for step, v in series] for name, series in history.items()}
+
+
+def shapes(arrays: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    return {name: value.shape for name, value in arrays.items()}
+
+
+def described(optimizer: str, fuse: bool) -> str:
+    """A run's options as the command line has them."""
+    return f"--optimizer {optimizer}{'' if fuse else ' --flow-only'}"
 
 
 def train(run: Run, stream, validate: Callable[[dict], float] | None, every: int, say=print) -> None:
@@ -185,9 +227,10 @@ def beginning(options: argparse.Namespace) -> network.Film:
         flow_filters=tuple(options.flow_filters or config.flow_filters),
         fusion_filters=tuple(options.fusion_filters or config.fusion_filters),
     )
+    grown = initial.grow(values, config, options.seed) if values else None
     film = network.build(config, options.seed, kind=kind(options.bfloat16))
-    if values:
-        network.assign(film, initial.grow(values, config, options.seed))
+    if grown:
+        network.assign(film, grown)
     else:
         initial.pass_through(film)
     return film
@@ -205,14 +248,15 @@ def main() -> None:
     sizes = parser.add_argument_group(
         "size", "Default: --init's, which can be grown; without --init the bundled model's."
     )
-    sizes.add_argument("--filters", type=int, help="of the finest features")
-    sizes.add_argument("--flow-filters", type=int, nargs="+", help="of each flow predictor, finest level first")
-    sizes.add_argument("--fusion-filters", type=int, nargs="+", help="of each level of the fusion, finest first")
+    positive = arguments.positive
+    sizes.add_argument("--filters", type=positive, help="of the finest features")
+    sizes.add_argument("--flow-filters", type=positive, nargs="+", help="of each flow predictor, finest level first")
+    sizes.add_argument("--fusion-filters", type=positive, nargs="+", help="of each level of the fusion, finest first")
     parser.add_argument("--flow-only", action="store_true", help="train the flow and leave the fusion as it is")
-    parser.add_argument("--steps", type=int, default=5000)
-    parser.add_argument("--every", type=int, default=100, help="steps between two notes in the curves")
-    parser.add_argument("--batch", type=int, default=4)
-    parser.add_argument("--processes", type=int, default=1, help="with torch on a CPU: one per core is fastest")
+    parser.add_argument("--steps", type=positive, default=5000)
+    parser.add_argument("--every", type=positive, default=100, help="steps between two notes in the curves")
+    parser.add_argument("--batch", type=positive, default=4)
+    parser.add_argument("--processes", type=positive, default=1, help="with torch on a CPU: one per core is fastest")
     parser.add_argument(
         "--side",
         type=int,
@@ -230,27 +274,22 @@ def main() -> None:
     if len(options.side) > 2 or any(side < 64 or side % 64 for side in options.side):
         parser.error(f"--side is {options.side}; it takes one or two multiples of 64")
     size = options.side[0], options.side[-1]
-    if options.processes < 1:
-        parser.error(f"--processes is {options.processes}; it takes at least one to train")
     if options.batch % options.processes:
         parser.error(f"--batch {options.batch} cannot be shared evenly by --processes {options.processes}")
     if options.bfloat16 and keras.backend.backend() != "torch":
         parser.error(f"--bfloat16 needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
     if options.processes > 1 and keras.backend.backend() != "torch":
         parser.error(f"--processes needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
-    try:
+    with arguments.reading(parser):
+        videos = clips.read(options.clips, options.cache / "train")
+        unseen = clips.read(options.validate, options.cache / "validate") if options.validate else None
         film = beginning(options)
-    except ValueError as error:
-        parser.error(str(error))
-    if options.processes > 1:
+        run = Run(film, options.run, options.steps, options.rate, not options.flow_only, options.optimizer)
+    if options.processes > 1:  # after all that could be refused, lest every process say it
         parallel.join(options.processes)
-    run = Run(film, options.run, options.steps, options.rate, not options.flow_only, options.optimizer)
-    videos = clips.read(options.clips, options.cache / "train")
     validate = None
-    if options.validate and not parallel.rank():
-        from training import evaluate
-
-        validate = evaluate.validator(network.build(film.config, kind=kind()), options.validate, options.cache)
+    if unseen and not parallel.rank():
+        validate = evaluate.validator(network.build(film.config, kind=kind()), unseen)
     if not parallel.rank():
         print(f"{film.count_params():,} parameters; from step {run.step} of {run.steps}", flush=True)
     part, parts = parallel.rank(), options.processes
