@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -148,7 +149,7 @@ class Run:
     def resume(self) -> None:
         state = checkpoint.load(self.checkpoint)
         values, moments = checkpoint.group(state, "value"), checkpoint.group(state, "optimizer")
-        now = {"optimizer": self.optimizer, "fuse": self.fuse}
+        now: dict[str, Any] = {"optimizer": self.optimizer, "fuse": self.fuse}
         # Older checkpoints do not say; the shapes tell most of it.
         begun = now | {name: value.item() for name, value in checkpoint.group(state, "option").items()}
         difference = None
