@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ CACHE = tempfile.TemporaryDirectory(prefix="film-tests-")
 # Before anything is started: child processes inherit it.
 os.environ["FILM_CACHE"] = CACHE.name
 os.environ["TFHUB_CACHE_DIR"] = os.path.join(CACHE.name, "hub")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and their children, ignore it
 
 LITE = catalog.BUNDLED / "film-lite"
 

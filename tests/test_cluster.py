@@ -28,6 +28,7 @@ from film.record import Record
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_raylet_start_wait_time_s"] = "60"
+os.environ["RAY_health_check_period_ms"] = "500"  # a dead machine is noticed after five; they would be 3 s each
 pytest.importorskip("ray", reason="Ray is not installed (requirements-cluster.txt)")
 # Starting or reaching a Ray fails now and then on a busy machine; that is Ray's, and no verdict on what is tested here.
 pytestmark = pytest.mark.flaky(

@@ -252,30 +252,25 @@ def test_a_film_is_not_lost_for_its_sound(tmp_path: Path, model: film.Interpolat
     assert len(frames(output)) == 48
 
 
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of video after four hours of silence, which is one minute copied over and over."""
+    folder = tmp_path_factory.mktemp("late")
+    plain, minute, source = video(folder / "plain.mp4", pan(24)), folder / "minute.mka", folder / "late.mkv"
+    ffmpeg("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono:d=60", "-c:a", "flac", "-frame_size", "256", str(minute))
+    inputs = ["-itsoffset", "14399", "-i", str(plain), "-stream_loop", "239", "-i", str(minute)]
+    ffmpeg(*inputs, "-c", "copy", str(source))
+    return source
+
+
 @pytest.mark.parametrize("suffix", ["mp4", "webm"])
 def test_sound_of_hours_before_the_film_is_given_up(
-    tmp_path: Path, model: film.Interpolator, monkeypatch: pytest.MonkeyPatch, suffix: str
+    late: Path, tmp_path: Path, model: film.Interpolator, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     """A few megabytes may hold days of silence, which would be decoded, and thrown away, for as long."""
     monkeypatch.setattr(sounds, "WORK", 0)
-    hours = ["-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono:d=14400"]
-    source, output = tmp_path / "late.mkv", tmp_path / f"out.{suffix}"
-    plain = video(tmp_path / "plain.mp4", pan(24))
-    ffmpeg(
-        "-itsoffset",
-        "14399",
-        "-i",
-        str(plain),
-        *hours,
-        "-c:v",
-        "copy",
-        "-c:a",
-        "flac",
-        "-frame_size",
-        "256",
-        str(source),
-    )
-    done, notices = made(source, model, output, slowdown=2)
+    output = tmp_path / f"out.{suffix}"
+    done, notices = made(late, model, output, slowdown=2)
     assert len(notices) == 1 and "sound could not be added" in notices[0] and "processor time" in notices[0]
     assert done.frames == len(frames(output)) == 48
 
