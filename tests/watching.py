@@ -15,13 +15,23 @@ LOOK_SECONDS = 0.5
 
 
 def family(process: int) -> list[int]:
-    """A process and all that it, and they, have started, by whichever thread."""
-    found = [process]
+    """A process and all that it, and they, have started, by whichever thread. A child that is not yet the program
+    it is to become is left out: until then its memory is its parent's, and would count twice."""
+    found, own = [process], command_line(process)
     for listed in glob.glob(f"/proc/{process}/task/*/children"):
         with contextlib.suppress(OSError):  # the thread has just ended
-            for child in Path(listed).read_text().split():
-                found += family(int(child))
+            for child in map(int, Path(listed).read_text().split()):
+                if command_line(child) != own:
+                    found += family(child)
     return found
+
+
+def command_line(process: int) -> bytes:
+    """Empty if it has ended."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def resident(process: int) -> int:
