@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from film.recursion import MAX_COUNT
@@ -15,7 +16,7 @@ MEGAPIXEL = 1_000_000
 def number(name: str, value: Any, low: float, high: float, whole: bool = False) -> Any:
     """`value` itself, as an int if `whole`. ValueError unless it is a number from `low` to `high`."""
     kind = "a whole number" if whole else "a number"
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high
+    usable = isinstance(value, (int, float, Fraction)) and not isinstance(value, bool) and low <= value <= high
     if not usable or (whole and value != int(value)):
         span = f"from {low:g} to {high:g}" if high < math.inf else f"of {low:g} or more"
         raise ValueError(f"{name} is {short(value)}; it must be {kind} {span}.")

@@ -114,6 +114,13 @@ def test_seconds_are_those_of_the_film_as_it_plays(desk: Desk, tmp_path: Path, f
     assert f"{frames} frames, 2.0 s" in told
 
 
+def test_a_checked_order_may_be_checked_again(desk: Desk) -> None:
+    orders = [PhotoOrder(["a.jpg", "b.jpg"], MAKING, seconds=2), VideoOrder("clip.mp4", MAKING, slowdown=2, fps=24)]
+    for order in orders:
+        checked = desk.checked(order)
+        assert desk.checked(checked) == checked
+
+
 def test_a_video_that_is_too_much_is_told_what_its_controls_offer(desk: Desk) -> None:
     order = VideoOrder("clip.mp4", MAKING, slowdown=4)
     with pytest.raises(ValueError, match="choose a slow motion of at most × 2[.]"):

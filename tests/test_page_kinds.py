@@ -94,14 +94,16 @@ def test_photos_can_be_added_and_removed(page: Any, tmp_path: Path) -> None:
 
 def test_length_in_frames_and_in_seconds(page: Any, tmp_path: Path) -> None:
     upload(page, *photos(tmp_path, 64, 96))
+    choose(page, "measure", "Seconds")
+    set_number(page, "Seconds", 0.5, "8 frames, 0.5 s of film")
     choose(page, "measure", "Frames")
     set_number(page, "Frames", 7, "7 frames, 0.5 s of film")
-    choose(page, "measure", "Seconds")
-    set_number(page, "Seconds", 1, "15 frames, 1.0 s of film")
-    choose(page, "measure", "Frames")
-    expect_text(page, "#plan", "7 frames")
     click(page, "Create")
     expect_text(page, "#state", "7 frames, 96 × 64")
+    choose(page, "measure", "Seconds")
+    expect_text(page, "#plan", "8 frames")
+    click(page, "Create")
+    expect_text(page, "#state", "8 frames, 96 × 64")
 
 
 def test_the_middle_beside_a_cross_fade(page: Any, tmp_path: Path) -> None:
