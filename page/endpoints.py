@@ -6,7 +6,7 @@ are part of the interface.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
@@ -21,10 +21,9 @@ from page.report import Report, report
 class Endpoints:
     """Methods are endpoints; they tell the events of one film each."""
 
-    def __init__(self, blocks: gr.Blocks, desk: Desk, message: Callable[[Exception], str]) -> None:
+    def __init__(self, blocks: gr.Blocks, desk: Desk) -> None:
         self._blocks = blocks
         self._desk = desk
-        self._message = message  # the one sentence for an exception
 
     def interpolate(
         self,
@@ -131,14 +130,12 @@ class Endpoints:
         yield from self._report(VideoOrder(video, making, slowdown, fps, sound, cut), request)
 
     def _report(self, order: PhotoOrder | VideoOrder, request: gr.Request | None) -> Iterator[Report]:
-        told = report(order, self._desk, self._message)
-        return while_heard(self._blocks, request.session_hash if request else None, told)
+        return while_heard(self._blocks, request.session_hash if request else None, report(order, self._desk))
 
 
 def add_endpoints(
     blocks: gr.Blocks,
     desk: Desk,
-    message: Callable[[Exception], str],
     making: Making,
     depth: int,
     sides: Sequence[int],
@@ -166,7 +163,7 @@ def add_endpoints(
     rate = Figure(label="frames per second", **hidden)
 
     outputs = [gr.File(label="film", **hidden), gr.JSON(label="report", **hidden)]
-    endpoints = Endpoints(blocks, desk, message)
+    endpoints = Endpoints(blocks, desk)
     for endpoint, inputs in (
         (endpoints.interpolate, [first, last, depths, fps, *made, *length]),
         (endpoints.interpolate_many, [photos, depths, fps, *made, *length]),

@@ -98,7 +98,7 @@ class Desk:
         self.studio = studio
         self.clips = Clips(studio.decoder.max_pixels)
         self._thumbnail = lru_cache(THUMBNAILS)(self._read_thumbnail)  # raises what is not to be remembered
-        self._settings = settings
+        self.settings = settings
 
     def checked(self, order: Order) -> Order:
         """The order with every name on its list, every number in its range, and no more photos than are taken.
@@ -152,17 +152,13 @@ class Desk:
 
     def check_photo(self, path: str) -> None:
         """ValueError for a file that is no photo this server takes."""
-        self._check_size(path, self._settings.max_upload_mb)
+        self._check_size(path, self.settings.max_upload_mb)
         self.studio.decoder.image_size(path)
-
-    @property
-    def max_photos(self) -> int:
-        return self._settings.max_photos
 
     def check_number(self, photos: int) -> None:
         """ValueError for more photos than this server makes a film of."""
-        if photos > self.max_photos:
-            raise ValueError(f"These are {photos} photos; this server makes a film of at most {self.max_photos}.")
+        if photos > (most := self.settings.max_photos):
+            raise ValueError(f"These are {photos} photos; this server makes a film of at most {most}.")
 
     def check_video(self, path: str) -> None:
         """ValueError for a file that is no video this server takes."""
@@ -185,7 +181,7 @@ class Desk:
         if len(order.photos) < 2:
             raise ValueError("Choose two photos at least; a film is made of what lies between them.")
         for photo in order.files:
-            self._check_size(photo, self._settings.max_upload_mb)
+            self._check_size(photo, self.settings.max_upload_mb)
 
     def thumbnail(self, photo: str) -> str | None:
         """A photo as a small data URI; None if it cannot be opened, or not at this moment."""
@@ -302,9 +298,9 @@ class Desk:
         return filmstrip.uri(self.studio.decoder.thumbnail(photo, 2 * filmstrip.HEIGHT))
 
     def _check_video_size(self, path: str) -> None:
-        if not self._settings.max_video_mb:
+        if not self.settings.max_video_mb:
             raise ValueError("This server takes no videos, only photos.")
-        self._check_size(path, self._settings.max_video_mb)
+        self._check_size(path, self.settings.max_video_mb)
 
     def _check_size(self, path: str, megabytes: int) -> None:
         size = status(path).st_size

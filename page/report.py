@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from fractions import Fraction
@@ -11,13 +11,14 @@ from typing import Any
 import gradio as gr
 
 from film import pipeline
+from page.message import message
 from page.orders import Desk, Order
 from service.line import Waiting
 
 Report = tuple[str | None, dict[str, Any]]  # the film's file, and what is known of it
 
 
-def report(order: Order, desk: Desk, message: Callable[[Exception], str]) -> Iterator[Report]:
+def report(order: Order, desk: Desk) -> Iterator[Report]:
     """The place in the line, then the frames as they are made, then the film. gr.Error with one sentence otherwise."""
     notes: list[str] = []
     try:

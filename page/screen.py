@@ -14,6 +14,7 @@ from page.comparison import Comparison
 from page.components import Segment
 from page.filmstrip import Filmstrip
 from page.look import error_html, state_html, strip_html, time_text
+from page.message import message
 from page.orders import FORMATS, PLAYED, Desk, Order, PhotoOrder
 from service.line import Waiting
 
@@ -34,8 +35,8 @@ BEGUN: Changes = {"stop": gr.update(interactive=True)}  # no sooner: what has no
 STOPPED: Changes = {**READY, "state": state_html("Stopped")}
 
 
-def show(ask: Callable[[], Order], desk: Desk, message: Callable[[Exception], str]) -> Iterator[Changes]:
-    """A film on the page, from its order to its end. What goes wrong is told by `message`, and what plays stays."""
+def show(ask: Callable[[], Order], desk: Desk) -> Iterator[Changes]:
+    """A film on the page, from its order to its end. What goes wrong is told in a sentence, and what plays stays."""
     notes: list[str] = []
     strip = Filmstrip()
     yield BEGUN

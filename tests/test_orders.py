@@ -10,10 +10,10 @@ import pytest
 from conftest import photo, texture
 from test_planning import recorded
 
-import app
 from film import load, planning
 from page import screen
 from page.orders import Desk, Making, PhotoOrder, VideoOrder
+from page.plan import plan_html
 from page.settings import Settings
 from service.budget import Budget
 from service.decoder import Decoder, TooMany
@@ -26,12 +26,10 @@ MAKING = Making("film-lite", "CPU")
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def desk(tmp_path: Path) -> Desk:
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     storage = Storage(tmp_path / "page", 3600, GIGABYTE)
-    desk = Desk(Studio(budget, Line(1, 1), storage, Shelf(load, 1), Decoder()), Settings())
-    monkeypatch.setattr(app, "desk", desk, raising=False)
-    return desk
+    return Desk(Studio(budget, Line(1, 1), storage, Shelf(load, 1), Decoder()), Settings())
 
 
 def photos(folder: Path, count: int) -> list[str]:
@@ -40,14 +38,14 @@ def photos(folder: Path, count: int) -> list[str]:
 
 
 def test_what_create_refuses_is_no_plan(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "3169 frames" in app.plan_html(lambda: PhotoOrder(photos(tmp_path, 100), MAKING))
+    assert "3169 frames" in plan_html(lambda: PhotoOrder(photos(tmp_path, 100), MAKING), desk)
     monkeypatch.setattr(planning, "moments", None)  # so many photos are not even planned
     order, words = (
         PhotoOrder(photos(tmp_path, 101), MAKING),
         "These are 101 photos; this server makes a film of at most",
     )
-    assert words in app.plan_html(lambda: order)
-    states = [str(changes.get("state")) for changes in screen.show(lambda: order, desk, app.message)]
+    assert words in plan_html(lambda: order, desk)
+    states = [str(changes.get("state")) for changes in screen.show(lambda: order, desk)]
     assert any(words in state for state in states)
     with pytest.raises(ValueError, match=words):
         next(desk.make(order))
@@ -55,9 +53,9 @@ def test_what_create_refuses_is_no_plan(desk: Desk, tmp_path: Path, monkeypatch:
 
 def test_an_unknown_length_is_told_as_such(desk: Desk, tmp_path: Path) -> None:
     order = VideoOrder(str(recorded(tmp_path / "recorded.webm")), MAKING, slowdown=2)
-    told = app.plan_html(lambda: order)
+    told = plan_html(lambda: order, desk)
     assert "Length unknown" in told and "frames" not in told
-    texts = [str(changes.get("state")) for changes in screen.show(lambda: order, desk, app.message)]
+    texts = [str(changes.get("state")) for changes in screen.show(lambda: order, desk)]
     assert [text for text in texts if "<b>Frame 7</b><span>length unknown</span>" in text]
     assert not [text for text in texts if "Frame 7 of" in text]
     assert "24 frames, 96 × 64" in texts[-2]
@@ -87,7 +85,7 @@ def test_a_busy_moment_costs_no_picture(desk: Desk, error: Exception) -> None:
 def test_what_has_expired_is_said_to_be_gone(desk: Desk, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.png")
     for order in (PhotoOrder([gone, gone], MAKING), VideoOrder(gone, MAKING)):
-        assert "gone.png is no longer here: uploads expire. Choose it again." in app.plan_html(lambda o=order: o)
+        assert "gone.png is no longer here: uploads expire. Choose it again." in plan_html(lambda o=order: o, desk)
         with pytest.raises(ValueError, match="gone.png is no longer here"):
             next(desk.make(order))
 
@@ -98,19 +96,19 @@ def test_what_has_expired_is_said_to_be_gone(desk: Desk, tmp_path: Path) -> None
 )
 def test_the_plan_is_of_what_will_be_seen(desk: Desk, tmp_path: Path, play: str, format: str, words: str) -> None:
     making = Making("film-lite", "CPU", format=format, play=play)
-    assert words in app.plan_html(lambda: PhotoOrder(photos(tmp_path, 2), making, depth=2, fps=60))
+    assert words in plan_html(lambda: PhotoOrder(photos(tmp_path, 2), making, depth=2, fps=60), desk)
 
 
 def test_a_gif_is_planned_as_slow_as_it_plays(desk: Desk, tmp_path: Path) -> None:
     making = Making("film-lite", "CPU", format="gif")
-    assert "500 frames, 10 s" in app.plan_html(lambda: PhotoOrder(photos(tmp_path, 2), making, count=500, fps=60))
+    assert "500 frames, 10 s" in plan_html(lambda: PhotoOrder(photos(tmp_path, 2), making, count=500, fps=60), desk)
 
 
 @pytest.mark.parametrize(("format", "play"), [("gif", "loop"), ("mp4", "pingpong"), ("gif", "pingpong")])
 def test_seconds_are_those_of_the_film_as_it_plays(desk: Desk, tmp_path: Path, format: str, play: str) -> None:
     making = Making("film-lite", "CPU", format=format, play=play)
     frames = 100 if format == "gif" else 120
-    told = app.plan_html(lambda: PhotoOrder(photos(tmp_path, 2), making, seconds=2, fps=60))
+    told = plan_html(lambda: PhotoOrder(photos(tmp_path, 2), making, seconds=2, fps=60), desk)
     assert f"{frames} frames, 2.0 s" in told
 
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 from serving import PATIENCE, ROOT
 
-from app import Settings, build_app
+from app import build_app, open_desk
+from page.settings import Settings
 
 
 def test_settings() -> None:
@@ -22,9 +23,9 @@ def test_settings() -> None:
     assert Settings.read({"FILM_PORT": "8080", "FILM_MAX_DEPTH": " 6 "}) == Settings(port=8080, max_depth=6)
     assert Settings.read({"FILM_KEEP_MINUTES": "0.5", "FILM_MAX_SIDE": "0"}).keep_minutes == 0.5
     with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, film"):
-        build_app(Settings(model="nonesuch"))
+        open_desk(Settings(model="nonesuch"))
     with pytest.raises(ValueError, match="FILM_DEVICE is 'abacus'; choose one of"):
-        build_app(Settings(device="abacus"))
+        open_desk(Settings(device="abacus"))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,6 @@ for setting in sys.argv[1:]:
 
 
 def test_a_server_that_takes_no_videos_offers_none() -> None:
-    config = str(build_app(Settings(max_video_mb=0)).get_config_file())
+    config = str(build_app(open_desk(Settings(max_video_mb=0))).get_config_file())
     assert "Many photos" in config and "('Video', 'video')" not in config
-    assert "('Video', 'video')" in str(build_app(Settings()).get_config_file())
+    assert "('Video', 'video')" in str(build_app(open_desk(Settings())).get_config_file())
