@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import film
-from film import hub, memory, planning, recursion
+from film import hub, memory, planning, recursion, scratch
 from page import look, screen, stage, tools
 from page.components import Page, forget_streams, limit_streams
 from page.endpoints import add_endpoints
@@ -40,7 +40,7 @@ from service.decoder import Decoder
 from service.guard import Guard
 from service.line import Line
 from service.shelf import Shelf
-from service.storage import GIGABYTE, Storage, own_folder
+from service.storage import GIGABYTE, Storage
 from service.studio import Studio
 
 EXAMPLES = Path(__file__).resolve().parent / "examples"
@@ -172,7 +172,7 @@ def main() -> None:
     few_arenas()  # before there are threads
     log.to_standard_error()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
-    with own_folder("film-page-") as folder:
+    with scratch.folder(prefix="film-page-") as folder:
         os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
         examples = folder / "examples"  # so that the page does not tell where this program lies
         try:

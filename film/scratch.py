@@ -17,17 +17,18 @@ PREFIX = ".film-"
 
 
 @contextlib.contextmanager
-def folder(parent: Path | None = None) -> Iterator[Path]:
+def folder(parent: Path | None = None, prefix: str = PREFIX) -> Iterator[Path]:
     """A new folder in `parent` (default: the system's temporary directory), deleted with what is in it at the end.
 
     A lock beside it is held for as long; the system lets go of it however the program ends, so a folder whose lock can
-    be had has lost its owner. FileNotFoundError if there is no `parent`, RuntimeError if nothing can be written there.
+    be had has lost its owner: those whose names begin with `prefix` are deleted first. FileNotFoundError if there is no
+    `parent`, RuntimeError if nothing can be written there.
     """
     parent = parent or Path(tempfile.gettempdir())
     if not parent.is_dir():  # the lock would make it
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
-    _delete_abandoned(parent)
-    path = parent / f"{PREFIX}{uuid.uuid4().hex[:12]}"
+    _delete_abandoned(parent, prefix)
+    path = parent / f"{prefix}{uuid.uuid4().hex[:12]}"
     lock = FileLock(_lock_file(path), thread_local=False)  # a film's events may be taken by one thread after the other
     try:
         lock.acquire()
@@ -50,8 +51,8 @@ def check(parent: Path) -> None:
         pass
 
 
-def _delete_abandoned(parent: Path) -> None:
-    for lock_file in parent.glob(f"{PREFIX}*.lock"):
+def _delete_abandoned(parent: Path, prefix: str) -> None:
+    for lock_file in parent.glob(f"{prefix}*.lock"):
         lock = FileLock(lock_file)
         try:
             lock.acquire(timeout=0)

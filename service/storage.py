@@ -12,14 +12,11 @@ import os
 import re
 import secrets
 import shutil
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 GIGABYTE = 2**30
 KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
@@ -30,25 +27,6 @@ UPLOADS_SHARE = 2  # uploads on their way may hold half of the ceiling: the rest
 PART_BYTES = 64 * 1024  # that an upload takes at once, at least: each time the whole disk is looked at
 
 log = logging.getLogger(__name__)
-
-
-@contextlib.contextmanager
-def own_folder(prefix: str) -> Iterator[Path]:
-    """A temporary folder for as long as the context. Those of processes that were killed are deleted first."""
-    parent = Path(tempfile.gettempdir())
-    for lock in parent.glob(f"{prefix}*.lock"):
-        with contextlib.suppress(Timeout), FileLock(lock, timeout=0):  # held by a process that lives
-            shutil.rmtree(lock.with_suffix(""), ignore_errors=True)
-            lock.unlink(missing_ok=True)
-    name = f"{prefix}{secrets.token_hex(4)}"
-    lock = parent / f"{name}.lock"
-    with FileLock(lock):
-        (parent / name).mkdir(mode=0o700)
-        try:
-            yield parent / name
-        finally:
-            shutil.rmtree(parent / name, ignore_errors=True)
-            lock.unlink(missing_ok=True)
 
 
 def status(path: str | os.PathLike[str]) -> os.stat_result:

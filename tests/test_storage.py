@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from service.storage import FILE_COST, GRACE_SECONDS, PART_BYTES, Full, Storage, own_folder
-
-ROOT = Path(__file__).resolve().parent.parent
+from service.storage import FILE_COST, GRACE_SECONDS, PART_BYTES, Full, Storage
 
 HOUR = 3600.0
 SIZE = 100_000  # bytes of a file here
@@ -194,22 +189,3 @@ def test_the_sweep_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep:
     monkeypatch.setattr(time, "sleep", sleep)
     Storage(tmp_path / "page", keep, ceiling=SIZE).keep_swept()
     assert asleep.wait(60) and asked == [pause]
-
-
-def test_what_a_killed_server_left_is_deleted_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    code = """
-import os
-from service.storage import own_folder
-with own_folder("film-page-") as folder:
-    print(folder, flush=True)
-    os._exit(9)
-"""
-    killed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    left = Path(killed.stdout.strip())
-    assert killed.returncode == 9 and left.is_dir()
-    with own_folder("film-page-") as first, own_folder("film-page-") as second:
-        assert not left.exists()
-        assert first.is_dir() and second.is_dir()  # a server that lives keeps its own
-    assert list(tmp_path.iterdir()) == []
