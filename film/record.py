@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from film import scratch
+from film import note, scratch
 
 NAME = ".film-batch.json"
 WRITING = "writing"  # in what is noted of a film: a run was about to replace it, and may have been killed since
 
 
 class Record:
-    """The films in a directory, and what each was made of. One run at a time writes it; its threads may."""
+    """The films in a directory, and what each was made of. What runs side by side note of it is all kept."""
 
     def __init__(self, directory: Path) -> None:
         """The directory is made if it is not there; ValueError if it cannot be, RuntimeError if nothing can be written
@@ -31,13 +29,7 @@ class Record:
             raise ValueError(f"The films cannot be written to {directory}: {error}") from error
         scratch.check(directory)
         self._path = directory / NAME
-        self._lock = threading.Lock()
-        self._films: dict[str, dict[str, Any]] = {}
-        try:
-            films = dict(json.loads(self._path.read_text()))
-        except (OSError, ValueError, TypeError):
-            return
-        self._films = {name: facts for name, facts in films.items() if isinstance(facts, dict)}
+        self._films = _parsed(note.read(self._path))
 
     def holds(self, film: Path, choices: Mapping[str, Any]) -> bool:
         """Whether the film is there, unchanged since it was noted, and made by the same choices."""
@@ -62,14 +54,19 @@ class Record:
         self._note(film, {"key": _key(choices), **_status(film)})
 
     def _note(self, film: Path, facts: dict[str, Any]) -> None:
-        partial = self._path.with_suffix(f".{os.getpid()}")
+        self._films[film.name] = facts
         try:
-            with self._lock:
-                self._films[film.name] = facts
-                partial.write_text(json.dumps(self._films, indent=1))
-                os.replace(partial, self._path)
+            note.update(self._path, lambda text: json.dumps(_parsed(text) | {film.name: facts}, indent=1))
         except OSError as error:
             raise RuntimeError(f"What is finished cannot be noted in {self._path}: {error}") from error
+
+
+def _parsed(text: str | None) -> dict[str, dict[str, Any]]:
+    try:
+        films = dict(json.loads(text or "{}"))
+    except (ValueError, TypeError):
+        return {}
+    return {name: facts for name, facts in films.items() if isinstance(facts, dict)}
 
 
 def _key(choices: Mapping[str, Any]) -> str:

@@ -181,8 +181,8 @@ def run(inputs: list[Path], model: film.Interpolator, output: Path, settings: Se
 
 
 def listed(output: Path) -> list[str]:
-    """What is in the folder of the films, beside their record."""
-    return sorted(set(os.listdir(output)) - {NAME})
+    """What is in the folder of the films, beside their record and its lock."""
+    return sorted(set(os.listdir(output)) - {NAME, f"{NAME}.lock"})
 
 
 def last_words(told: list[batch.Told]) -> dict[str, type]:
@@ -236,6 +236,17 @@ def test_a_file_that_no_batch_made_is_never_replaced(
     (output / "clip.mp4").write_bytes(b"cut by hand")
     assert last_words(run(good, model, output)) == {"good.mp4": There, "clip.mp4": Failed}
     assert (output / "clip.mp4").read_bytes() == b"cut by hand"
+
+
+def test_two_runs_into_one_folder_know_each_others_films(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    record = Record(output)  # as it is when both begin
+    run(inputs[:1], model, output)
+    found = jobs.find(inputs[2:], [], output, ".mp4")
+    assert last_words(list(batch.run(found, model, SETTINGS, record, "the model"))) == {"clip.mp4": Done}
+    assert last_words(run([inputs[0], inputs[2]], model, output)) == {"good.mp4": There, "clip.mp4": There}
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[1]", "null", '{"clip.mp4": 1, "good.mp4": {"bytes": []}}'])
