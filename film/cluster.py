@@ -75,6 +75,7 @@ class Cluster:
         self._turns = Turns()
         self._lock = threading.Lock()  # guards what follows, and `fingerprint`
         self._present = 0  # workers
+        self._preparing = 0  # ... that download or convert their model, which may take long
         self._refused: list[str] = []  # why some are not used
         self._changed = time.monotonic()  # when that was so last
         self._resources = contextlib.ExitStack()
@@ -82,6 +83,10 @@ class Cluster:
     @property
     def asked_device(self) -> str:
         return str(Choice(self._device, workers=self.size))
+
+    @property
+    def speed_name(self) -> None:
+        """What many workers take says nothing about this machine."""
 
     def runner(self, height: int, width: int) -> Choice:
         return Choice(self._device, workers=self.size)
@@ -117,6 +122,7 @@ class Cluster:
                     if workers
                 ]
                 self._load = replace(self._load, memory_gb=min(shares) / memory.GIGABYTE)
+            self._changed = time.monotonic()  # before that nobody could come
             for _ in range(self.size):
                 stack.enter_context(_Seat(self, self._turns, self._load))
             stack.callback(self._turns.close)  # before any seat is left
@@ -131,13 +137,25 @@ class Cluster:
     ) -> None:
         self._resources.close()
 
-    def joined(self, who: worker.Introduction) -> None:
-        """A worker is there. ValueError if it would make other frames than the first one."""
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """A worker has a machine, and makes itself ready inside."""
         with self._lock:
-            self.fingerprint = self.fingerprint or who.fingerprint
-            if who.fingerprint != self.fingerprint:
+            self._preparing += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._preparing -= 1
+                self._changed = time.monotonic()
+
+    def joined(self, fingerprint: str) -> None:
+        """A worker with such a model is there. ValueError if it would make other frames than the first one."""
+        with self._lock:
+            self.fingerprint = self.fingerprint or fingerprint
+            if fingerprint != self.fingerprint:
                 raise ValueError(
-                    f"Its model or its OpenVINO is not that of the others: {who.fingerprint}, not {self.fingerprint}."
+                    f"Its model or its OpenVINO is not that of the others: {fingerprint}, not {self.fingerprint}."
                 )
             self._present += 1
             self._changed = time.monotonic()
@@ -154,7 +172,7 @@ class Cluster:
 
     def _check(self) -> None:
         with self._lock:
-            if self._present:
+            if self._present or self._preparing:
                 return
             if len(self._refused) == self.size:
                 raise RuntimeError(f"No worker of the Ray cluster at {self._address} can be used: {self._refused[-1]}")
@@ -259,7 +277,10 @@ class _Seat:
 
         remote = ray.remote(num_cpus=self._load.threads, max_restarts=0, scheduling_strategy="SPREAD")
         self._actor = remote(Worker).remote(self._load)
-        self._cluster.joined(ray.get(self._actor.introduce.remote()))
+        ray.get(self._actor.__ray_ready__.remote())  # for that long it waits for a place
+        with self._cluster.preparing():
+            fingerprint = ray.get(self._actor.introduce.remote())
+        self._cluster.joined(fingerprint)
         with self._state:
             self._ready = True
 

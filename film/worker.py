@@ -7,7 +7,6 @@ two gaps share it. What goes back is the encoded segments. Nothing here knows wh
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,13 +33,6 @@ class Load:
     precision: str
     threads: int
     memory_gb: float | None
-
-
-class Introduction(NamedTuple):
-    """Who a worker is."""
-
-    machine: str
-    fingerprint: str  # of its model
 
 
 class Packed(NamedTuple):
@@ -75,13 +67,16 @@ class Worker:
         self._load = load
         self._model: film.Interpolator | None = None
 
-    def introduce(self) -> Introduction:
-        """Make the model ready, but for compiling. ValueError, RuntimeError as in `film.load` and `film.engine`."""
+    def introduce(self) -> str:
+        """Make the model ready, but for compiling; returns its fingerprint.
+
+        ValueError, RuntimeError as in `film.load` and `film.engine`.
+        """
         load = self._load
         self._model = film.load(
             load.name, load.device, precision=load.precision, threads=load.threads, memory_gb=load.memory_gb
         )
-        return Introduction(platform.node(), self._model.fingerprint)
+        return self._model.fingerprint
 
     def make(self, packed: Packed, encoding: Encoding) -> Answer:
         """Make a stretch. RuntimeError with the tool's own words when the environment fails."""
@@ -97,6 +92,7 @@ class Worker:
 
 
 def packed(stretch: Stretch) -> Packed:
+    """The stretch as it travels: every frame once, and in 8 bits if that loses nothing."""
     places: dict[int, int] = {}
     frames: list[npt.NDArray[Any]] = []
     gaps = []

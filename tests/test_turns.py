@@ -180,7 +180,7 @@ def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Pat
         encoding = Encoding(Fraction(20), 60, masters)
         here = [made for made in model.make([Stretch(7, gaps)], tmp_path, encoding) if isinstance(made, Segment)]
         who = worker.Worker(worker.Load(str(averaging), "CPU", "exact", 1, 1.0))
-        assert who.introduce().fingerprint == model.fingerprint
+        assert who.introduce() == model.fingerprint
         answer = who.make(worker.packed(Stretch(7, gaps)), encoding)
         (tmp_path / "there").mkdir(exist_ok=True)
         there = [worker.stored(encoded, tmp_path / "there", encoding.fps) for encoded in answer.segments]
