@@ -32,6 +32,7 @@ from film.saved_model import SavedModel
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+COMPILED = "compiled"  # the folder, in the cache, of what OpenVINO has compiled of each converted model
 # Of the output's range. Far above float32 rounding through 80 layers (1e-6 … 1e-5), far below any wrong graph.
 CHECK_TOLERANCE = 1e-3
 WHOLE_BYTES_PER_PIXEL = 3_500  # a full-size FILM converted whole takes 3.7 - 4.6 GB for 512x512, five such sets
@@ -159,6 +160,7 @@ def _delete_unused(directory: Path) -> None:
         if (kept / MANIFEST).is_file() and kept.stat().st_mtime < oldest:
             with contextlib.suppress(OSError), FileLock(kept.with_suffix(".lock"), timeout=0):
                 shutil.rmtree(kept, ignore_errors=True)
+                shutil.rmtree(directory.parent / COMPILED / kept.name, ignore_errors=True)
 
 
 def _directory(model_fingerprint: str, cache: Path) -> Path:

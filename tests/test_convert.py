@@ -316,9 +316,14 @@ def test_what_was_not_used_for_long_goes_when_another_model_comes(averaging: Pat
     long_ago = time.time() - (convert.UNUSED_DAYS + 1) * 86_400
     for directory in (old, used):
         os.utime(directory, (long_ago, long_ago))
+    compiled = [tmp_path / convert.COMPILED / directory.name for directory in (old, young)]
+    for directory in compiled:
+        directory.mkdir(parents=True)
+        (directory / "1.blob").write_bytes(b"compiled")
     assert convert.find(convert.fingerprint(averaging), tmp_path)
     convert.convert(save(tmp_path / "another", lambda x0, x1: {"image": x0 + x1}, "x0", "x1"), tmp_path)
     assert not old.exists() and young.exists() and used.exists()
+    assert [directory.exists() for directory in compiled] == [False, True]
 
 
 def test_two_processes_convert_once_between_them(averaging: Path, tmp_path: Path) -> None:
