@@ -63,7 +63,7 @@ def models() -> tuple[Model, ...]:
 
 def find(name: str | os.PathLike[str]) -> Model:
     """The model of that catalog name, hub URL or SavedModel directory. ValueError if it is none of these."""
-    text = os.fspath(name)
+    text = os.fspath(name) if isinstance(name, (str, os.PathLike)) else repr(name)
     for model in CATALOG:
         if text in (model.name, model.handle, *model.aliases):
             return model

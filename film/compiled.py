@@ -44,6 +44,12 @@ class Shape:
     def tiled(self) -> bool:
         return self.tile != self.frame
 
+    @property
+    def tiles(self) -> str | None:
+        """What decides the frames beside the model: tiles, and where they look at less of the frame. None if whole."""
+        height, width = self.tile
+        return f"{width}x{height}, cut at level {self.level}" if self.tiled else None
+
 
 @dataclass(frozen=True)
 class Compiled:

@@ -48,7 +48,7 @@ class Film(Interpolator):
         precision: str = "exact",
         threads: int | None = None,
     ) -> None:
-        if precision not in compiled.PRECISIONS:
+        if precision not in list(compiled.PRECISIONS):
             raise ValueError(f"There is no precision {precision!r}; choose {' or '.join(compiled.PRECISIONS)}.")
         if lanes is not None and not 1 <= (numbers.whole(lanes) or 0) <= MAX_LANES:
             raise ValueError(f"The number of lanes is {lanes!r}; it must be a whole number from 1 to {MAX_LANES}.")
@@ -78,6 +78,10 @@ class Film(Interpolator):
     @property
     def fingerprint(self) -> str:
         return f"{self.converted().directory.name}, {self._precision}"
+
+    @property
+    def speed_name(self) -> str:
+        return self.name if self._precision == "exact" else f"{self.name} ({self._precision})"
 
     def runner(self, height: int, width: int) -> Choice:
         with self._lock:
@@ -119,18 +123,18 @@ class Film(Interpolator):
                 self._make_room(shape)
                 self._compiled[shape] = self.compile(shape, choice.device)
             self._compiled.move_to_end(shape)
-            self._last = Choice(self._compiled[shape].device, choice.why)
+            self._last = Choice(self._compiled[shape].device, choice.why, tiles=shape.tiles)
             return self._compiled[shape]
 
     def compile(self, shape: Shape, device: str | None = None) -> Compiled:
         """The graphs at that shape, compiled anew and not kept, for `device` (default: the one that was asked for)."""
-        cache = catalog.cache_directory() / "compiled"
+        cache = catalog.cache_directory() / convert.COMPILED
         device = device or self.asked_device
         return compiled.compile_model(self.converted(), shape, device, self._precision, cache, self._threads)
 
     def _must_measure(self, size: tuple[int, int]) -> bool:
         pixels = math.prod(fastest.measured_size(*size))
-        return speed.size_class(pixels) not in self._choices and fastest.needs_measuring(self._speed_name, pixels)
+        return speed.size_class(pixels) not in self._choices and fastest.needs_measuring(self.speed_name, pixels)
 
     def _chosen(self, size: tuple[int, int]) -> Choice:
         """The fastest device for frames of that (height, width), measured now if that was never done."""
@@ -139,7 +143,7 @@ class Film(Interpolator):
             size_class = speed.size_class(math.prod(size))
             if size_class not in self._choices:
                 measure = functools.partial(self._seconds, size=size)
-                self._choices[size_class] = fastest.choose(self._speed_name, math.prod(size), measure)
+                self._choices[size_class] = fastest.choose(self.speed_name, math.prod(size), measure)
             return self._choices[size_class]
 
     def _seconds(self, device: str, size: tuple[int, int]) -> float:
@@ -155,10 +159,6 @@ class Film(Interpolator):
             began = time.perf_counter()
             session.middle(first, between)  # with one frame to encode, as in a film
             return time.perf_counter() - began
-
-    @property
-    def _speed_name(self) -> str:
-        return f"{self.name} ({self._precision})"
 
     def _make_room(self, shape: Shape) -> None:
         """Drop the shapes that were not used for longest, until one more may be compiled."""

@@ -20,6 +20,7 @@ class Choice:
     device: str
     why: str | None = None  # it was chosen, as a sentence for the user; None if it was asked for
     workers: int | None = None
+    tiles: str | None = None  # in which frames are made here; None: whole, or as each worker has to
 
     def __str__(self) -> str:
         return self.device if self.workers is None else f"{self.device} of {self.workers} workers"
@@ -54,6 +55,6 @@ def devices() -> dict[str, str]:
 
 def check_device(device: str) -> str:
     """`device` itself. ValueError if it cannot be asked for here."""
-    if device not in (known := devices()):
+    if device not in (known := list(devices())):
         raise ValueError(f"There is no device {device!r} on this machine; choose one of {', '.join(known)}.")
     return device

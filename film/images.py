@@ -21,7 +21,7 @@ import numpy.typing as npt
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
-from film import memory
+from film import memory, numbers
 
 Frame: TypeAlias = npt.NDArray[np.float32]
 
@@ -85,10 +85,10 @@ def is_photo(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def natural(path: Path) -> list[tuple[int, str]]:
-    """The key that sorts by names as people count: `photo 9` before `photo 10`."""
+def natural(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """The key that sorts by names as people count: `photo 9` before `photo 10`; `a1`, `a01` and `A1` by letters."""
     parts = re.split(r"(\d+)", path.name.lower())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
 
 
 class _Refused(ValueError):
@@ -205,8 +205,10 @@ def common_size(sizes: Sequence[tuple[int, int]], longest_side: int | None = Non
     The aspect ratio is the geometric mean of the widest and the tallest, so that both lose the same share; the size
     is the largest for which no photo has to be enlarged, and at most `longest_side`.
     """
-    if longest_side is not None and longest_side < MIN_SIDE:
-        raise ValueError(f"The longest side is limited to {longest_side} pixels; it must be at least {MIN_SIDE}.")
+    if longest_side is not None and not (numbers.exact(longest_side) or 0) >= MIN_SIDE:
+        raise ValueError(
+            f"The longest side is limited to {numbers.told(longest_side)} pixels; it must be at least {MIN_SIDE}."
+        )
     aspects = [width / height for height, width in sizes]
     aspect = math.sqrt(min(aspects) * max(aspects))
     height = min(min(height, width / aspect) for height, width in sizes)

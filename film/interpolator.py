@@ -41,6 +41,11 @@ class Interpolator(ABC):
     def fingerprint(self) -> str:
         """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
 
+    @property
+    def speed_name(self) -> str | None:
+        """The name by which `film.speed` notes it, apart from the device: the model's, if it is computed as usual."""
+        return self.name
+
     def runner(self, height: int, width: int) -> Choice:
         """The device that really runs the model for frames of this size, and why; prepares what is missing."""
         return Choice(self.device)
@@ -49,8 +54,8 @@ class Interpolator(ABC):
     def preparation(self, height: int, width: int) -> Preparation:
         """What remains to be done before frames of this size can be made, as (stage, work) pairs in order.
 
-        Stages are "downloading", "converting", "loading" and "compiling". Call each `work` before asking for the next
-        pair; without any of this the first middle frame does whatever is missing.
+        Stages are "downloading", "converting", "loading", "measuring" and "compiling". Call each `work` before asking
+        for the next pair; without any of this the first middle frame does whatever is missing.
         """
 
     @abstractmethod

@@ -82,6 +82,10 @@ class Maker(Protocol):
     def fingerprint(self) -> str:
         """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
 
+    @property
+    def speed_name(self) -> str | None:
+        """The name by which `film.speed` notes it, apart from the device; None if it is not to be noted."""
+
     def runner(self, height: int, width: int) -> Choice:
         """What really runs the model for frames of this size, once it is prepared for them."""
 

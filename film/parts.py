@@ -22,7 +22,7 @@ from film import scratch
 NOTE = "film.json"
 SUFFIX = ".parts"
 # What the choices that a film's pipeline makes are to the user.
-CALLED = {"fps": "frame rate", "masters": "format", "moments": "length", "step": "pace"}
+CALLED = {"fps": "frame rate", "masters": "format", "moments": "length", "step": "pace", "tiles": "memory"}
 # The note, segments and their masters, whole or in the making; see `film.video`.
 OWN = re.compile(rf"{re.escape(NOTE)}|\d{{8,}}(-\d{{6,}})?\.(ts|mkv)(\.part)?")
 

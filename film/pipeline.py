@@ -19,6 +19,7 @@ from pathlib import Path
 
 from film import clip, formats, images, parts, planning, recursion, shots, sources, speed, timeline, video
 from film.events import Done, Event, Notice, Progress, Segment, Stage
+from film.hardware import Choice
 from film.images import Reader
 from film.making import Encoding, Made, Maker, Stretch
 from film.sound import COPIED, Sound
@@ -57,6 +58,8 @@ def interpolate(
     OSError for a photo that cannot be opened (FileNotFoundError if there is none), RuntimeError with the tool's own
     words when the environment fails: what can be told without reading the photos at once, the rest with the events.
     """
+    if isinstance(photos, (str, bytes, os.PathLike)):
+        raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
     moments = planning.moments(len(photos), depth, count, play=play)
     check_spacing(spacing, count is not None)
     paths = [Path(photo) for photo in photos]
@@ -155,11 +158,11 @@ class Target:
         elif sound and not formats.carries_sound(self.path, self.play):
             yield "The film is silent: what is played forth and back has no sound."
 
-    def parts(self, source: Source, maker: Maker, device: str) -> AbstractContextManager[Path]:
-        """The folder for the film's segments."""
+    def parts(self, source: Source, maker: Maker, runner: Choice) -> AbstractContextManager[Path]:
+        """The folder for the film's segments, as `runner` runs `maker`."""
         if not self.resume:
             return parts.discarded()
-        made_by = {"model": f"{maker.fingerprint}, on {device}", **vars(self.encoding)}
+        made_by = {"model": f"{maker.fingerprint}, on {runner.device}", "tiles": runner.tiles, **vars(self.encoding)}
         return parts.kept(parts.folder(self.path), source.choices | made_by, source.notes.append)
 
 
@@ -179,7 +182,7 @@ def _events(
         runner = maker.runner(*source.size)
         if runner.why:
             yield Notice(runner.why)
-        with target.parts(source, maker, runner.device) as folder:
+        with target.parts(source, maker, runner) as folder:
             yield from map(Notice, source.take_notes())
             yield Stage("interpolating")
             clock = _Clock(source)
@@ -194,9 +197,9 @@ def _events(
                 write()  # its frames were the work; if something else is wrong, this says so
                 yield Notice(f"The film is silent: its sound could not be added. {error}")
     height, width = source.size
-    if clock.per_call:
-        for device in {str(runner), maker.asked_device}:
-            speed.remember(maker.name, device, height * width, clock.per_call)
+    if clock.per_call and maker.speed_name:
+        for device in {runner.device, maker.asked_device}:
+            speed.remember(maker.speed_name, device, height * width, clock.per_call)
     frames = formats.shown_frames(clock.done, target.play)
     height, width = formats.shown_size(target.path, source.size)
     seconds = time.monotonic() - started

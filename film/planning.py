@@ -111,9 +111,9 @@ def moments(
 ) -> list[list[Fraction]]:
     """`recursion.gaps`, with the default depth if neither it nor a count is given. `count` is of frames as played."""
     depth = DEFAULT_DEPTH if depth is None and count is None else depth
-    possible = range(2, formats.shown_frames(recursion.most(photos), play) + 1)
-    if count is not None and count in possible:  # what else it is, is refused
-        count = formats.made_frames(count, play)
+    shown, most = numbers.whole(count), formats.shown_frames(recursion.most(photos), play)
+    if shown is not None and 2 <= shown <= most:  # what else it is, is refused
+        count = formats.made_frames(shown, play)
     return recursion.gaps(photos, depth=depth, count=count, weights=weights)
 
 

@@ -1,4 +1,4 @@
-"""A FILM as TensorFlow knows it: the SavedModel. The only file that imports TensorFlow."""
+"""A FILM as TensorFlow knows it: the SavedModel. TensorFlow is imported here and, by TensorFlow Hub, in `hub.py`."""
 
 from __future__ import annotations
 

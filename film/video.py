@@ -10,7 +10,6 @@ places: each segment is encoded by itself, and its name tells which frames it ho
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from dataclasses import dataclass
@@ -78,24 +77,25 @@ def exact(fps: float | Fraction) -> Fraction:
 
 def check_quality(quality: int) -> int:
     """`quality` itself. ValueError unless it is from 1 to 100."""
-    if not 1 <= quality <= 100:
-        raise ValueError(f"The quality is {quality}; it must be from 1 (smallest file) to 100 (best picture).")
+    number = numbers.exact(quality)
+    if number is None or not 1 <= number <= 100:
+        raise ValueError(
+            f"The quality is {numbers.told(quality)}; it must be from 1 (smallest file) to 100 (best picture)."
+        )
     return quality
 
 
 def frame_count(seconds: float, fps: float | Fraction, most: int | None = None) -> int:
     """How many frames a film of that length has. ValueError unless that is at least two, and at most `most`."""
-    frames = seconds * check_fps(fps)
-    if not math.isfinite(frames):
-        raise ValueError(f"The length of the film is {seconds:g} s; it must be a number of seconds, such as 10.")
+    length = numbers.exact(seconds)
+    if length is None:
+        raise ValueError(f"The length of the film is {numbers.told(seconds)} s; it must be a number, such as 10.")
+    frames, film = length * check_fps(fps), f"A film of {numbers.told(seconds)} s at {float(fps):g} frames per second"
     if frames < 1.5:
-        raise ValueError(
-            f"A film of {seconds:g} s at {float(fps):g} frames per second has no two frames; make it longer."
-        )
+        raise ValueError(f"{film} has no two frames; make it longer.")
     if most is not None and round(frames) > most:
         raise ValueError(
-            f"A film of {seconds:g} s at {float(fps):g} frames per second has more than the {most} frames that are"
-            f" possible; make it {float(most / fps):g} s or shorter."
+            f"{film} has more than the {most} frames that are possible; make it {float(most / fps):g} s or shorter."
         )
     return round(frames)
 
@@ -127,7 +127,9 @@ def raw_video(pixels: Pixels, fps: Fraction) -> list[str]:
 def even(pixels: Pixels) -> Pixels:
     """The last row or column twice where a side is odd."""
     odd = (pixels.shape[0] % 2, pixels.shape[1] % 2)
-    return np.pad(pixels, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
+    if any(odd):
+        pixels = np.pad(pixels, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
+    return np.ascontiguousarray(pixels)  # as ffmpeg reads them, which np.pad does not promise
 
 
 class SegmentEncoder:

@@ -89,10 +89,11 @@ def test_photos_of_different_size_in_a_sequence_are_refused(averaging: Path) -> 
 
 def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:
     others = ["photo 11.jfif", "photo 12.jpe", "photo 13.JIF"]  # of JPEG
-    for name in ("photo 10.jpg", "photo 9.jpg", "Photo 1.JPG", "notes.txt", ".photo 3.jpg", *others):
+    alike = ["A1.jpg", "a01.jpg", "a1.jpg"]
+    for name in ("photo 10.jpg", "photo 9.jpg", "Photo 1.JPG", "notes.txt", ".photo 3.jpg", *others, *alike[::-1]):
         (tmp_path / name).touch()
     (tmp_path / "photo 2.jpg").mkdir()
-    expected = ["Photo 1.JPG", "photo 9.jpg", "photo 10.jpg", *others]
+    expected = [*alike, "Photo 1.JPG", "photo 9.jpg", "photo 10.jpg", *others]
     assert [path.name for path in images.in_folder(tmp_path)] == expected
     with pytest.raises(ValueError, match="not a folder"):
         images.in_folder(tmp_path / "photo 9.jpg")

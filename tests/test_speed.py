@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from conftest import moved, photo
 
 import film
 from film import speed
@@ -47,3 +48,12 @@ def test_a_cache_that_cannot_be_written_does_not_matter(cache: Path, caplog: pyt
     speed.remember("film", "CPU", 100, 1.0)
     assert "cannot be noted" in caplog.text
     assert film.estimate("film", "CPU", 10, 10) is None
+
+
+def test_another_precision_is_noted_apart(averaging: Path, tmp_path: Path) -> None:
+    photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 64))]
+    exact, fast = film.load(averaging), film.load(averaging, precision="fast")
+    list(film.interpolate(photos, fast, tmp_path / "film.mp4", depth=1))
+    assert film.estimate(exact.name, "CPU", 64, 64) is None
+    list(film.interpolate(photos, exact, tmp_path / "film.mp4", depth=1))
+    assert film.estimate(exact.name, "CPU", 64, 64)

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import openvino as ov
 import pytest
-from conftest import EXAMPLES, Example, moved, psnr
+from conftest import EXAMPLES, Example, moved, photo, psnr
 
 import film
 from film import cut, network, tiled
 from film.compiled import Shape
 from film.convert import Converted
+from film.events import Notice, Segment
 from film.session import DirectSession
 from film.tiled import TiledGraphs, TiledSession
 from film.tiles import Axis
@@ -89,6 +90,27 @@ def test_a_model_converted_whole_is_never_tiled(averaging: Path) -> None:
     model = film.load(averaging, memory_gb=0.001)
     a, b = moved(64, 1024)
     np.testing.assert_allclose(model.middle(a, b), (a + b) / 2, atol=1e-6)
+
+
+def test_parts_of_other_tiles_are_not_used(least: film.Film, lite: film.Film, tmp_path: Path) -> None:
+    photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 832))]
+
+    def noticed(model: film.Film, stop: bool = False) -> list[str]:
+        notices = []
+        events = film.interpolate(photos, model, tmp_path / "film.mp4", depth=2, fps=4, resume=True)
+        for event in events:
+            if isinstance(event, Notice):
+                notices.append(event.text)
+            elif stop and isinstance(event, Segment):
+                break
+        events.close()
+        return notices
+
+    assert noticed(least, stop=True) == []
+    (anew,) = noticed(lite, stop=True)
+    assert "were made with other settings or files (memory) and are made anew" in anew
+    (on,) = noticed(lite)
+    assert "are there from an earlier run" in on
 
 
 # The same frames

@@ -179,6 +179,15 @@ def test_odd_sizes_gain_a_repeated_row_or_column(out: Path, height: int, width: 
         assert np.abs(back[0, -1].astype(int) - back[0, -2]).mean() < 4
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("size", [(32, 48), (33, 47)])
+def test_frames_may_lie_in_memory_as_they_like(out: Path, size: tuple[int, int], dtype: type) -> None:
+    frame = (texture(*size) * (255 if dtype is np.uint8 else 1)).astype(dtype)
+    for name, written in (("usual.mp4", frame), ("other.mp4", np.asfortranarray(frame))):
+        film.write_video(out / name, [written] * 3)
+    assert (out / "usual.mp4").read_bytes() == (out / "other.mp4").read_bytes()
+
+
 def test_one_frame_is_a_film(out: Path) -> None:
     film.write_video(out / "film.mp4", numbered(1))
     assert len(decoded(out / "film.mp4")) == 1
