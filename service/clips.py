@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
-from collections import OrderedDict
+from functools import lru_cache
 
 from film import clip
 from film.clip import Clip
-from service.decoder import TooMany
-from service.storage import status
+from service.opening import Opening
+from service.storage import version
 
-AT_ONCE = 2  # videos that are opened at the same time
-LINE = 12  # requests that may wait for that
+LINE = 12  # requests that may wait for a video to be opened
 REMEMBERED = 200  # videos
 
 
@@ -26,30 +24,17 @@ class Clips:
 
     def __init__(self, max_pixels: int) -> None:
         self.max_pixels = max_pixels
-        self._opening = threading.Semaphore(AT_ONCE)
-        self._line = threading.Semaphore(AT_ONCE + LINE)
-        self._lock = threading.Lock()  # guards what follows
-        self._known: OrderedDict[tuple[str, int, int], Clip] = OrderedDict()
+        self._opening = Opening("videos", LINE)
+        self._look = lru_cache(REMEMBERED)(self._open)  # raises what is not to be remembered
 
     def look(self, path: str | os.PathLike[str]) -> Clip:
         """`clip.read_clip`, of a video that has two frames. ValueError for what has not; TooMany; OSError."""
-        facts = status(path)
-        key = (os.fspath(path), facts.st_mtime_ns, facts.st_size)
-        with self._lock:
-            if known := self._known.get(key):
-                return known
-        if not self._line.acquire(blocking=False):
-            raise TooMany("Busy: many videos are being opened at this moment. Try again in a few seconds.")
-        try:
-            with self._opening:
-                looked = clip.read_clip(path, self.max_pixels)
-                with clip.Decoder(looked, (looked.height, looked.width), self.max_pixels) as decoder:
-                    if len(list(itertools.islice(decoder, 2))) < 2:
-                        raise ValueError(f"{looked.name} holds a single frame; there is no motion in it.")
-        finally:
-            self._line.release()
-        with self._lock:
-            self._known[key] = looked
-            while len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+        return self._look(*version(path))
+
+    def _open(self, path: str, *_: int) -> Clip:
+        with self._opening.turn():
+            looked = clip.read_clip(path, self.max_pixels)
+            with clip.Decoder(looked, (looked.height, looked.width), self.max_pixels) as decoder:
+                if len(list(itertools.islice(decoder, 2))) < 2:
+                    raise ValueError(f"{looked.name} holds a single frame; there is no motion in it.")
         return looked

@@ -19,8 +19,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,22 +30,18 @@ from PIL import Image
 from film import images
 from film.images import Frame
 from film.memory import NotEnoughMemory
-from service.storage import status
+from service.opening import Opening
+from service.storage import version
 
 SECONDS = 10  # of processor time; a 50-megapixel HEIC takes two or three
 PATIENCE = 3  # times as much of the clock's, for a machine that is busy otherwise
 START_SECONDS = 60  # of the clock's, until the process has imported what it needs
 BYTES_PER_PIXEL = 28  # the decoder's copy, the turned one, a Frame, and some air
 BASE_BYTES = 256 * 2**20  # beside the pixels
-AT_ONCE = 2  # photos that are opened at the same time: bounds the memory
-LINE = 24  # requests that may wait for that, beside films' own; more are turned away, so that they hold no threads
+LINE = 24  # requests that may wait, beside films' own; more are turned away, so that they hold no threads
 REMEMBERED = 1000  # sizes of photos
 THUMBNAIL_QUALITY = 75
 ROWS = 256  # that are turned into bytes at once
-
-
-class TooMany(RuntimeError):
-    """More photos are to be opened than anybody would wait for."""
 
 
 class Decoder:
@@ -59,26 +55,15 @@ class Decoder:
         self.memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels  # beside what the process has from the start
         self._seconds = seconds
         self._isolated = hasattr(os, "fork") and hasattr(socket, "send_fds")
-        self._opening = threading.Semaphore(AT_ONCE)
-        self._line = threading.Semaphore(AT_ONCE + LINE + films)
+        self._opening = Opening("photos", LINE + films)
+        self._measured = lru_cache(REMEMBERED)(self._measure)  # raises what is not to be remembered
         self._lock = threading.Lock()  # guards what follows
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
-        self._sizes: OrderedDict[tuple[str, int, int], tuple[int, int]] = OrderedDict()
 
     def image_size(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> tuple[int, int]:
         """`images.image_size`, of a photo that was decoded to its end: what is damaged is refused here."""
-        facts = status(path)
-        key = (os.fspath(path), facts.st_mtime_ns, facts.st_size)
-        with self._lock:
-            if size := self._sizes.get(key):
-                return size
-        size = self._size(self._ask("measure", path, max_pixels, None))
-        with self._lock:
-            self._sizes[key] = size
-            while len(self._sizes) > REMEMBERED:
-                self._sizes.popitem(last=False)
-        return size
+        return self._measured(max_pixels, *version(path))
 
     def read_image(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> Frame:
         """`images.read_image`, in 8 bits."""
@@ -107,6 +92,9 @@ class Decoder:
             with self._lock:
                 self._connection()
 
+    def _measure(self, max_pixels: int, path: str, *_: int) -> tuple[int, int]:
+        return self._size(self._ask("measure", path, max_pixels, None))
+
     def _size(self, answer: dict[str, Any]) -> tuple[int, int]:
         height, width = map(int, answer["size"])
         if not 0 < height * width <= self.max_pixels:  # the child has read a stranger's file: it is not trusted either
@@ -119,13 +107,8 @@ class Decoder:
         """The answer to a task. ValueError as in `images`; TooMany."""
         request = {"task": task, "path": os.fspath(path), "max_pixels": min(max_pixels, self.max_pixels)}
         request |= {"seconds": self._seconds, "memory": self.memory, **more}
-        if not self._line.acquire(blocking=False):
-            raise TooMany("Busy: many photos are being opened at this moment. Try again in a few seconds.")
-        try:
-            with self._opening:
-                answer = self._answer(request, output) if self._isolated else _work(request, output)
-        finally:
-            self._line.release()
+        with self._opening.turn():
+            answer = self._answer(request, output) if self._isolated else _work(request, output)
         if refusal := answer.get("refusal"):
             raise ValueError(refusal)
         return answer

@@ -37,6 +37,12 @@ def status(path: str | os.PathLike[str]) -> os.stat_result:
         raise ValueError(f"{Path(path).name} is no longer here: uploads expire. Choose it again.") from None
 
 
+def version(path: str | os.PathLike[str]) -> tuple[str, int, int]:
+    """An upload as it is now, to be remembered by: its path, when it was changed, its bytes. ValueError as above."""
+    facts = status(path)
+    return os.fspath(path), facts.st_mtime_ns, facts.st_size
+
+
 class Full(RuntimeError):
     """There is no room on the disk."""
 

@@ -16,8 +16,9 @@ from PIL import Image
 from serving import wait_until
 
 from film import images
-from service import decoder
-from service.decoder import Decoder, TooMany
+from service import decoder, opening
+from service.decoder import Decoder
+from service.opening import TooMany
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork photos are opened in the server")
 
@@ -155,7 +156,7 @@ def test_more_than_anybody_would_wait_for(endless: Path, monkeypatch: pytest.Mon
         except (TooMany, ValueError) as error:
             turned_away.append(error)
 
-    threads = [threading.Thread(target=ask) for _ in range(decoder.AT_ONCE + 3)]
+    threads = [threading.Thread(target=ask) for _ in range(opening.AT_ONCE + 3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -16,8 +16,9 @@ from page.orders import Desk, Making, PhotoOrder, VideoOrder
 from page.plan import plan_html
 from page.settings import Settings
 from service.budget import Budget
-from service.decoder import Decoder, TooMany
+from service.decoder import Decoder
 from service.line import Line
+from service.opening import TooMany
 from service.shelf import Shelf
 from service.storage import GIGABYTE, Storage
 from service.studio import Studio
