@@ -110,7 +110,7 @@ def build_app(desk: Desk | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
     return app
 
 
-def wire(app: gr.Blocks, page: stage.Stage, desk: Desk, pairs: Sequence[tuple[str, str]]) -> None:
+def wire(app: gr.Blocks, page: stage.Layout, desk: Desk, pairs: Sequence[tuple[str, str]]) -> None:
     """What happens when somebody clicks."""
     asked, shown = list(page.inputs.values()), [page.outputs[name] for name in screen.OUTPUTS]
     inputs, state = page.inputs, page.outputs["state"]

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from film.events import Progress
 from film.images import Frame, to_uint8
-from film.pipeline import Progress
+from film.video import Pixels
 
 SIDE = 1280  # pixels: larger pictures are shown at this
-
-Pixels = npt.NDArray[np.uint8]
 
 
 class Comparison:

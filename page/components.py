@@ -5,7 +5,7 @@ photo, a video or a number in its range, and says in one sentence what is not.
 
 Gradio can stream a video output as an HLS playlist, but hands every chunk to the ffmpeg and ffprobe it finds on PATH.
 The segments that come here are finished H.264 MPEG-TS whose timestamps continue, so they need neither and go into the
-playlist as they are. In a handler, yield a `Segment` to append it, and `gr.update(value=path)` to show a complete film
+playlist as they are. In a handler, yield a `Chunk` to append it, and `gr.update(value=path)` to show a complete film
 in the stream's place; a stream that is cut short stays playable as far as it got.
 """
 
@@ -155,8 +155,8 @@ class Tick(gr.Checkbox):
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A stretch of film: MPEG-TS bytes, and how many seconds they last."""
+class Chunk:
+    """A segment of the film as Gradio takes it: MPEG-TS bytes, and how many seconds they last."""
 
     data: bytes
     duration: float
@@ -168,7 +168,7 @@ class LiveVideo(gr.Video):
     is_template = True
 
     def postprocess(self, value: Any) -> Any:
-        if value is None or isinstance(value, Segment):
+        if value is None or isinstance(value, Chunk):
             return value
         return FileData(path=str(value), orig_name=Path(value).name)
 

@@ -11,8 +11,8 @@ import io
 
 from PIL import Image
 
+from film.events import Progress
 from film.images import Frame, to_uint8
-from film.pipeline import Progress
 
 CELLS = 12
 HEIGHT = 96  # pixels: twice what they are shown at, for fine screens

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from film import formats, pipeline, planning, recursion, shots, video
+from film.events import Event, Progress
 from film.interpolator import Interpolator
 from page import filmstrip
 from page.settings import Settings
 from service.budget import at_most, choice, number, short
 from service.clips import Clips
 from service.storage import status
-from service.studio import Event, Job, Studio
+from service.studio import News, Request, Studio
 
 FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF", "webp": "WebP", "zip": "PNG files"}
 PLAYED = {"mp4", "webm"}  # formats that the page's player plays
@@ -232,7 +233,7 @@ class Desk:
         else:
             self.studio.budget.check_film(frames, size)
 
-    def make(self, order: Order) -> Generator[Event]:
+    def make(self, order: Order) -> Generator[News]:
         """The events of one film. What they name is there until the next one is asked for; the film stays."""
         order = self.checked(order)
         self.check_files(order)
@@ -244,7 +245,7 @@ class Desk:
             return plan
 
         masters = formats.needs_masters(order.making.file, order.making.play)
-        job = Job(
+        request = Request(
             order.making.model,
             order.making.device,
             order.files,
@@ -252,9 +253,9 @@ class Desk:
             lambda model, folder: self._start(order, model, folder),
             MASTER_BYTES if masters else 1.0,
         )
-        yield from self.studio.run(job)
+        yield from self.studio.run(request)
 
-    def _start(self, order: Order, model: Interpolator, folder: Path) -> Generator[pipeline.Event]:
+    def _start(self, order: Order, model: Interpolator, folder: Path) -> Generator[Event]:
         making = order.making
         target = folder / making.file
         shared: dict[str, Any] = {
@@ -289,7 +290,7 @@ class Desk:
         with closing(events):
             for event in events:
                 # A header may tell less than there is.
-                if isinstance(event, pipeline.Progress) and event.frame is not None:
+                if isinstance(event, Progress) and event.frame is not None:
                     height, width, _ = event.frame.shape
                     self.check_budget(order, event.done, (height, width))
                 yield event

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from film import pipeline
+from film.events import Done, Notice, Progress
 from page.message import message
 from page.orders import Desk, Order
 from service.line import Waiting
@@ -27,12 +27,12 @@ def report(order: Order, desk: Desk) -> Iterator[Report]:
                 match event:
                     case Waiting():
                         yield None, {"place": event.position, "seconds_until_it_begins": event.seconds}
-                    case pipeline.Notice():
+                    case Notice():
                         notes.append(event.text)
-                    case pipeline.Progress():
+                    case Progress():
                         total = event.total or None
                         yield None, {"done": event.done, "total": total, "seconds_left": event.seconds_left}
-                    case pipeline.Done():
+                    case Done():
                         facts = {name: value for name, value in asdict(event).items() if name != "path"}
                         facts["fps"] = float(Fraction(event.fps))
                         yield str(event.path), {**facts, "duration": event.duration, "notes": notes}

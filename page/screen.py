@@ -9,9 +9,10 @@ from typing import Any
 import gradio as gr
 
 import film
-from film import pipeline, planning
+from film import planning
+from film.events import Done, Notice, Progress, Segment, Stage
 from page.comparison import Comparison
-from page.components import Segment
+from page.components import Chunk
 from page.filmstrip import Filmstrip
 from page.look import error_html, state_html, strip_html, time_text
 from page.message import message
@@ -48,20 +49,20 @@ def show(ask: Callable[[], Order], desk: Desk) -> Iterator[Changes]:
                 match event:
                     case Waiting():
                         yield {"state": state_html(*waiting_text(event), done=0)}
-                    case pipeline.Notice():
+                    case Notice():
                         notes.append(event.text)
-                    case pipeline.Stage():
+                    case Stage():
                         yield {"state": state_html(event.text, done=0, notes=notes)}
-                    case pipeline.Progress():
+                    case Progress():
                         changes: Changes = {"state": progress_html(event, notes)}
                         if strip.take(event):
                             changes["strip"] = strip_html(strip.cells)
                         if comparison and (pair := comparison.take(event)):
                             changes["compare"] = pair
                         yield changes
-                    case pipeline.Segment():
-                        yield {"player": Segment(event.path.read_bytes(), event.duration)}
-                    case pipeline.Done():
+                    case Segment():
+                        yield {"player": Chunk(event.path.read_bytes(), event.duration)}
+                    case Done():
                         yield finished(event, notes)
     except Exception as error:
         yield {"state": error_html(message(error))}
@@ -79,7 +80,7 @@ def compared(order: Order) -> Comparison | None:
         return None  # there will be no film; `show` tells why
 
 
-def progress_html(event: pipeline.Progress, notes: list[str]) -> str:
+def progress_html(event: Progress, notes: list[str]) -> str:
     """How far the film is, of those of unknown length, too."""
     if not event.total:
         return state_html(f"Frame {event.done}", "length unknown", notes=notes)
@@ -93,7 +94,7 @@ def waiting_text(waiting: Waiting) -> tuple[str, str]:
     return f"Place {waiting.position} in the line", wait
 
 
-def finished(event: pipeline.Done, notes: list[str]) -> Changes:
+def finished(event: Done, notes: list[str]) -> Changes:
     """The complete film: in the player if browsers play it, and to be downloaded."""
     size = f"{event.frames} frames, {event.width} × {event.height}, {time_text(event.duration)}"
     device = f"{event.device} ({film.devices().get(event.device, 'device')})"

@@ -28,7 +28,7 @@ SECONDS = (0.5, 60)
 
 
 @dataclass(frozen=True)
-class Stage:
+class Layout:
     """The page's components: what is asked, and what is shown, by name."""
 
     inputs: Mapping[str, Any]
@@ -65,7 +65,7 @@ def build(
     making: Making,
     pairs: Sequence[tuple[str, str]],
     videos: bool = True,
-) -> Stage:
+) -> Layout:
     """Lay the page out, in the Blocks whose context this is.
 
     `making` holds the defaults; `videos` says whether it takes any.
@@ -224,4 +224,4 @@ def build(
         "create": create,
         "stop": stop,
     }
-    return Stage(inputs, outputs, plan, gallery)
+    return Layout(inputs, outputs, plan, gallery)

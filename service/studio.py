@@ -1,6 +1,6 @@
 """One film, from a stranger's order to its result: a place in the line, room on the disk, a log, a budget.
 
-A job is anything that is told as `film.pipeline`'s events. A new kind of film needs a `Job` and nothing else.
+A request is for anything that is told as `film.events`. A new kind of film needs a `Request` and nothing else.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import film
-from film import pipeline, planning
+from film import planning
+from film.events import Done, Event, Progress
 from film.interpolator import Interpolator
 from service.budget import MEGAPIXEL, Budget
 from service.decoder import Decoder
@@ -25,7 +26,7 @@ from service.log import RequestLog
 from service.shelf import Shelf
 from service.storage import Storage
 
-Event: TypeAlias = pipeline.Event | Waiting
+News: TypeAlias = Event | Waiting
 
 # An absolute path inside what a tool said; not the path of a URL.
 PATH = re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"(),;]+)+/([^\s/:'\"(),;]+)|\b[A-Za-z]:\\(?:[^\s\\:'\"]+\\)*([^\s\\:'\"]+)")
@@ -34,7 +35,7 @@ logger = logging.getLogger("film.studio")
 
 
 @dataclass(frozen=True)
-class Job:
+class Request:
     """A film somebody asks for."""
 
     model: str
@@ -42,7 +43,7 @@ class Job:
     files: Sequence[str]  # uploads that it is made of
     plan: Callable[[], planning.Plan]  # opens them; ValueError for what the server does not make
     # Makes the film with that model, and its files in that folder.
-    start: Callable[[Interpolator, Path], Generator[pipeline.Event]]
+    start: Callable[[Interpolator, Path], Generator[Event]]
     bytes_per_pixel: float = 1.0  # of disk, while it is made: an encoded frame and its copy in the film take less
 
 
@@ -57,19 +58,19 @@ class Studio:
         self.decoder = decoder
         self._pace: dict[tuple[str, str], float] = {}  # of a model on a device now: seconds per frame and pixel
 
-    def run(self, job: Job) -> Generator[Event]:
+    def run(self, request: Request) -> Generator[News]:
         """The events of one film, with `Waiting` before them while it waits. Closing the generator frees its place.
 
         The film that `Done` names stays until it expires; a segment's file is gone with the next event. Of a film of
         unknown length `Progress` tells a total of 0. ValueError or RuntimeError, with one sentence fit to be shown,
         when there will be no film.
         """
-        log = RequestLog(logger, model=job.model, device=job.device)
+        log = RequestLog(logger, model=request.model, device=request.device)
         made = "no frame"
         try:
-            with closing(self._run(job, log)) as events:
+            with closing(self._run(request, log)) as events:
                 for event in events:
-                    if isinstance(event, pipeline.Progress):
+                    if isinstance(event, Progress):
                         made = f"frame {event.done} of {event.total or 'an unknown number'}"
                     yield event
         except GeneratorExit:
@@ -86,32 +87,32 @@ class Studio:
             log.exception("no film")
             raise RuntimeError(f"Something failed on the server; its log says what, for request {log.id}.") from error
 
-    def _run(self, job: Job, log: RequestLog) -> Generator[Event]:
+    def _run(self, request: Request, log: RequestLog) -> Generator[News]:
         asked = time.monotonic()
-        with self.line.place() as place, self.storage.held(job.files):
-            plan = job.plan()
+        with self.line.place() as place, self.storage.held(request.files):
+            plan = request.plan()
             assert plan.size
             height, width = plan.size
             log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
-            yield from place.wait(lambda: self._seconds(job, job.plan()))
+            yield from place.wait(lambda: self._seconds(request, request.plan()))
             pixels = plan.frames * height * width if plan.length_known else self.budget.megapixels * MEGAPIXEL
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))
             log.info("begun")
             with (
-                self.storage.reserved(int(pixels * job.bytes_per_pixel)),
+                self.storage.reserved(int(pixels * request.bytes_per_pixel)),
                 tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
-                self.shelf.model(job.model, job.device) as model,
-                closing(job.start(model, Path(folder))) as events,
+                self.shelf.model(request.model, request.device) as model,
+                closing(request.start(model, Path(folder))) as events,
             ):
                 for event in events:
-                    if isinstance(event, pipeline.Progress):
+                    if isinstance(event, Progress):
                         if not plan.length_known:  # the header's total is what has been made
                             event = replace(event, total=0, seconds_left=None)
                         place.seconds_left = event.seconds_left
                         if event.seconds_per_frame:
-                            self._pace[job.model, job.device] = event.seconds_per_frame / (height * width)
-                    elif isinstance(event, pipeline.Done):
+                            self._pace[request.model, request.device] = event.seconds_per_frame / (height * width)
+                    elif isinstance(event, Done):
                         self.line.took(time.monotonic() - begun)
                         per_frame = event.seconds_per_frame and round(event.seconds_per_frame, 3)
                         log.know(device=event.device, seconds=round(event.seconds, 1), seconds_per_frame=per_frame)
@@ -119,9 +120,9 @@ class Studio:
                         event = replace(event, path=self.storage.keep(event.path))
                     yield event
 
-    def _seconds(self, job: Job, plan: planning.Plan) -> float | None:
+    def _seconds(self, request: Request, plan: planning.Plan) -> float | None:
         """What a film will take: as noted from films like it, else as it goes with the one that is made just now."""
-        pace = self._pace.get((job.model, job.device))
+        pace = self._pace.get((request.model, request.device))
         if plan.seconds is None and plan.length_known and plan.size and pace is not None:
             return pace * plan.frames * plan.size[0] * plan.size[1]
         return plan.seconds

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from film import planning
+from film.events import Progress
 from film.images import to_uint8
-from film.pipeline import Progress
 from page.comparison import Comparison
 from page.filmstrip import CELLS, Filmstrip, evenly
 

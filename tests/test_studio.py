@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from film import load, pipeline, planning
+from film import load, planning
+from film.events import Done, Event, Progress
 from film.interpolator import Interpolator
 from service.budget import Budget
 from service.decoder import Decoder
@@ -19,7 +20,7 @@ from service.line import Busy, Line, Waiting
 from service.log import JsonLines, _Stray
 from service.shelf import Shelf
 from service.storage import GIGABYTE, Storage
-from service.studio import Job, Studio, without_paths
+from service.studio import Request, Studio, without_paths
 
 SHELF = Shelf(load, 1)  # nothing is loaded before a model's first frame
 PLAN = planning.Plan(3, Fraction(15), (64, 96), 1.0)
@@ -31,20 +32,20 @@ def studio(tmp_path: Path) -> Studio:
     return Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
 
 
-def film(model: Interpolator, folder: Path) -> Generator[pipeline.Event]:
+def film(model: Interpolator, folder: Path) -> Generator[Event]:
     """A film of three frames, told as the pipeline does."""
     (folder / "film.mp4").write_bytes(b"a film")
     for k in (1, 2, 3):
-        yield pipeline.Progress(k, 3, np.zeros((64, 96, 3), np.float32), 0.1, 0.2)
-    yield pipeline.Done(folder / "film.mp4", 3, 96, 64, 15, "film-lite", "CPU", 1.5, 0.25)
+        yield Progress(k, 3, np.zeros((64, 96, 3), np.float32), 0.1, 0.2)
+    yield Done(folder / "film.mp4", 3, 96, 64, 15, "film-lite", "CPU", 1.5, 0.25)
 
 
-def job(
-    start: Callable[[Interpolator, Path], Generator[pipeline.Event]] = film,
+def asked(
+    start: Callable[[Interpolator, Path], Generator[Event]] = film,
     plan: Callable[[], planning.Plan] = lambda: PLAN,
     *files: str,
-) -> Job:
-    return Job("film-lite", "CPU", files, plan, start)
+) -> Request:
+    return Request("film-lite", "CPU", files, plan, start)
 
 
 def unused(studio: Studio) -> bool:
@@ -61,9 +62,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
 
 def test_a_film(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    *progress, done = studio.run(job())
-    assert [event.done for event in progress if isinstance(event, pipeline.Progress)] == [1, 2, 3]
-    assert isinstance(done, pipeline.Done) and done.path.read_bytes() == b"a film"
+    *progress, done = studio.run(asked())
+    assert [event.done for event in progress if isinstance(event, Progress)] == [1, 2, 3]
+    assert isinstance(done, Done) and done.path.read_bytes() == b"a film"
     assert done.path.parent.parent == studio.storage.folder
     assert unused(studio)
     begun, made = lines(caplog)
@@ -80,13 +81,13 @@ def test_a_film(studio: Studio, caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_who_waits_is_told_so(studio: Studio) -> None:
-    first, second, third = studio.run(job()), studio.run(job()), studio.run(job())
+    first, second, third = studio.run(asked()), studio.run(asked()), studio.run(asked())
     next(first)
     assert next(second) == Waiting(1, 0.2)
     with pytest.raises(Busy):
         next(third)
     first.close()
-    assert isinstance(next(second), pipeline.Progress)
+    assert isinstance(next(second), Progress)
     second.close()
     assert unused(studio)
 
@@ -95,12 +96,12 @@ def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     studio = Studio(budget, Line(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
     unknown = planning.Plan(3, Fraction(15), (64, 96), None)  # nothing is noted yet, so it may be a long one
-    first, second = studio.run(job(plan=lambda: unknown)), studio.run(job(plan=lambda: unknown))
-    waiting = studio.run(job(plan=lambda: unknown))
-    assert isinstance(next(first), pipeline.Progress)  # 0.1 s a frame
-    assert isinstance(next(second), pipeline.Progress)
+    first, second = studio.run(asked(plan=lambda: unknown)), studio.run(asked(plan=lambda: unknown))
+    waiting = studio.run(asked(plan=lambda: unknown))
+    assert isinstance(next(first), Progress)  # 0.1 s a frame
+    assert isinstance(next(second), Progress)
     first.close()
-    assert isinstance(next(waiting), pipeline.Progress)
+    assert isinstance(next(waiting), Progress)
     second.close()
     waiting.close()
 
@@ -113,14 +114,14 @@ def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
     studio = Studio(budget, Line(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
     unknown = planning.Plan(2, Fraction(20), (64, 96), None, length_known=False)
     short, first, second = (
-        studio.run(job()),
-        studio.run(job(plan=lambda: unknown)),
-        studio.run(job(plan=lambda: unknown)),
+        studio.run(asked()),
+        studio.run(asked(plan=lambda: unknown)),
+        studio.run(asked(plan=lambda: unknown)),
     )
-    assert isinstance(next(short), pipeline.Progress)  # tells the pace of this model
+    assert isinstance(next(short), Progress)  # tells the pace of this model
     short.close()
     event = next(first)
-    assert isinstance(event, pipeline.Progress) and (event.done, event.total, event.seconds_left) == (1, 0, None)
+    assert isinstance(event, Progress) and (event.done, event.total, event.seconds_left) == (1, 0, None)
     assert studio.storage._reserved == 300_000_000  # an encoded frame takes no more than a byte for each of its pixels
     assert next(second) == Waiting(1, None)  # the other place is for short ones, and nobody knows when this one is free
     first.close()
@@ -134,13 +135,13 @@ def test_leaving_while_waiting_and_while_it_is_made(studio: Studio, caplog: pyte
     caplog.set_level(logging.INFO)
     ended: list[str] = []
 
-    def watched(model: Interpolator, folder: Path) -> Generator[pipeline.Event]:
+    def watched(model: Interpolator, folder: Path) -> Generator[Event]:
         try:
             yield from film(model, folder)
         finally:
             ended.append("the film's own generator")
 
-    first, second = studio.run(job(watched)), studio.run(job())
+    first, second = studio.run(asked(watched)), studio.run(asked())
     next(first)
     next(second)
     second.close()
@@ -154,10 +155,10 @@ def test_a_bad_order_needs_no_place_at_work(studio: Studio) -> None:
     def refuse() -> planning.Plan:
         raise ValueError("photo.jpg is damaged.")
 
-    first = studio.run(job())
+    first = studio.run(asked())
     next(first)
     with pytest.raises(ValueError, match=r"photo\.jpg is damaged\."):
-        next(studio.run(job(plan=refuse)))
+        next(studio.run(asked(plan=refuse)))
     first.close()
     assert unused(studio)
 
@@ -176,12 +177,12 @@ def test_a_bad_order_needs_no_place_at_work(studio: Studio) -> None:
     ],
 )
 def test_errors_are_sentences(studio: Studio, caplog: pytest.LogCaptureFixture, error: Exception, words: str) -> None:
-    def fail(model: Interpolator, folder: Path) -> Generator[pipeline.Event]:
+    def fail(model: Interpolator, folder: Path) -> Generator[Event]:
         yield from list(film(model, folder))[:2]
         raise error
 
     with pytest.raises((ValueError, RuntimeError), match=words):
-        list(studio.run(job(fail)))
+        list(studio.run(asked(fail)))
     assert unused(studio)
     line = lines(caplog)[-1]
     assert line["size"] == "96x64"
@@ -192,7 +193,7 @@ def test_its_photos_do_not_expire_while_it_is_made(studio: Studio) -> None:
     photo = studio.storage.folder / ("a" * 64) / "photo.jpg"
     photo.parent.mkdir()
     photo.touch()
-    events = studio.run(job(film, lambda: PLAN, str(photo)))
+    events = studio.run(asked(film, lambda: PLAN, str(photo)))
     next(events)
     assert studio.storage._held == {str(photo): 1}
     events.close()
@@ -203,12 +204,12 @@ def test_a_film_without_room_is_not_begun(tmp_path: Path) -> None:
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     studio = Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, 1000), SHELF, Decoder())
     with pytest.raises(RuntimeError, match="The disk for uploads and films is full"):
-        list(studio.run(job()))
+        list(studio.run(asked()))
     assert studio.line.status() == {"running": 0, "waiting": 0}
 
 
 def test_health(studio: Studio) -> None:
-    events = studio.run(job())
+    events = studio.run(asked())
     next(events)
     health = studio.health("film-lite")
     assert (health["status"], health["running"], health["waiting"], health["model"]) == ("ok", 1, 0, "film-lite")
