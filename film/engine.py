@@ -116,7 +116,7 @@ class Film(Interpolator):
 
     def compiled(self, height: int, width: int) -> Compiled:
         """The graphs for frames of that size, compiled now unless they are kept from before."""
-        with self._lock, memory.told():
+        with self._lock, memory.told(memory.FOR_A_MODEL):
             shape = self.shape(height, width)
             choice = self._chosen(shape.frame) if self.asked_device == FASTEST else Choice(self.asked_device)
             if shape not in self._compiled:
@@ -148,7 +148,7 @@ class Film(Interpolator):
 
     def _seconds(self, device: str, size: tuple[int, int]) -> float:
         """What a middle frame of that (height, width) takes on a device, once it has warmed up."""
-        with memory.told():
+        with memory.told(memory.FOR_A_MODEL):
             shape = compiled.choose(self.converted(), size, self._budget, lanes=1)
             self._make_room(shape)
             session = self.compile(shape, device).session(size, self._budget)

@@ -141,10 +141,10 @@ def write_video(
     Arrays of uint8 (0 … 255) are taken as they are. `fps` is from 1/600 to 240. `quality` is from 1, the smallest file,
     to 100, the best picture; 80 is visually lossless for photographs (GIF and ZIP have no choice). `play` is "loop",
     "once" or "pingpong": see PLAYS. The file appears when it is complete; until then the film is in a hidden folder
-    beside it. ValueError for an unknown suffix, a place where no file can be, an unusable frame rate, `quality` or
-    `play`, before any frame is taken; for no frames, what is no frame, frames of different sizes, or values far outside
-    of [0, 1], while slightly larger or smaller ones are clipped. RuntimeError with the tool's own words when it fails.
-    An exception in `frames` passes through; nothing is left behind.
+    beside it. Returns the path. ValueError for an unknown suffix, a place where no file can be, an unusable frame rate,
+    `quality` or `play`, before any frame is taken; for no frames, what is no frame, frames of different sizes, or
+    values far outside of [0, 1], while slightly larger or smaller ones are clipped. RuntimeError with the tool's own
+    words when it fails. An exception in `frames` passes through; nothing is left behind.
     """
     path = Path(path)
     check(path, play, quality)

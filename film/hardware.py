@@ -49,7 +49,7 @@ def real_devices() -> dict[str, str]:
 
 
 def devices() -> dict[str, str]:
-    """What can be asked for here: the ways to choose among the devices, and these themselves."""
+    """What can be asked for here, name -> description: the ways to choose among the devices, and these themselves."""
     return {"AUTO": "chosen by OpenVINO", FASTEST: "the fastest here, measured once"} | real_devices()
 
 

@@ -228,7 +228,10 @@ def common_size(sizes: Sequence[tuple[int, int]], longest_side: int | None = Non
 
 @memory.told()
 def fit(frame: Frame, size: tuple[int, int]) -> Frame:
-    """Crop around the centre to the aspect ratio of `size` (height, width), then resample (Lanczos). No stretching."""
+    """Crop around the centre to the aspect ratio of `size` (height, width), then resample (Lanczos). No stretching.
+
+    Returns (height, width, 3) float32, clipped to [0, 1]; a frame of that size as it is.
+    """
     height, width = size
     if frame.shape[:2] == size:
         return frame

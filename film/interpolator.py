@@ -89,10 +89,10 @@ class Interpolator(ABC):
     ) -> Generator[Frame]:
         """Stream the film from a to b, in order: a and b themselves, and the frames made between them.
 
-        Give one of `depth` (2**depth + 1 evenly spaced frames), `count` (that many, evenly spaced, both ends
-        included) and `times` (ascending moments in [0, 1]). Moments that are no multiple of `precision` are made at
-        the nearest one that is; `precision` is a power of 1/2. Each frame is computed when it is asked for; closing the
-        iterator stops the work. The frames are the caller's, to keep and to change.
+        Give one of `depth` (0 to 8: 2**depth + 1 evenly spaced frames), `count` (2 to 10,000 evenly spaced frames,
+        both ends included) and `times` (ascending moments in [0, 1]). Moments that are no multiple of `precision` are
+        made at the nearest one that is; `precision` is a power of 1/2. Each frame is computed when it is asked for;
+        closing the iterator stops the work. The frames are the caller's, to keep and to change.
 
         ValueError at once for a length or moments that no film has, for what is no Frame, and for Frames of different
         sizes; with the first frame that is made, for a model that is no FILM. RuntimeError with the tool's own words
@@ -131,7 +131,7 @@ class Stream:
 
         ValueError if the frames' sizes differ, NotEnoughMemory if there was too little for this film.
         """
-        with memory.told():
+        with memory.told(memory.FOR_A_MODEL):
             for gap in gaps:
                 left, right = check_frame(gap.left), check_frame(gap.right)
                 _check_sizes(self._shape or left.shape, left.shape)

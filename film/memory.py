@@ -49,12 +49,15 @@ def budget(gigabytes: float | None = None) -> int:
     return int(amount * GIGABYTE)
 
 
+FOR_A_MODEL = "smaller photos need less, and so does a lower memory budget (FILM_MEMORY_GB)"
+
+
 class NotEnoughMemory(RuntimeError):
     """Memory ran out in one piece of work; the next one may well have enough."""
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def told(advice: str = "smaller photos need less") -> Iterator[None]:
     """Running out of memory inside is raised as NotEnoughMemory, whoever ran out of it and however that was put."""
     try:
         yield
@@ -62,10 +65,7 @@ def told() -> Iterator[None]:
         if isinstance(error, NotEnoughMemory) or not is_shortage(error):
             raise
         words = " ".join(str(error).split()) or type(error).__name__
-        raise NotEnoughMemory(
-            "There is not enough memory for this; smaller photos need less,"
-            f" and so does a lower memory budget (FILM_MEMORY_GB). {words}"
-        ) from error
+        raise NotEnoughMemory(f"There is not enough memory for this; {advice}. {words}") from error
 
 
 def is_shortage(error: Exception) -> bool:

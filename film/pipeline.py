@@ -49,14 +49,16 @@ def interpolate(
 ) -> Generator[Event]:
     """Make the film through two or more photos and write it to `output`, yielding events on the way.
 
-    Between neighbours come 2**depth - 1 frames (default depth 5); or the film has `count` frames in all, as it is
-    played: forth and back an even number, one more than an odd count. With the `spacing` "equal" each gap lasts as
-    long, with "motion" in proportion to how much its photos differ. Its longest side is at most `longest_side` pixels,
-    its first and last frame are photos. The suffix of `output` decides the format, and how many frames a second it
-    plays at most; `quality` and `play` are those of `film.formats`. With `resume` an interrupted film leaves its parts
-    in a folder beside it, and the next run goes on from there. `reader` opens the photos. ValueError for bad input,
-    OSError for a photo that cannot be opened (FileNotFoundError if there is none), RuntimeError with the tool's own
-    words when the environment fails: what can be told without reading the photos at once, the rest with the events.
+    Between neighbours come 2**depth - 1 frames (0 to 8, default depth 5); or the film has `count` frames in all, from 2
+    to 10,000 for each gap, as it is played: forth and back an even number, one more than an odd count. With the
+    `spacing` "equal" each gap lasts as long, with "motion" in proportion to how much its photos differ. It plays `fps`
+    frames a second, 1/600 to 240, or as many as its format does at most, which the suffix of `output` decides. Its
+    longest side is at most `longest_side` pixels, 16 or more; its first and last frame are photos, each of at most
+    `max_pixels` pixels. `quality` (1 to 100) and `play` are those of `film.write_video`. With `resume` an interrupted
+    film leaves its parts in a folder beside it, and the next run goes on from there. `reader` opens the photos.
+    ValueError for bad input, OSError for a photo that cannot be opened (FileNotFoundError if there is none),
+    RuntimeError with the tool's own words when the environment fails: what can be told without reading the photos at
+    once, the rest with the events.
     """
     if isinstance(photos, (str, bytes, os.PathLike)):
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
@@ -93,11 +95,12 @@ def retime(
 ) -> Generator[Event]:
     """Show a video in slow motion, at another frame rate, or both, and write it to `output`, yielding events.
 
-    The film lasts `slowdown` (1 to 16) times as long as the video and has `fps` frames per second (default: the
-    video's), or as many as its format plays at most. Sound is stretched with its pitch kept, unless `sound` is false.
-    Nothing is made across a cut, which is a content value of `cut` (see `film.shots`); repeated frames are left out.
-    Moments are made to the nearest `precision` of the interval between two frames. The rest is as in `interpolate`, but
-    the video is looked into at once: OSError when it cannot be opened (FileNotFoundError if there is none).
+    The film lasts `slowdown` (1 to 16) times as long as the video and has `fps` frames per second (1/600 to 240,
+    default: the video's), or as many as its format plays at most. Sound is stretched with its pitch kept, unless
+    `sound` is false. Nothing is made across a cut, which is a content value of `cut` or more (0 to 255, inf: none; see
+    `film.shots`); repeated frames are left out. Moments are made to the nearest `precision`, a power of 1/2, of the
+    interval between two frames. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
+    cannot be opened (FileNotFoundError if there is none).
     """
     looked = clip.read_clip(source, max_pixels)
     factor = planning.check_pace(slowdown, fps)

@@ -18,7 +18,7 @@ WRITING = "writing"  # in what is noted of a film: a run was about to replace it
 
 
 class Record:
-    """The films in a directory, and what each was made of. What runs side by side note of it is all kept."""
+    """The films in a directory, and what each was made of. Threads and runs may note theirs side by side."""
 
     def __init__(self, directory: Path) -> None:
         """The directory is made if it is not there; ValueError if it cannot be, RuntimeError if nothing can be written

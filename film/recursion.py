@@ -37,7 +37,8 @@ def dyadic(depth: int) -> list[Fraction]:
 def evenly(count: int, precision: float | Fraction = PRECISION) -> list[Fraction]:
     """`count` evenly spaced moments, both ends included, each to the nearest multiple of `precision`.
 
-    Where neighbours would fall on one multiple, the precision is refined until they do not.
+    Where neighbours would fall on one multiple, the precision is refined until they do not. ValueError for a count that
+    is not from 2 to 10,000, or a precision that is none.
     """
     (moments,) = gaps(2, count=count, precision=precision)
     return moments
@@ -74,7 +75,7 @@ def moments(
     times: Iterable[float | Fraction] | None = None,
     precision: float | Fraction = PRECISION,
 ) -> list[Fraction]:
-    """The moments of a film given in one of three ways. ValueError unless exactly one is given."""
+    """The moments of a film given in one of three ways. ValueError unless exactly one is given, and can be."""
     if sum(given is not None for given in (depth, count, times)) != 1:
         raise ValueError("Give the film's length in one way: a depth, a count of frames, or a list of times.")
     if depth is not None:

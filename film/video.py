@@ -172,7 +172,11 @@ class SegmentEncoder:
         return self
 
     def write(self, frame: Frame | Pixels) -> Segment | None:
-        """Append a frame. The first one decides the size. Returns the segment that it completed, if it did."""
+        """Append a (height, width, 3) frame, float in [0, 1] (clipped) or uint8, of the size of the first one.
+
+        Returns the segment that it completed, if it did. ValueError for anything else, RuntimeError with ffmpeg's
+        words.
+        """
         number = self._first + self.count
         is_array = isinstance(frame, np.ndarray)
         if (
@@ -222,7 +226,7 @@ class SegmentEncoder:
         return outputs
 
     def finish(self) -> Segment | None:
-        """Complete the segment that is being written, if there is one."""
+        """Complete the segment that is being written, and return it, if there is one. RuntimeError as in `write`."""
         process, self._process = self._process, None
         if process is None:
             return None
