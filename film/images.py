@@ -160,9 +160,7 @@ def _to_frame(image: Image.Image) -> Frame:
         white = Image.new("RGBA", image.size, "white")
         white.info = dict(image.info)
         image = _composite(white, image)
-    frame = np.array(_to_srgb(image), np.float32)
-    frame /= np.float32(255.0)  # in place: of the largest photos a second copy is a gigabyte
-    return frame
+    return to_frame(np.asarray(_to_srgb(image)))
 
 
 def _composite(white: Image.Image, image: Image.Image) -> Image.Image:
@@ -192,6 +190,13 @@ class Reader(Protocol):
     def image_size(self, path: str | os.PathLike[str], max_pixels: int = ...) -> tuple[int, int]: ...
 
     def read_image(self, path: str | os.PathLike[str], max_pixels: int = ...) -> Frame: ...
+
+
+def to_frame(pixels: npt.NDArray[np.uint8]) -> Frame:
+    """(H, W, 3) uint8 -> Frame."""
+    frame = pixels.astype(np.float32)
+    frame /= np.float32(255.0)  # in place: of the largest photos a second copy is a gigabyte
+    return frame
 
 
 def to_uint8(frame: Frame) -> npt.NDArray[np.uint8]:

@@ -11,11 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-import numpy.typing as npt
-
 from film import recursion
-from film.images import Frame
+from film.images import Frame, to_frame
 from film.shots import Shot
 
 # Moments of a video's gaps are made to a sixteenth: half of that is an error nobody sees at 24 frames per second and
@@ -121,8 +118,3 @@ def part(stretch: Iterable[Gap], begin: int, end: int) -> list[Gap]:
             parts.append(gap.part(begin, end))
         begin, end = begin - len(gap.moments), end - len(gap.moments)
     return parts
-
-
-def to_frame(pixels: npt.NDArray[np.uint8]) -> Frame:
-    """(H, W, 3) uint8 -> Frame."""
-    return pixels.astype(np.float32) / np.float32(255.0)

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 import film
-from film import images, parts, timeline, video
+from film import images, parts, video
 from film.making import Encoding, Made, Stretch
 from film.timeline import Gap
 from film.video import Segment
@@ -101,14 +101,14 @@ def packed(stretch: Stretch) -> Packed:
             if id(frame) not in places:
                 places[id(frame)] = len(frames)
                 pixels = images.to_uint8(frame)
-                frames.append(pixels if np.array_equal(timeline.to_frame(pixels), frame) else frame)
+                frames.append(pixels if np.array_equal(images.to_frame(pixels), frame) else frame)
         gaps.append((places[id(gap.left)], places[id(gap.right)], gap.moments))
     return Packed(stretch.first, frames, gaps)
 
 
 def unpacked(packed: Packed) -> Stretch:
     """The very same stretch."""
-    frames = [timeline.to_frame(frame) if frame.dtype == np.uint8 else frame for frame in packed.frames]
+    frames = [images.to_frame(frame) if frame.dtype == np.uint8 else frame for frame in packed.frames]
     return Stretch(packed.first, [Gap(frames[left], frames[right], moments) for left, right, moments in packed.gaps])
 
 

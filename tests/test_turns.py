@@ -14,7 +14,7 @@ import pytest
 from conftest import texture
 
 import film
-from film import cluster, recursion, side_by_side, timeline, worker
+from film import cluster, images, recursion, side_by_side, worker
 from film.making import Encoding, Made, Stretch
 from film.timeline import Gap
 from film.turns import Result, Turns
@@ -160,7 +160,7 @@ def test_long_stretches_come_in_pieces_of_whole_segments(frames: int, length: in
 
 
 def test_a_packed_stretch_is_the_same_and_no_larger_than_it_must_be() -> None:
-    exact, eight_bits = texture(20, 30), timeline.to_frame(np.rint(texture(20, 30, 1) * 255).astype(np.uint8))
+    exact, eight_bits = texture(20, 30), images.to_frame(np.rint(texture(20, 30, 1) * 255).astype(np.uint8))
     gaps = [Gap(eight_bits, exact, recursion.dyadic(2)), Gap(exact, eight_bits, recursion.dyadic(1))]
     packed = worker.packed(Stretch(40, gaps))
     assert [frame.dtype for frame in packed.frames] == [np.uint8, np.float32]
