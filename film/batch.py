@@ -95,12 +95,12 @@ class Settings:
         count, fps = self._length(job)
         return {"depth": self.depth, "count": count, "fps": fps, **shared}
 
-    def plan(self, job: Job, model: str, device: str) -> Plan:
+    def plan(self, job: Job) -> Plan:
         """What the job's film would be. ValueError, OSError as in `planning`."""
         if job.is_video:
-            return planning.plan_retime(job.inputs[0], model, device, job.output, **self._planned(job))
+            return planning.plan_retime(job.inputs[0], job.output, **self._planned(job))
         planning.moments(len(job.inputs))  # refuses a single photo
-        return planning.plan(job.inputs, model, device, job.output, **self._planned(job))
+        return planning.plan(job.inputs, job.output, **self._planned(job))
 
     def choices(self, job: Job) -> dict[str, Any]:
         """What of it decides the job's film."""
@@ -120,11 +120,11 @@ def identity(model: catalog.Model, device: str, precision: str) -> str:
     return f"{content} on {device}, {precision}"
 
 
-def plans(jobs: Iterable[Job], settings: Settings, model: str, device: str) -> Iterator[tuple[Job, Plan | Failed]]:
+def plans(jobs: Iterable[Job], settings: Settings) -> Iterator[tuple[Job, Plan | Failed]]:
     """What each film would be, as far as the headers of its inputs tell."""
     for job in jobs:
         try:
-            yield job, settings.plan(job, model, device)
+            yield job, settings.plan(job)
         except (ValueError, RuntimeError, OSError) as error:
             yield job, _failed(error)
 

@@ -257,7 +257,7 @@ def _batch(options: argparse.Namespace) -> None:
         )
         room = maker.room
     record = Record(options.output)
-    shown = console.show_plans(batch.plans(found, settings, maker.name, maker.asked_device))
+    shown = console.show_plans(batch.plans(found, settings))
     planned = {job: plan for job, plan in shown.items() if not isinstance(plan, Failed)}
     try:
         with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""What a film would be, told without making it: frames, length, size, and the time it would take here."""
+"""What a film would be, told without making it: frames, length, size, and how many of the frames must be computed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from film import formats, images, numbers, recursion, speed, video
+from film import formats, images, numbers, recursion, video
 from film.clip import Clip, read_clip
 from film.images import Reader
 
@@ -23,9 +23,13 @@ class Plan:
     frames: int  # to be made; of a video's film: as far as its header tells
     fps: Fraction  # frames per second, as the film plays
     size: tuple[int, int] | None  # height and width; None while there are no photos
-    seconds: float | None  # to make it here, from the last film of this model and device; None if nobody knows
-    length_known: bool = True  # False for a video that does not tell its own: frames and duration are the least, then
+    calls: int | None  # middles that it takes; None for a video that does not tell its length
     play: str = "loop"
+
+    @property
+    def length_known(self) -> bool:
+        """If not, frames and duration are the least that there may be."""
+        return self.calls is not None
 
     @property
     def shown(self) -> int:
@@ -40,8 +44,6 @@ class Plan:
 
 def plan(
     photos: Sequence[str | os.PathLike[str]],
-    model: str,
-    device: str,
     output: str | os.PathLike[str] = "film.mp4",
     *,
     depth: int | None = None,
@@ -58,17 +60,12 @@ def plan(
     gaps = moments(max(2, len(photos)), depth, count, play=play)
     frames = sum(map(len, gaps))
     rate = formats.shown_fps(output, fps)
-    if not photos:
-        return Plan(frames, rate, None, None, play=play)
-    size = images.common_size([reader.image_size(photo) for photo in photos], longest_side)
-    per_call = speed.estimate(model, device, *size)
-    return Plan(frames, rate, size, None if per_call is None else per_call * calls(gaps), play=play)
+    size = images.common_size([reader.image_size(photo) for photo in photos], longest_side) if photos else None
+    return Plan(frames, rate, size, calls(gaps), play)
 
 
 def plan_retime(
     source: str | os.PathLike[str],
-    model: str,
-    device: str,
     output: str | os.PathLike[str] = "film.mp4",
     *,
     slowdown: float | Fraction = 1,
@@ -85,10 +82,9 @@ def plan_retime(
     rate, step = pace(clip, slowdown, fps, output)
     size = images.common_size([(clip.height, clip.width)], longest_side)
     frames = frames_of(clip, step)
-    known = bool(clip.seconds)  # what a browser records has no length, or one of 0
-    per_call = speed.estimate(model, device, *size) if known else None
-    # At a whole multiple of the video's rate a middle makes a frame; other rates need up to twice as many.
-    return Plan(frames, rate, size, None if per_call is None else per_call * frames, known, play)
+    # What a browser records has no length, or one of 0. At a whole multiple of the video's rate a middle makes a frame;
+    # other rates need up to twice as many.
+    return Plan(frames, rate, size, frames if clip.seconds else None, play)
 
 
 def lasting(

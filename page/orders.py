@@ -202,8 +202,6 @@ class Desk:
                 return None
             return planning.plan_retime(
                 files[0],
-                making.model,
-                making.device,
                 making.file,
                 slowdown=order.slowdown,
                 fps=order.fps,
@@ -213,8 +211,6 @@ class Desk:
             )
         return planning.plan(
             files,
-            making.model,
-            making.device,
             making.file,
             depth=order.depth if order.count is None else None,
             count=order.count,

@@ -35,7 +35,7 @@ def cost(order: Order, plan: planning.Plan) -> str:
     parts = [f"{model.megabytes:g} MB to download first"] if engine.must_download(model) else []
     each = plan.size and film.estimate(order.making.model, order.making.device, *plan.size)
     if each:
-        in_all = f", about {time_text(plan.seconds)} in all" if plan.seconds else ""
+        in_all = f", about {time_text(each * plan.calls)} in all" if plan.calls else ""
         parts.append(f"{time_text(each)} per frame{in_all}")
     elif plan.size:
         parts.append("its speed here is known after its first film")

@@ -70,9 +70,7 @@ class Decoder:
         with tempfile.TemporaryFile() as pixels:
             height, width = self._size(self._ask("read", path, max_pixels, pixels))
             pixels.seek(0)
-            frame = np.fromfile(pixels, np.uint8, height * width * 3).astype(np.float32)
-        frame /= np.float32(255.0)
-        return frame.reshape(height, width, 3)
+            return images.to_frame(np.fromfile(pixels, np.uint8, height * width * 3).reshape(height, width, 3))
 
     def save_jpeg(self, path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
         """The photo as a JPEG that every browser shows."""

@@ -6,6 +6,7 @@ A request is for anything that is told as `film.events`. A new kind of film need
 from __future__ import annotations
 
 import logging
+import math
 import re
 import tempfile
 import time
@@ -122,10 +123,12 @@ class Studio:
 
     def _seconds(self, request: Request, plan: planning.Plan) -> float | None:
         """What a film will take: as noted from films like it, else as it goes with the one that is made just now."""
-        pace = self._pace.get((request.model, request.device))
-        if plan.seconds is None and plan.length_known and plan.size and pace is not None:
-            return pace * plan.frames * plan.size[0] * plan.size[1]
-        return plan.seconds
+        if plan.calls is None or plan.size is None:
+            return None
+        each = film.estimate(request.model, request.device, *plan.size)
+        if each is None and (pace := self._pace.get((request.model, request.device))) is not None:
+            each = pace * math.prod(plan.size)
+        return None if each is None else each * plan.calls
 
     def health(self, model: str) -> dict[str, object]:
         """What the machine is doing."""

@@ -130,7 +130,7 @@ def test_a_folder_of_photos_becomes_a_film_of_so_many_seconds(tmp_path: Path) ->
     arguments = ["interpolate", str(tmp_path), "-o", str(output), "--seconds", "0.5", "--fps", "20"]
     assert main(arguments) == 0
     assert output.stat().st_size > 1000
-    plan = planning.plan(images.in_folder(tmp_path), "film-lite", "CPU", count=10, fps=20)
+    plan = planning.plan(images.in_folder(tmp_path), count=10, fps=20)
     assert (plan.frames, plan.duration, plan.size) == (10, 0.5, (64, 96))
 
 

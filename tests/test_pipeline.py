@@ -233,15 +233,11 @@ def test_bad_photos_are_refused(photos: list[Path], model: film.Interpolator, tm
 
 
 def test_a_plan_tells_what_would_be_made(photos: list[Path], tmp_path: Path) -> None:
-    assert planning.plan([], "film-lite", "CPU", depth=5, fps=30) == Plan(33, Fraction(30), None, None)
-    speed.remember("timed", "CPU", 48 * 64, 0.5)
-    planned = planning.plan(photos, "timed", "CPU", depth=3, fps=10)
-    assert planned == Plan(9, Fraction(10), (48, 64), pytest.approx(7 * 0.5))
-    smaller = planning.plan(photos, "timed", "CPU", depth=3, fps=10, longest_side=32)
-    assert smaller == Plan(9, Fraction(10), (24, 32), pytest.approx(7 * 0.5 / 4))
-    assert planning.plan(photos, "timed", "GPU").seconds is None
+    assert planning.plan([], depth=5, fps=30) == Plan(33, Fraction(30), None, 31)
+    assert planning.plan(photos, depth=3, fps=10) == Plan(9, Fraction(10), (48, 64), 7)
+    assert planning.plan(photos, depth=3, fps=10, longest_side=32) == Plan(9, Fraction(10), (24, 32), 7)
     turned = photo(tmp_path / "turned.png", texture(64, 48))
-    assert planning.plan([photos[0], turned], "timed", "CPU").size == (48, 48)
+    assert planning.plan([photos[0], turned]).size == (48, 48)
     (tmp_path / "list.jpg").write_text("eggs, milk")
     for wrong, message in (
         ({"depth": 10}, "0 to 8"),
@@ -249,4 +245,4 @@ def test_a_plan_tells_what_would_be_made(photos: list[Path], tmp_path: Path) -> 
         ({"photos": [tmp_path / "list.jpg"]}, "list"),
     ):
         with pytest.raises(ValueError, match=message):
-            planning.plan(**({"photos": photos, "model": "timed", "device": "CPU"} | wrong))
+            planning.plan(**({"photos": photos} | wrong))

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from film import load, planning
+from film import load, planning, speed
 from film.events import Done, Event, Progress
 from film.interpolator import Interpolator
 from service.budget import Budget
@@ -23,11 +23,18 @@ from service.storage import GIGABYTE, Storage
 from service.studio import Request, Studio, without_paths
 
 SHELF = Shelf(load, 1)  # nothing is loaded before a model's first frame
-PLAN = planning.Plan(3, Fraction(15), (64, 96), 1.0)
+PLAN = planning.Plan(3, Fraction(15), (64, 96), 1)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is noted yet."""
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture
 def studio(tmp_path: Path) -> Studio:
+    speed.remember("film-lite", "CPU", 64 * 96, 1.0)
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     return Studio(budget, Line(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
 
@@ -95,9 +102,8 @@ def test_who_waits_is_told_so(studio: Studio) -> None:
 def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     studio = Studio(budget, Line(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
-    unknown = planning.Plan(3, Fraction(15), (64, 96), None)  # nothing is noted yet, so it may be a long one
-    first, second = studio.run(asked(plan=lambda: unknown)), studio.run(asked(plan=lambda: unknown))
-    waiting = studio.run(asked(plan=lambda: unknown))
+    # Nothing is noted yet, so each may be a long one.
+    first, second, waiting = studio.run(asked()), studio.run(asked()), studio.run(asked())
     assert isinstance(next(first), Progress)  # 0.1 s a frame
     assert isinstance(next(second), Progress)
     first.close()
@@ -112,7 +118,7 @@ def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
     caplog.set_level(logging.INFO)
     budget = Budget(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     studio = Studio(budget, Line(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, Decoder())
-    unknown = planning.Plan(2, Fraction(20), (64, 96), None, length_known=False)
+    unknown = planning.Plan(2, Fraction(20), (64, 96), None)
     short, first, second = (
         studio.run(asked()),
         studio.run(asked(plan=lambda: unknown)),
