@@ -15,10 +15,11 @@ from typing import Any, NoReturn
 
 import film
 from film import batch, catalog, clip, console, failure, formats, images, jobs, parts, pipeline, planning, shots, video
-from film.batch import Failed, Settings
+from film.batch import Failed
 from film.cluster import CPUS, Cluster
 from film.engine import Film
 from film.record import Record
+from film.settings import Settings
 
 BAD_INPUT = 2  # what argparse itself exits with
 FAILED = 1

@@ -19,10 +19,11 @@ from conftest import moved, photo
 
 import film
 from film import batch, cli, jobs, parts, pipeline
-from film.batch import Failed, Settings, There
+from film.batch import Failed, There
 from film.events import Done, Notice, Progress
 from film.jobs import Job
 from film.record import NAME, Record
+from film.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,11 @@ from serving import PATIENCE, wait_until
 
 import film
 from film import batch, cli, jobs, parts
-from film.batch import Failed, Settings
+from film.batch import Failed
 from film.cluster import Cluster
 from film.events import Done, Notice, Segment
 from film.record import Record
+from film.settings import Settings
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_raylet_start_wait_time_s"] = "60"
