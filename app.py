@@ -91,7 +91,7 @@ def changes(values: screen.Changes) -> tuple[Any, ...]:
 
 
 def build_app(desk: Desk | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
-    """The page and its endpoints; without a desk, at one that is opened as the environment says."""
+    """The page and its endpoints; without a desk, as the environment says. ValueError as in `open_desk`."""
     desk = desk or open_desk(Settings.read(os.environ))
     settings, sides, depths = desk.settings, desk.studio.budget.sides, max(desk.studio.budget.depths)
     default_side = max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])

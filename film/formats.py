@@ -49,7 +49,7 @@ def check(path: str | os.PathLike[str], play: str = "loop", quality: int = QUALI
     if suffix not in WRITERS:
         told = f"ends in {suffix}" if suffix else "has no ending"
         raise ValueError(f"The name {os.fspath(path)} {told}; a film can be {', '.join(WRITERS)}.")
-    if play not in PLAYS:
+    if play not in list(PLAYS):
         raise ValueError(f"A film cannot be played {play!r}; choose {', '.join(PLAYS)}.")
     video.check_quality(quality)
     return suffix

@@ -42,7 +42,7 @@ class Interpolator(ABC):
         """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
 
     @property
-    def speed_name(self) -> str | None:
+    def speed_name(self) -> str:
         """The name by which `film.speed` notes it, apart from the device: the model's, if it is computed as usual."""
         return self.name
 

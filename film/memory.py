@@ -13,6 +13,7 @@ from film import numbers
 GIGABYTE = 2**30
 DEFAULT_SHARE = 4  # a quarter of the machine: the rest is for photos, the encoder, other visitors, the system
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
+FOR_A_MODEL = "smaller photos need less, and so does a lower memory budget (FILM_MEMORY_GB)"  # advice
 # How OpenVINO and its plugins for CPUs and GPUs put it, somewhere in a RuntimeError.
 SHORTAGE = re.compile(
     r"bad_alloc|failed to allocate|cannot allocate memory|out of memory|could not create a memory"
@@ -47,9 +48,6 @@ def budget(gigabytes: float | None = None) -> int:
     if amount is None or not amount > 0:
         raise ValueError(f"The memory budget is {numbers.told(gigabytes)} GB; it must be a number above 0.")
     return int(amount * GIGABYTE)
-
-
-FOR_A_MODEL = "smaller photos need less, and so does a lower memory budget (FILM_MEMORY_GB)"
 
 
 class NotEnoughMemory(RuntimeError):

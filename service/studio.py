@@ -95,7 +95,7 @@ class Studio:
             assert plan.size
             height, width = plan.size
             log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
-            yield from place.wait(lambda: self._seconds(request, request.plan()))
+            yield from place.wait(lambda: self._seconds(request, plan))
             pixels = plan.frames * height * width if plan.length_known else self.budget.megapixels * MEGAPIXEL
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))

@@ -41,6 +41,7 @@ def test_whoever_shows_a_film_finds_its_events_and_errors() -> None:
         (lambda path: film.load(device=["CPU"]), "There is no device ['CPU']"),
         (lambda path: film.load(precision=["exact"]), "There is no precision ['exact']"),
         (lambda path: film.write_video(path, [], quality="80"), "The quality is '80'"),
+        (lambda path: film.write_video(path, [], play=["loop"]), "A film cannot be played ['loop']"),
         (lambda path: film.interpolate("a.jpg", film.load(), path), "The photos are 'a.jpg'; give a list of two or"),
         (lambda path: planning.lasting("4", 30, path), "The length of the film is '4' s"),
         (lambda path: planning.moments(2, count=24.0, play="pingpong"), "The number of frames is 24.0"),

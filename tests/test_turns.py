@@ -253,3 +253,25 @@ def test_an_exception_of_one_ends_all() -> None:
     with pytest.raises(KeyError, match="a defect"):
         list(side_by_side.run(iter([endless(), failing()]), lambda: True, lambda item: True))
     assert closed == [True]
+
+
+def test_who_prepares_is_not_missed(averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that downloads or converts its model may take longer than anybody waits for one that is not there."""
+    monkeypatch.setattr("film.cluster.PATIENCE", 0.0)
+    machines = cluster.Cluster("auto", averaging)
+    machines.size = 1
+    ended = threading.Event()
+    told: list[str] = []
+
+    def work() -> None:
+        try:
+            list(machines.make(stretches(1), tmp_path, ENCODING))
+        except RuntimeError as error:
+            told.append(str(error))
+        ended.set()
+
+    with machines.preparing():
+        threading.Thread(target=work, daemon=True).start()
+        assert not ended.wait(2)  # it looks twice a second
+    eventually(ended.is_set)
+    assert told == ["There has been no worker in the Ray cluster at auto for 0 s; its machines are lost or busy."]
