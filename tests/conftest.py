@@ -166,3 +166,18 @@ def small() -> Any:
     from training import network
 
     return network.build(SMALL, seed=3)
+
+
+@pytest.fixture(scope="module")
+def average(averaging: Path) -> film.Film:
+    """A model that was converted whole, and whose films are linear."""
+    model = film.load(averaging)
+    assert isinstance(model, film.Film)
+    return model
+
+
+def own_cache(model: film.Film, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the folder FILM_CACHE, with that model converted and nothing compiled."""
+    converted = model.converted().directory
+    shutil.copytree(converted, folder / "ir" / converted.name)
+    monkeypatch.setenv("FILM_CACHE", str(folder))

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import gc
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import sys
 import threading
 import weakref
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 from conftest import LITE, moved, psnr
 
 import film
-from film import catalog, compiled, engine, hardware, recursion
+from film import catalog, engine, recursion
 from film import session as sessions
 
 TOLERANCE = 1e-4  # of TensorFlow's frames, largest absolute difference: the promise
-
-
-@pytest.fixture(scope="module")
-def average(averaging: Path) -> film.Film:
-    """A model that was converted whole, and whose films are linear."""
-    model = film.load(averaging)
-    assert isinstance(model, film.Film)
-    return model
 
 
 @pytest.fixture
@@ -53,13 +40,6 @@ def middles(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     for kind in (sessions.DirectSession, sessions.WholeSession):
         monkeypatch.setattr(kind, "middle", counted(kind.middle))
     return made
-
-
-def own_cache(model: film.Film, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the folder FILM_CACHE, with that model converted and nothing compiled."""
-    converted = model.converted().directory
-    shutil.copytree(converted, folder / "ir" / converted.name)
-    monkeypatch.setenv("FILM_CACHE", str(folder))
 
 
 # The same frames as TensorFlow
@@ -108,6 +88,13 @@ def test_the_frames_moved_the_right_way(lite: film.Film) -> None:
         weight = np.clip(frame.mean(axis=2) - 0.3, 0, None)
         places.append(float((weight * columns).sum() / weight.sum()))
     np.testing.assert_allclose(places, [56, 60, 64, 68, 72], atol=1.0)
+
+
+def test_the_fast_precision_is_a_choice_and_close(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    exact, fast = (film.load("film-lite", precision=precision).middle(*pair) for precision in ("exact", "fast"))
+    assert psnr(exact, fast) > 30
+    with pytest.raises(ValueError, match="exact or fast"):
+        film.load("film-lite", precision="bfloat16")
 
 
 # Streaming
@@ -196,118 +183,6 @@ def test_few_features_are_alive(lite: film.Film, monkeypatch: pytest.MonkeyPatch
     assert 2 <= max(counts) <= 5  # one for each level, and one
     gc.collect()
     assert not alive  # nothing is kept when the film is over
-
-
-# Several middles at once
-
-
-@pytest.fixture(scope="module")
-def lanes() -> Callable[[int], film.Film]:
-    """film-lite making so many middles side by side."""
-
-    @functools.cache
-    def model(count: int) -> film.Film:
-        model = film.load("film-lite", lanes=count)
-        assert isinstance(model, film.Film)
-        return model
-
-    return model
-
-
-@pytest.fixture
-def working(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How many middles are in the works `now`, how many were `most`ly, and in `all`."""
-    counts: Counter[str] = Counter()
-    started = sessions.Synthesizer.started
-
-    @contextlib.contextmanager
-    def counted(self: sessions.Synthesizer, tensors: dict[str, ov.Tensor]) -> Iterator[ov.InferRequest]:
-        with started(self, tensors) as request:
-            counts["all"] += 1
-            counts["now"] += 1
-            counts["most"] = max(counts["most"], counts["now"])
-            yield request
-        counts["now"] -= 1
-
-    monkeypatch.setattr(sessions.Synthesizer, "started", counted)
-    return counts
-
-
-@pytest.mark.parametrize("count", [2, 3])
-def test_lanes_make_the_same_film(
-    lite: film.Film, lanes: Callable[[int], film.Film], working: Counter[str], count: int
-) -> None:
-    a, b = moved(70, 100)
-    for how in ({"depth": 3}, {"count": 6}, {"times": [0.25, 0.25, 0.3, 1]}):
-        expected = list(lite.frames(a, b, **how))
-        working.clear()
-        frames = list(lanes(count).frames(a, b, **how))
-        assert len(frames) == len(expected)
-        for frame, other in zip(frames, expected, strict=True):
-            np.testing.assert_allclose(frame, other, atol=1e-5)
-        assert working["now"] == 0 and working["most"] <= count
-        assert working["most"] > 1 or "times" in how  # those are made one from the other
-    np.testing.assert_array_equal(frames[-1], b)
-
-
-@pytest.mark.parametrize("count", [2, 3])
-def test_lanes_stop_when_the_film_is_closed(
-    lanes: Callable[[int], film.Film], working: Counter[str], count: int
-) -> None:
-    a, b = moved(70, 100)
-    frames = lanes(count).frames(a, b, depth=5)
-    for _ in range(4):
-        kept = next(frames)
-    copy = kept.copy()
-    begun = working["all"]
-    assert begun < 15
-    frames.close()
-    assert working["now"] == 0 and working["all"] == begun and list(frames) == []
-    assert len(list(lanes(count).frames(a, b, depth=2))) == 5
-    np.testing.assert_array_equal(kept, copy)
-
-
-def test_lanes_encode_a_frame_once(lanes: Callable[[int], film.Film], monkeypatch: pytest.MonkeyPatch) -> None:
-    given = []
-    give = sessions.FeatureSet.give
-    monkeypatch.setattr(sessions.FeatureSet, "give", lambda self, keyframe: (given.append(1), give(self, keyframe))[1])
-    list(lanes(2).frames(*moved(70, 100), depth=4))
-    assert len(given) == 2**3 + 1
-
-
-def test_lanes_are_for_the_cores_that_may_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    limit = tmp_path / "cpu.max"
-    monkeypatch.setattr(hardware, "CONTAINER_LIMIT", limit)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(12), raising=False)
-    for text, cores in (
-        ("max 100000", 12),
-        ("400000 100000", 4),
-        ("50000 100000", 1),
-        ("9900000 100000", 12),
-        ("", 12),
-    ):
-        limit.write_text(text)
-        assert hardware.cores() == cores
-    limit.unlink()
-    model = film.load("film-lite")
-    assert isinstance(model, film.Film) and model._lanes == 12 // 4
-
-
-def test_lanes_share_the_memory(lite: film.Film) -> None:
-    """Each takes its own; with little of it there are fewer, never none."""
-    counts = []
-    for gigabytes in (0.001, 0.1, 0.2, 0.4, 0.8, 64):
-        model = film.load("film-lite", lanes=8, memory_gb=gigabytes)
-        assert isinstance(model, film.Film)
-        counts.append(model.shape(256, 512).lanes)
-    assert counts == sorted(counts) and counts[0] == 1 and counts[-1] == 8 and 1 < counts[3] < 8
-    assert lite.shape(256, 512).lanes == 1
-
-
-@pytest.mark.parametrize("count", [0, -1, 65, 10**9, 1.5, 2.0, "2", True, float("nan")])
-def test_unusable_numbers_of_lanes_are_refused(count: object) -> None:
-    with pytest.raises(ValueError, match="from 1 to 64"):
-        film.load("film-lite", lanes=count)  # type: ignore[arg-type]
 
 
 # Other moments
@@ -469,18 +344,6 @@ def test_interleaved_streams_do_not_disturb_each_other(lite: film.Film) -> None:
         np.testing.assert_allclose(frames, list(lite.frames(*moved(64, 64, seed), depth=2)), atol=1e-6)
 
 
-def test_two_sizes_stay_compiled(averaging: Path) -> None:
-    model = film.load(averaging)
-    assert isinstance(model, film.Film)
-    compiled = [weakref.ref(model.compiled(side, 64)) for side in (64, 128, 192)]
-    gc.collect()
-    assert [reference() is not None for reference in compiled] == [False, True, True]
-    assert model.compiled(100, 50) is compiled[1]()  # the same once padded
-    model.compiled(256, 64)
-    gc.collect()
-    assert [reference() is not None for reference in compiled] == [False, True, False]  # least recently used goes
-
-
 def test_what_remains_to_be_done_is_told(averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FILM_CACHE", str(tmp_path))
     model = film.load(averaging)
@@ -493,19 +356,6 @@ def test_what_remains_to_be_done_is_told(averaging: Path, tmp_path: Path, monkey
     assert list(model.preparation(64, 64)) == []
     assert [stage for stage, _ in model.preparation(128, 64)] == ["compiling"]
     assert [stage for stage, _ in film.load(averaging).preparation(64, 64)] == ["compiling"]
-
-
-def test_a_damaged_compile_cache_is_not_needed(
-    averaging: Path, average: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own_cache(average, tmp_path, monkeypatch)
-    a, b = moved(64, 64)
-    for damage in (b"", b"garbage" * 100, b""):
-        np.testing.assert_allclose(film.load(averaging).middle(a, b), (a + b) / 2, atol=1e-6)
-        blobs = list((tmp_path / "compiled").rglob("*.blob"))
-        assert blobs
-        for blob in blobs:
-            blob.write_bytes(damage)
 
 
 # TensorFlow stays out
@@ -562,68 +412,3 @@ def test_a_downloaded_model_stays_when_the_hub_cache_is_emptied(
     assert not engine.must_download(catalog.find(url))
     a, b = moved(64, 64)
     np.testing.assert_allclose(film.load(url).middle(a, b), film.load("film-lite").middle(a, b), atol=1e-6)
-
-
-def test_the_fast_precision_is_a_choice_and_close(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    exact, fast = (film.load("film-lite", precision=precision).middle(*pair) for precision in ("exact", "fast"))
-    assert psnr(exact, fast) > 30
-    with pytest.raises(ValueError, match="exact or fast"):
-        film.load("film-lite", precision="bfloat16")
-
-
-@pytest.mark.parametrize(("size", "memory_gb"), [((64, 128), 4), ((64, 832), 0.001)], ids=["whole", "tiles"])
-def test_compiling_again_reads_what_was_compiled(
-    lite: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], memory_gb: float
-) -> None:
-    """OpenVINO's cache is used, gives the same frames, and a part of an entry is no entry."""
-    a, b = moved(*size)
-    own_cache(lite, tmp_path, monkeypatch)
-
-    def made() -> tuple[np.ndarray, list[bool]]:
-        model = film.load("film-lite", lanes=1, memory_gb=memory_gb)
-        assert isinstance(model, film.Film)
-        compiled = model.compiled(*size)
-        assert compiled.shape.tiled == (memory_gb < 1)
-        return model.middle(a, b), [graph.get_property("LOADED_FROM_CACHE") for graph in compiled.graphs]
-
-    middle, cached = made()
-    assert not any(cached)
-    for cut in (False, True, False):
-        if cut:
-            for entry in (tmp_path / "compiled").rglob("*.blob"):
-                os.truncate(entry, entry.stat().st_size * 2 // 3)
-        again, cached = made()
-        assert all(cached) != cut and any(cached) != cut
-        np.testing.assert_allclose(again, middle, atol=1e-6)
-
-
-def test_compiled_sizes_do_not_fill_the_disk(
-    averaging: Path, average: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own_cache(average, tmp_path, monkeypatch)
-    monkeypatch.setattr(compiled, "CACHED_GRAPHS", 3)
-    model = film.load(averaging)
-    assert isinstance(model, film.Film)
-    for side in range(64, 64 * 6, 64):
-        model.compiled(side, side)
-    blobs = list((tmp_path / "compiled").rglob("*.blob"))
-    assert len(blobs) == 3
-    fresh = film.load(averaging)
-    assert isinstance(fresh, film.Film)
-    assert fresh.compiled(64 * 5, 64 * 5).graphs[0].get_property("LOADED_FROM_CACHE")  # the newest are kept
-
-
-def test_fewer_threads_make_the_same_frames_to_the_bit(lite: film.Film, pair: tuple[np.ndarray, np.ndarray]) -> None:
-    one = film.load("film-lite", lanes=1, threads=1)
-    for made, expected in zip(one.frames(*pair, depth=2), lite.frames(*pair, depth=2), strict=True):
-        np.testing.assert_array_equal(made, expected)
-
-
-@pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", True, [1]])
-def test_threads_and_lanes_are_whole_numbers(wrong: object) -> None:
-    for what in ("threads", "lanes"):
-        with pytest.raises(
-            ValueError, match=f"number of {what} is {re.escape(repr(wrong))}; it must be a whole number"
-        ):
-            film.load("film-lite", **{what: wrong})
-        film.load("film-lite", **{what: np.int64(1)})
