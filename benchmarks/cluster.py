@@ -24,14 +24,17 @@ from PIL import Image
 import film
 from benchmarks import command
 from benchmarks.engine import peak_gb, photo
-from film import images, pipeline, recursion, worker
-from film.cluster import Cluster
-from film.events import Done
-from film.making import Maker, Stretch
-from film.timeline import Gap
+from film.batch import ray_worker
+from film.batch.ray_cluster import Cluster
+from film.engine import bisection
+from film.engine.frame_pair import FramePair
+from film.media import images
+from film.rendering import pipeline
+from film.rendering.events import Done
+from film.rendering.renderer import AnyRenderer, Chunk
 
 
-def make(maker: Maker, photos: list[Path], depth: int, output: Path) -> Done:
+def make(maker: AnyRenderer, photos: list[Path], depth: int, output: Path) -> Done:
     (done,) = (e for e in pipeline.interpolate(photos, maker, output, depth=depth) if isinstance(e, Done))
     return done
 
@@ -86,7 +89,7 @@ def main() -> None:
     parser.add_argument("--size", type=command.size, default="512x512", metavar="WxH")
     parser.add_argument("--workers", type=command.number(1), nargs="*", default=[1, 2])
     parser.add_argument("--photos", type=command.number(2), default=7)
-    parser.add_argument("--depth", type=command.number(1, recursion.MAX_DEPTH), default=4)
+    parser.add_argument("--depth", type=command.number(1, bisection.MAX_DEPTH), default=4)
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
     width, height = options.size
@@ -95,8 +98,8 @@ def main() -> None:
         for n, path in enumerate(photos):
             Image.fromarray(images.to_uint8(photo(height, width, 8 * n))).save(path)
         outputs = [Path(scratch) / f"{n}.mp4" for n in range(len(options.workers) + 1)]
-        gap = Gap(film.read_image(photos[0]), film.read_image(photos[1]), [])
-        sent = sum(frame.nbytes for frame in worker.packed(Stretch(0, [gap])).frames) / 2**options.depth
+        gap = FramePair(film.read_image(photos[0]), film.read_image(photos[1]), [])
+        sent = sum(frame.nbytes for frame in ray_worker.packed(Chunk(0, [gap])).frames) / 2**options.depth
         result = {"size": str(options.size), "here": here(options.model, photos, options.depth, outputs[0])}
         result["here"]["bytes_per_frame_sent"] = sent
         print(

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
-from film import catalog
+from film.hub import registry
 
 
 class Size(NamedTuple):
@@ -53,7 +53,7 @@ def number(least: int, most: int | None = None, step: int = 1) -> Callable[[str]
 def model(text: str) -> str:
     """The name of a model that `film.load` knows."""
     try:
-        catalog.find(text)
+        registry.find(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
     return text

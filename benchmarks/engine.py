@@ -34,8 +34,8 @@ import numpy as np
 
 from benchmarks import command
 from benchmarks.command import Size
-from film import recursion
-from film.images import Frame
+from film.engine import bisection
+from film.media.images import Frame
 
 WAYS = ("engine", "tutorial", "tensorflow", "engine-fast", "tutorial-defaults")
 MEASURED = ("s", "cpu_s", "peak_gb")  # of each recursion; what else a process tells is of its start
@@ -86,7 +86,7 @@ def tutorial(model: str, precision: str = "f32") -> tuple[Callable[..., Iterator
         feed = {name: value for name, value in zip(("x0", "x1", "time"), (a[None], b[None], half), strict=True)}
         return compiled({name: feed[name] for name in inputs})[0][0]
 
-    return lambda a, b, depth: recursion.walk(a, b, recursion.dyadic(depth), middle), facts
+    return lambda a, b, depth: bisection.walk(a, b, bisection.dyadic(depth), middle), facts
 
 
 def convert_whole(model: str, output: Path) -> dict[str, float]:
@@ -94,10 +94,10 @@ def convert_whole(model: str, output: Path) -> dict[str, float]:
     import openvino as ov
     import tensorflow as tf
 
-    from film import catalog
+    from film.hub import registry
 
     started = time.perf_counter()
-    loaded = tf.saved_model.load(str(catalog.fetch(catalog.find(model))))
+    loaded = tf.saved_model.load(str(registry.fetch(registry.find(model))))
     image = tf.TensorSpec([1, None, None, 3], tf.float32)
     moment = tf.TensorSpec([1, 1], tf.float32)
     traced = tf.function(
@@ -179,7 +179,7 @@ def worker(way: str, model: str, height: int, width: int) -> None:
     for line in sys.stdin:
         depth = int(line)
         started, cpu = time.perf_counter(), time.process_time()
-        for moment, frame in zip(recursion.dyadic(depth), frames(a, b, depth=depth), strict=True):
+        for moment, frame in zip(bisection.dyadic(depth), frames(a, b, depth=depth), strict=True):
             if moment == Fraction(1, 2):
                 np.save(Path(os.environ[FOLDER]) / "middle.npy", frame)
         calls = 2**depth - 1
@@ -269,7 +269,7 @@ def main() -> None:
         "--model", type=command.model, help="film-lite or a SavedModel directory (default: full-size, random variables)"
     )
     parser.add_argument("--size", type=command.size, default="512x512", metavar="WxH")
-    parser.add_argument("--depth", type=command.number(1, recursion.MAX_DEPTH), default=3)
+    parser.add_argument("--depth", type=command.number(1, bisection.MAX_DEPTH), default=3)
     parser.add_argument("--rounds", type=command.number(1), default=3)
     parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=WAYS)
     parser.add_argument("--json", type=Path, help="write the figures there too")

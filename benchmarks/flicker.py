@@ -23,8 +23,9 @@ from PIL import Image
 
 import film
 from benchmarks import command
-from film import images, recursion
-from film.images import Frame
+from film.engine import bisection
+from film.media import images
+from film.media.images import Frame
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 GREY = np.float32([0.299, 0.587, 0.114])  # luma of BT.601
@@ -64,7 +65,7 @@ def pair(directory: Path, side: int) -> list[Frame]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=command.model, default="film-lite")
-    parser.add_argument("--depth", type=command.number(2, recursion.MAX_DEPTH), default=5, help="2 levels or more")
+    parser.add_argument("--depth", type=command.number(2, bisection.MAX_DEPTH), default=5, help="2 levels or more")
     parser.add_argument("--side", type=command.number(64), default=480, help="longer side of the photos, in pixels")
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="write a picture of each pair here")
     parser.add_argument("--json", type=Path)

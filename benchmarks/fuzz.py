@@ -23,22 +23,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
-import corpus
-from attacks import (
-    LIMIT,
-    VIDEOS,
-    Answer,
-    Attacker,
-    listener,
-    wrong_bodies,
-    wrong_orders,
-    wrong_requests,
-)
 from gradio_client import Client, handle_file
-from serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
-from watching import Watch
 
 from benchmarks.command import number
+from tests.support import corpus
+from tests.support.attacks import LIMIT, VIDEOS, Answer, Attacker, listener, wrong_bodies, wrong_orders, wrong_requests
+from tests.support.serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
+from tests.support.watching import Watch
 
 VISITORS = 4  # at once
 ENOUGH = 20  # requests without an answer after which no more are sent: the server hangs

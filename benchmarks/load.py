@@ -30,11 +30,11 @@ import numpy as np
 from gradio_client import Client, handle_file
 from gradio_client.client import Job
 from gradio_client.exceptions import AppError
-from serving import Server, photos, serve
-from watching import Watch
 
 from benchmarks.command import Size, even_size, number
-from film import recursion
+from film.engine import bisection
+from tests.support.serving import Server, photos, serve
+from tests.support.watching import Watch
 
 KEEP_MINUTES = 2  # long enough for the slowest visitor to fetch his film
 PATIENCE = 600  # seconds until a visitor without an answer counts as one who gets none
@@ -224,7 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visitors", type=number(1), default=50)
     parser.add_argument("--size", type=even_size, nargs="+", default=[Size(512, 512)], metavar="WxH")
-    parser.add_argument("--depth", type=number(1, recursion.MAX_DEPTH), default=2)
+    parser.add_argument("--depth", type=number(1, bisection.MAX_DEPTH), default=2)
     parser.add_argument("--waiting", type=number(0), default=20, help="how many may wait (FILM_MAX_WAITING)")
     parser.add_argument("--slow", type=number(0), default=0, help="visitors who have ordered the longest film before")
     parser.add_argument("--json", type=Path, help="write the figures there too")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import expect, sync_playwright
 
-from app import example_pairs
+from demo.app import example_pairs
 
 VIEWS = {"laptop": (1280, 850, 1.25), "phone": (390, 844, 1.5)}  # width, height, pixels per CSS pixel
 QUALITY = 72  # of the JPEG files: each stays below 200 kB

@@ -17,12 +17,13 @@ import numpy as np
 
 import film
 from benchmarks import command
-from film import cut, images
-from film.compiled import Shape
-from film.images import Frame
-from film.session import Keyframe, Session
-from film.tiled import TiledGraphs, TiledSession
-from film.tiles import cover
+from film.engine.compiled import Shape
+from film.engine.session import Keyframe, Session
+from film.engine.tiled_session import TiledGraphs, TiledSession
+from film.engine.tiling import cover
+from film.media import images
+from film.media.images import Frame
+from film.networks import graph_split
 
 SIZE = (1080, 1920)
 OVERLAPS = (0, 64, 128, 256)
@@ -66,7 +67,7 @@ def main() -> None:
     frame = tuple(-(-side // alignment) * alignment for side in SIZE)
 
     ways: dict[str, Callable[[Frame, Frame], Frame]] = {}
-    for level in cut.LEVELS:
+    for level in graph_split.LEVELS:
         graphs = model.compile(Shape((frame[0], frame[1]), (options.tile, options.tile), level=level)).graphs
         for overlap in OVERLAPS:
             session = TiledSession(TiledGraphs(*graphs[:4], level=level), SIZE, alignment, overlap)

@@ -18,10 +18,10 @@ import time
 from pathlib import Path
 
 import imageio_ffmpeg
-from watching import family, resident
 
 from benchmarks import command
-from film import planning
+from film.rendering import planning
+from tests.support.watching import family, resident
 
 FPS = 24
 

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import os
 
-from film import offline as _offline  # noqa: F401  (first)
-from film.catalog import Model, find, models
-from film.engine import Film
-from film.events import Done, Event, Notice, Progress, Segment, Stage
-from film.formats import write_video
-from film.hardware import devices
-from film.images import Frame, read_image
-from film.interpolator import Interpolator
-from film.memory import NotEnoughMemory
-from film.pipeline import interpolate, retime
-from film.reference import Reference
-from film.speed import estimate
+from film.engine.devices import devices
+from film.engine.interpolator import Interpolator
+from film.engine.openvino_backend import Film
+from film.engine.tensorflow_backend import Reference
+from film.engine.timings import estimate
+from film.hub.registry import Model, find, models
+from film.media.images import Frame, read_image
+from film.media.video_writer import write_video
+from film.rendering.events import Done, Event, Notice, Progress, Segment, Stage
+from film.rendering.pipeline import interpolate, retime
+from film.support import telemetry as _offline  # noqa: F401  (first)
+from film.support.memory import NotEnoughMemory
 
 __all__ = [
     "Done",

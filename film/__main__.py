@@ -2,10 +2,10 @@
 
 import sys
 
-INTERRUPTED = 130  # as in `film.cli`, which may not be there yet
+INTERRUPTED = 130  # as in `film.cli.commands`, which may not be there yet
 
 try:
-    from film.cli import main  # which takes a moment
+    from film.cli.commands import main  # which takes a moment
 
     code = main()
 except KeyboardInterrupt:

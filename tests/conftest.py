@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 import film
-from film import catalog, convert
+from film.hub import convert, registry
 
 CACHE = tempfile.TemporaryDirectory(prefix="film-tests-")
 # Before anything is started: child processes inherit it.
@@ -25,7 +25,14 @@ os.environ["FILM_CACHE"] = CACHE.name
 os.environ["TFHUB_CACHE_DIR"] = os.path.join(CACHE.name, "hub")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and their children, ignore it
 
-LITE = catalog.BUNDLED / "film-lite"
+LITE = registry.BUNDLED / "film-lite"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests whose models are made, or run, by TensorFlow."""
+    for item in items:
+        if {"averaging", "reference"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("tensorflow")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -135,7 +142,7 @@ def lite_copy(tmp_path: Path) -> Path:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A real Chromium."""
-    from browsing import browsing
+    from tests.support.browsing import browsing
 
     with browsing() as browser:
         yield browser
@@ -144,7 +151,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def page(server: Any, browser: Any) -> Iterator[Any]:
     """The page of the module's `server`, ready to be clicked."""
-    from browsing import visiting
+    from tests.support.browsing import visiting
 
     with visiting(server, browser) as page:
         yield page
@@ -153,7 +160,7 @@ def page(server: Any, browser: Any) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def videos() -> dict[str, np.ndarray]:
     """Clips to train on."""
-    from training_cases import moving
+    from tests.support.training_cases import moving
 
     return {"slow": moving(speed=2, seed=1), "fast": moving(speed=4, seed=2)}
 
@@ -161,8 +168,7 @@ def videos() -> dict[str, np.ndarray]:
 @pytest.fixture(scope="module")
 def small() -> Any:
     """A network to train."""
-    from training_cases import SMALL
-
+    from tests.support.training_cases import SMALL
     from training import network
 
     return network.build(SMALL, seed=3)

@@ -121,7 +121,7 @@ def padded(middle: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Method:
 
 def saved_model(directory: Path) -> Method:
     """The middle frame as a SavedModel makes it, run by TensorFlow. ValueError where it is no FILM."""
-    from film.saved_model import SavedModel  # imports TensorFlow, which the training does without
+    from film.hub.saved_model import SavedModel  # imports TensorFlow, which the training does without
 
     try:
         return padded(SavedModel(directory).middle)

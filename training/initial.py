@@ -14,7 +14,7 @@ def read(path: Path) -> dict[str, np.ndarray]:
     ValueError where there are none."""
     try:
         if path.is_dir():
-            from film.saved_model import SavedModel  # TensorFlow, whatever the backend
+            from film.hub.saved_model import SavedModel  # TensorFlow, whatever the backend
 
             values = SavedModel(path).variables
         else:

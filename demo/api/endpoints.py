@@ -1,0 +1,175 @@
+"""The page for programs: three functions with named, typed parameters, over HTTP and as MCP tools.
+
+Gradio reads types and defaults off components, which nobody sees here, and the words off the docstrings; the names
+are part of the interface.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import gradio as gr
+
+from demo.api.reports import Report, report
+from demo.gradio_patches import while_polled
+from demo.server.job_requests import FORMATS, PLAYS, OutputOptions, PhotoRequest, RequestHandler, VideoRequest
+from demo.ui.components import CheckboxInput, DropdownInput, FilesInput, NumberInput, PhotoInput, VideoInput
+from film.media import scene_detection
+
+
+class Endpoints:
+    """Methods are endpoints; they tell the events of one film each."""
+
+    def __init__(self, blocks: gr.Blocks, desk: RequestHandler) -> None:
+        self._blocks = blocks
+        self._desk = desk
+
+    def interpolate(
+        self,
+        first: str,
+        last: str,
+        depth: int,
+        fps: float,
+        model: str,
+        device: str,
+        longest_side: int,
+        format: str,
+        quality: int,
+        play: str,
+        count: int | None = None,
+        seconds: float | None = None,
+        request: gr.Request | None = None,
+    ) -> Iterator[Report]:
+        """Make a film of two photos. Returns its file, and what is known of it: frames, size, model, device, seconds.
+
+        On the way it reports the place in the line (place, seconds_until_it_begins), then the frames (done, total,
+        seconds_left).
+
+        Args:
+            first: The photo the film begins with.
+            last: The photo it ends with.
+            depth: Each step doubles the moments in between; the film has 2**depth + 1 frames.
+            fps: Frames per second.
+            model: Which network makes the frames.
+            device: What computes them.
+            longest_side: Larger photos are scaled down to this many pixels; 0 keeps their size.
+            format: The kind of file; zip holds numbered PNG files.
+            quality: From 1, the smallest file, to 100, the best picture.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
+            count: The film's number of frames as it plays, both ways of a pingpong, instead of a depth.
+            seconds: The film's length as it plays, instead of a depth.
+        """
+        making = OutputOptions(model, device, longest_side, format, quality, play)
+        yield from self._report(PhotoRequest([first, last], making, depth, count, seconds, fps), request)
+
+    def interpolate_many(
+        self,
+        photos: list[str],
+        depth: int,
+        fps: float,
+        model: str,
+        device: str,
+        longest_side: int,
+        format: str,
+        quality: int,
+        play: str,
+        count: int | None = None,
+        seconds: float | None = None,
+        request: gr.Request | None = None,
+    ) -> Iterator[Report]:
+        """Make one film through many photos, in the order given. Returns and reports what `interpolate` does.
+
+        Args:
+            photos: The photos, in the order in which the film comes to them.
+            depth: Each step doubles the moments between neighbours: there are 2**depth - 1 of them.
+            fps: Frames per second.
+            model: Which network makes the frames.
+            device: What computes them.
+            longest_side: Larger photos are scaled down to this many pixels; 0 keeps their size.
+            format: The kind of file; zip holds numbered PNG files.
+            quality: From 1, the smallest file, to 100, the best picture.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
+            count: The whole film's number of frames as it plays, both ways of a pingpong, instead of a depth.
+            seconds: The whole film's length as it plays, instead of a depth.
+        """
+        making = OutputOptions(model, device, longest_side, format, quality, play)
+        yield from self._report(PhotoRequest(photos or [], making, depth, count, seconds, fps), request)
+
+    def retime(
+        self,
+        video: str,
+        slowdown: float,
+        model: str,
+        device: str,
+        longest_side: int,
+        format: str,
+        quality: int,
+        play: str,
+        sound: bool,
+        cut: float,
+        fps: float | None = None,
+        request: gr.Request | None = None,
+    ) -> Iterator[Report]:
+        """Show a video in slow motion, at another frame rate, or both. Returns and reports what `interpolate` does.
+
+        Args:
+            video: The video.
+            slowdown: How many times as long the film lasts, from 1 to 16.
+            model: Which network makes the frames.
+            device: What computes them.
+            longest_side: Larger videos are scaled down to this many pixels; 0 keeps their size.
+            format: The kind of file; zip holds numbered PNG files.
+            quality: From 1, the smallest file, to 100, the best picture.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
+            sound: Whether the sound is kept, stretched with its pitch kept, where the format has sound.
+            cut: How different two frames must be, 0 to 255, for a new scene; nothing is made across a cut.
+            fps: Frames per second of the film; none keeps the video's.
+        """
+        making = OutputOptions(model, device, longest_side, format, quality, play)
+        yield from self._report(VideoRequest(video, making, slowdown, fps, sound, cut), request)
+
+    def _report(self, order: PhotoRequest | VideoRequest, request: gr.Request | None) -> Iterator[Report]:
+        return while_polled(self._blocks, request.session_hash if request else None, report(order, self._desk))
+
+
+def add_endpoints(
+    blocks: gr.Blocks,
+    desk: RequestHandler,
+    making: OutputOptions,
+    depth: int,
+    sides: Sequence[int],
+    **queued: Any,
+) -> None:
+    """Add them to the Blocks, whose context this is. `making` and `depth` are the defaults."""
+    budget = desk.studio.budget
+    hidden: dict[str, Any] = {"visible": False}
+    model = DropdownInput(list(budget.models), value=making.model, label="model", **hidden)
+    device = DropdownInput(list(budget.devices), value=making.device, label="device", **hidden)
+    longest_side = DropdownInput(list(sides), value=making.longest_side, label="longest side in pixels", **hidden)
+    format = DropdownInput(list(FORMATS), value=making.format, label="format", **hidden)
+    quality = NumberInput(making.quality, precision=0, label="quality", **hidden)
+    play = DropdownInput(list(PLAYS), value=making.play, label="play", **hidden)
+    made: list[Any] = [model, device, longest_side, format, quality, play]
+
+    first, last = PhotoInput(label="first photo", **hidden), PhotoInput(label="last photo", **hidden)
+    photos = FilesInput(label="photos", file_count="multiple", **hidden)
+    depths = NumberInput(depth, precision=0, label="depth", **hidden)
+    fps = NumberInput(PhotoRequest.fps, label="frames per second", **hidden)
+    length = [NumberInput(label="number of frames", precision=0, **hidden), NumberInput(label="seconds", **hidden)]
+
+    video, slowdown = (
+        VideoInput(label="video", **hidden),
+        NumberInput(VideoRequest.slowdown, label="slow motion", **hidden),
+    )
+    sound, cut = CheckboxInput(True, label="sound", **hidden), NumberInput(scene_detection.CUT, label="cut", **hidden)
+    rate = NumberInput(label="frames per second", **hidden)
+
+    outputs = [gr.File(label="film", **hidden), gr.JSON(label="report", **hidden)]
+    endpoints = Endpoints(blocks, desk)
+    for endpoint, inputs in (
+        (endpoints.interpolate, [first, last, depths, fps, *made, *length]),
+        (endpoints.interpolate_many, [photos, depths, fps, *made, *length]),
+        (endpoints.retime, [video, slowdown, *made, sound, cut, rate]),
+    ):
+        gr.Button(visible=False).click(endpoint, inputs, outputs, api_name=endpoint.__name__, **queued)

@@ -1,0 +1,215 @@
+"""The demo: photos become a film, and a video slow motion. `python app.py` serves it.
+
+Nothing is computed here: `page/` says how the page looks, what an order is and how its events are shown, `service/`
+how strangers share the machine, `film/` makes the film. Importing it loads neither a model nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+import film
+from demo.api import mcp
+from demo.api.endpoints import add_endpoints
+from demo.config import Config
+from demo.gradio_patches import keep_messages, while_polled
+from demo.server import json_logging
+from demo.server.http_guard import Guard
+from demo.server.job_queue import JobQueue
+from demo.server.job_requests import OutputOptions, RequestHandler
+from demo.server.job_service import JobService
+from demo.server.limits import Limits
+from demo.server.malloc import limit_malloc_arenas
+from demo.server.model_cache import ModelCache
+from demo.server.photo_sandbox import PhotoSandbox
+from demo.server.storage import GIGABYTE, Storage
+from demo.server.upload_forms import bound_forms
+from demo.ui import html, layout, updates
+from demo.ui.components import Page, forget_streams, limit_streams
+from demo.ui.plan import plan_html
+from demo.ui.uploads import Uploads, taken
+from film.engine import bisection
+from film.hub import download
+from film.rendering import planning
+from film.support import memory, tempdirs
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+LONGEST_SIDES = (512, 768, 1024, 1536, 2048)  # pixels
+DEFAULT_SIDE = 1024
+ORIGINAL = 0  # the longest side that stands for "as the photos are"
+
+THREADS = 40  # beside those that wait in the line or compute: for what is answered at once
+QUEUE = 200  # requests that reached Gradio and not yet the line, which is a matter of milliseconds
+SESSIONS = 500  # pages whose state Gradio keeps; it would be 10,000, some hundred kB each
+UPLOAD_SHARE = 4  # one request may upload a quarter of the disk's room
+HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+QUICK: dict[str, Any] = {**HIDDEN, "queue": False}
+QUEUED: dict[str, Any] = {"concurrency_limit": None}  # the studio's line decides
+
+logger = logging.getLogger("film.app")
+
+
+def example_pairs(folder: Path = EXAMPLES) -> list[tuple[str, str]]:
+    """(first photo, last photo) of each pair in the examples folder."""
+    return [(str(last.with_name("first.jpg")), str(last)) for last in sorted(folder.glob("*/last.jpg"))]
+
+
+def open_handler(settings: Config) -> RequestHandler:
+    """Where all visitors' orders go, to the machine as its host wants it shared.
+
+    ValueError when a setting names a model or device that is not there.
+    """
+    models, devices = [model.name for model in film.models()], list(film.devices())
+    for name, value, known in (("FILM_MODEL", settings.model, models), ("FILM_DEVICE", settings.device, devices)):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
+    sides = [side for side in LONGEST_SIDES if not 0 < settings.max_side <= side] + [settings.max_side or ORIGINAL]
+    depths = range(1, min(settings.max_depth, bisection.MAX_DEPTH) + 1)
+    studio = JobService(
+        Limits(models, devices, sides, depths, settings.max_megapixels),
+        JobQueue(settings.max_running, settings.max_waiting),
+        Storage(Path(get_upload_folder()), settings.keep_minutes * 60, int(settings.disk_gb * GIGABYTE)),
+        ModelCache(film.load, settings.max_running),
+        PhotoSandbox(int(settings.max_photo_megapixels * 1e6), films=settings.max_running + settings.max_waiting),
+    )
+    return RequestHandler(studio, settings)
+
+
+def changes(values: updates.Changes) -> tuple[Any, ...]:
+    """New values for some of the page's outputs; the others stay as they are."""
+    return tuple(values.get(name, gr.skip()) for name in updates.OUTPUTS)
+
+
+def build_app(desk: RequestHandler | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
+    """The page and its endpoints; without a desk, as the environment says. ValueError as in `open_desk`."""
+    desk = desk or open_handler(Config.read(os.environ))
+    settings, sides, depths = desk.settings, desk.studio.budget.sides, max(desk.studio.budget.depths)
+    default_side = max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
+    making = OutputOptions(settings.model, settings.device, default_side)
+    pairs = example_pairs(examples)
+    gr.set_static_paths([examples])
+
+    with Page(title=html.TITLE, analytics_enabled=False) as app:
+        videos = settings.max_video_mb > 0
+        page = layout.build(film.models(), film.devices(), sides, depths, making, pairs, videos)
+        wire(app, page, desk, pairs)
+        add_endpoints(app, desk, making, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
+    desk.studio.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
+    app.queue(max_size=QUEUE, api_open=False)
+    keep_messages(app)
+    return app
+
+
+def wire(app: gr.Blocks, page: layout.Layout, desk: RequestHandler, pairs: Sequence[tuple[str, str]]) -> None:
+    """What happens when somebody clicks."""
+    asked, shown = list(page.inputs.values()), [page.outputs[name] for name in updates.OUTPUTS]
+    inputs, state = page.inputs, page.outputs["state"]
+    told = [page.outputs["refused"], state]  # what came of an upload
+    uploads = Uploads(desk)
+
+    def show_plan(*values: Any) -> str:
+        return plan_html(lambda: page.order(values), desk)
+
+    def show_film(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+        limit_streams(app)
+        shown = updates.show(lambda: page.order(values), desk)
+        yield from map(changes, while_polled(app, request.session_hash, shown))
+
+    def begin(request: gr.Request) -> tuple[Any, ...]:
+        forget_streams(app, request.session_hash)
+        return changes(updates.STARTED)
+
+    # One event for all, so that what an earlier choice would have cost never replaces what a later one does.
+    chosen = [app.load, *(control.change for control in asked)]
+    gr.on(chosen, show_plan, asked, page.plan, trigger_mode="always_last", **QUICK)
+    for photo in (inputs["first"], inputs["last"]):
+        photo.upload(uploads.check_photo, [photo, state], [photo, *told], **QUICK)
+    known, photos, clip = gr.State([]), inputs["photos"], inputs["video"]
+    photos.upload(uploads.check_photos, [photos, known, state], [photos, known, *told], **QUICK)
+    photos.change(uploads.contact_sheet, photos, page.outputs["strip"], trigger_mode="always_last", **QUICK)
+    clip.upload(uploads.check_video, [clip, state], [clip, *told], **QUICK)
+    pair = [inputs["first"], inputs["last"], *told]
+    page.gallery.click(lambda index, state: (*pairs[index], *taken(state)), [page.gallery, state], pair, **QUICK)
+    create, stop = page.outputs["create"], page.outputs["stop"]
+    made = create.click(begin, None, shown, **QUICK).then(show_film, asked, shown, **HIDDEN, **QUEUED)
+    made.failure(lambda: changes(updates.STOPPED), None, shown, **QUICK)
+    stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK)
+
+
+def gate(desk: RequestHandler) -> dict[str, Any]:
+    """What stands before Gradio's own routes: the guard, and an answer that needs none of its threads."""
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse(desk.studio.health(desk.settings.model))
+
+    storage = desk.studio.storage
+    examples = [photo for pair in example_pairs() for photo in pair]
+    guard = Middleware(Guard, storage, examples, storage.ceiling // UPLOAD_SHARE)
+    return {"middleware": [guard], "routes": [Route("/health", health)]}
+
+
+def check_address(host: str, port: int) -> None:
+    """ValueError, with the system's own words, if nothing can be served there. (Gradio names settings of its own.)"""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        socket.create_server(address[:2], family=family).close()
+    except OSError as error:
+        words = f"Nothing can be served at {host}:{port} ({error.strerror})"
+        raise ValueError(f"{words}; choose another FILM_HOST or FILM_PORT.") from None
+
+
+def main() -> None:
+    limit_malloc_arenas()  # before there are threads
+    json_logging.to_standard_error()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
+    with tempdirs.folder(prefix="film-page-") as folder:
+        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
+        examples = folder / "examples"  # so that the page does not tell where this program lies
+        try:
+            examples.symlink_to(EXAMPLES)
+        except OSError:  # Windows, to most users
+            examples = EXAMPLES
+        try:
+            settings = Config.read(os.environ)
+            check_address(settings.host, settings.port)
+            memory.budget(), download.time_limit()  # what is set there is refused now, not in a visitor's film
+            desk = open_handler(settings)
+            app = build_app(desk, examples)
+        except ValueError as error:
+            raise SystemExit(str(error)) from None
+        storage = desk.studio.storage
+        tempfile.tempdir = str(storage.scratch)  # all that is written counts
+        bound_forms()
+        storage.keep_swept()
+        desk.studio.decoder.start()
+        logger.info("serving at http://%s:%d", settings.host, settings.port)
+        app.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            max_threads=settings.max_running + settings.max_waiting + THREADS,
+            max_file_size=settings.max_upload_bytes,
+            state_session_capacity=SESSIONS,
+            theme=html.theme(),
+            css_paths=html.STYLE,
+            favicon_path=html.ICON,
+            footer_links=["api"],
+            run_history=False,
+            ssr_mode=False,
+            quiet=True,
+            mcp_server=mcp.offer(storage),
+            app_kwargs=gate(desk),
+        )

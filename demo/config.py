@@ -1,0 +1,58 @@
+"""What a host can choose."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+def at_least(least: float, default: float, most: float = math.inf) -> Any:
+    """A field whose number is that or more, with less nothing could be made or kept; and no more than `most`."""
+    return field(default=default, metadata={"least": least, "most": most})
+
+
+@dataclass(frozen=True)
+class Config:
+    """Each field is read from the environment variable FILM_<NAME>; a number is 0 or more, if no more is asked."""
+
+    host: str = "127.0.0.1"  # 0.0.0.0 on a Hugging Face Space
+    port: int = at_least(1, 7860, most=65535)
+    model: str = "film-lite"
+    device: str = "CPU"
+    max_depth: int = at_least(1, 8)
+    max_side: int = 0  # pixels; 0: photos may keep their size
+    # Of all frames of one film; any film of two photos at the default size has fewer.
+    max_megapixels: float = at_least(0.01, 300.0)
+    max_photo_megapixels: float = at_least(0.01, 50.0)  # as the best phones take them
+    max_photos: int = at_least(2, 100)  # of one film
+    max_upload_mb: int = at_least(1, 30)  # per photo
+    max_video_mb: int = 200  # 0: no videos
+    max_running: int = at_least(1, 2)  # films made at the same time
+    max_waiting: int = 20  # visitors in the line
+    keep_minutes: float = at_least(0.1, 60.0)  # how long uploads and films stay
+    disk_gb: float = at_least(0.01, 4.0)  # that uploads and films may take together
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Config:
+        chosen: dict[str, Any] = {"host": "0.0.0.0"} if environment.get("SPACE_ID") else {}
+        for each in fields(cls):
+            name = f"FILM_{each.name.upper()}"
+            if text := environment.get(name, "").strip():
+                kind, least = type(getattr(cls, each.name)), each.metadata.get("least", 0)
+                most = each.metadata.get("most", math.inf)
+                try:
+                    chosen[each.name] = kind(text)
+                    if kind is not str and not (least <= chosen[each.name] <= most and chosen[each.name] < math.inf):
+                        raise ValueError
+                except ValueError:
+                    whole = "whole " if kind is int else ""
+                    span = f"from {least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
+                    raise ValueError(f"{name} is {text!r}; it must be a {whole}number, {span}.") from None
+        return cls(**chosen)
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Of any one file."""
+        return max(self.max_upload_mb, self.max_video_mb) * 2**20

@@ -1,0 +1,156 @@
+"""Who may compute now: a few places, and a line of bounded length before them.
+
+Places are given in order of arrival, with one exception that makes it fair: a long film never takes the last place. So
+while long films are made, short ones still go through one by one; and a long one waits for other long ones only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+LONG_SECONDS = 60.0  # films that take longer to make are long ones
+LOOK_SECONDS = 1.0  # how often who waits is told the news; a visitor who left is noticed then
+REMEMBERED = 20  # films whose time tells what an unknown one may take
+
+
+class QueueFull(RuntimeError):
+    """The line is full."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What somebody in the line is told."""
+
+    position: int  # 1 is the next
+    seconds: float | None  # until it begins; None if nobody knows
+
+
+class Slot:
+    """One visitor's place: in the line at first, at work later."""
+
+    def __init__(self, line: JobQueue) -> None:
+        self._line = line
+        self.ready = False  # whether it could begin; before that it only keeps its position
+        self.working = False
+        self.seconds: float | None = None  # what its film will take in all
+        self.seconds_left: float | None = None  # of that, while it works
+
+    @property
+    def long(self) -> bool:
+        """Whether it counts as a long one; one of unknown length does."""
+        return self.seconds is None or self.seconds > LONG_SECONDS
+
+    def wait(self, estimate: Callable[[], float | None]) -> Iterator[Waiting]:
+        """Until it may begin, yields its position, at least every second.
+
+        `estimate` tells the seconds its film will take; it is asked again as long as it does not know.
+        """
+        return self._line.wait(self, estimate)
+
+
+class JobQueue:
+    """`places` films at work, and up to `waiting` visitors who wait for a place. Shared by threads."""
+
+    def __init__(self, places: int, waiting: int) -> None:
+        if places < 1 or waiting < 0:
+            raise ValueError(f"A line of {waiting} before {places} places cannot be; at least one film must be made.")
+        self._places = places
+        self._room = places + waiting
+        self._changed = threading.Condition()
+        self._working: list[Slot] = []
+        self._waiting: list[Slot] = []  # in order of arrival
+        self._took: deque[float] = deque(maxlen=REMEMBERED)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[Slot]:
+        """A place in the line for as long as the context, however it ends. Busy when there is none."""
+        with self._changed:
+            if len(self._working) + len(self._waiting) >= self._room:
+                raise QueueFull(self._full())
+            place = Slot(self)
+            self._waiting.append(place)
+        try:
+            yield place
+        finally:
+            with self._changed:
+                (self._working if place.working else self._waiting).remove(place)
+                self._admit()
+
+    def wait(self, place: Slot, estimate: Callable[[], float | None]) -> Iterator[Waiting]:
+        """See `Place.wait`."""
+        place.seconds = estimate()
+        with self._changed:
+            place.ready = True
+            self._admit()
+        while True:
+            with self._changed:
+                if place.working:  # another film that ends may see to that at any moment
+                    return
+                news = Waiting(self._waiting.index(place) + 1, self._starts_in(place))
+            yield news
+            if place.seconds is None:  # perhaps it is known by now
+                place.seconds = estimate()
+            with self._changed:
+                self._admit()
+                self._changed.wait_for(lambda: place.working, LOOK_SECONDS)
+
+    def took(self, seconds: float) -> None:
+        """A film was made in so many seconds: remembered for the estimate of those that are not known."""
+        with self._changed:
+            self._took.append(seconds)
+
+    def status(self) -> dict[str, int]:
+        """How many films are made now, and how many visitors wait."""
+        with self._changed:
+            return {"running": len(self._working), "waiting": len(self._waiting)}
+
+    def _admit(self) -> None:
+        """Give free places away. Called with the lock held."""
+        for place in list(self._waiting):
+            if place.ready and self._may_begin(place.long, [other.long for other in self._working]):
+                self._waiting.remove(place)
+                self._working.append(place)
+                place.working, place.seconds_left = True, place.seconds
+                self._changed.notify_all()
+
+    def _may_begin(self, long: bool, working: list[bool]) -> bool:
+        """Whether a film may begin beside these; of each, whether it is long."""
+        return len(working) < self._places and not (long and sum(working) >= max(1, self._places - 1))
+
+    def _starts_in(self, place: Slot) -> float | None:
+        """Seconds until `place` begins, if all before it take what they are expected to."""
+        known = statistics.mean(self._took) if self._took else None
+        working = [
+            (other.seconds_left if other.seconds_left is not None else known, other.long) for other in self._working
+        ]
+        ends = [(end, long) for end, long in working if end is not None]
+        if len(ends) < len(working):
+            return None
+        waiting, now = [other for other in self._waiting if other.ready], 0.0
+        while True:
+            for other in list(waiting):
+                if self._may_begin(other.long, [long for _, long in ends]):
+                    if other is place:
+                        return now
+                    seconds = other.seconds if other.seconds is not None else known
+                    if seconds is None:
+                        return None
+                    waiting.remove(other)
+                    ends.append((now + seconds, other.long))
+            if not ends:
+                return None
+            ends.remove(first := min(ends))
+            now = first[0]
+
+    def _full(self) -> str:
+        working, waiting = len(self._working), len(self._waiting)
+        return (
+            f"Busy: {working} film{'s are' if working != 1 else ' is'} being made here and {waiting} visitor"
+            f"{'s' if waiting != 1 else ''} wait{'' if waiting != 1 else 's'}; that is all this machine takes."
+            " Try again in a few minutes."
+        )

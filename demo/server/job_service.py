@@ -1,0 +1,142 @@
+"""One film, from a stranger's order to its result: a place in the line, room on the disk, a log, a budget.
+
+A request is for anything that is told as `film.events`. A new kind of film needs a `Request` and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import film
+from demo.server.job_queue import JobQueue, QueueFull, Waiting
+from demo.server.json_logging import RequestLog
+from demo.server.limits import MEGAPIXEL, Limits
+from demo.server.model_cache import ModelCache
+from demo.server.photo_sandbox import PhotoSandbox
+from demo.server.storage import Storage
+from film.engine.interpolator import Interpolator
+from film.rendering import planning
+from film.rendering.events import Done, Event, Progress
+
+JobEvent: TypeAlias = Event | Waiting
+
+# An absolute path inside what a tool said; not the path of a URL.
+PATH = re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"(),;]+)+/([^\s/:'\"(),;]+)|\b[A-Za-z]:\\(?:[^\s\\:'\"]+\\)*([^\s\\:'\"]+)")
+
+logger = logging.getLogger("film.studio")
+
+
+@dataclass(frozen=True)
+class RenderJob:
+    """A film somebody asks for."""
+
+    model: str
+    device: str
+    files: Sequence[str]  # uploads that it is made of
+    plan: Callable[[], planning.Plan]  # opens them; ValueError for what the server does not make
+    # Makes the film with that model, and its files in that folder.
+    start: Callable[[Interpolator, Path], Generator[Event]]
+    bytes_per_pixel: float = 1.0  # of disk, while it is made: an encoded frame and its copy in the film take less
+
+
+class JobService:
+    """The machine that everybody shares."""
+
+    def __init__(
+        self, budget: Limits, line: JobQueue, storage: Storage, shelf: ModelCache, decoder: PhotoSandbox
+    ) -> None:
+        self.budget = budget
+        self.line = line
+        self.storage = storage
+        self.shelf = shelf
+        self.decoder = decoder
+        self._pace: dict[tuple[str, str], float] = {}  # of a model on a device now: seconds per frame and pixel
+
+    def run(self, request: RenderJob) -> Generator[JobEvent]:
+        """The events of one film, with `Waiting` before them while it waits. Closing the generator frees its place.
+
+        The film that `Done` names stays until it expires; a segment's file is gone with the next event. Of a film of
+        unknown length `Progress` tells a total of 0. ValueError or RuntimeError, with one sentence fit to be shown,
+        when there will be no film.
+        """
+        log = RequestLog(logger, model=request.model, device=request.device)
+        made = "no frame"
+        try:
+            with closing(self._run(request, log)) as events:
+                for event in events:
+                    if isinstance(event, Progress):
+                        made = f"frame {event.done} of {event.total or 'an unknown number'}"
+                    yield event
+        except GeneratorExit:
+            log.info("stopped after %s", made)
+            raise
+        except QueueFull as error:
+            log.info("turned away: %s", error)
+            raise
+        except (ValueError, RuntimeError) as error:
+            log.warning("no film: %s", error)
+            kind = ValueError if isinstance(error, ValueError) else RuntimeError
+            raise kind(without_paths(str(error))) from error
+        except Exception as error:
+            log.exception("no film")
+            raise RuntimeError(f"Something failed on the server; its log says what, for request {log.id}.") from error
+
+    def _run(self, request: RenderJob, log: RequestLog) -> Generator[JobEvent]:
+        asked = time.monotonic()
+        with self.line.place() as place, self.storage.held(request.files):
+            plan = request.plan()
+            assert plan.size
+            height, width = plan.size
+            log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
+            yield from place.wait(lambda: self._seconds(request, plan))
+            pixels = plan.frames * height * width if plan.length_known else self.budget.megapixels * MEGAPIXEL
+            begun = time.monotonic()
+            log.know(waited=round(begun - asked, 1))
+            log.info("begun")
+            with (
+                self.storage.reserved(int(pixels * request.bytes_per_pixel)),
+                tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
+                self.shelf.model(request.model, request.device) as model,
+                closing(request.start(model, Path(folder))) as events,
+            ):
+                for event in events:
+                    if isinstance(event, Progress):
+                        if not plan.length_known:  # the header's total is what has been made
+                            event = replace(event, total=0, seconds_left=None)
+                        place.seconds_left = event.seconds_left
+                        if event.seconds_per_frame:
+                            self._pace[request.model, request.device] = event.seconds_per_frame / (height * width)
+                    elif isinstance(event, Done):
+                        self.line.took(time.monotonic() - begun)
+                        per_frame = event.seconds_per_frame and round(event.seconds_per_frame, 3)
+                        log.know(device=event.device, seconds=round(event.seconds, 1), seconds_per_frame=per_frame)
+                        log.info("made frame %d of %d", event.frames, event.frames)
+                        event = replace(event, path=self.storage.keep(event.path))
+                    yield event
+
+    def _seconds(self, request: RenderJob, plan: planning.Plan) -> float | None:
+        """What a film will take: as noted from films like it, else as it goes with the one that is made just now."""
+        if plan.calls is None or plan.size is None:
+            return None
+        each = film.estimate(request.model, request.device, *plan.size)
+        if each is None and (pace := self._pace.get((request.model, request.device))) is not None:
+            each = pace * math.prod(plan.size)
+        return None if each is None else each * plan.calls
+
+    def health(self, model: str) -> dict[str, object]:
+        """What the machine is doing."""
+        return {"status": "ok", **self.line.status(), "model": model, "version": film.__version__}
+
+
+def without_paths(text: str) -> str:
+    """The text with every absolute path cut down to the name at its end."""
+    return PATH.sub(lambda found: found[1] or found[2], text)

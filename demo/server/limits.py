@@ -1,0 +1,75 @@
+"""How much one request may ask: whole numbers in their ranges, names on their lists, pixels times frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from film.engine.bisection import MAX_COUNT
+
+MEGAPIXEL = 1_000_000
+
+
+def number(name: str, value: Any, low: float, high: float, whole: bool = False) -> Any:
+    """`value` itself, as an int if `whole`. ValueError unless it is a number from `low` to `high`."""
+    kind = "a whole number" if whole else "a number"
+    usable = isinstance(value, (int, float, Fraction)) and not isinstance(value, bool) and low <= value <= high
+    if not usable or (whole and value != int(value)):
+        span = f"from {low:g} to {high:g}" if high < math.inf else f"of {low:g} or more"
+        raise ValueError(f"{name} is {short(value)}; it must be {kind} {span}.")
+    return int(value) if whole else value
+
+
+def choice(name: str, value: Any, choices: Collection[Any]) -> Any:
+    """`value` itself. ValueError unless it is one of `choices`."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value not in choices:
+        raise ValueError(f"{name} is {short(value)}, which is not in the list: {', '.join(map(str, choices))}.")
+    return value
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask of this server."""
+
+    models: Sequence[str]
+    devices: Sequence[str]
+    sides: Sequence[int]  # longest sides that can be chosen, in pixels; 0 stands for any
+    depths: Sequence[int]
+    megapixels: float  # of all frames of one film together
+
+    def check_film(self, frames: int, size: tuple[int, int], shorter: Callable[[int], str] | None = None) -> None:
+        """ValueError if so many frames of this (height, width) are too much, with the numbers and what would fit.
+
+        `shorter` says what to choose for a film of at most so many frames, or nothing; if not given, a depth.
+        """
+        height, width = size
+        asked = frames * height * width / MEGAPIXEL
+        if asked <= self.megapixels:
+            return
+        fitting = int(self.megapixels * MEGAPIXEL) // (height * width)  # frames
+        longest = max(size) * math.sqrt(self.megapixels / asked)
+        options = [option] if (option := (shorter or self._depth)(fitting)) else []
+        if sides := [side for side in self.sides if 0 < side <= longest]:
+            options.append(f"a longest side of {max(sides)}")
+        advice = " or ".join(options) or "fewer frames and a smaller size"
+        raise ValueError(
+            f"{frames} frames of {width}x{height} are {asked:.0f} megapixels;"
+            f" this server makes at most {self.megapixels:g} in one film: choose {advice}."
+        )
+
+    def _depth(self, fitting: int) -> str:
+        depths = [depth for depth in self.depths if 2**depth + 1 <= fitting]
+        return f"depth {max(depths)}" if depths else ""
+
+
+def at_most(fitting: int) -> str:
+    """A number of frames to choose, if there may be so many."""
+    return f"at most {min(fitting, MAX_COUNT)} frames" if fitting >= 2 else ""
+
+
+def short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,223 @@
+"""What Gradio does not have: a video that plays while it is made, and inputs that hand over what was sent.
+
+Gradio's own inputs open, convert or refuse what a visitor sends, each in its way. Here the order decides what is a
+photo, a video or a number in its range, and says in one sentence what is not.
+
+Gradio can stream a video output as an HLS playlist, but hands every chunk to the ffmpeg and ffprobe it finds on PATH.
+The segments that come here are finished H.264 MPEG-TS whose timestamps continue, so they need neither and go into the
+playlist as they are. In a handler, yield a `Chunk` to append it, and `gr.update(value=path)` to show a complete film
+in the stream's place; a stream that is cut short stays playable as far as it got.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio import processing_utils
+from gradio.data_classes import FileData, FileDataDict, ImageData, ListFiles, MediaStreamChunk
+from pydantic import ValidationError
+
+from demo.server.limits import short
+
+UNSHOWN = {".heic", ".heif", ".tif", ".tiff"}  # photos that most browsers do not show
+STREAM_BYTES = 256 * 2**20  # of live films that have ended but are still held, for all visitors together
+
+
+class Page(gr.Blocks):
+    """Blocks that refuse an order of too few values in words, and leave the log alone."""
+
+    def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
+        if len(inputs) < (count := len(block_fn.inputs)):
+            names = ", ".join(str(block.label) for block in block_fn.inputs)
+            raise gr.Error(f"{block_fn.name} takes {count} values, not {len(inputs)}: {names}.", print_exception=False)
+
+
+class Uploaded:
+    """Mixed into what Gradio takes for a file: what is none is refused in words, not with an error without any."""
+
+    @classmethod
+    def model_validate(cls, obj: Any, **how: Any) -> Any:
+        try:
+            return super().model_validate(obj, **how)  # type: ignore[misc]
+        except ValidationError:
+            raise gr.Error(
+                f"{short(obj)} is not a file that was uploaded. Upload it to /gradio_api/upload, and name what that"
+                ' returns as {"path": ..., "meta": {"_type": "gradio.FileData"}}.',
+                print_exception=False,
+            ) from None
+
+
+class PhotoData(Uploaded, ImageData):
+    pass
+
+
+class VideoData(Uploaded, FileData):
+    pass
+
+
+class FilesData(Uploaded, ListFiles):
+    pass
+
+
+class PhotoInput(gr.Image):
+    """An image input that hands over the uploaded file as it is."""
+
+    data_model = PhotoData
+    is_template = True  # in the browser this is the ordinary Image component
+
+    def preprocess(self, payload: ImageData | None) -> str | None:
+        return payload.path if payload else None
+
+
+class VideoInput(gr.Video):
+    """A video input that hands over the uploaded file as it is, and shows it as it is."""
+
+    data_model = VideoData
+    is_template = True
+
+    def preprocess(self, payload: FileData | None) -> str | None:
+        return payload.path if payload else None
+
+    def postprocess(self, value: Any) -> Any:
+        return FileData(path=str(value), orig_name=Path(value).name) if value else None
+
+    def api_info(self) -> dict[str, Any]:
+        return {**super().api_info(), "description": "The path of an uploaded file."}
+
+
+class FilesInput(gr.File):
+    """A list of uploaded files, as they are."""
+
+    is_template = True
+
+    @property
+    def data_model(self) -> type[FilesData]:
+        return FilesData
+
+    @data_model.setter
+    def data_model(self, _: Any) -> None:
+        """Gradio's own, which it sets when it is made, has no words."""
+
+    def preprocess(self, payload: Any) -> list[str]:
+        return [file.path for file in payload] if payload else []
+
+
+class SliderInput(gr.Slider):
+    """A slider's value, whatever it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class NumberInput(gr.Number):
+    """A number's value, whatever it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class DropdownInput(gr.Dropdown):
+    """A dropdown's value, whatever it is."""
+
+    is_template = True
+
+    def api_info(self) -> dict[str, Any]:
+        whole = all(isinstance(value, int) for _, value in self.choices)
+        return {**super().api_info(), "type": "integer" if whole else "string"}
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class RadioInput(gr.Radio):
+    """The value of one button of several, whatever it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class CheckboxInput(gr.Checkbox):
+    """A checkbox's value, whatever it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+@dataclass(frozen=True)
+class StreamSegment:
+    """A segment of the film as Gradio takes it: MPEG-TS bytes, and how many seconds they last."""
+
+    data: bytes
+    duration: float
+
+
+class LiveVideo(gr.Video):
+    """A video output that, made with `streaming=True`, plays segments as they come."""
+
+    is_template = True
+
+    def postprocess(self, value: Any) -> Any:
+        if value is None or isinstance(value, StreamSegment):
+            return value
+        return FileData(path=str(value), orig_name=Path(value).name)
+
+    async def stream_output(
+        self, value: Any, output_id: str, first_chunk: bool
+    ) -> tuple[MediaStreamChunk | None, FileDataDict]:
+        playlist: FileDataDict = {
+            "path": output_id,
+            "is_stream": True,
+            "orig_name": "film.ts",
+            "meta": {"_type": "gradio.FileData"},
+        }
+        if value is None:
+            return None, playlist
+        return {"data": value.data, "duration": value.duration, "extension": ".ts"}, playlist
+
+    async def flush_stream_output(self, output_id: str) -> MediaStreamChunk | None:
+        return None
+
+    def end_stream_output(self, output_id: str) -> None:
+        pass
+
+    async def combine_stream(
+        self, stream: list[bytes], desired_output_format: str | None = None, only_file: bool = False
+    ) -> FileData:
+        """MPEG-TS segments of one timeline, laid end to end, are a film."""
+        path = processing_utils.save_bytes_to_cache(b"".join(stream), "film.ts", cache_dir=self.GRADIO_CACHE)
+        return FileData(path=path, orig_name="film.ts")
+
+
+def forget_streams(blocks: gr.Blocks, session: str | None) -> None:
+    """Free the segments of a visitor's earlier films, which Gradio holds until the page is closed."""
+    for streams in blocks.pending_streams.pop(session, {}).values():
+        for stream in streams.values():
+            stream.end_stream()
+
+
+def limit_streams(blocks: gr.Blocks, limit: int = STREAM_BYTES) -> None:
+    """Free the segments of films that have ended, the oldest first, until less than `limit` bytes of them are held.
+
+    Gradio frees them when the page is closed, but a visitor who is no browser never says so.
+    """
+    held = {}
+    for session, runs in list(blocks.pending_streams.items()):
+        streams = [stream for run in list(runs.values()) for stream in list(run.values())]
+        if all(stream.ended for stream in streams):
+            held[session] = sum(len(segment["data"]) for stream in streams for segment in stream.segments)
+    excess = sum(held.values()) - limit
+    for session, size in held.items():
+        if excess > 0:
+            forget_streams(blocks, session)
+            excess -= size

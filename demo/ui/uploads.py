@@ -1,0 +1,79 @@
+"""What becomes of an upload as soon as it is chosen: taken, or refused in a sentence, long before Create is pressed."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from demo.server.job_requests import RequestHandler
+from demo.server.messages import message
+from demo.ui import html
+from demo.ui.components import UNSHOWN
+from demo.ui.thumbnails import CELLS, evenly
+from film.media import images
+
+logger = logging.getLogger("film.page")
+
+
+class Uploads:
+    """Methods handle events of the page: they return what an input holds now, and what `taken` tells."""
+
+    def __init__(self, desk: RequestHandler) -> None:
+        self._desk = desk
+
+    def check_photo(self, path: str | None, state: str) -> tuple[Any, Any, Any]:
+        """Refuse at once an upload that is no photo; show one that browsers do not know as a JPEG."""
+        if path is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        try:
+            self._desk.check_photo(path)
+            if Path(path).suffix.lower() in UNSHOWN:
+                shown = str(Path(path).with_suffix(".jpg"))
+                self._desk.studio.decoder.save_jpeg(path, shown)
+                path = shown
+        except Exception as error:
+            logger.info("no photo: %s", error)
+            return None, *taken(state, message(error))
+        return path, *taken(state)
+
+    def check_photos(self, paths: list[str], known: list[str], state: str) -> tuple[Any, ...]:
+        """Put new photos behind those that are there, in natural order of their names, and leave out what is none."""
+        refused, photos = [], [path for path in paths if path in known]
+        for path in sorted((path for path in paths if path not in known), key=lambda path: images.natural(Path(path))):
+            try:
+                if len(photos) == self._desk.settings.max_photos:
+                    self._desk.check_number(len(paths))
+                self._desk.check_photo(path)
+                photos.append(path)
+            except Exception as error:
+                logger.info("no photo: %s", error)
+                refused.append(message(error))
+        return photos, photos, *taken(state, " ".join(dict.fromkeys(refused)))
+
+    def check_video(self, path: str | None, state: str) -> tuple[Any, Any, Any]:
+        """Refuse at once an upload that is no video, or of which nothing can be made."""
+        if path is None:
+            return gr.skip(), gr.skip(), gr.skip()
+        try:
+            self._desk.check_video(path)
+        except Exception as error:
+            logger.info("no video: %s", error)
+            return None, *taken(state, message(error))
+        return gr.skip(), *taken(state)
+
+    def contact_sheet(self, photos: list[str]) -> str:
+        """The photos in their order, as far as they can be opened."""
+        if not photos:
+            return html.strip_html([None] * CELLS)
+        chosen = evenly(len(photos))
+        pictures = [self._desk.thumbnail(photos[place]) for place in chosen]
+        return html.contact_html(pictures, [place + 1 for place in chosen], CELLS)
+
+
+def taken(state: str, refusal: str = "") -> tuple[Any, Any]:
+    """Why an upload was not taken, in a line of its own, for a film may be in the making; an earlier error goes."""
+    line = gr.update(value=html.error_html(refusal), visible=True) if refusal else gr.update(visible=False)
+    return line, html.idle_html() if html.is_error(state) else gr.skip()

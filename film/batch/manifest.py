@@ -1,0 +1,79 @@
+"""Which films of a batch are complete, noted beside them, so that the next run need not make them again.
+
+What the record does not know was not made by a batch: it is somebody else's, and never overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from film.support import atomic_file, tempdirs
+
+NAME = ".film-batch.json"
+WRITING = "writing"  # in what is noted of a film: a run was about to replace it, and may have been killed since
+
+
+class Manifest:
+    """The films in a directory, and what each was made of. Threads and runs may note theirs side by side."""
+
+    def __init__(self, directory: Path) -> None:
+        """The directory is made if it is not there; ValueError if it cannot be, RuntimeError if nothing can be written
+        there. A damaged record knows no film."""
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"The films cannot be written to {directory}: {error}") from error
+        tempdirs.check(directory)
+        self._path = directory / NAME
+        self._films = _parsed(atomic_file.read(self._path))
+
+    def holds(self, film: Path, choices: Mapping[str, Any]) -> bool:
+        """Whether the film is there, unchanged since it was noted, and made by the same choices."""
+        return film.is_file() and self._films.get(film.name) == {"key": _key(choices), **_status(film)}
+
+    def check_free(self, film: Path) -> None:
+        """ValueError if there is a file of that name that the record does not know, or that was changed since."""
+        noted = self._films.get(film.name, {})
+        if film.is_file() and not noted.get(WRITING) and not noted.items() >= _status(film).items():
+            raise ValueError(
+                f"{film} is there already and was not made by this batch, or changed since; move it, or choose another"
+                " folder for the films."
+            )
+
+    def claim(self, film: Path) -> None:
+        """The film is about to be written. ValueError as in `check_free`, RuntimeError when that cannot be noted."""
+        self.check_free(film)
+        self._note(film, self._films.get(film.name, {}) | {WRITING: True})
+
+    def note(self, film: Path, choices: Mapping[str, Any]) -> None:
+        """The film was made by these choices. RuntimeError when that cannot be written."""
+        self._note(film, {"key": _key(choices), **_status(film)})
+
+    def _note(self, film: Path, facts: dict[str, Any]) -> None:
+        self._films[film.name] = facts
+        try:
+            atomic_file.update(self._path, lambda text: json.dumps(_parsed(text) | {film.name: facts}, indent=1))
+        except OSError as error:
+            raise RuntimeError(f"What is finished cannot be noted in {self._path}: {error}") from error
+
+
+def _parsed(text: str | None) -> dict[str, dict[str, Any]]:
+    try:
+        films = dict(json.loads(text or "{}"))
+    except (ValueError, TypeError):
+        return {}
+    return {name: facts for name, facts in films.items() if isinstance(facts, dict)}
+
+
+def _key(choices: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(choices, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _status(film: Path) -> dict[str, int]:
+    """What tells a changed film from an unchanged one."""
+    status = film.stat()
+    return {"bytes": status.st_size, "changed": status.st_mtime_ns}

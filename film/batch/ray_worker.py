@@ -1,0 +1,136 @@
+"""What one worker of a cluster does: it loads the model once, and makes stretches of any film from then on.
+
+Stretches come packed: a frame of 8 bits travels as such, a quarter of its size as a Frame, and each frame once though
+two gaps share it. What goes back is the encoded segments. Nothing here knows who carries them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+import film
+from film.engine.frame_pair import FramePair
+from film.media import images, video_segments
+from film.media.video_segments import Segment
+from film.rendering import checkpoint
+from film.rendering.renderer import Chunk, Encoding, Made, render
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """The arguments of `film.load` for each worker."""
+
+    name: str
+    device: str
+    precision: str
+    threads: int
+    memory_gb: float | None
+
+
+class Packed(NamedTuple):
+    """A stretch as it travels."""
+
+    first: int
+    frames: Sequence[npt.NDArray[Any]]  # uint8 where that is all a frame holds, else float32
+    gaps: Sequence[tuple[int, int, Sequence[Fraction]]]  # left, right: places in `frames`; moments
+
+
+class Encoded(NamedTuple):
+    """A segment as it travels."""
+
+    first: int
+    frames: int
+    file: bytes
+    master: bytes | None
+
+
+class Answer(NamedTuple):
+    """A stretch that was made."""
+
+    segments: Sequence[Encoded]
+    calls: int
+    seconds: float  # from the stretch's arrival to this
+
+
+class Worker:
+    """A model on some machine. One call at a time."""
+
+    def __init__(self, load: WorkerConfig) -> None:
+        self._load = load
+        self._model: film.Interpolator | None = None
+
+    def introduce(self) -> str:
+        """Make the model ready, but for compiling; returns its fingerprint.
+
+        ValueError, RuntimeError as in `film.load` and `film.engine`.
+        """
+        load = self._load
+        self._model = film.load(
+            load.name, load.device, precision=load.precision, threads=load.threads, memory_gb=load.memory_gb
+        )
+        return self._model.fingerprint
+
+    def make(self, packed: Packed, encoding: Encoding) -> Answer:
+        """Make a stretch. RuntimeError with the tool's own words when the environment fails."""
+        assert self._model, "introduce comes first"
+        begun, calls, segments = time.monotonic(), 0, []
+        with checkpoint.discarded() as folder:
+            for made in render(self._model, [unpacked(packed)], folder, encoding):
+                if isinstance(made, Made):
+                    calls += made.calls
+                else:
+                    segments.append(_taken(made))
+        return Answer(segments, calls, time.monotonic() - begun)
+
+
+def packed(stretch: Chunk) -> Packed:
+    """The stretch as it travels: every frame once, and in 8 bits if that loses nothing."""
+    places: dict[int, int] = {}
+    frames: list[npt.NDArray[Any]] = []
+    gaps = []
+    for gap in stretch.gaps:
+        for frame in (gap.left, gap.right):
+            if id(frame) not in places:
+                places[id(frame)] = len(frames)
+                pixels = images.to_uint8(frame)
+                frames.append(pixels if np.array_equal(images.to_frame(pixels), frame) else frame)
+        gaps.append((places[id(gap.left)], places[id(gap.right)], gap.moments))
+    return Packed(stretch.first, frames, gaps)
+
+
+def unpacked(packed: Packed) -> Chunk:
+    """The very same stretch."""
+    frames = [images.to_frame(frame) if frame.dtype == np.uint8 else frame for frame in packed.frames]
+    return Chunk(
+        packed.first, [FramePair(frames[left], frames[right], moments) for left, right, moments in packed.gaps]
+    )
+
+
+def stored(encoded: Encoded, folder: Path, fps: Fraction) -> Segment:
+    """Write a segment that came; its files appear when they are complete, the master first."""
+    path = video_segments.segment_path(folder, encoded.first, encoded.frames)
+    master = None if encoded.master is None else path.with_suffix(".mkv")
+    for target, content in ((master, encoded.master), (path, encoded.file)):
+        if target is not None and content is not None:
+            partial = target.with_name(f"{target.name}.part")
+            partial.write_bytes(content)
+            os.replace(partial, target)
+    return Segment(path, encoded.first, encoded.frames, fps, master)
+
+
+def _taken(segment: Segment) -> Encoded:
+    """Its content; the files are deleted, so that the node's disk holds one segment at a time."""
+    files = [segment.path] if segment.master is None else [segment.path, segment.master]
+    content = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    return Encoded(segment.first, segment.count, content[0], content[1] if len(content) > 1 else None)

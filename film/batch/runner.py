@@ -1,0 +1,97 @@
+"""Many films, one run: each is a job, told by the pipeline's events. A film that fails does not stop the others."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from film.batch import concurrent
+from film.batch.jobs import Job
+from film.batch.manifest import Manifest
+from film.batch.options import BatchOptions
+from film.hub import convert, registry
+from film.rendering import checkpoint
+from film.rendering.events import Done, Event, Stage
+from film.rendering.planning import Plan
+from film.rendering.renderer import AnyRenderer
+from film.support import errors
+
+
+@dataclass(frozen=True)
+class Failed:
+    """There will be no such film."""
+
+    reason: str  # one sentence
+
+
+@dataclass(frozen=True)
+class There:
+    """The film is there from an earlier run."""
+
+
+STARTED = "interpolating"  # the stage at which a film has been read and stands in line for its maker
+WRITTEN = "finishing"  # ... and at which its file is written
+LAST = (Done, There, Failed)  # the last word about a film is one of these
+Told: TypeAlias = tuple[Job, Event | Failed | There]
+
+
+def identity(model: registry.Model, device: str, precision: str) -> str:
+    """What decides a model's frames, as far as it is known without downloading the model."""
+    content = model.handle if model.remote else convert.fingerprint(Path(model.handle))
+    return f"{content} on {device}, {precision}"
+
+
+def plans(jobs: Iterable[Job], settings: BatchOptions) -> Iterator[tuple[Job, Plan | Failed]]:
+    """What each film would be, as far as the headers of its inputs tell."""
+    for job in jobs:
+        try:
+            yield job, settings.plan(job)
+        except (ValueError, RuntimeError, OSError) as error:
+            yield job, _failed(error)
+
+
+def run(
+    jobs: Iterable[Job],
+    maker: AnyRenderer,
+    settings: BatchOptions,
+    record: Manifest,
+    model: str,
+    room: Callable[[], bool] | None = None,
+) -> Generator[Told]:
+    """Make the films, but for those that the record holds, and tell all that happens; `model` is its `identity`.
+
+    The last word about each is one of LAST. They are made one after the other; with `room`, which tells whether the
+    maker could begin another, also side by side, in threads. Closing the generator stops the work; what is finished
+    stays for the next run. A film fails whose name is taken by a file that the record does not know.
+    """
+    films = (_film(job, maker, settings, record, model) for job in jobs)
+    if room is None:
+        for film in films:
+            yield from film
+    else:
+        yield from concurrent.run(films, room, lambda told: isinstance(told[1], Stage) and told[1].name == STARTED)
+
+
+def _film(job: Job, maker: AnyRenderer, settings: BatchOptions, record: Manifest, model: str) -> Generator[Told]:
+    try:
+        choices = {"inputs": checkpoint.content(job.inputs), "settings": settings.choices(job), "model": model}
+        if record.holds(job.output, choices):
+            yield job, There()
+            return
+        record.check_free(job.output)
+        with contextlib.closing(settings.events(job, maker)) as events:
+            for event in events:
+                if isinstance(event, Stage) and event.name == WRITTEN:
+                    record.claim(job.output)
+                elif isinstance(event, Done):
+                    record.note(job.output, choices)
+                yield job, event
+    except (ValueError, RuntimeError, OSError) as error:
+        yield job, _failed(error)
+
+
+def _failed(error: Exception) -> Failed:
+    return Failed(errors.sentence(error))

@@ -1,0 +1,339 @@
+"""The command line: `python -m film …`, thin over the pipeline."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import logging
+import os
+import sys
+from collections.abc import Generator, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NoReturn
+
+import film
+from film.batch import jobs, runner
+from film.batch.manifest import Manifest
+from film.batch.options import BatchOptions
+from film.batch.ray_cluster import CPUS, Cluster
+from film.batch.runner import Failed
+from film.cli import progress
+from film.engine.openvino_backend import Film
+from film.hub import registry
+from film.media import images, scene_detection, video_reader, video_segments, video_writer
+from film.rendering import checkpoint, pipeline, planning
+from film.support import errors
+
+BAD_INPUT = 2  # what argparse itself exits with
+FAILED = 1
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+EXIT_SIGPIPE = 141  # 128 + SIGPIPE: whoever read what is printed has left
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Errors are one line on standard error."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed, as by `2>&-`
+            setattr(sys, name, open(os.devnull, "w"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name it cannot write is no reason to fail; stderr's way
+    options = _options(arguments)
+    logging.basicConfig(level=logging.WARNING, format="film: %(message)s")
+    try:
+        options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+        return EXIT_SIGPIPE
+    except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        return _complain(error, BAD_INPUT)
+    except (RuntimeError, OSError) as error:
+        return _complain(error, FAILED)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"film: {errors.sentence(error)}", file=sys.stderr)
+    return code
+
+
+def _silence() -> None:
+    """Let what is still to be printed go nowhere: Python complains when it cannot flush at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+
+
+def _rate(text: str) -> Fraction:
+    """A number, such as 29.97, or a fraction, such as 30000/1001."""
+    try:
+        rate = Fraction(text)
+        float(rate)  # refuses what is larger than any
+        return rate
+    except (ValueError, ZeroDivisionError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, or too large") from None
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other error here."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"film: {message} (see {self.prog} --help)\n")
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    options, unknown = _parser().parse_known_args(arguments)
+    if unknown:  # argparse's own refusal would name the help of the whole, where no option of a command is
+        names = [name for name in unknown if name.startswith("-") and Path(name).exists()]
+        hint = f"; put -- before names that begin with a dash, such as {names[0]}" if names else ""
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return options
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m film", description="Near-duplicate photos into a smooth film.")
+    parser.add_argument("--version", action="version", version=f"film {film.__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        new = commands.add_parser(name, help=text, description=text)
+        new.set_defaults(run=run, parser=new)
+        return new
+
+    interpolate = command("interpolate", _interpolate, "Make the film through two photos or more.")
+    retime = command("retime", _retime, "Show a video in slow motion, or at another frame rate, or both.")
+    interpolate.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="in order; or one folder of photos")
+    interpolate.add_argument("--fps", type=_rate, default=30, help="frames per second (default 30)")
+
+    retime.add_argument("video", type=Path, metavar="VIDEO")
+    retime.add_argument("--slowdown", type=_rate, default=1, metavar="N", help="as many times as long: 1 to 16")
+    retime.add_argument("--fps", type=_rate, help="frames per second, such as 60 or 30000/1001 (default: the video's)")
+
+    many = command("batch", _batch, "Make many films: of folders of photos, pairs of photos, and videos.")
+    many.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="folders, videos, two photos at a time")
+    many.add_argument(
+        "--pairs", action="append", default=[], type=Path, metavar="LIST", help="a text: two photos a line, and a comma"
+    )
+    many.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="made if it is not there")
+    many.add_argument("--format", default="mp4", choices=[suffix[1:] for suffix in video_writer.WRITERS])
+    many.add_argument("--slowdown", type=_rate, metavar="N", help="of videos: as many times as long, 1 to 16")
+    many.add_argument("--fps", type=_rate, help="frames per second (default: 30 for photos, a video's own for videos)")
+    many.add_argument(
+        "--ray", metavar="ADDRESS", help="let a Ray cluster work: auto, HOST:6379, ray://HOST:10001, local"
+    )
+    many.add_argument("--cpus-per-worker", type=int, default=CPUS, metavar="N", help=f"in the cluster (default {CPUS})")
+
+    for making in (interpolate, many):
+        length = making.add_mutually_exclusive_group()
+        length.add_argument("--depth", type=int, metavar="N", help="2^N - 1 frames between photos (default 5: 31)")
+        length.add_argument(
+            "--count", type=int, metavar="N", help="frames of a whole film of photos, an even number for a pingpong"
+        )
+        length.add_argument("--seconds", type=float, metavar="S", help="length of a whole film of photos, as played")
+        making.add_argument(
+            "--spacing",
+            default="equal",
+            choices=pipeline.SPACINGS,
+            help="with --count or --seconds: every gap lasts as long, or in proportion to how much the photos differ",
+        )
+    for making in (retime, many):
+        making.add_argument(
+            "--no-sound", action="store_true", help="leave a video's sound out; else it is stretched with the film"
+        )
+        making.add_argument(
+            "--cut",
+            type=float,
+            default=scene_detection.CUT,
+            metavar="T",
+            help="how different two frames are between which nothing is made (default 15; inf: make frames everywhere)",
+        )
+    for making in (interpolate, retime):
+        making.add_argument(
+            "-o", "--output", type=Path, required=True, metavar="OUT", help=", ".join(video_writer.WRITERS)
+        )
+    for making in (interpolate, retime, many):
+        making.add_argument("--play", default="loop", choices=list(video_writer.PLAYS), help="default loop")
+        making.add_argument("--quality", type=int, default=video_segments.QUALITY, help="1 to 100 (default 80)")
+        making.add_argument("--longest-side", type=int, metavar="PIXELS", help="make it smaller (default: original)")
+        making.add_argument("--model", default="film-lite", metavar="M")
+        making.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
+        making.add_argument("--precision", default="exact", choices=["exact", "fast"], help="default exact: float32")
+        making.add_argument(
+            "--memory-gb",
+            type=float,
+            metavar="G",
+            help="for the model, or for that of each worker; larger frames are made in tiles",
+        )
+    for making in (interpolate, retime):
+        making.add_argument("--backend", default="openvino", choices=["openvino", "tensorflow"])
+
+    convert = command("convert", _convert, "Download and convert a model ahead of time; print where it is.")
+    convert.add_argument("--model", default="film-lite", metavar="M")
+    command("models", _models, "List the models that can be chosen by name.")
+    command("devices", _devices, "List the devices that can be chosen here.")
+    return parser
+
+
+def _interpolate(options: argparse.Namespace) -> None:
+    photos = _photos(options.photos)
+    count, fps = options.count, options.fps
+    if options.seconds is not None:
+        count, fps = planning.lasting(options.seconds, fps, options.output, options.play, len(photos))
+    events = pipeline.interpolate(
+        photos,
+        _load(options),
+        options.output,
+        depth=options.depth,
+        count=count,
+        spacing=options.spacing,
+        fps=fps,
+        **_making(options),
+    )
+    _make(events, options.output)
+
+
+def _photos(named: Sequence[Path]) -> Sequence[Path]:
+    """The photos in order. ValueError where a video or an animation is named, which another command is for."""
+    for path in named:
+        if video_reader.is_video(path) and (path.suffix.lower() != ".gif" or len(named) == 1):  # two GIFs may be photos
+            raise ValueError(f"{path} is a video and `interpolate` takes photos; for a video use `retime`.")
+        if path.suffix.lower() in (".gif", ".webp"):
+            try:
+                images.image_size(path)
+            except ValueError as error:
+                hint = "; `retime` takes videos and animated GIFs." if "animated" in str(error) else "."
+                raise ValueError(f"{str(error).removesuffix('.')}{hint}") from error
+    return images.in_folder(named[0]) if len(named) == 1 else named
+
+
+def _video(path: Path) -> Path:
+    """The path itself. ValueError for a folder, or for a photo, which another command is for."""
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder and `retime` takes one video; for many use `batch`.")
+    if path.suffix.lower() in images.SUFFIXES - {".webp"}:  # which `interpolate` may have refused as animated
+        raise ValueError(
+            f"{path} is a photo and `retime` takes a video, {video_reader.READ}; for photos use `interpolate`."
+        )
+    return path
+
+
+def _retime(options: argparse.Namespace) -> None:
+    events = pipeline.retime(
+        _video(options.video),
+        _load(options),
+        options.output,
+        slowdown=options.slowdown,
+        fps=options.fps,
+        sound=not options.no_sound,
+        cut=options.cut,
+        **_making(options),
+    )
+    _make(events, options.output)
+
+
+def _batch(options: argparse.Namespace) -> None:
+    settings = BatchOptions(
+        depth=options.depth,
+        count=options.count,
+        slowdown=options.slowdown,
+        fps=options.fps,
+        longest_side=options.longest_side,
+        quality=options.quality,
+        play=options.play,
+        seconds=options.seconds,
+        spacing=options.spacing,
+        sound=not options.no_sound,
+        cut=options.cut,
+    )
+    found = jobs.find(options.inputs, options.pairs, options.output, f".{options.format}")
+    settings.check(found)
+    identity = runner.identity(registry.find(options.model), options.device, options.precision)
+    maker: Film | Cluster
+    if options.ray is None:
+        maker = Film(registry.find(options.model), options.device, options.memory_gb, precision=options.precision)
+        room = None
+    else:
+        maker = Cluster(
+            options.ray,
+            options.model,
+            options.device,
+            options.precision,
+            cpus_per_worker=options.cpus_per_worker,
+            memory_gb=options.memory_gb,
+        )
+        room = maker.room
+    record = Manifest(options.output)
+    shown = progress.show_plans(runner.plans(found, settings))
+    planned = {job: plan for job, plan in shown.items() if not isinstance(plan, Failed)}
+    try:
+        with contextlib.ExitStack() as stack:
+            if isinstance(maker, Cluster) and planned:
+                stack.enter_context(maker)
+                machines = "1 machine" if maker.machines == 1 else f"{maker.machines} machines"
+                print(f"Ray at {options.ray}: {maker.size} workers on {machines}", file=sys.stderr)
+            told = stack.enter_context(contextlib.closing(runner.run(planned, maker, settings, record, identity, room)))
+            failed = [job for job in shown if job not in planned] + progress.show_batch(told, planned)
+    except KeyboardInterrupt:
+        print(f"film: what is finished lies in {options.output}; the same command goes on from there.", file=sys.stderr)
+        raise
+    if failed:
+        names = ", ".join(job.name for job in failed)
+        raise RuntimeError(f"{len(failed)} of {len(shown)} films could not be made: {names}.")
+
+
+def _load(options: argparse.Namespace) -> film.Interpolator:
+    return film.load(
+        options.model, options.device, options.backend, memory_gb=options.memory_gb, precision=options.precision
+    )
+
+
+def _making(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments that every kind of film has."""
+    return {
+        "longest_side": options.longest_side,
+        "quality": options.quality,
+        "play": options.play,
+        "resume": True,
+    }
+
+
+def _make(events: Generator[pipeline.Event], output: Path) -> None:
+    """Show the events; tell where the parts are when the film is interrupted or fails."""
+    begun = False
+
+    def watched() -> Iterator[pipeline.Event]:
+        nonlocal begun
+        for event in events:
+            begun = begun or isinstance(event, pipeline.Stage) and event.name == runner.STARTED
+            yield event
+
+    try:
+        with contextlib.closing(events):
+            progress.show(watched())
+    except BaseException as error:
+        if begun and checkpoint.is_kept(kept := checkpoint.folder(output)):
+            # What failed may fail again.
+            on = "; the same command goes on from there" if isinstance(error, KeyboardInterrupt) else ""
+            print(f"film: what is finished lies in {kept}{on}.", file=sys.stderr)
+        raise
+
+
+def _convert(options: argparse.Namespace) -> None:
+    model = film.load(options.model)
+    assert isinstance(model, Film)
+    print(model.converted().directory)
+
+
+def _models(_: argparse.Namespace) -> None:
+    for model in film.models():
+        size = f", {model.megabytes:g} MB to download once" if model.megabytes else ""
+        print(f"{model.name:10} {model.summary}{size}")
+
+
+def _devices(_: argparse.Namespace) -> None:
+    for device, name in film.devices().items():
+        print(f"{device:10} {name}")

@@ -1,0 +1,107 @@
+"""Events as they are shown: a progress bar with the time left on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+
+from tqdm import tqdm
+
+from film.batch import runner
+from film.batch.jobs import Job
+from film.batch.runner import Failed, There, Told
+from film.media import video_writer
+from film.rendering import pipeline
+from film.rendering.planning import Plan
+
+LINES = 20  # of progress of a film in a log, or fewer
+
+
+def show(events: Iterable[pipeline.Event]) -> None:
+    """Show the making of one film."""
+    terminal = sys.stderr.isatty()
+    told = 0  # the last frame that has a line
+    with tqdm(disable=not terminal, unit="frame", file=sys.stderr, leave=False) as bar:
+        for event in events:
+            match event:
+                case pipeline.Stage():
+                    bar.set_description(event.text)
+                    if not terminal:
+                        print(f"{event.text} …", file=sys.stderr)
+                case pipeline.Notice():
+                    bar.write(event.text, file=sys.stderr)
+                case pipeline.Progress():
+                    bar.total = event.total
+                    bar.update(event.done - bar.n)
+                    if not terminal and _is_told(event, told):
+                        told = event.done
+                        left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
+                        print(f"frame {event.done} of {event.total}{left}", file=sys.stderr)
+                case pipeline.Done():
+                    bar.close()
+                    print(_result(event))
+
+
+def show_plans(plans: Iterable[tuple[Job, Plan | Failed]]) -> dict[Job, Plan | Failed]:
+    """Show what will be made; returns it."""
+    shown = {}
+    for job, plan in plans:
+        shown[job] = plan
+        if isinstance(plan, Failed):
+            print(f"{job.name} cannot be made: {plan.reason}", file=sys.stderr)
+        else:
+            assert plan.size
+            height, width = video_writer.shown_size(job.output, plan.size)
+            size = f"{width}x{height}"
+            frames = f"{plan.shown} frames of {size}, {plan.duration:.1f} s"
+            if not plan.length_known:
+                frames = f"frames of {size}, length unknown"
+            print(f"{job.name}: {frames}, from {job.told}", file=sys.stderr)
+    return shown
+
+
+def show_batch(told: Iterable[Told], plans: Mapping[Job, Plan]) -> list[Job]:
+    """Show the making of many films; returns those that failed."""
+    terminal = sys.stderr.isatty()
+    made = dict.fromkeys(plans, 0)  # frames of each film
+    lines = dict.fromkeys(plans, 0)  # the last frame of each that has a line
+    failed: list[Job] = []
+    ended = 0
+    everything = sum(plan.frames for plan in plans.values())
+    with tqdm(total=everything, disable=not terminal, unit="frame", file=sys.stderr, leave=False) as bar:
+        for job, event in told:
+            match event:
+                case pipeline.Stage():
+                    bar.set_description(f"{job.name}: {event.text}")
+                case pipeline.Notice():
+                    bar.write(f"{job.name}: {event.text}", file=sys.stderr)
+                case pipeline.Progress():
+                    if not terminal and _is_told(event, lines[job]):
+                        lines[job] = event.done
+                        print(f"{job.name}: frame {event.done} of {event.total}", file=sys.stderr)
+                    bar.update(event.done - made[job])
+                    made[job] = event.done
+                case pipeline.Done():
+                    bar.write(_result(event), file=sys.stdout)
+                case There():
+                    bar.write(f"{job.output} is there from an earlier run", file=sys.stdout)
+                case Failed():
+                    bar.write(f"film: {job.name}: {event.reason}", file=sys.stderr)
+                    failed.append(job)
+            if isinstance(event, runner.LAST):
+                ended += 1
+                bar.total -= plans[job].frames - made[job]
+                bar.set_postfix_str(f"{ended} of {len(plans)} films")
+    return failed
+
+
+def _is_told(progress: pipeline.Progress, last: int) -> bool:
+    """Whether it has a line, after that of frame `last`."""
+    return (progress.done - last) * LINES >= progress.total
+
+
+def _result(done: pipeline.Done) -> str:
+    return (
+        f"{done.path}: {done.frames} frames of {done.width}x{done.height}, {done.duration:.1f} s,"
+        f" by {done.model} on {done.device} in {done.seconds:.1f} s"
+    )

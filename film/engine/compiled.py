@@ -1,0 +1,185 @@
+"""A converted model made ready for one size on one device, within a memory budget."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openvino as ov
+
+from film.engine import tiling
+from film.engine.devices import core
+from film.engine.session import DirectSession, Session, WholeSession, aligned
+from film.engine.tiled_session import TiledGraphs, TiledSession
+from film.hub.convert import Converted
+from film.networks import graph_split
+from film.support import memory
+
+log = logging.getLogger(__name__)
+
+# Flows address pixels, and bfloat16 counts exactly only to 256: full precision unless somebody asks otherwise.
+PRECISIONS = {"exact": "ACCURACY", "fast": "PERFORMANCE"}
+# Scratch memory of the synthesizer, in feature sets (2.3 measured for 64 filters, 2.9 for 8).
+SCRATCH_SETS = 3
+# What the coarse half of a tiled frame needs, as a share of what the whole frame would (cut at the first level).
+COARSE_SHARE = 0.06
+# Of one compiled model, in sizes of its weights: as a file, as constants, packed for the processor, with margin.
+WEIGHT_COPIES = 6
+CACHED_GRAPHS = 100  # of a converted model, on disk: up to a megabyte each
+FRAMES = 6  # float32 frames beside the inference: two ends, a middle, and a copy of each
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What graphs are compiled for."""
+
+    frame: tuple[int, int]  # height and width, padded to the model's alignment
+    tile: tuple[int, int]  # the same if the frame fits the memory whole
+    lanes: int = 1  # middles that may be in the works at once
+    level: int = 0  # where the graphs are cut, for tiles
+
+    @property
+    def tiled(self) -> bool:
+        return self.tile != self.frame
+
+    @property
+    def tiles(self) -> str | None:
+        """What decides the frames beside the model: tiles, and where they look at less of the frame. None if whole."""
+        height, width = self.tile
+        return f"{width}x{height}, cut at level {self.level}" if self.tiled else None
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model compiled for one shape; shared by threads, never changed."""
+
+    converted: Converted
+    shape: Shape
+    graphs: tuple[ov.CompiledModel, ...]  # encoder and synthesizer; the four of `TiledGraphs`; or the whole model
+    device: str  # that really runs it
+
+    def session(self, size: tuple[int, int], budget: int) -> Session[Any]:
+        """The means to make one stream of frames of this (height, width), padded to this shape, within `budget`."""
+        graphs, shape = self.graphs, self.shape
+        if self.converted.kind == "whole":
+            return WholeSession(graphs[0], size)
+        if shape.tiled:
+            cut_graphs = TiledGraphs(graphs[0], graphs[1], graphs[2], graphs[3], shape.level)
+            return TiledSession(cut_graphs, size, self.converted.alignment)
+        feature_sets = available(self.converted, shape.frame, budget) // _feature_set(self.converted, shape.frame)
+        return DirectSession(graphs[0], graphs[1], size, feature_sets - SCRATCH_SETS * shape.lanes, shape.lanes)
+
+
+def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int) -> Shape:
+    """The shape for frames of this (height, width): whole if that fits the budget (bytes), else in tiles.
+
+    `lanes` is how many middles may be made at once if there is memory for them.
+    """
+    alignment = converted.alignment
+    frame = aligned(size, alignment)
+    if converted.kind == "whole":
+        return Shape(frame, frame)
+    pixels = pixels_in_budget(converted, frame, budget)
+    if math.prod(frame) <= pixels:
+        return Shape(frame, frame, lanes=min(lanes, pixels // math.prod(frame)))
+    for level in (level for level in graph_split.LEVELS if 2**level <= alignment):  # a flow level that this model has
+        coarse = math.prod(frame) * COARSE_SHARE // 4 ** (level - graph_split.LEVELS[0])
+        if coarse <= pixels // 2:
+            break
+    tile = tiling.tile_size(*frame, int(pixels - coarse), alignment)
+    return Shape(frame, tile, level=level) if tile != frame else Shape(frame, frame)
+
+
+def pixels_in_budget(converted: Converted, frame: tuple[int, int], budget: int) -> int:
+    """How many pixels may be inferred at once, where frames have this size."""
+    return available(converted, frame, budget) // ((SCRATCH_SETS + 2) * converted.bytes_per_pixel)
+
+
+def available(converted: Converted, frame: tuple[int, int], budget: int) -> int:
+    """Bytes of the budget beside the model's weights and the frames themselves."""
+    weights = sum(path.with_suffix(".bin").stat().st_size for path in converted.files)
+    return max(0, budget - WEIGHT_COPIES * weights - FRAMES * math.prod(frame) * 3 * 4)
+
+
+def _feature_set(converted: Converted, frame: tuple[int, int]) -> int:
+    """Bytes of a frame's features."""
+    return converted.bytes_per_pixel * math.prod(frame)
+
+
+def compile_model(
+    converted: Converted, shape: Shape, device: str, precision: str, cache: Path, threads: int | None = None
+) -> Compiled:
+    """The graphs at one static shape (dynamic ones leak memory on CPUs). RuntimeError with OpenVINO's words.
+
+    `threads` is how many cores a processor may use (default: all); the frames are the same to the bit.
+    """
+    config = {"EXECUTION_MODE_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
+    if shape.lanes > 1:
+        config |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": str(shape.lanes)}
+    if threads and device.startswith("CPU"):
+        config["INFERENCE_NUM_THREADS"] = str(threads)
+    models = [core().read_model(path) for path in converted.files]
+    if converted.kind == "whole":
+        models[0].reshape({port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs})
+    elif shape.tiled:
+        encoder, synthesizer = models
+        scale = 2 ** graph_split.image_level(encoder, shape.level)
+        flow_shape = [1, 2, *(side >> shape.level for side in shape.tile)]
+        coarse = graph_split.coarse_encoder(encoder, shape.level), graph_split.coarse_flow(synthesizer, shape.level)
+        fine = graph_split.fine_encoder(encoder, shape.level), graph_split.fine_synthesizer(synthesizer, shape.level)
+        _reshape(*coarse, (shape.frame[0] // scale, shape.frame[1] // scale))
+        _reshape(*fine, shape.tile, {"forward": flow_shape, "backward": flow_shape})
+        models = [*coarse, *fine]
+    else:
+        _reshape(models[0], models[1], shape.frame)
+    entries = cache / converted.directory.name
+    graphs = tuple(
+        _compile_graph(model, device, config, entries, file)
+        for model, file in zip(models, _sources(converted, len(models)), strict=True)
+    )
+    _prune(entries)
+    return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")))
+
+
+def _prune(cache: Path) -> None:
+    """Keep the newest entries: visitors' photos are of all sizes."""
+    with contextlib.suppress(OSError):  # another process prunes as well, or nothing could be written
+        for entry in sorted(cache.glob("*.blob"), key=lambda path: path.stat().st_mtime)[:-CACHED_GRAPHS]:
+            entry.unlink()
+
+
+def _sources(converted: Converted, graphs: int) -> list[Path]:
+    """The file each of so many graphs was made of: where there are four, encoder and synthesizer take turns."""
+    return [converted.files[k % len(converted.files)] for k in range(graphs)]
+
+
+def _compile_graph(model: ov.Model, device: str, config: dict[str, str], cache: Path, source: Path) -> ov.CompiledModel:
+    # Small entries without the weights, which are read from the source: whole ones measured slower to load than
+    # compiling anew, and 350 MB each. Each converted model has a folder of its own, so no entry meets other weights.
+    caching = {"CACHE_MODE": "OPTIMIZE_SIZE", "CACHE_DIR": str(cache), "WEIGHTS_PATH": str(source.with_suffix(".bin"))}
+    try:
+        return core().compile_model(model, device, {**config, **caching})
+    except RuntimeError as error:  # a full disk, a device without this kind of cache: neither is needed to compile
+        if memory.is_shortage(error):
+            raise
+        log.warning("Compiling through OpenVINO's cache failed (%s); compiling without it.", error)
+    try:
+        return core().compile_model(model, device, config)
+    except RuntimeError as error:
+        raise RuntimeError(f"OpenVINO cannot compile {model.get_friendly_name()} for {device}: {error}") from error
+
+
+def _reshape(
+    encoder: ov.Model, synthesizer: ov.Model, size: tuple[int, int], others: dict[str, list[int]] | None = None
+) -> None:
+    """Fix an encoder's input to (height, width), and the inputs of its synthesizer to what it will give."""
+    encoder.reshape([1, 3, *size])
+    shapes = {port.get_any_name(): list(port.shape) for port in encoder.outputs}
+    shapes["image_0"] = [1, 3, *size]
+    names = [port.get_any_name() for port in synthesizer.inputs]
+    given = others or {}
+    synthesizer.reshape({name: given.get(name) or shapes[name.partition("_")[2]] for name in names})

@@ -1,0 +1,167 @@
+"""What every backend offers: middles, films and single moments between two frames."""
+
+from __future__ import annotations
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterable, Iterator
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+from film.engine import bisection
+from film.engine.devices import ExecutionInfo
+from film.engine.frame_pair import FramePair
+from film.engine.session import Session
+from film.media.images import Frame, check_frame
+from film.support import memory
+
+SetupSteps: TypeAlias = Iterator[tuple[str, Callable[[], object]]]  # (stage, work) pairs, in order
+
+
+class Interpolator(ABC):
+    """A FILM, whatever runs it. Lazy, immutable once loaded, and safe to share between threads."""
+
+    name: str
+    asked_device: str  # the device that was asked for, such as AUTO
+
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """The device that really ran the model last; before it is compiled, the one that was asked for."""
+
+    @property
+    def choice(self) -> str | None:
+        """Why `device`, as a sentence for the user; None where nothing was chosen, or not yet."""
+        return None
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
+
+    @property
+    def speed_name(self) -> str:
+        """The name by which `film.speed` notes it, apart from the device: the model's, if it is computed as usual."""
+        return self.name
+
+    def runner(self, height: int, width: int) -> ExecutionInfo:
+        """The device that really runs the model for frames of this size, and why; prepares what is missing."""
+        return ExecutionInfo(self.device)
+
+    @abstractmethod
+    def preparation(self, height: int, width: int) -> SetupSteps:
+        """What remains to be done before frames of this size can be made, as (stage, work) pairs in order.
+
+        Stages are "downloading", "converting", "loading", "measuring" and "compiling". Call each `work` before asking
+        for the next pair; without any of this the first middle frame does whatever is missing.
+        """
+
+    @abstractmethod
+    def session(self, height: int, width: int) -> Session[Any]:
+        """The means to make one stream of frames of this size."""
+
+    def middle(self, a: Frame, b: Frame) -> Frame:
+        """The frame half-way between two Frames of the same size. Raises as `frames`.
+
+        Values may leave [0, 1] a little: the network's output is not clipped.
+        """
+        return self.at(a, b, 0.5)
+
+    def at(self, a: Frame, b: Frame, moment: float, precision: float | Fraction = bisection.PRECISION) -> Frame:
+        """The frame at `moment` in [0, 1], 0 being a, 1 being b; reached by bisection, to the nearest `precision`.
+
+        Raises as `frames`.
+        """
+        (frame,) = self.frames(a, b, times=[moment], precision=precision)
+        return frame
+
+    def frames(
+        self,
+        a: Frame,
+        b: Frame,
+        depth: int | None = None,
+        *,
+        count: int | None = None,
+        times: Iterable[float | Fraction] | None = None,
+        precision: float | Fraction = bisection.PRECISION,
+    ) -> Generator[Frame]:
+        """Stream the film from a to b, in order: a and b themselves, and the frames made between them.
+
+        Give one of `depth` (0 to 8: 2**depth + 1 evenly spaced frames), `count` (2 to 10,000 evenly spaced frames,
+        both ends included) and `times` (ascending moments in [0, 1]). Moments that are no multiple of `precision` are
+        made at the nearest one that is; `precision` is a power of 1/2. Each frame is computed when it is asked for;
+        closing the iterator stops the work. The frames are the caller's, to keep and to change.
+
+        ValueError at once for a length or moments that no film has, for what is no Frame, and for Frames of different
+        sizes; with the first frame that is made, for a model that is no FILM. RuntimeError with the tool's own words
+        when the model cannot be downloaded, converted or run: NotEnoughMemory, which is one, when memory runs out.
+        """
+        moments = bisection.moments(depth=depth, count=count, times=times, precision=precision)
+        a, b = check_frame(a), check_frame(b)
+        _check_sizes(a.shape, b.shape)
+        return _copies(self.sequence([FramePair(a, b, moments)]))
+
+    def sequence(self, gaps: Iterable[FramePair]) -> Generator[Frame]:
+        """Stream the frames at the moments of each gap, in order; gaps are taken when the film comes to them.
+
+        The frames are those it goes on computing with: look at them, and copy what is to be changed.
+        """
+        return Stream(self).frames(gaps)
+
+
+class Stream:
+    """The frames of one film. Its gaps may come in several portions: what they share is encoded once all the same."""
+
+    def __init__(self, model: Interpolator) -> None:
+        self._model = model
+        self._session: Session[Any] | None = None  # a film that needs no middle needs no model
+        self._shape: tuple[int, ...] | None = None
+        self._end: tuple[Frame, Any] | None = None  # the last gap's right frame, and its keyframe
+
+    def frames(self, gaps: Iterable[FramePair]) -> Generator[Frame]:
+        """Yield the frames at the moments of each gap.
+
+        ValueError if the frames' sizes differ, NotEnoughMemory if there was too little for this film.
+        """
+        with memory.told(memory.FOR_A_MODEL):
+            for gap in gaps:
+                left, right = check_frame(gap.left), check_frame(gap.right)
+                _check_sizes(self._shape or left.shape, left.shape)
+                _check_sizes(left.shape, right.shape)
+                self._shape = left.shape
+                if any(0 < moment < 1 for moment in gap.moments):
+                    with contextlib.closing(self._keyframes(gap, left, right)) as frames:
+                        yield from frames
+                else:
+                    self._end = None
+                    yield from (right if moment == 1 else left for moment in gap.moments)
+
+    def _keyframes(self, gap: FramePair, left: Frame, right: Frame) -> Generator[Frame]:
+        session = self._session = self._session or self._model.session(*left.shape[:2])
+        begin = self._end[1] if self._end and self._end[0] is gap.left else session.keyframe(left)
+        end = session.keyframe(right)
+        self._end = gap.right, end
+        if session.lanes > 1:
+            keyframes = bisection.walk_ahead(begin, end, gap.moments, session.start, session.lanes)
+        else:
+            keyframes = bisection.walk(begin, end, gap.moments, session.middle)
+        del begin, end, left, right  # so that what has been passed can be freed
+        with contextlib.closing(keyframes):
+            for keyframe in keyframes:
+                yield session.frame(keyframe)
+                del keyframe
+
+
+def _copies(frames: Generator[Frame]) -> Generator[Frame]:
+    with contextlib.closing(frames):
+        for frame in frames:
+            yield frame.copy()
+            del frame
+
+
+def _check_sizes(a: tuple[int, ...], b: tuple[int, ...]) -> None:
+    if a != b:
+        raise ValueError(
+            f"All frames must have one size; these are {a[1]}x{a[0]} and {b[1]}x{b[0]} (film.interpolate fits photos of"
+            " any size)."
+        )

@@ -1,0 +1,193 @@
+"""FILM on OpenVINO: a model that downloads, converts and compiles itself when it is first needed."""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Any, cast
+
+import numpy as np
+
+from film.engine import compiled, device_benchmark, timings
+from film.engine.compiled import Compiled, Shape
+from film.engine.devices import FASTEST, ExecutionInfo, check_device, cores
+from film.engine.interpolator import Interpolator, SetupSteps
+from film.engine.session import Session
+from film.hub import convert, registry, tensorflow_process
+from film.support import memory, validation
+
+# A single inference keeps a few cores busy; with more of them, independent middles are made side by side. On two cores
+# two lanes measured 0 - 10 % faster for film-lite and no faster for FILM, for twice the scratch memory: not worth it.
+CORES_PER_LANE = 4
+MAX_LANES = 64
+COMPILED_SHAPES = 2  # kept per model: each holds its weights and scratch memory until it is dropped
+
+
+def must_download(model: registry.Model) -> bool:
+    """Whether its first film needs the network, at a glance: it is here neither as downloaded nor converted."""
+    noted = registry.noted_fingerprint(model)
+    converted = noted is not None and convert.seems_kept(noted, registry.cache_directory())
+    return not converted and registry.downloaded(model) is None
+
+
+class Film(Interpolator):
+    """A model of the catalog on one device.
+
+    Threads may share it: the first to need something downloads, converts or compiles it while the others wait, and
+    every stream of frames gets a session of its own.
+    """
+
+    def __init__(
+        self,
+        model: registry.Model,
+        device: str = "CPU",
+        memory_gb: float | None = None,
+        lanes: int | None = None,
+        precision: str = "exact",
+        threads: int | None = None,
+    ) -> None:
+        if precision not in list(compiled.PRECISIONS):
+            raise ValueError(f"There is no precision {precision!r}; choose {' or '.join(compiled.PRECISIONS)}.")
+        if lanes is not None and not 1 <= (validation.whole(lanes) or 0) <= MAX_LANES:
+            raise ValueError(f"The number of lanes is {lanes!r}; it must be a whole number from 1 to {MAX_LANES}.")
+        if threads is not None and (validation.whole(threads) or 0) < 1:
+            raise ValueError(f"The number of threads is {threads!r}; it must be a whole number, 1 or more.")
+        self.model = model
+        self.name = model.name
+        self.asked_device = check_device(device)
+        self._budget = memory.budget(memory_gb)
+        self._precision = precision
+        self._threads = threads
+        self._lanes = lanes or max(1, (threads or cores()) // CORES_PER_LANE)
+        self._lock = threading.RLock()  # guards what follows; held while converting or compiling
+        self._converted: convert.Converted | None = None
+        self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()  # least recently used first
+        self._choices: dict[int, ExecutionInfo] = {}  # by size class; for FASTEST
+        self._last = ExecutionInfo(self.asked_device)  # what was compiled or used last
+
+    @property
+    def device(self) -> str:
+        return self._last.device
+
+    @property
+    def choice(self) -> str | None:
+        return self._last.why
+
+    @property
+    def fingerprint(self) -> str:
+        return f"{self.converted().directory.name}, {self._precision}"
+
+    @property
+    def speed_name(self) -> str:
+        return self.name if self._precision == "exact" else f"{self.name} ({self._precision})"
+
+    def runner(self, height: int, width: int) -> ExecutionInfo:
+        with self._lock:
+            self.compiled(height, width)
+            return self._last
+
+    def preparation(self, height: int, width: int) -> SetupSteps:
+        if self._find_converted() is None:
+            if registry.downloaded(self.model) is None:
+                yield "downloading", lambda: tensorflow_process.fetch(self.model)
+            yield "converting", self.converted
+        shape = self.shape(height, width)
+        if self.asked_device == FASTEST and self._must_measure(shape.frame):
+            yield "measuring", lambda: self._chosen(shape.frame)
+        if shape not in self._compiled:
+            yield "compiling", lambda: self.compiled(height, width)
+
+    def session(self, height: int, width: int) -> Session[Any]:
+        return self.compiled(height, width).session((height, width), self._budget)
+
+    def shape(self, height: int, width: int) -> Shape:
+        """What the graphs are compiled for to make frames of this size within the memory budget."""
+        return compiled.choose(self.converted(), (height, width), self._budget, self._lanes)
+
+    def converted(self) -> convert.Converted:
+        """The model as IR on disk, downloaded and converted now if it is not in the cache."""
+        with self._lock:
+            if self._find_converted() is None:
+                self._converted = tensorflow_process.convert_model(self.model.handle, registry.cache_directory())
+                registry.note_fingerprint(self.model, self._converted.fingerprint)
+            return cast(convert.Converted, self._converted)
+
+    def compiled(self, height: int, width: int) -> Compiled:
+        """The graphs for frames of that size, compiled now unless they are kept from before."""
+        with self._lock, memory.told(memory.FOR_A_MODEL):
+            shape = self.shape(height, width)
+            choice = self._chosen(shape.frame) if self.asked_device == FASTEST else ExecutionInfo(self.asked_device)
+            if shape not in self._compiled:
+                self._make_room(shape)
+                self._compiled[shape] = self.compile(shape, choice.device)
+            self._compiled.move_to_end(shape)
+            self._last = ExecutionInfo(self._compiled[shape].device, choice.why, tiles=shape.tiles)
+            return self._compiled[shape]
+
+    def compile(self, shape: Shape, device: str | None = None) -> Compiled:
+        """The graphs at that shape, compiled anew and not kept, for `device` (default: the one that was asked for)."""
+        cache = registry.cache_directory() / convert.COMPILED
+        device = device or self.asked_device
+        return compiled.compile_model(self.converted(), shape, device, self._precision, cache, self._threads)
+
+    def _must_measure(self, size: tuple[int, int]) -> bool:
+        pixels = math.prod(device_benchmark.measured_size(*size))
+        return timings.size_class(pixels) not in self._choices and device_benchmark.needs_measuring(
+            self.speed_name, pixels
+        )
+
+    def _chosen(self, size: tuple[int, int]) -> ExecutionInfo:
+        """The fastest device for frames of that (height, width), measured now if that was never done."""
+        with self._lock:
+            size = device_benchmark.measured_size(*size)
+            size_class = timings.size_class(math.prod(size))
+            if size_class not in self._choices:
+                measure = functools.partial(self._seconds, size=size)
+                self._choices[size_class] = device_benchmark.choose(self.speed_name, math.prod(size), measure)
+            return self._choices[size_class]
+
+    def _seconds(self, device: str, size: tuple[int, int]) -> float:
+        """What a middle frame of that (height, width) takes on a device, once it has warmed up."""
+        with memory.told(memory.FOR_A_MODEL):
+            shape = compiled.choose(self.converted(), size, self._budget, lanes=1)
+            self._make_room(shape)
+            session = self.compile(shape, device).session(size, self._budget)
+            first, last = (
+                session.keyframe(frame) for frame in np.random.default_rng(0).random((2, *size, 3), np.float32)
+            )
+            between = session.middle(first, last)
+            began = time.perf_counter()
+            session.middle(first, between)  # with one frame to encode, as in a film
+            return time.perf_counter() - began
+
+    def _make_room(self, shape: Shape) -> None:
+        """Drop the shapes that were not used for longest, until one more may be compiled."""
+        kept = self._compiled
+        limit = compiled.pixels_in_budget(self.converted(), shape.frame, self._budget)
+        while kept and (
+            len(kept) >= COMPILED_SHAPES or sum(math.prod(s.tile) * s.lanes for s in [shape, *kept]) > limit
+        ):
+            kept.popitem(last=False)
+
+    def _find_converted(self) -> convert.Converted | None:
+        """The converted model if it is there already; needs neither TensorFlow nor the network."""
+        with self._lock:
+            if (
+                self._converted is None or not self._converted.present
+            ):  # the cache may be emptied under a running server
+                cache = registry.cache_directory()
+                self._converted = next(filter(None, (convert.find(key, cache) for key in self._fingerprints())), None)
+                if self._converted:
+                    registry.note_fingerprint(self.model, self._converted.fingerprint)
+            return self._converted
+
+    def _fingerprints(self) -> Iterator[str]:
+        """What the model may be known by: as it was when it was converted, or as it is where it was downloaded to."""
+        if noted := registry.noted_fingerprint(self.model):
+            yield noted
+        if source := registry.downloaded(self.model):
+            yield convert.fingerprint(source)

@@ -1,0 +1,93 @@
+"""A session for frames too large for the memory: the coarse half of FILM on the whole frame, the fine half on tiles."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import openvino as ov
+
+from film.engine.session import Encoder, Keyframe, Session, Synthesizer, aligned, pad
+from film.engine.tiling import OVERLAP, cover
+from film.media.images import Frame
+
+COARSE_SETS = 4  # coarse features are a hundredth of a frame's; with four, few are made twice
+
+
+@dataclass(frozen=True)
+class TiledGraphs:
+    """The four graphs of `cut.py`, compiled."""
+
+    coarse_encoder: ov.CompiledModel
+    coarse_flow: ov.CompiledModel
+    fine_encoder: ov.CompiledModel
+    fine_synthesizer: ov.CompiledModel
+    level: int  # of the cut
+
+
+class TiledSession(Session[Keyframe]):
+    """Keyframes carry their coarse features; the fine ones live for one tile.
+
+    A tile must reach as far beyond its share of the frame as anything moves into it, so the tiles' overlap follows
+    from the flow that was found for this very pair.
+    """
+
+    def __init__(self, graphs: TiledGraphs, size: tuple[int, int], alignment: int, overlap: int = OVERLAP) -> None:
+        tile = tuple(graphs.fine_encoder.input().shape)[2:]
+        self._alignment = alignment
+        self._overlap = overlap  # of neighbouring tiles, beside what the motion asks for
+        self._padded = aligned(size, alignment)
+        self._tile = tile
+        self._level = graphs.level
+        scale = self._padded[0] // tuple(graphs.coarse_encoder.input().shape)[2]
+        self._coarse = Encoder(
+            graphs.coarse_encoder, COARSE_SETS, lambda frame: _shrink(pad(frame, self._padded), scale)
+        )
+        self._flow = Synthesizer(graphs.coarse_flow)
+        self._fine = Encoder(graphs.fine_encoder, 2, lambda frame: pad(frame, tile))
+        self._synthesizer = Synthesizer(graphs.fine_synthesizer)
+
+    def keyframe(self, frame: Frame) -> Keyframe:
+        return Keyframe(frame)
+
+    def frame(self, keyframe: Keyframe) -> Frame:
+        return keyframe.frame
+
+    def middle(self, left: Keyframe, right: Keyframe) -> Keyframe:
+        with self._coarse.features(left, right) as features, self._flow.started(features) as request:
+            request.wait()
+            flows = {name: request.get_tensor(name).data.copy() for name in ("forward", "backward")}
+        reach = max(float(np.abs(flow).max()) for flow in flows.values()) * 2**self._level
+        overlap = self._overlap + math.ceil(reach / self._alignment) * self._alignment
+        rows, columns = (
+            cover(length, side, overlap, self._alignment) for length, side in zip(self._padded, self._tile, strict=True)
+        )
+        middle = np.zeros_like(left.frame)
+        column_weights = columns.weights()
+        for top, row_weight in zip(rows.starts, rows.weights(), strict=True):
+            for start, column_weight in zip(columns.starts, column_weights, strict=True):
+                tile = self._middle(left.frame, right.frame, flows, top, start)  # (1, 3, *tile)
+                window = middle[top : top + rows.side, start : start + columns.side]
+                weight = row_weight[: window.shape[0], None, None] * column_weight[None, : window.shape[1], None]
+                window += tile[0, :, : window.shape[0], : window.shape[1]].transpose(1, 2, 0) * weight
+        return Keyframe(middle)
+
+    def _middle(self, left: Frame, right: Frame, flows: dict[str, np.ndarray], top: int, start: int) -> np.ndarray:
+        height, width = self._tile
+        ends = [Keyframe(frame[top : top + height, start : start + width]) for frame in (left, right)]
+        rows, columns = (
+            slice(begin >> self._level, (begin + side) >> self._level)
+            for begin, side in ((top, height), (start, width))
+        )
+        of_tile = {name: ov.Tensor(np.ascontiguousarray(flow[:, :, rows, columns])) for name, flow in flows.items()}
+        with self._fine.features(*ends) as features, self._synthesizer.started(features | of_tile) as request:
+            request.wait()
+            return request.get_output_tensor().data.copy()
+
+
+def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
+    """Average pooling of (1, C, H, W) by `factor`: an image pyramid's level."""
+    _, channels, height, width = image.shape
+    blocks = image.reshape(1, channels, height // factor, factor, width // factor, factor)
+    return blocks.mean(axis=(3, 5), dtype=np.float32)

@@ -1,0 +1,259 @@
+"""SavedModel -> OpenVINO IR on disk: once, atomically, and verified before it is trusted.
+
+A converted model is a directory named by the fingerprint of the SavedModel's content and of the converter. It
+appears by one rename, so it is complete or absent; its manifest holds the hash of every file, so one that was damaged
+later is rebuilt. A lock file keeps two processes from converting the same model at once.
+
+Where the variables are FILM's, the graphs are built directly from them (`network.py`) and compared once with
+TensorFlow's own output. Otherwise OpenVINO converts the whole SavedModel, as its tutorial does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import math
+import os
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openvino as ov
+from filelock import FileLock
+
+from film.hub.saved_model import SavedModel
+from film.networks import film as network
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+COMPILED = "compiled"  # the folder, in the cache, of what OpenVINO has compiled of each converted model
+# Of the output's range. Far above float32 rounding through 80 layers (1e-6 … 1e-5), far below any wrong graph.
+CHECK_TOLERANCE = 1e-3
+WHOLE_BYTES_PER_PIXEL = 3_500  # a full-size FILM converted whole takes 3.7 - 4.6 GB for 512x512, five such sets
+OTHER_LEVELS = (6, 5, 8)  # pyramid levels tried when the published 7 does not reproduce the SavedModel
+UNUSED_DAYS = 60  # a converted model that was not used for so long goes when another one comes
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A model as IR files. `kind` is "direct" (encoder.xml, synthesizer.xml) or "whole" (film.xml)."""
+
+    directory: Path
+    kind: str
+    alignment: int  # height and width of what the graphs see must be multiples of this; a power of two
+    bytes_per_pixel: int  # of one frame's features; what else inference needs is in proportion to it
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("direct", "whole") or self.alignment.bit_count() != 1 or self.bytes_per_pixel < 1:
+            raise ValueError(f"{self.kind!r}, {self.alignment!r}, {self.bytes_per_pixel!r}")
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint_of(self.directory)
+
+    @property
+    def present(self) -> bool:
+        """Whether the files are there, at a glance; `find` looks closer."""
+        return all(file.is_file() and file.with_suffix(".bin").is_file() for file in self.files)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        names = ("encoder", "synthesizer") if self.kind == "direct" else ("film",)
+        return tuple(self.directory / f"{name}.xml" for name in names)
+
+
+def fingerprint(saved_model: Path) -> str:
+    """Hash of everything in the SavedModel that decides what it computes. ValueError if there is no SavedModel."""
+    files = [saved_model / "saved_model.pb", *sorted((saved_model / "variables").glob("variables.*"))]
+    digest = hashlib.sha256()
+    try:
+        for file in files:
+            digest.update(f"{file.name} {file.stat().st_size}\n".encode())
+            digest.update(_sha256(file).encode())
+    except FileNotFoundError as error:
+        raise ValueError(f"{saved_model} is not a SavedModel directory: {error.filename} is missing.") from error
+    return digest.hexdigest()[:32]
+
+
+def fingerprint_of(directory: Path) -> str:
+    """The fingerprint of the model that was converted into that directory."""
+    return directory.name.partition("-")[0]
+
+
+def find(model_fingerprint: str, cache: Path) -> Converted | None:
+    """The converted model of that fingerprint if it is there and undamaged, else None."""
+    directory = _directory(model_fingerprint, cache)
+    try:
+        manifest = json.loads((directory / MANIFEST).read_text())
+        converted = Converted(directory, manifest["kind"], manifest["alignment"], manifest["bytes_per_pixel"])
+        for file in converted.files:
+            for part in (file, file.with_suffix(".bin")):
+                if _sha256(part) != manifest["files"][part.name]:
+                    log.warning("The converted model in %s is damaged (%s); it will be rebuilt.", directory, part.name)
+                    return None
+        with contextlib.suppress(OSError):  # a cache that is only read: then nothing in it goes, either
+            os.utime(directory)
+        return converted
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        log.warning("The converted model in %s has an unreadable manifest (%s); rebuilding.", directory, error)
+        return None
+
+
+def seems_kept(model_fingerprint: str, cache: Path) -> bool:
+    """Whether there is a converted model of that fingerprint, at a glance; `find` looks closer."""
+    return (_directory(model_fingerprint, cache) / MANIFEST).is_file()
+
+
+def convert(saved_model: Path, cache: Path) -> Converted:
+    """The converted form of a SavedModel, made now unless it is in the cache.
+
+    Raises ValueError if the SavedModel is not a FILM, RuntimeError with the tool's words if loading, converting or
+    writing fails.
+    """
+    key = fingerprint(saved_model)
+    directory = _directory(key, cache)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        _delete_abandoned(directory.parent)
+        _delete_unused(directory.parent)
+        with FileLock(directory.with_suffix(".lock")):
+            if converted := find(key, cache):
+                return converted
+            partial = directory.with_suffix(".partial")  # ours alone while the lock is held; maybe a killed run's
+            for leftover in (partial, directory):
+                shutil.rmtree(leftover, ignore_errors=True)
+            partial.mkdir()
+            try:
+                converted = _write(saved_model, partial)
+                os.replace(partial, directory)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+    except OSError as error:
+        raise RuntimeError(
+            f"The converted model cannot be written to {cache}: {error}. FILM_CACHE can name another directory."
+        ) from error
+    return replace(converted, directory=directory)
+
+
+def _delete_abandoned(directory: Path) -> None:
+    """What killed conversions left, also of other models and by other versions of this program."""
+    for partial in directory.glob("*.partial"):
+        with (
+            contextlib.suppress(OSError),
+            FileLock(partial.with_suffix(".lock"), timeout=0),
+        ):  # else it is being written
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _delete_unused(directory: Path) -> None:
+    """What earlier versions of this program, or of OpenVINO, or models that are no longer used left."""
+    oldest = time.time() - UNUSED_DAYS * 86_400
+    for kept in directory.iterdir():
+        if (kept / MANIFEST).is_file() and kept.stat().st_mtime < oldest:
+            with contextlib.suppress(OSError), FileLock(kept.with_suffix(".lock"), timeout=0):
+                shutil.rmtree(kept, ignore_errors=True)
+                shutil.rmtree(directory.parent / COMPILED / kept.name, ignore_errors=True)
+
+
+def _directory(model_fingerprint: str, cache: Path) -> Path:
+    source = Path(network.__file__).read_bytes() + Path(__file__).read_bytes() + ov.__version__.encode()
+    return cache / "ir" / f"{model_fingerprint}-{hashlib.sha256(source).hexdigest()[:12]}"
+
+
+def _write(saved_model: Path, directory: Path) -> Converted:
+    source = SavedModel(saved_model)
+    graphs, kind, alignment = _graphs(source)
+    features = _bytes_per_pixel(graphs["encoder"]) if kind == "direct" else WHOLE_BYTES_PER_PIXEL
+    for name, graph in graphs.items():
+        _save(graph, directory / f"{name}.xml")
+    files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
+    manifest = {"kind": kind, "alignment": alignment, "bytes_per_pixel": features, "files": files}
+    (directory / MANIFEST).write_text(json.dumps(manifest, indent=2))
+    return Converted(directory, kind, alignment, features)
+
+
+def _save(graph: ov.Model, path: Path) -> None:
+    try:
+        ov.save_model(graph, path, compress_to_fp16=False)
+    except RuntimeError as error:  # of a full disk it only says "iostream error"
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(f"{error} ({path.name}; {free / 1e6:.1f} MB are free)") from error
+
+
+def _graphs(source: SavedModel) -> tuple[dict[str, Any], str, int]:
+    """The graphs by file name, their kind, and the alignment they need."""
+    try:
+        architecture = network.Architecture.of(source.variables)
+    except ValueError as error:
+        log.warning("%s The whole SavedModel is converted instead.", error)
+    else:
+        for levels in (architecture.levels, *OTHER_LEVELS):
+            architecture = network.Architecture.of(source.variables, levels)
+            x0, x1 = _check_pair(max(64, architecture.alignment))
+            expected = source.middle(x0, x1)
+            graphs = {
+                "encoder": network.encoder(source.variables, architecture),
+                "synthesizer": network.synthesizer(source.variables, architecture),
+            }
+            difference = float(np.abs(_run(graphs, x0, x1) - expected).max())
+            if difference <= CHECK_TOLERANCE * max(1.0, float(np.ptp(expected))):
+                log.info("Direct graph with %d levels: within %.1e of TensorFlow.", levels, difference)
+                return graphs, "direct", architecture.alignment
+        log.warning(
+            "The directly built graph differs from the SavedModel by %.1e; the whole SavedModel is converted instead.",
+            difference,
+        )
+    try:
+        whole = ov.convert_model(source.traced.get_concrete_function())
+    except Exception as error:  # the frontend raises its own types
+        raise RuntimeError(f"OpenVINO cannot convert {source.directory}: {error}") from error
+    return {"film": whole}, "whole", 2 ** (network.PYRAMID_LEVELS - 1)
+
+
+def _bytes_per_pixel(encoder: ov.Model) -> int:
+    """Size of a feature set, float32, divided by the pixels of its frame."""
+    encoder = encoder.clone()
+    encoder.reshape([1, 3, 256, 256])
+    return math.ceil(sum(math.prod(port.shape) for port in [encoder.input(), *encoder.outputs]) * 4 / 256**2)
+
+
+def _check_pair(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two (1, side, side, 3) views of one smooth random texture, a few pixels apart."""
+    coarse = np.random.default_rng(0).random((side // 8 + 2, side // 8 + 2, 3), np.float32)
+    rows = np.linspace(0, coarse.shape[0] - 1.001, side + 8)
+    index, weight = rows.astype(int), (rows % 1).astype(np.float32)[:, None, None]
+    texture = coarse[index] * (1 - weight) + coarse[index + 1] * weight
+    weight = weight.reshape(1, -1, 1)
+    texture = texture[:, index] * (1 - weight) + texture[:, index + 1] * weight
+    return texture[None, :-8, :-8], texture[None, 3:-5, 6:-2]
+
+
+def _run(graphs: dict[str, ov.Model], x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
+    """The middle of x0 and x1 (1, H, W, 3) by the two graphs, as they will be compiled on a CPU."""
+    core = ov.Core()
+    config = {"EXECUTION_MODE_HINT": "ACCURACY"}
+    encode = core.compile_model(graphs["encoder"], "CPU", config)
+    synthesize = core.compile_model(graphs["synthesizer"], "CPU", config)
+    inputs: dict[str, np.ndarray] = {}
+    for prefix, x in (("first", x0), ("last", x1)):
+        image = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        features = encode({"image": image})
+        inputs |= {f"{prefix}_{port.get_any_name()}": features[port].copy() for port in encode.outputs}
+        inputs[f"{prefix}_image_0"] = image
+    return synthesize(inputs)["middle"].transpose(0, 2, 3, 1)
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,110 @@
+"""Downloads of TensorFlow Hub modules: bounded in time, compared with their checksums, there completely or not at all.
+
+TensorFlow Hub's own downloader is used for what it knows (how a module is asked for, how it is unpacked). Its lock is
+not: a program killed while it downloads leaves it behind, and the next one waits ten minutes for it, or twenty.
+"""
+
+from __future__ import annotations
+
+import http.client
+import math
+import os
+import shutil
+import time
+import urllib.request
+from pathlib import Path
+
+from filelock import FileLock
+
+from film.hub import saved_model
+
+SECONDS = 1800.0  # for the 134 MB of the official model that is a line of 75 kB/s
+SILENCE = 60.0  # without one byte; far above what a busy server takes to answer
+
+
+def time_limit() -> float:
+    """Seconds a download may take: FILM_DOWNLOAD_SECONDS, else half an hour. ValueError for an unusable setting."""
+    setting = os.environ.get("FILM_DOWNLOAD_SECONDS") or SECONDS
+    try:
+        seconds = float(setting)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"FILM_DOWNLOAD_SECONDS is {setting!r}; it must be a number of seconds above 0.")
+    return seconds
+
+
+def download(handle: str, directory: Path, limit: float) -> None:
+    """Put the module of that URL at `directory`, unless an undamaged one is there; a damaged one is replaced.
+
+    One process at a time; what a killed one left is deleted. It ends after `limit` seconds, or a minute of silence.
+    Raises whatever the network, the disk and TensorFlow Hub raise; RuntimeError if what comes is no SavedModel.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(directory.with_name(f"{directory.name}.film.lock")):
+        if not saved_model.damage(directory):  # meanwhile, by another process
+            return
+        partial = directory.with_name(f"{directory.name}.film.partial")
+        for leftover in (partial, directory):
+            shutil.rmtree(leftover, ignore_errors=True)
+        try:
+            partial.mkdir()
+            _unpack(handle, partial, limit)
+            if damage := saved_model.damage(partial):
+                raise RuntimeError(f"what it answered is not a SavedModel, or a damaged one: {damage}")
+            _rename(partial, directory)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _unpack(handle: str, directory: Path, limit: float) -> None:
+    from tensorflow_hub.compressed_module_resolver import HttpCompressedFileResolver
+    from tensorflow_hub.resolver import DownloadManager
+
+    hub = HttpCompressedFileResolver()
+    request = urllib.request.Request(hub._append_compressed_format_query(handle))
+    end = time.monotonic() + limit
+    with urllib.request.urlopen(request, timeout=min(limit, SILENCE), context=hub._context) as response:
+        DownloadManager(handle).download_and_uncompress(_Bounded(response, end, limit), str(directory))
+
+
+def _rename(partial: Path, directory: Path) -> None:
+    try:
+        os.replace(partial, directory)
+    except OSError:  # another program that uses TensorFlow Hub was faster
+        if saved_model.damage(directory):
+            raise
+
+
+class _Bounded:
+    """A response that ends in time, and whole or by an error: tarfile would take half of it for a smaller archive."""
+
+    def __init__(self, response: http.client.HTTPResponse, end: float, limit: float) -> None:
+        self._response = response
+        self._end = end
+        self._limit = limit
+        self._received = 0
+        self._expected = response.length  # bytes; None where the server does not tell
+
+    def read(self, size: int) -> bytes:
+        """The next `size` bytes; fewer only at the end."""
+        data = bytearray()
+        while len(data) < size and (part := self._part(size - len(data))):
+            data += part
+        return bytes(data)
+
+    def _part(self, size: int) -> bytes:
+        """At most `size` bytes, as soon as there are some."""
+        try:
+            part = self._response.read1(size)
+        except TimeoutError as error:
+            raise TimeoutError(f"nothing came for {min(self._limit, SILENCE):g} s, {self._so_far()}") from error
+        self._received += len(part)
+        if not part and self._expected and self._received < self._expected:
+            raise ConnectionError(f"the connection ended early, {self._so_far()}")
+        if time.monotonic() > self._end:
+            raise TimeoutError(f"not complete after {self._limit:g} s (FILM_DOWNLOAD_SECONDS), {self._so_far()}")
+        return part
+
+    def _so_far(self) -> str:
+        return f"after {self._received} bytes" + (f" of {self._expected}" if self._expected else "")

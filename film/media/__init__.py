@@ -1,0 +1,1 @@
+"""Photos, videos and sound, read and written. It imports only `support`, and knows no model."""

@@ -1,0 +1,275 @@
+"""Photos in, pixels out.
+
+A **Frame** is what the whole package passes around: (H, W, 3) float32, RGB, values in [0, 1], sRGB-encoded (not
+linear light). Everything about file formats, orientation and sizes ends in this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pillow_heif
+from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+from film.support import memory, validation
+
+Frame: TypeAlias = npt.NDArray[np.float32]
+
+MIN_SIDE = 16  # pixels; below this there is nothing to match between two photos
+MAX_PIXELS = 100_000_000  # 100 megapixels: above any phone's usual mode; 1.2 GB as a Frame
+# Of photos in a folder.
+SUFFIXES = frozenset(".jpg .jpeg .jpe .jif .jfif .png .webp .tif .tiff .bmp .heic .heif .avif".split())
+OVERSHOOT = 1.0  # by which values may leave [0, 1]: a network's do a little, those that count to 255 do far more
+# What Pillow calls them, and what people do. Nothing that runs a program.
+FORMATS = {name.upper(): name for name in ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "AVIF")} | {"HEIF": "HEIC"}
+WHITE = {"F": 1, "I": 65535}  # by Pillow's mode; what has 16 bits may come as "I"
+
+pillow_heif.register_heif_opener()
+# About large photos, where `max_pixels` decides, and about harmless damage. Once and for all: threads share this list.
+warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif\.")
+# Cameras and editors write text chunks of many megabytes; Pillow's limit for all of them together stays.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+
+
+@memory.told()
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Frame:
+    """Read a photo as a Frame, upright (EXIF orientation applied), transparency over white, colours as sRGB.
+
+    Raises ValueError with one sentence when the file is not an image this package reads, is truncated, animated,
+    smaller than 16 px on a side or larger than `max_pixels`, or when its numbers are on a scale with another white than
+    1 for floating-point and 65535 for whole numbers of more than 8 bits; OSError when it cannot be opened.
+    """
+    with _opened(path, max_pixels) as image:
+        _load(image, path)
+        return _to_frame(ImageOps.exif_transpose(image))
+
+
+def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, to_the_end: bool = False) -> tuple[int, int]:
+    """Height and width the photo's Frame will have, from the file's header alone. Same errors as `read_image`.
+
+    `to_the_end` decodes all of it, so that what is damaged is refused here.
+    """
+    with _opened(path, max_pixels) as image:
+        if to_the_end:
+            _load(image, path)
+        width, height = image.size
+        # Pillow turns a TIFF by itself, and tells the size it has then.
+        sideways = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        return (width, height) if sideways else (height, width)
+
+
+def in_folder(folder: str | os.PathLike[str]) -> list[Path]:
+    """The photos of a folder by their names in natural order (`photo 9` before `photo 10`). ValueError if none."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is not a folder; give two photos or more, or one folder of photos.")
+    named = (path for path in folder.iterdir() if is_photo(path) and not path.name.startswith("."))
+    photos = [path for path in named if path.is_file()]
+    if not photos:
+        raise ValueError(f"There are no photos in the folder {folder}.")
+    return sorted(photos, key=natural)
+
+
+def is_photo(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name says that it is a photo."""
+    return Path(path).suffix.lower() in SUFFIXES
+
+
+def natural(path: Path) -> tuple[list[tuple[int, str]], str]:
+    """The key that sorts by names as people count: `photo 9` before `photo 10`; `a1`, `a01` and `A1` by letters."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
+
+
+class _Refused(ValueError):
+    """A photo that is read well enough, but not used."""
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
+    """The file as a Pillow image, its header checked; what goes wrong with it inside the context is a ValueError."""
+    name = Path(path).name
+    with open(path, "rb") as file:
+        try:
+            with Image.open(file, formats=tuple(FORMATS)) as image:
+                _check_header(image, name, max_pixels)
+                yield image
+        except UnidentifiedImageError as error:
+            *others, last = FORMATS.values()
+            raise ValueError(
+                f"{name} is not an image this program reads; use {', '.join(others)} or {last}."
+            ) from error
+        except Image.DecompressionBombError as error:
+            limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow's own is 179 megapixels
+            raise ValueError(f"{name} has more pixels than the limit of {limit / 1e6:.4g} megapixels.") from error
+        except (MemoryError, _Refused):  # not the photo's fault, or said already
+            raise
+        except Exception as error:
+            # What decoders raise for damaged data depends on the format and on where the damage is: any type at all.
+            words = " ".join(str(error).split()) or type(error).__name__
+            raise ValueError(f"{name} is damaged or incomplete and cannot be read ({words}).") from error
+
+
+def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse what is not used, as its header tells."""
+    width, height = image.size
+    if min(width, height) < MIN_SIDE:
+        raise _Refused(f"{name} is {width}x{height} pixels; both sides must be at least {MIN_SIDE}.")
+    if width * height > max_pixels:
+        raise _Refused(
+            f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels; the limit is"
+            f" {max_pixels / 1e6:g}. Make it smaller first."
+        )
+    # Phones keep previews and depth maps beside a photo in MPO and HEIF files; the first image is the photo.
+    if image.format not in ("MPO", "HEIF", "AVIF") and (pages := getattr(image, "n_frames", 1)) > 1:
+        raise _Refused(f"{name} is animated or has several pages ({pages}); give a single photo.")
+
+
+def _load(image: Image.Image, path: str | os.PathLike[str]) -> None:
+    """Decode the pixels, and refuse them on a scale that is not known: they would be all white, or all black."""
+    image.load()
+    if image.mode not in WHITE:
+        return
+    values, white = np.asarray(image), WHITE[image.mode]
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # of all that are numbers
+    over = OVERSHOOT if image.mode == "F" else 0
+    if low < -over or high > white + over:
+        raise _Refused(
+            f"{Path(path).name} has values from {low:g} to {high:g}; they must go from 0, black, to {white}, white:"
+            " save it with 8 or 16 bits."
+        )
+
+
+def _to_frame(image: Image.Image) -> Frame:
+    if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey, as "I;16", "I;16B" or "I"
+        grey = np.asarray(image, np.float32)
+        frame = np.repeat(grey[:, :, None] / np.float32(WHITE[image.mode[0]]), 3, axis=2)
+        return np.clip(np.nan_to_num(frame), 0.0, 1.0)
+    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        white.info = dict(image.info)
+        image = _composite(white, image)
+    return to_frame(np.asarray(_to_srgb(image)))
+
+
+def _composite(white: Image.Image, image: Image.Image) -> Image.Image:
+    flat = Image.alpha_composite(white, image).convert("RGB")
+    if profile := white.info.get("icc_profile"):
+        flat.info["icc_profile"] = profile
+    return flat
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """Convert to sRGB through the embedded colour profile; most phones write Display P3."""
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "CMYK", "L"):
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            if converted is not None:
+                return converted
+        except (ImageCms.PyCMSError, OSError):
+            pass  # a damaged profile, or one for other channels: show the colours as every browser would, without it
+    return image.convert("RGB")
+
+
+class Reader(Protocol):
+    """Who opens photos: this module, or somebody who does not trust them and uses it with more care."""
+
+    def image_size(self, path: str | os.PathLike[str], max_pixels: int = ...) -> tuple[int, int]: ...
+
+    def read_image(self, path: str | os.PathLike[str], max_pixels: int = ...) -> Frame: ...
+
+
+def to_frame(pixels: npt.NDArray[np.uint8]) -> Frame:
+    """(H, W, 3) uint8 -> Frame."""
+    frame = pixels.astype(np.float32)
+    frame /= np.float32(255.0)  # in place: of the largest photos a second copy is a gigabyte
+    return frame
+
+
+def to_uint8(frame: Frame) -> npt.NDArray[np.uint8]:
+    """Clip to [0, 1], scale to 0 … 255 and round to nearest. (H, W, 3) uint8."""
+    return np.rint(np.clip(frame, 0.0, 1.0) * np.float32(255.0)).astype(np.uint8)
+
+
+def common_size(sizes: Sequence[tuple[int, int]], longest_side: int | None = None) -> tuple[int, int]:
+    """The (height, width) that photos of these (height, width) are fitted to.
+
+    The aspect ratio is the geometric mean of the widest and the tallest, so that both lose the same share; the size
+    is the largest for which no photo has to be enlarged, and at most `longest_side`.
+    """
+    if longest_side is not None and not (validation.exact(longest_side) or 0) >= MIN_SIDE:
+        raise ValueError(
+            f"The longest side is limited to {validation.told(longest_side)} pixels; it must be at least {MIN_SIDE}."
+        )
+    aspects = [width / height for height, width in sizes]
+    aspect = math.sqrt(min(aspects) * max(aspects))
+    height = min(min(height, width / aspect) for height, width in sizes)
+    width = height * aspect
+    if min(round(height), round(width)) < MIN_SIDE:
+        raise ValueError(f"The photos differ too much in shape: what they share is {width:.0f}x{height:.0f} pixels.")
+    if longest_side is not None:
+        scale = min(1.0, longest_side / max(height, width))
+        height, width = height * scale, width * scale
+    if min(round(height), round(width)) < MIN_SIDE:
+        raise ValueError(
+            f"With a longest side of {longest_side} pixels the film would be {width:.0f}x{height:.0f};"
+            f" both sides must be at least {MIN_SIDE}."
+        )
+    return round(height), round(width)
+
+
+@memory.told()
+def fit(frame: Frame, size: tuple[int, int]) -> Frame:
+    """Crop around the centre to the aspect ratio of `size` (height, width), then resample (Lanczos). No stretching.
+
+    Returns (height, width, 3) float32, clipped to [0, 1]; a frame of that size as it is.
+    """
+    height, width = size
+    if frame.shape[:2] == size:
+        return frame
+    scale = min(frame.shape[0] / height, frame.shape[1] / width)
+    top, left = (max(0.0, (side - new * scale) / 2) for side, new in zip(frame.shape, size, strict=False))
+    box = (left, top, frame.shape[1] - left, frame.shape[0] - top)
+    channels = [
+        Image.fromarray(np.ascontiguousarray(frame[:, :, c])).resize((width, height), Image.Resampling.LANCZOS, box)
+        for c in range(3)
+    ]
+    return np.clip(np.stack([np.asarray(channel) for channel in channels], axis=2), 0.0, 1.0)
+
+
+def check_frame(frame: Frame) -> Frame:
+    """`frame` itself, contiguous float32. ValueError if it is not a Frame, or far from one: see `check_values`."""
+    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
+        given = f"has shape {frame.shape}" if isinstance(frame, np.ndarray) else f"is of type {type(frame).__name__}"
+        raise ValueError(f"A frame must be a (height, width, 3) array; this one {given}.")
+    if frame.dtype.kind != "f":
+        raise ValueError(f"A frame holds float32 values in [0, 1]; this one has dtype {frame.dtype}.")
+    if min(frame.shape[:2]) < 1:
+        raise ValueError(f"A frame must have pixels; this one is {frame.shape[1]}x{frame.shape[0]}.")
+    check_values(frame)
+    return np.ascontiguousarray(frame, np.float32)
+
+
+def check_values(frame: npt.NDArray[Any], name: str = "this one") -> None:
+    """ValueError where a frame of floats has values that are not finite, or not within OVERSHOOT of [0, 1]."""
+    low, high = frame.min(), frame.max()  # not a number if any value is none
+    if not np.isfinite([low, high]).all():
+        raise ValueError(f"A frame holds float32 values in [0, 1]; {name} has values that are not finite.")
+    if low < -OVERSHOOT or high > 1 + OVERSHOOT:
+        raise ValueError(
+            f"A frame holds float32 values in [0, 1]; {name} has values from {low:g} to {high:g}: divide by 255 what"
+            " counts to 255."
+        )

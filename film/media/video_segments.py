@@ -1,0 +1,275 @@
+"""A stream of Frames -> H.264 in segments: MPEG-TS files that play while later ones are still being made.
+
+All encoding goes through one set of options, so a synthesized frame and a photo are treated alike: 8 bits by rounding,
+BT.709, 4:2:0. That subsampling needs even sides; an odd one gets its last row or column twice. Beside each segment a
+**master** can be written: the same frames without any loss, in their own size, for the formats that are not H.264.
+
+The same frames become the same bytes on every machine and in every order, so a film may be made in several runs or
+places: each segment is encoded by itself, and its name tells which frames it holds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from film.media.ffmpeg import Ffmpeg, local
+from film.media.images import Frame, to_uint8
+from film.support import validation
+
+Pixels: TypeAlias = npt.NDArray[np.uint8]  # (H, W, 3), a Frame in 8 bits
+
+MAX_FPS = 240
+MIN_FPS = Fraction(1, 600)  # a frame of ten minutes: a GIF counts no more than eleven
+SEGMENT_SECONDS = 0.5  # short enough that a slow film starts soon, long enough that a segment's key frame is cheap
+QUALITY = 80  # of 1 .. 100
+COLOURS = (
+    "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int+bitexact,"
+    "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+)
+THREADS = 4  # fixed, because x264's result depends on it; up to 4 it costs 4 % on two cores
+LOSSLESS = ["-c:v", "utvideo", "-pix_fmt", "gbrp", "-pred", "median"]  # half the work of lossless x264, no larger
+NAME = re.compile(r"(\d{8,})-(\d{6,})\.ts")
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A stretch of film that can be played by itself: an MPEG-TS file whose timestamps continue the one before."""
+
+    path: Path
+    first: int  # number of its first frame in the film, from 0
+    count: int  # frames
+    fps: Fraction
+    master: Path | None = None  # the same frames without loss (Matroska)
+
+    @property
+    def start(self) -> float:
+        """Seconds from the beginning of the film."""
+        return float(self.first / self.fps)
+
+    @property
+    def duration(self) -> float:
+        """Seconds."""
+        return float(self.count / self.fps)
+
+
+def check_fps(fps: float | Fraction) -> Fraction:
+    """`fps` as a fraction. ValueError unless it is a number from 1/600 to 240."""
+    rate = validation.exact(fps)
+    if rate is None or not MIN_FPS <= rate <= MAX_FPS:
+        raise ValueError(
+            f"The frame rate is {validation.told(fps)} per second; it must be from {MIN_FPS} to {MAX_FPS}."
+        )
+    return rate
+
+
+def exact(fps: float | Fraction) -> Fraction:
+    """The frame rate as ffmpeg computes with it: the nearest fraction it can hold. ValueError as in `check_fps`."""
+    # ffmpeg's fractions are of 32 bits; a denominator of 1,001,000 holds 30000/1001 and millionths.
+    return check_fps(check_fps(fps).limit_denominator(1_001_000))
+
+
+def check_quality(quality: int) -> int:
+    """`quality` itself. ValueError unless it is from 1 to 100."""
+    number = validation.exact(quality)
+    if number is None or not 1 <= number <= 100:
+        raise ValueError(
+            f"The quality is {validation.told(quality)}; it must be from 1 (smallest file) to 100 (best picture)."
+        )
+    return quality
+
+
+def frame_count(seconds: float, fps: float | Fraction, most: int | None = None) -> int:
+    """How many frames a film of that length has. ValueError unless that is at least two, and at most `most`."""
+    length = validation.exact(seconds)
+    if length is None:
+        raise ValueError(f"The length of the film is {validation.told(seconds)} s; it must be a number, such as 10.")
+    frames, film = (
+        length * check_fps(fps),
+        f"A film of {validation.told(seconds)} s at {float(fps):g} frames per second",
+    )
+    if frames < 1.5:
+        raise ValueError(f"{film} has no two frames; make it longer.")
+    if most is not None and round(frames) > most:
+        raise ValueError(
+            f"{film} has more than the {most} frames that are possible; make it {float(most / fps):g} s or shorter."
+        )
+    return round(frames)
+
+
+def segment_length(fps: float | Fraction) -> int:
+    """How many frames a segment has: it begins where their number in the film is a multiple of that."""
+    return max(1, round(exact(fps) * SEGMENT_SECONDS))
+
+
+def segment_path(directory: Path, first: int, count: int) -> Path:
+    """Where a segment lies that holds `count` frames from that one on. Its master ends in .mkv instead."""
+    return directory / f"{first:08d}-{count:06d}.ts"
+
+
+def h264(quality: int) -> list[str]:
+    """ffmpeg's arguments for H.264. Quality 80 is x264's constant rate factor 17: visually lossless for photographs."""
+    factor = 49 - 0.4 * check_quality(quality)  # 100 is 9; a factor less is 12 % more bits, whatever the level
+    # Without B-frames every frame is shown when it is decoded, so segments join without a gap.
+    codec = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-crf", f"{factor:g}", "-threads", str(THREADS)]
+    return [*codec, "-pix_fmt", "yuv420p", "-vf", COLOURS]
+
+
+def raw_video(pixels: Pixels, fps: Fraction) -> list[str]:
+    """ffmpeg's arguments for reading frames of that size from the pipe."""
+    size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+    return ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "pipe:0"]
+
+
+def even(pixels: Pixels) -> Pixels:
+    """The last row or column twice where a side is odd."""
+    odd = (pixels.shape[0] % 2, pixels.shape[1] % 2)
+    if any(odd):
+        pixels = np.pad(pixels, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
+    return np.ascontiguousarray(pixels)  # as ffmpeg reads them, which np.pad does not promise
+
+
+class SegmentEncoder:
+    """Cuts a stream of Frames into playable segments in `directory`, each finished as soon as it is long enough.
+
+    A segment's files appear when they are complete. Leaving by an exception kills the encoder and deletes its files.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        fps: float | Fraction,
+        *,
+        quality: int = QUALITY,
+        masters: bool = False,
+        first: int = 0,
+        frames: int | None = None,
+    ) -> None:
+        """`first` is the number in the film of the first frame written here, `frames` how many there will be.
+
+        Where that is known, segments have `segment_length` frames, and the last one also those that would be too few
+        for another; else segments begin at its multiples. Either way an encoder that begins where a segment began cuts
+        as the one before would have.
+        """
+        self.segments: list[Segment] = []
+        self.count = 0  # frames written here
+        self._directory = directory
+        self._fps = exact(fps)
+        self._codec = h264(quality)
+        self._masters = masters
+        self._first = first
+        self._length = segment_length(fps)
+        self._frames = frames
+        self._size: tuple[int, ...] | None = None
+        self._process: Ffmpeg | None = None
+        self._begun = first  # number of the first frame of the segment in the works
+        self._ends = first  # ... and of the first one after it
+
+    def __enter__(self) -> SegmentEncoder:
+        return self
+
+    def write(self, frame: Frame | Pixels) -> Segment | None:
+        """Append a (height, width, 3) frame, float in [0, 1] (clipped) or uint8, of the size of the first one.
+
+        Returns the segment that it completed, if it did. ValueError for anything else, RuntimeError with ffmpeg's
+        words.
+        """
+        number = self._first + self.count
+        is_array = isinstance(frame, np.ndarray)
+        if (
+            not is_array
+            or frame.ndim != 3
+            or frame.shape[2] != 3
+            or not (frame.dtype == np.uint8 or frame.dtype.kind == "f")
+        ):
+            given = f"{frame.shape} {frame.dtype}" if is_array else f"of type {type(frame).__name__}"
+            raise ValueError(
+                f"Frame {number + 1} is {given}; a frame is a (height, width, 3) array of float32 in [0, 1]"
+                " or of uint8."
+            )
+        if min(frame.shape[:2]) < 1:
+            raise ValueError(f"Frame {number + 1} is {frame.shape[1]}x{frame.shape[0]}; a frame must have pixels.")
+        self._size = self._size or frame.shape
+        if frame.shape != self._size:
+            raise ValueError(
+                f"Frame {number + 1} is {frame.shape[1]}x{frame.shape[0]},"
+                f" the film is {self._size[1]}x{self._size[0]}; all frames must have one size."
+            )
+        pixels = even(
+            np.asarray(frame if frame.dtype == np.uint8 else to_uint8(np.asarray(frame, np.float32)), np.uint8)
+        )
+        if self._process is None:
+            self._begun, self._ends = number, number + self._next_length(number)
+            self._process = Ffmpeg(*raw_video(pixels, self._fps), *self._outputs(), reads=True).__enter__()
+        self._process.write(pixels.data)
+        self.count += 1
+        return self.finish() if number + 1 == self._ends else None
+
+    def _next_length(self, number: int) -> int:
+        """Frames of the segment that begins with that one."""
+        if self._frames is None:
+            return self._length - number % self._length
+        left = self._frames - self.count
+        return left if left < 2 * self._length else self._length
+
+    def _outputs(self) -> list[str]:
+        assert self._size
+        offset = f"{float(self._begun / self._fps):.6f}"  # ffmpeg counts microseconds
+        outputs = [*self._codec, "-f", "mpegts", "-muxdelay", "0", "-output_ts_offset", offset]
+        outputs.append(local(self._part(".ts")))
+        if self._masters:
+            crop = f"crop={self._size[1]}:{self._size[0]}:0:0:exact=1"
+            outputs += ["-vf", crop, *LOSSLESS, "-fflags", "+bitexact", "-f", "matroska", local(self._part(".mkv"))]
+        return outputs
+
+    def finish(self) -> Segment | None:
+        """Complete the segment that is being written, and return it, if there is one. RuntimeError as in `write`."""
+        process, self._process = self._process, None
+        if process is None:
+            return None
+        try:
+            process.__exit__(None, None, None)
+        except BaseException:
+            self._discard()
+            raise
+        count = self._first + self.count - self._begun
+        path = segment_path(self._directory, self._begun, count)
+        master = path.with_suffix(".mkv") if self._masters else None
+        if master:
+            os.replace(self._part(".mkv"), master)
+        os.replace(self._part(".ts"), path)  # last: where it is, the master is too
+        self.segments.append(Segment(path, self._begun, count, self._fps, master))
+        return self.segments[-1]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            self._process.__exit__(kind or GeneratorExit, error, trace)
+            self._discard()
+
+    def _part(self, suffix: str) -> Path:
+        return self._directory / f"{self._begun:08d}{suffix}.part"
+
+    def _discard(self) -> None:
+        for suffix in (".ts", ".mkv"):
+            self._part(suffix).unlink(missing_ok=True)
+
+
+def finished(directory: Path, fps: float | Fraction, *, masters: bool = False) -> list[Segment]:
+    """The complete segments (with `masters`, those that have one) that are in a directory, in the order of the film."""
+    segments = []
+    for path in directory.iterdir():
+        if name := NAME.fullmatch(path.name):
+            master = path.with_suffix(".mkv") if masters else None
+            if master is None or master.exists():
+                segments.append(Segment(path, int(name[1]), int(name[2]), exact(fps), master))
+    return sorted(segments, key=lambda segment: segment.first)

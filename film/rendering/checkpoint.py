@@ -1,0 +1,144 @@
+"""The finished segments of a film in the making, kept between runs so that an interrupted one can go on.
+
+They lie in a folder beside the film, with a note of everything that decides what is in them. A run that finds the
+same note there goes on from the segments; any other begins anew. Nothing is ever deleted there but such files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from film.support import tempdirs
+
+NOTE = "film.json"
+SUFFIX = ".parts"
+# What the choices that a film's pipeline makes are to the user.
+CALLED = {"fps": "frame rate", "masters": "format", "moments": "length", "step": "pace", "tiles": "memory"}
+# The note, segments and their masters, whole or in the making; see `film.video`.
+OWN = re.compile(rf"{re.escape(NOTE)}|\d{{8,}}(-\d{{6,}})?\.(ts|mkv)(\.part)?")
+
+
+def folder(output: Path) -> Path:
+    """Where the parts of the film `output` are kept."""
+    return output.with_name(f"{output.name}{SUFFIX}")
+
+
+def is_kept(directory: Path) -> bool:
+    """Whether that folder holds the parts of a film that was interrupted."""
+    return directory.suffix == SUFFIX and (directory / NOTE).is_file()
+
+
+def content(files: Sequence[Path]) -> list[tuple[int, int]]:
+    """What tells a changed file from an unchanged one, without reading hours of video: sizes and times of change."""
+    return [(status.st_size, status.st_mtime_ns) for status in map(os.stat, files)]
+
+
+@contextlib.contextmanager
+def kept(
+    directory: Path, choices: Mapping[str, Any], tell: Callable[[str], object] = lambda note: None
+) -> Iterator[Path]:
+    """`directory`, emptied unless its parts were made by the same `choices` (anything that `json` can write).
+
+    `tell` is given a sentence about parts that are deleted.
+
+    Left without an exception it is removed; by one it stays, if there is anything in it. Until then a lock beside it
+    is held. RuntimeError when that is held by another, the folder cannot be made, or it would have to be emptied of
+    what is not of this program; such files stay in any case.
+    """
+    # A film's events may be taken by one thread after the other.
+    lock = FileLock(directory.with_name(f"{directory.name}.lock"), timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RuntimeError(
+            f"Another run is making the film that has its parts in {directory}; wait for it, or choose another name."
+        ) from None
+    except OSError as error:
+        raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
+    try:
+        with _locked(directory, choices, tell):
+            yield directory
+    finally:
+        with contextlib.suppress(OSError):  # not everywhere can an open file be deleted
+            os.unlink(lock.lock_file)
+        lock.release()
+
+
+@contextlib.contextmanager
+def _locked(directory: Path, choices: Mapping[str, Any], tell: Callable[[str], object]) -> Iterator[None]:
+    text = json.dumps(choices, sort_keys=True, default=str)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    try:
+        noted = _noted(directory)
+        if directory.exists() and noted.get("key") != key:
+            _check_own(directory)
+            if any(directory.glob("*.ts")):
+                differing = _differing(noted.get("choices"), json.loads(text))
+                tell(f"The parts in {directory} were made with other settings or files{differing} and are made anew.")
+            _empty(directory)
+            noted = {}
+        if "key" not in noted:
+            directory.mkdir(exist_ok=True)
+            (directory / NOTE).write_text(json.dumps({"key": key, "choices": json.loads(text)}, indent=2))
+    except OSError as error:
+        raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
+    try:
+        yield
+    except BaseException:
+        if [path.name for path in directory.iterdir()] == [NOTE]:
+            _remove(directory)
+        raise
+    _remove(directory)
+
+
+def _check_own(directory: Path) -> None:
+    for path in sorted(directory.iterdir()):
+        if not OWN.fullmatch(path.name) or path.is_dir():
+            raise RuntimeError(
+                f"{directory} is not a folder of this program, because it holds {path.name}; choose another name for"
+                " the film, or move the folder."
+            )
+
+
+def _empty(directory: Path) -> None:
+    for path in directory.iterdir():
+        if OWN.fullmatch(path.name):
+            path.unlink()
+
+
+def _remove(directory: Path) -> None:
+    _empty(directory)
+    with contextlib.suppress(OSError):  # somebody put something into it, which is theirs
+        directory.rmdir()
+
+
+def _noted(directory: Path) -> dict[str, Any]:
+    """Empty if there is no note, or one that was being written when the program was killed."""
+    try:
+        return dict(json.loads((directory / NOTE).read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _differing(noted: object, choices: Mapping[str, Any]) -> str:
+    """In words which choices are others than noted, as far as that is known."""
+    if not isinstance(noted, dict):
+        return ""
+    names = [name for name in dict.fromkeys([*noted, *choices]) if noted.get(name) != choices.get(name)]
+    return f" ({', '.join(CALLED.get(name, name) for name in names)})" if names else ""
+
+
+@contextlib.contextmanager
+def discarded() -> Iterator[Path]:
+    """A folder for parts that nobody will come back to."""
+    with tempdirs.folder() as directory:
+        yield directory

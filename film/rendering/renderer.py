@@ -1,0 +1,136 @@
+"""A chunk of a film -> its segments: the work that can be done by itself, here or on another machine.
+
+A `Renderer` makes chunks. `render` lets an `Interpolator` make them here, one after the other and frame by frame;
+`batch.ray_cluster` gives them to many machines, each of which runs the same code. A chunk has the same segments, to
+the byte, whoever makes it, as far as their processors compute alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+from film.engine.devices import ExecutionInfo
+from film.engine.frame_pair import FramePair
+from film.engine.interpolator import Interpolator, SetupSteps, Stream
+from film.media import video_segments
+from film.media.images import Frame
+from film.media.video_segments import Segment, SegmentEncoder
+from film.rendering import timeline
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Gaps that follow each other in a film."""
+
+    first: int  # number in the film of its first frame, from 0
+    gaps: Sequence[FramePair]
+
+    @property
+    def frames(self) -> int:
+        return timeline.length(self.gaps)
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a film's segments are encoded; see `film.video`."""
+
+    fps: Fraction
+    quality: int = video_segments.QUALITY
+    masters: bool = False
+
+    @property
+    def length(self) -> int:
+        """Frames of a segment, but for the last of a stretch."""
+        return video_segments.segment_length(self.fps)
+
+    def encoder(self, folder: Path, first: int, frames: int) -> SegmentEncoder:
+        """For a stretch of so many frames, the first of which has that number in the film."""
+        return SegmentEncoder(folder, self.fps, quality=self.quality, masters=self.masters, first=first, frames=frames)
+
+    def finished(self, folder: Path) -> list[Segment]:
+        """The segments in that folder, in the order of the film."""
+        return video_segments.finished(folder, self.fps, masters=self.masters)
+
+
+@dataclass(frozen=True)
+class Made:
+    """Frames that are there now."""
+
+    frames: int
+    calls: int  # middles that were made for them
+    seconds: float | None = None  # it took, where they were made
+    frame: Frame | None = None  # the last of them, if it was made here
+
+
+class Renderer(Protocol):
+    """A model, and those who make films with it."""
+
+    @property
+    def name(self) -> str:
+        """Of the model."""
+
+    @property
+    def asked_device(self) -> str:
+        """The device that was asked for, such as AUTO."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
+
+    @property
+    def speed_name(self) -> str | None:
+        """The name by which `engine.timings` notes it, apart from the device; None if it is not to be noted."""
+
+    def runner(self, height: int, width: int) -> ExecutionInfo:
+        """What really runs the model for frames of this size, once it is prepared for them."""
+
+    def preparation(self, height: int, width: int) -> SetupSteps:
+        """What remains to be done before frames of this size can be made, as (stage, work) pairs in order."""
+
+    def make(self, stretches: Iterable[Chunk | Segment], folder: Path, encoding: Encoding) -> Generator[Made | Segment]:
+        """Make the segments of a film's stretches in `folder`, and tell of each as it comes.
+
+        A stretch is taken when there is somebody to make it. Segments that are there already stand in their place
+        among the stretches, and are handed on. Closing the generator stops the work on this film.
+        """
+
+
+AnyRenderer: TypeAlias = Interpolator | Renderer
+
+
+def render(
+    model: AnyRenderer, stretches: Iterable[Chunk | Segment], folder: Path, encoding: Encoding
+) -> Generator[Made | Segment]:
+    """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
+    if not isinstance(model, Interpolator):
+        return model.make(stretches, folder, encoding)
+    return _render_here(Stream(model).frames, stretches, folder, encoding)
+
+
+def _render_here(
+    frames: Callable[[Sequence[FramePair]], Generator[Frame]],
+    stretches: Iterable[Chunk | Segment],
+    folder: Path,
+    encoding: Encoding,
+) -> Generator[Made | Segment]:
+    """By means of a function from frame pairs to their frames: in the order of the film, frame by frame."""
+    for stretch in stretches:
+        if isinstance(stretch, Segment):
+            yield stretch
+            continue
+        with (
+            encoding.encoder(folder, stretch.first, stretch.frames) as encoder,
+            contextlib.closing(frames(stretch.gaps)) as made,
+        ):
+            for calls, frame in zip(timeline.calls(stretch.gaps), made, strict=True):
+                yield Made(1, calls, frame=frame)
+                if segment := encoder.write(frame):
+                    yield segment
+            if segment := encoder.finish():
+                yield segment
+        del stretch  # before the next is read

@@ -1,0 +1,107 @@
+"""Which moments between which frames make up a film: the plan that the model then follows.
+
+A film is a stream of *gaps*, each from one frame to the next, with the moments wanted between them. Neighbouring
+gaps share a frame (the very same array), so that a model can know it again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+
+from film.engine import bisection
+from film.engine.frame_pair import FramePair
+from film.media.images import Frame, to_frame
+from film.media.scene_detection import SceneFrame
+
+# Moments of a video's gaps are made to a sixteenth: half of that is an error nobody sees at 24 frames per second and
+# more, and finer ones would cost up to twice as many middles.
+VIDEO_PRECISION = Fraction(1, 16)
+
+
+def through(photos: Iterable[Frame], moments: Iterable[Sequence[Fraction]]) -> Iterator[FramePair]:
+    """The gaps between neighbouring photos. A photo is taken when the film comes to it.
+
+    ValueError when there are fewer photos than gaps, plus one.
+    """
+    remaining = iter(photos)
+    left = next(remaining, None)
+    for wanted in moments:
+        right = next(remaining, None)
+        if left is None or right is None:
+            raise ValueError("There are fewer photos than the film has gaps between them, plus one.")
+        yield FramePair(left, right, wanted)
+        left = right
+
+
+def retimed(shots: Iterable[SceneFrame], step: Fraction, precision: Fraction = VIDEO_PRECISION) -> Iterator[FramePair]:
+    """A video shown anew: frame k of the film is what the video shows `step` * k seconds after its first frame.
+
+    Nothing is made across a cut: the last frame of a scene stays until the next scene begins, and the last frame of
+    the video until its end.
+    """
+    start, left, frame = Fraction(0), None, None
+    made = 0  # frames of the film so far
+
+    def due(until: Fraction) -> range:
+        """The numbers of the film's frames that come before `until` and are not made yet."""
+        return range(made, max(made, math.ceil((until - start) / step)))
+
+    for shot in shots:
+        right = to_frame(shot.pixels)
+        if left is None or frame is None:
+            start = shot.time
+        else:
+            numbers = due(shot.time)
+            length = shot.time - left.held
+            if shot.cut or length <= 0:
+                moments = [Fraction(0)] * len(numbers)
+            else:
+                times = (start + step * number for number in numbers)
+                moments = bisection.nearest([max(Fraction(0), (t - left.held) / length) for t in times], precision)
+            yield FramePair(frame, right, moments)
+            made = numbers.stop
+        left, frame = shot, right
+    if left is not None and frame is not None:
+        yield FramePair(frame, frame, [Fraction(0)] * len(due(left.end)))
+
+
+def stretches(gaps: Iterable[FramePair], least: int) -> Iterator[list[FramePair]]:
+    """Group gaps that have moments, in order, until each group has `least` of them; the last group may have fewer.
+
+    A stretch can be made by itself: on another machine, or in another run. It holds no frames but those it needs, even
+    where most frames of a video are left out.
+    """
+    stretch: list[FramePair] = []
+    for gap in gaps:
+        if gap.moments:
+            stretch.append(gap)
+        del gap
+        if length(stretch) >= least:
+            yield stretch
+            stretch = []
+    if stretch:
+        yield stretch
+
+
+def length(stretch: Iterable[FramePair]) -> int:
+    """How many frames of the film are in it."""
+    return sum(len(gap.moments) for gap in stretch)
+
+
+def calls(stretch: Iterable[FramePair]) -> Iterator[int]:
+    """For each of its frames, how many middles are made to come to it from the frame before."""
+    for gap in stretch:
+        totals = bisection.calls(gap.moments)
+        yield from (later - earlier for earlier, later in zip([0, *totals], totals, strict=False))
+
+
+def part(stretch: Iterable[FramePair], begin: int, end: int) -> list[FramePair]:
+    """Some frames of a stretch: those numbered from `begin` to before `end`, and no gap that has none of them."""
+    parts = []
+    for gap in stretch:
+        if max(0, begin) < min(end, len(gap.moments)):
+            parts.append(gap.part(begin, end))
+        begin, end = begin - len(gap.moments), end - len(gap.moments)
+    return parts

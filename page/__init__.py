@@ -1,1 +1,0 @@
-"""What `app.py` puts on the screen: components, orders, words, colours."""

@@ -1,0 +1,289 @@
+"""The endpoints as programs use them: over gradio_client and as MCP tools, on the real server."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import importlib.util
+import json
+import zipfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
+from PIL import Image
+
+from demo.api import mcp
+from demo.server.storage import Storage
+from film.media import video_reader
+from tests.conftest import photo
+from tests.support.attacks import listener
+from tests.support.clips import pan, video
+from tests.support.serving import LOSSY, TIMEOUT, Server, decoded, difference, photos, serve, wait_until
+
+pytestmark = pytest.mark.server
+
+TOOLS = ["interpolate", "interpolate_many", "retime"]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    limits = {"FILM_MAX_VIDEO_MB": "3", "FILM_MAX_UPLOAD_MB": "1", "FILM_MAX_PHOTOS": "4", "FILM_MAX_MEGAPIXELS": "4"}
+    with serve(tmp_path_factory.mktemp("server"), **limits) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[Client]:
+    client = Client(server.url, verbose=False)
+    yield client
+    client.close()
+
+
+def walk(folder: Path, count: int = 3) -> list[Path]:
+    """Photos of one scene that moves on."""
+    return [photo(folder / f"{n}.jpg", picture / 255.0) for n, picture in enumerate(pan(count, step=4))]
+
+
+def test_what_is_told_of_the_endpoints(client: Client) -> None:
+    told = client.view_api(return_format="dict")["named_endpoints"]
+    assert list(told) == [f"/{name}" for name in TOOLS]
+    for endpoint, required in (
+        ("/interpolate", ["first", "last"]),
+        ("/interpolate_many", ["photos"]),
+        ("/retime", ["video"]),
+    ):
+        parameters = told[endpoint]["parameters"]
+        assert [each["parameter_name"] for each in parameters if not each["parameter_has_default"]] == required
+        defaults = {each["parameter_name"]: each["parameter_default"] for each in parameters}
+        expected = {"model": "film-lite", "device": "CPU", "longest_side": 1024, "format": "mp4", "play": "loop"}
+        assert defaults.items() >= expected.items()
+    names = [each["parameter_name"] for each in told["/interpolate"]["parameters"]]
+    assert names[:7] == ["first", "last", "depth", "fps", "model", "device", "longest_side"]
+
+
+def test_many_photos(client: Client, tmp_path: Path) -> None:
+    given = walk(tmp_path)
+    path, report = client.predict(photos=list(map(handle_file, given)), depth=1, api_name="/interpolate_many")
+    frames = decoded(path)
+    assert report["frames"] == len(frames) == 5
+    for place, expected in zip((0, 2, 4), given, strict=True):
+        assert difference(frames[place], expected) < LOSSY
+
+
+def test_lengths(client: Client, tmp_path: Path) -> None:
+    first, last = map(handle_file, photos(tmp_path, 64, 96))
+    order = {"first": first, "last": last, "fps": 10, "api_name": "/interpolate"}
+    assert client.predict(**order, count=6)[1]["frames"] == 6
+    assert client.predict(**order, seconds=0.7)[1]["frames"] == 7
+    assert client.predict(**order, depth=1, play="pingpong")[1]["frames"] == 4
+
+
+def test_png_files(client: Client, tmp_path: Path) -> None:
+    first, last = map(handle_file, photos(tmp_path, 64, 96))
+    path, _ = client.predict(first=first, last=last, depth=1, format="zip", api_name="/interpolate")
+    assert zipfile.ZipFile(path).namelist() == [f"frame-{n:06d}.png" for n in (1, 2, 3)]
+
+
+def test_a_video(client: Client, tmp_path: Path) -> None:
+    source = handle_file(video(tmp_path / "pan.mp4", pan(12), sound=True))
+    path, report = client.predict(video=source, slowdown=2, api_name="/retime")
+    made = video_reader.read_metadata(path)
+    assert made.sound and (report["frames"], report["fps"], report["duration"]) == (24, 24, 1.0)
+    path, report = client.predict(video=source, slowdown=1, fps=30, sound=False, api_name="/retime")
+    made = video_reader.read_metadata(path)
+    assert not made.sound and made.fps == 30 and report["frames"] == 15
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "choices", "words"),
+    [
+        ("/interpolate", {"format": "exe"}, "exe"),
+        ("/interpolate", {"format": "../../film.mp4"}, "not in the list"),
+        ("/interpolate", {"quality": 0}, "quality is 0"),
+        ("/interpolate", {"play": "backwards"}, "backwards"),
+        ("/interpolate", {"count": 1}, "number of frames is 1"),
+        ("/interpolate", {"count": 10**12}, "number of frames is"),
+        ("/interpolate", {"seconds": -1}, "length in seconds is -1"),
+        ("/interpolate", {"seconds": 0}, "no two frames"),
+        ("/interpolate", {"count": 2.5}, "whole number"),
+        ("/interpolate_many", {"photos": []}, "Choose two photos"),
+        ("/interpolate_many", {"count": 9000}, "megapixels"),
+        ("/retime", {"slowdown": 99}, "slow motion is 99"),
+        ("/retime", {"slowdown": 1}, "a slowdown above 1, a frame rate, or both"),
+        ("/retime", {"fps": -5}, "frame rate is -5"),
+        ("/retime", {"cut": -1}, "cut sensitivity is -1"),
+        ("/retime", {"video": None}, "Choose a video"),
+    ],
+)
+def test_refused_choices(client: Client, tmp_path: Path, endpoint: str, choices: dict[str, Any], words: str) -> None:
+    first, last = map(handle_file, photos(tmp_path, 64, 96))
+    given: dict[str, dict[str, Any]] = {
+        "/interpolate": {"first": first, "last": last},
+        "/interpolate_many": {"photos": [first, last]},
+        "/retime": {"video": handle_file(video(tmp_path / "pan.mp4", pan(3)))},
+    }
+    with pytest.raises(AppError, match=words) as refusal:
+        client.predict(**{**given[endpoint], **choices}, api_name=endpoint)
+    assert "Traceback" not in str(refusal.value) and str(tmp_path) not in str(refusal.value)
+
+
+def test_refused_files(client: Client, tmp_path: Path) -> None:
+    first, last = photos(tmp_path, 64, 96)
+    pictures = list(map(handle_file, [first, last, first, last, first]))
+    with pytest.raises(AppError, match="These are 5 photos; this server makes a film of at most 4"):
+        client.predict(photos=pictures, api_name="/interpolate_many")
+    noise = np.random.default_rng(0).integers(0, 255, (700, 800, 3), dtype=np.uint8)
+    large = tmp_path / "large.png"
+    Image.fromarray(noise).save(large)
+    with pytest.raises(AppError, match="large.png has 1.6 MB; this server takes at most 1 MB"):
+        client.predict(first=handle_file(large), last=handle_file(last), api_name="/interpolate")
+    with pytest.raises(AppError, match="first-0.jpg is not a video|first-0.jpg holds a single frame"):
+        client.predict(video=handle_file(first), api_name="/retime")
+    film = video(tmp_path / "pan.mp4", pan(3))
+    with pytest.raises(AppError, match="pan.mp4 is not an image"):
+        client.predict(first=handle_file(film), last=handle_file(last), api_name="/interpolate")
+    wide = video(tmp_path / "wide.mp4", pan(24, 300, 400), "24", "-crf", "40")
+    with pytest.raises(AppError, match="384 frames of 400x300 are 46 megapixels; this server makes at most 4"):
+        client.predict(video=handle_file(wide), slowdown=16, api_name="/retime")
+
+
+def called(server: Server, calls: Callable[[ClientSession], Awaitable[Any]]) -> Any:
+    """What comes of some calls in one MCP session."""
+
+    async def session() -> Any:
+        address = f"{server.url}/gradio_api/mcp/"
+        async with streamablehttp_client(address) as (read, write, _), ClientSession(read, write) as session:
+            await session.initialize()
+            return await calls(session)
+
+    return asyncio.run(asyncio.wait_for(session(), TIMEOUT))
+
+
+def call(server: Server, tool: str, **arguments: Any) -> tuple[bool, list[str]]:
+    """Whether it went well, and the texts of the answer."""
+    answer = called(server, lambda session: session.call_tool(tool, arguments))
+    return not answer.isError, [content.text for content in answer.content]
+
+
+def uploaded(server: Server, path: Path) -> str:
+    """The address of a file at the server."""
+    with path.open("rb") as file:
+        answer = httpx.post(f"{server.url}/gradio_api/upload", files={"files": file}, timeout=TIMEOUT)
+    return f"{server.url}/gradio_api/file={answer.json()[0]}"
+
+
+def fetched(address: str, path: Path) -> Path:
+    path.write_bytes(httpx.get(address, timeout=TIMEOUT).raise_for_status().content)
+    return path
+
+
+def test_the_tools_are_the_endpoints(server: Server) -> None:
+    listed = called(server, lambda session: session.list_tools()).tools
+    assert [tool.name for tool in listed] == TOOLS
+    beginnings = ("Make a film of two", "Make one film through", "Show a video in slow")
+    for tool, beginning in zip(listed, beginnings, strict=True):
+        assert tool.description.startswith(beginning)
+        properties = tool.inputSchema["properties"]
+        assert all(each["description"] for each in properties.values())
+        assert properties["longest_side"]["type"] == "integer"
+    assert listed[1].inputSchema["properties"]["photos"]["items"] == {"type": "string", "format": "uri"}
+
+
+def test_tools_make_films(server: Server, tmp_path: Path) -> None:
+    first, last = photos(tmp_path, 64, 96)
+    data = f"data:image/jpeg;base64,{base64.b64encode(first.read_bytes()).decode()}"
+    told: list[float] = []
+
+    async def progress(done: float, total: float | None, text: str | None) -> None:
+        told.append(done)
+
+    async def two(session: ClientSession) -> Any:
+        order = {"first": data, "last": uploaded(server, last), "depth": 2}
+        return await session.call_tool("interpolate", order, progress_callback=progress)
+
+    address, facts = [content.text for content in called(server, two).content]
+    frames = decoded(fetched(address, tmp_path / "two.mp4"))
+    assert json.loads(facts)["frames"] == len(frames) == 5
+    assert difference(frames[0], first) < LOSSY and difference(frames[-1], last) < LOSSY
+    assert told and told == sorted(told) and told[-1] <= 5
+
+    order = [data, uploaded(server, last), uploaded(server, first)]
+    well, (address, facts) = call(server, "interpolate_many", photos=order, depth=1, format="gif")
+    assert well and address.endswith("film.gif") and json.loads(facts)["frames"] == 5
+
+    source = uploaded(server, video(tmp_path / "pan.mp4", pan(6)))
+    well, (address, facts) = call(server, "retime", video=source, slowdown=2)
+    assert well and json.loads(facts)["frames"] == len(decoded(fetched(address, tmp_path / "slow.mp4"))) == 12
+
+
+def test_tools_read_nothing_else(server: Server, tmp_path: Path) -> None:
+    first, last = photos(tmp_path, 64, 96)
+    right = uploaded(server, last)
+    secret = f"{server.url}/gradio_api/file="
+    with listener() as (trap, visits):
+        for stolen in (str(first), f"file://{first}", f"{trap}/photo.jpg", f"{secret}{first}", f"{secret}/etc/passwd"):
+            well, texts = call(server, "interpolate", first=stolen, last=right, depth=1)
+            assert not well and "file" in texts[0], texts
+        assert visits == []
+    well, texts = call(server, "interpolate", first="data:image/jpeg;base64,%%%", last=right)
+    assert not well and "damaged" in texts[0]
+    well, texts = call(server, "interpolate", first=right, last=right, depth=99)
+    assert not well and "depth is 99" in texts[0]
+    well, _ = call(server, "show_film", kind="two")
+    assert not well
+
+
+def test_only_calls_of_tools_come_through(server: Server) -> None:
+    root = f"{server.url}/gradio_api/mcp"
+    assert httpx.get(f"{root}/", timeout=TIMEOUT).status_code == 405
+    for path in ("/sse", "/messages/", "/http", "/x"):
+        assert httpx.get(root + path, timeout=TIMEOUT).status_code == 404
+        assert httpx.post(root + path, json={}, timeout=TIMEOUT).status_code == 404
+    smuggled = {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    params = {"name": "interpolate", "arguments": {"first": smuggled, "last": smuggled}}
+    accept = {"accept": "application/json, text/event-stream"}
+    answer = httpx.post(f"{root}/", json={**message, "params": params}, headers=accept, timeout=TIMEOUT)
+    assert answer.status_code == 403
+
+
+def test_leaving_a_tool_stops_the_computing(server: Server, tmp_path: Path) -> None:
+    first, last = (uploaded(server, path) for path in photos(tmp_path, 96, 128))
+    stopped = server.log().count("stopped after frame")
+
+    async def leave(session: ClientSession) -> None:
+        begun = asyncio.Event()
+
+        async def progress(done: float, total: float | None, text: str | None) -> None:
+            begun.set()
+
+        order = {"first": first, "last": last, "depth": 8}
+        work = asyncio.create_task(session.call_tool("interpolate", order, progress_callback=progress))
+        await begun.wait()
+        work.cancel()
+
+    called(server, leave)
+    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
+
+
+def test_without_the_package_there_are_no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert mcp.offer(None) is False  # type: ignore[arg-type]
+
+
+def test_a_data_uri_without_an_end_is_no_riddle(tmp_path: Path) -> None:
+    """As large as a request may be, in which a pattern would look for a comma from every letter on."""
+    server = object.__new__(mcp.McpServer)
+    with pytest.raises(ValueError, match="This is no file of this server"):
+        server._file("data:" + "a" * 2**20)
+    server.storage = Storage(tmp_path / "page", 3600, ceiling=2**20)
+    kept = server._file("data:image/png;name=a.png;base64," + base64.b64encode(b"content").decode())
+    assert (kept.suffix, kept.read_bytes()) == (".png", b"content")

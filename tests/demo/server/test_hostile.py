@@ -1,0 +1,165 @@
+"""A hundred hostile files and every kind of hostile request; `benchmarks/fuzz.py` sends a thousand and more."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.support import corpus
+from tests.support.attacks import (
+    API,
+    PARAMETERS,
+    VIDEOS,
+    Answer,
+    Attacker,
+    listener,
+    wrong_bodies,
+    wrong_orders,
+    wrong_requests,
+)
+from tests.support.serving import TIMEOUT, Server, serve, wait_until
+from tests.support.watching import Watch
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+FILES = 100
+ORDERS = 300  # of those there are, evenly picked; the benchmark sends all
+
+
+@pytest.fixture(scope="module")
+def trap() -> Iterator[tuple[str, list[str]]]:
+    with listener() as trap:
+        yield trap
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, trap: tuple[str, list[str]]) -> Iterator[Server]:
+    proxies = {f"{kind}_PROXY": trap[0] for kind in ("HTTP", "HTTPS", "ALL")}  # what would go out would come there
+    with serve(tmp_path_factory.mktemp("hostile"), **proxies, NO_PROXY="127.0.0.1,localhost") as server:
+        yield server
+        assert server.process.poll() is None, "the server ended"
+        assert "MemoryError" not in server.log()
+
+
+@pytest.fixture(scope="module")
+def attacker(server: Server) -> Attacker:
+    return Attacker(server.url)
+
+
+@pytest.fixture(scope="module")
+def photo(attacker: Attacker) -> dict[str, Any]:
+    return attacker.photo("photo.jpg", corpus.photos()["jpg"])
+
+
+@pytest.fixture(scope="module")
+def clip(attacker: Attacker) -> dict[str, Any]:
+    return attacker.photo("film.mp4", corpus.videos()["mp4"])
+
+
+@pytest.fixture(autouse=True)
+def unharmed(server: Server, attacker: Attacker, photo: dict[str, Any], trap: tuple[str, list[str]]) -> Iterator[None]:
+    """After each test the server makes a film, computes for nobody, and nobody was visited."""
+    yield
+    assert trap[1] == []
+    answer = attacker.order(photo, photo, 1, 15, "film-lite", "CPU", 512, case="afterwards")
+    assert answer.made, answer
+    wait_until(lambda: '"running":0,"waiting":0' in attacker.request("GET", "/health").text, "the end of all computing")
+
+
+def faults(answers: list[Answer]) -> list[str]:
+    return [fault for answer in answers for fault in answer.faults()]
+
+
+def test_hostile_files(attacker: Attacker, photo: dict[str, Any]) -> None:
+    impostors = list(corpus.impostors())
+    damaged = list(corpus.mutations(corpus.photos() | corpus.videos(), FILES - len(impostors)))
+    with ThreadPoolExecutor(4) as visitors:
+        answers = list(visitors.map(lambda case: attacker.order_with(*case, photo), [*impostors, *damaged]))
+    assert len(answers) >= FILES
+    assert faults(answers) == []
+    assert [answer for answer in answers if not answer.made and len(answer.refusal) < 20] == []
+    made = {answer.case: answer.made for answer in answers}
+    assert [suffix for suffix in corpus.videos() if not made[f"film.{suffix}"]] == []
+    assert [name for name in ("empty.mp4", "photo.mp4", "list.webm", "concat.mkv") if made[name]] == []
+    for is_video in (False, True):  # of either kind, some damage is harmless
+        assert {made[name] for name, _ in damaged if name.endswith(VIDEOS) is is_video} == {True, False}
+
+
+def test_hostile_orders(
+    attacker: Attacker, photo: dict[str, Any], clip: dict[str, Any], trap: tuple[str, list[str]]
+) -> None:
+    orders = list(wrong_orders(photo, clip, trap[0]))
+    picked = orders[:: max(1, len(orders) // ORDERS)]
+    with ThreadPoolExecutor(4) as visitors:
+        answers = list(visitors.map(lambda order: attacker.order(*order[2], case=order[1], endpoint=order[0]), picked))
+    assert {endpoint for endpoint, _, _ in picked} == set(PARAMETERS)
+    assert faults(answers) == []
+    assert [answer.case for answer in answers if answer.made or len(answer.refusal) < 20] == []
+
+
+def test_hostile_bodies(attacker: Attacker, photo: dict[str, Any], clip: dict[str, Any]) -> None:
+    answers = [attacker.post(path, body, case) for case, path, body in wrong_bodies(photo, clip)]
+    assert faults(answers) == []
+
+
+def test_hostile_requests(attacker: Attacker, photo: dict[str, Any], trap: tuple[str, list[str]]) -> None:
+    answers = [attacker.request(method, path) for method, path in wrong_requests(photo["path"], trap[0])]
+    assert faults(answers) == []
+    given = [answer for answer in answers if answer.status < 400 and "event: error" not in answer.text]
+    assert [answer.case for answer in given if not answer.case.startswith("OPTIONS")] == []
+
+
+def test_hostile_forms(attacker: Attacker) -> None:
+    field, named = b'Content-Disposition: form-data; name="files"', b'; filename="photo.jpg"'
+    answers = [
+        attacker.form(field + b"\r\n\r\n" + bytes(2**20)),  # no file, yet large
+        attacker.form(field + b"\r\n\r\nphoto.jpg"),
+        attacker.form(*[field + b"\r\n\r\nx"] * 2000),
+        attacker.form(*[field + named + b"\r\n\r\n"] * 1500),
+        attacker.form(field + named + b"; x=" + b"y" * 10**5 + b"\r\n\r\nx"),
+        attacker.form(b"Content-Type: text/plain\r\n\r\nx"),
+        attacker.form(),
+        attacker.request("POST", f"{API}/upload", b"photo", {"content-type": "image/jpeg"}),
+        attacker.request("POST", f"{API}/upload", b"photo", {"content-type": "multipart/form-data"}),
+    ]
+    assert faults(answers) == []
+    assert [answer.status for answer in answers if answer.status >= 400 and len(answer.text) < 20] == []
+    assert answers[0].status == 400 and "more than its files" in answers[0].text
+
+
+def test_links_lead_nowhere(server: Server, attacker: Attacker, photo: dict[str, Any], tmp_path: Path) -> None:
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(b"secret")
+    link = Path(photo["path"]).with_name("link.jpg")
+    link.symlink_to(secret)
+    answer = attacker.request("GET", f"{API}/file={link}")
+    assert answer.status == 403 and "secret" not in answer.text
+    link.unlink()
+    assert attacker.request("GET", f"{API}/file={photo['path']}").status == 200
+
+
+def test_a_photo_that_swells(server: Server, attacker: Attacker, photo: dict[str, Any]) -> None:
+    """45 megapixels in 130 kB are a photo like another: it is opened within the limits, beside the server."""
+    Image.new("RGB", (64, 64)).save(small := io.BytesIO(), "png")
+    bomb = next(data for name, data in corpus.impostors() if name == "bomb.png")
+    black = attacker.photo("black.png", small.getvalue())
+    answer = attacker.order_with("bomb.png", bomb, black)
+    assert answer.made or "takes" in answer.refusal
+    peak = next(line for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines() if "VmHWM" in line)
+    assert int(peak.split()[1]) < 3 * 2**20, peak  # kB
+    assert answer.seconds < TIMEOUT
+
+
+def test_a_silence_of_hours(server: Server, attacker: Attacker, photo: dict[str, Any]) -> None:
+    """Sound that goes on hours later takes no memory for what is between."""
+    gap = next(data for name, data in corpus.impostors() if name == "gap.mkv")
+    with Watch(server.url, server.process.pid) as watch:
+        answer = attacker.order_with("gap.mkv", gap, photo)
+    assert answer.made or "sound" in answer.refusal
+    assert watch.peak < 3 * 2**30

@@ -1,0 +1,262 @@
+"""One film from order to result: what is held while it is made, what is freed however it ends, what the log says."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Generator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from demo.server.job_queue import JobQueue, QueueFull, Waiting
+from demo.server.job_service import JobService, RenderJob, without_paths
+from demo.server.json_logging import JsonLines, _Stray
+from demo.server.limits import Limits
+from demo.server.model_cache import ModelCache
+from demo.server.photo_sandbox import PhotoSandbox
+from demo.server.storage import GIGABYTE, Storage
+from film import load
+from film.engine import timings
+from film.engine.interpolator import Interpolator
+from film.rendering import planning
+from film.rendering.events import Done, Event, Progress
+
+SHELF = ModelCache(load, 1)  # nothing is loaded before a model's first frame
+PLAN = planning.Plan(3, Fraction(15), (64, 96), 1)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is noted yet."""
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> JobService:
+    timings.remember("film-lite", "CPU", 64 * 96, 1.0)
+    budget = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    return JobService(budget, JobQueue(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
+
+
+def film(model: Interpolator, folder: Path) -> Generator[Event]:
+    """A film of three frames, told as the pipeline does."""
+    (folder / "film.mp4").write_bytes(b"a film")
+    for k in (1, 2, 3):
+        yield Progress(k, 3, np.zeros((64, 96, 3), np.float32), 0.1, 0.2)
+    yield Done(folder / "film.mp4", 3, 96, 64, 15, "film-lite", "CPU", 1.5, 0.25)
+
+
+def asked(
+    start: Callable[[Interpolator, Path], Generator[Event]] = film,
+    plan: Callable[[], planning.Plan] = lambda: PLAN,
+    *files: str,
+) -> RenderJob:
+    return RenderJob("film-lite", "CPU", files, plan, start)
+
+
+def unused(studio: JobService) -> bool:
+    """Whether nothing is held: no place, no room, no folder."""
+    with studio.storage.reserved(GIGABYTE - studio.storage.used()):
+        pass
+    return studio.line.status() == {"running": 0, "waiting": 0} and list(studio.storage.scratch.iterdir()) == []
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+    """What was logged, as it would stand in the log."""
+    return [json.loads(JsonLines().format(record)) for record in caplog.records]
+
+
+def test_a_film(studio: JobService, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    *progress, done = studio.run(asked())
+    assert [event.done for event in progress if isinstance(event, Progress)] == [1, 2, 3]
+    assert isinstance(done, Done) and done.path.read_bytes() == b"a film"
+    assert done.path.parent.parent == studio.storage.folder
+    assert unused(studio)
+    begun, made = lines(caplog)
+    assert begun["request"] == made["request"] and made["message"] == "made frame 3 of 3"
+    known = {
+        "model": "film-lite",
+        "device": "CPU",
+        "size": "96x64",
+        "frames": 3,
+        "seconds": 1.5,
+        "seconds_per_frame": 0.25,
+    }
+    assert known.items() <= made.items()
+
+
+def test_who_waits_is_told_so(studio: JobService) -> None:
+    first, second, third = studio.run(asked()), studio.run(asked()), studio.run(asked())
+    next(first)
+    assert next(second) == Waiting(1, 0.2)
+    with pytest.raises(QueueFull):
+        next(third)
+    first.close()
+    assert isinstance(next(second), Progress)
+    second.close()
+    assert unused(studio)
+
+
+def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
+    budget = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    studio = JobService(budget, JobQueue(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
+    # Nothing is noted yet, so each may be a long one.
+    first, second, waiting = studio.run(asked()), studio.run(asked()), studio.run(asked())
+    assert isinstance(next(first), Progress)  # 0.1 s a frame
+    assert isinstance(next(second), Progress)
+    first.close()
+    assert isinstance(next(waiting), Progress)
+    second.close()
+    waiting.close()
+
+
+def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    budget = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    studio = JobService(budget, JobQueue(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
+    unknown = planning.Plan(2, Fraction(20), (64, 96), None)
+    short, first, second = (
+        studio.run(asked()),
+        studio.run(asked(plan=lambda: unknown)),
+        studio.run(asked(plan=lambda: unknown)),
+    )
+    assert isinstance(next(short), Progress)  # tells the pace of this model
+    short.close()
+    event = next(first)
+    assert isinstance(event, Progress) and (event.done, event.total, event.seconds_left) == (1, 0, None)
+    assert studio.storage._reserved == 300_000_000  # an encoded frame takes no more than a byte for each of its pixels
+    assert next(second) == Waiting(1, None)  # the other place is for short ones, and nobody knows when this one is free
+    first.close()
+    second.close()
+    assert studio.storage._reserved == 0
+    assert "stopped after frame 1 of an unknown number" in [line["message"] for line in lines(caplog)]
+    assert {line.get("frames") for line in lines(caplog)} == {3, None}
+
+
+def test_leaving_while_waiting_and_while_it_is_made(studio: JobService, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    ended: list[str] = []
+
+    def watched(model: Interpolator, folder: Path) -> Generator[Event]:
+        try:
+            yield from film(model, folder)
+        finally:
+            ended.append("the film's own generator")
+
+    first, second = studio.run(asked(watched)), studio.run(asked())
+    next(first)
+    next(second)
+    second.close()
+    first.close()
+    assert ended == ["the film's own generator"]
+    assert unused(studio)
+    assert [line["message"] for line in lines(caplog)][1:] == ["stopped after no frame", "stopped after frame 1 of 3"]
+
+
+def test_a_bad_order_needs_no_place_at_work(studio: JobService) -> None:
+    def refuse() -> planning.Plan:
+        raise ValueError("photo.jpg is damaged.")
+
+    first = studio.run(asked())
+    next(first)
+    with pytest.raises(ValueError, match=r"photo\.jpg is damaged\."):
+        next(studio.run(asked(plan=refuse)))
+    first.close()
+    assert unused(studio)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError("The depth is 99."), r"^The depth is 99\.$"),
+        (
+            RuntimeError("ffmpeg failed: /tmp/film-x/film.mp4: No space left"),
+            r"^ffmpeg failed: film\.mp4: No space left$",
+        ),
+        (KeyError("/secret"), r"^Something failed on the server; its log says what, for request \w{8}\.$"),
+        (MemoryError(), r"^Something failed on the server"),
+        (OSError(28, "No space left on device", "/tmp/x"), r"^Something failed on the server"),
+    ],
+)
+def test_errors_are_sentences(
+    studio: JobService, caplog: pytest.LogCaptureFixture, error: Exception, words: str
+) -> None:
+    def fail(model: Interpolator, folder: Path) -> Generator[Event]:
+        yield from list(film(model, folder))[:2]
+        raise error
+
+    with pytest.raises((ValueError, RuntimeError), match=words):
+        list(studio.run(asked(fail)))
+    assert unused(studio)
+    line = lines(caplog)[-1]
+    assert line["size"] == "96x64"
+    assert str(error) in json.dumps(line, ensure_ascii=False) or "traceback" in line  # the log keeps the whole
+
+
+def test_its_photos_do_not_expire_while_it_is_made(studio: JobService) -> None:
+    photo = studio.storage.folder / ("a" * 64) / "photo.jpg"
+    photo.parent.mkdir()
+    photo.touch()
+    events = studio.run(asked(film, lambda: PLAN, str(photo)))
+    next(events)
+    assert studio.storage._held == {str(photo): 1}
+    events.close()
+    assert not studio.storage._held
+
+
+def test_a_film_without_room_is_not_begun(tmp_path: Path) -> None:
+    budget = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    studio = JobService(budget, JobQueue(1, 1), Storage(tmp_path / "page", 3600, 1000), SHELF, PhotoSandbox())
+    with pytest.raises(RuntimeError, match="The disk for uploads and films is full"):
+        list(studio.run(asked()))
+    assert studio.line.status() == {"running": 0, "waiting": 0}
+
+
+def test_health(studio: JobService) -> None:
+    events = studio.run(asked())
+    next(events)
+    health = studio.health("film-lite")
+    assert (health["status"], health["running"], health["waiting"], health["model"]) == ("ok", 1, 0, "film-lite")
+    events.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("cannot open /tmp/film-x/a b.ts", "cannot open a b.ts"),
+        ("from https://example.com/models/film (HTTP 404)", "from https://example.com/models/film (HTTP 404)"),
+        ("[Errno 2] No such file: '/root/.cache/film/x.xml'", "[Errno 2] No such file: 'x.xml'"),
+        ("C:\\Users\\me\\film.mp4: denied", "film.mp4: denied"),
+        ("3/4 of 1920x1080 and/or 24 fps", "3/4 of 1920x1080 and/or 24 fps"),
+    ],
+)
+def test_paths_are_cut_down_to_names(text: str, shown: str) -> None:
+    assert without_paths(text) == shown
+
+
+def test_what_libraries_print_becomes_lines(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import sys
+    import traceback
+
+    stray = _Stray(logging.getLogger("stray"), sys.stdout)
+    print("a warning", "in parts", file=stray)  # type: ignore[call-overload]
+    try:
+        try:
+            {}["x"]
+        except KeyError as error:
+            raise ValueError("two\nlines") from error
+    except ValueError:
+        traceback.print_exc(file=stray)
+    print("after", file=stray)  # type: ignore[call-overload]
+    told = lines(caplog)
+    assert (told[0]["message"], told[-1]["message"]) == ("a warning in parts", "after")
+    assert any("KeyError" in str(line.get("traceback")) for line in told)
+    assert len(told) <= 6

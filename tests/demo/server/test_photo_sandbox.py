@@ -1,0 +1,199 @@
+"""Photos opened in a process of their own: the same pixels, and limits that hold."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.server import open_slots, photo_sandbox
+from demo.server.open_slots import TooMany
+from demo.server.photo_sandbox import PhotoSandbox
+from film.media import images
+from tests.conftest import photo, texture
+from tests.support import corpus
+from tests.support.serving import wait_until
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="without fork photos are opened in the server")
+
+
+def test_the_pixels_are_those_of_the_package(tmp_path: Path) -> None:
+    reader = PhotoSandbox()
+    for suffix, data in corpus.photos().items():
+        path = tmp_path / f"photo.{suffix}"
+        path.write_bytes(data)
+        expected = images.read_image(path)
+        assert np.array_equal(reader.read_image(path), expected)
+        assert reader.image_size(path) == expected.shape[:2]
+    wide = tmp_path / "wide.png"
+    Image.fromarray(np.arange(64 * 64, dtype=np.uint16).reshape(64, 64) * 16).save(wide)
+    assert np.abs(reader.read_image(wide) - images.read_image(wide)).max() <= 0.5 / 255 + 1e-6  # 16 bits in, 8 out
+
+
+def test_a_photo_on_its_side(tmp_path: Path) -> None:
+    path, exif = tmp_path / "phone.jpg", Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray((texture(64, 96) * 255).astype(np.uint8)).save(path, exif=exif)
+    assert PhotoSandbox().image_size(path) == PhotoSandbox().read_image(path).shape[:2] == (96, 64)
+
+
+def test_refusals_are_those_of_the_package(tmp_path: Path) -> None:
+    reader = PhotoSandbox(1_000_000)
+    for name, data in corpus.impostors():
+        path = tmp_path / name.replace("/", "_")[-100:]
+        path.write_bytes(data)
+        try:
+            images.image_size(path, 1_000_000, to_the_end=True)
+        except ValueError as error:
+            with pytest.raises(ValueError) as refusal:
+                reader.image_size(path)
+            assert str(refusal.value) == str(error)
+    with pytest.raises(ValueError, match="gone.jpg is no longer here"):
+        reader.image_size(tmp_path / "gone.jpg")
+
+
+def test_what_is_damaged_is_refused_by_its_size_already(tmp_path: Path) -> None:
+    path = tmp_path / "half.jpg"
+    path.write_bytes(corpus.photos()["jpg"][:-500])
+    assert images.image_size(path) == (64, 64)
+    with pytest.raises(ValueError, match="half.jpg is damaged"):
+        PhotoSandbox().image_size(path)
+
+
+def test_a_photo_that_changed_is_measured_again(tmp_path: Path) -> None:
+    reader = PhotoSandbox()
+    path = photo(tmp_path / "photo.png", texture(32, 48))
+    assert reader.image_size(path) == (32, 48)
+    photo(path, texture(48, 32))
+    assert reader.image_size(path) == (48, 32)
+
+
+def test_a_photo_for_browsers(tmp_path: Path) -> None:
+    path = tmp_path / "photo.heic"
+    path.write_bytes(corpus.photos()["heic"])
+    PhotoSandbox().save_jpeg(path, tmp_path / "photo.jpg")
+    with Image.open(tmp_path / "photo.jpg") as shown:
+        assert (shown.format, shown.size) == ("JPEG", (64, 64))
+        assert np.abs(np.asarray(shown, float) / 255 - images.read_image(path)).mean() < 0.02
+
+
+def bomb(path: Path, side: int) -> Path:
+    Image.new("1", (side, side)).save(path, "png")
+    return path
+
+
+def test_too_much_memory(tmp_path: Path) -> None:
+    reader = PhotoSandbox(60_000_000)
+    reader.memory = 64 * 2**20
+    with pytest.raises(ValueError, match="bomb.png cannot be read: decoding it takes more memory"):
+        reader.read_image(bomb(tmp_path / "bomb.png", 7000))
+    assert reader.read_image(photo(tmp_path / "photo.png", texture(32, 48))).shape == (32, 48, 3)
+
+
+def test_too_much_processor_time(tmp_path: Path) -> None:
+    reader = PhotoSandbox(seconds=1)
+    with pytest.raises(ValueError, match="bomb.png cannot be read: decoding it takes too long"):
+        reader.read_image(bomb(tmp_path / "bomb.png", 9_990))
+    assert reader.read_image(photo(tmp_path / "photo.png", texture(32, 48))).shape == (32, 48, 3)
+
+
+@pytest.fixture
+def endless(tmp_path: Path) -> Path:
+    """A file whose reading never begins."""
+    path = tmp_path / "endless.jpg"
+    os.mkfifo(path)
+    return path
+
+
+def test_too_much_of_the_clock(endless: Path, tmp_path: Path) -> None:
+    reader = PhotoSandbox(seconds=1)
+    with pytest.raises(ValueError, match="endless.jpg cannot be read: decoding it takes too long"):
+        reader.read_image(endless)
+    assert reader.read_image(photo(tmp_path / "photo.png", texture(32, 48))).shape == (32, 48, 3)
+
+
+def children(process: int) -> list[int]:
+    listed = Path(f"/proc/{process}/task/{process}/children").read_text()
+    return [int(child) for child in listed.split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="processes are found in Linux's /proc")
+def test_a_decoder_that_crashes(endless: Path, tmp_path: Path) -> None:
+    reader = PhotoSandbox(seconds=30)
+    refusals: list[str] = []
+
+    def ask() -> None:
+        with pytest.raises(ValueError) as refusal:
+            reader.read_image(endless)
+        refusals.append(str(refusal.value))
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    wait_until(lambda: reader._process is not None and bool(children(reader._process.pid)), "the child")
+    assert reader._process
+    os.kill(children(reader._process.pid)[0], signal.SIGSEGV)
+    asking.join(60)
+    assert refusals == ["endless.jpg cannot be read: decoding it takes too long, or breaks the decoder."]
+    reader._process.kill()  # and the process that forks, too
+    reader._process.wait()
+    assert reader.read_image(photo(tmp_path / "photo.png", texture(32, 48))).shape == (32, 48, 3)
+
+
+def test_more_than_anybody_would_wait_for(endless: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_sandbox, "LINE", 0)
+    reader = PhotoSandbox(seconds=1)
+    turned_away: list[Exception] = []
+
+    def ask() -> None:
+        try:
+            reader.read_image(endless)
+        except (TooMany, ValueError) as error:
+            turned_away.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(open_slots.AT_ONCE + 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sum(isinstance(error, TooMany) for error in turned_away) == 3
+
+
+def test_the_process_ends_with_its_server() -> None:
+    reader = PhotoSandbox()
+    reader.start()
+    assert reader._process and reader._socket
+    reader._socket.close()
+    assert reader._process.wait(60) == 0
+
+
+def test_many_threads_get_their_own_photos(tmp_path: Path) -> None:
+    reader = PhotoSandbox()
+    frames = {seed: texture(40, 50, seed) for seed in range(8)}
+    wrong: list[int] = []
+
+    def ask(seed: int) -> None:
+        path = photo(tmp_path / f"{seed}.png", frames[seed])
+        for _ in range(3):
+            if not np.array_equal(images.to_uint8(reader.read_image(path)), images.to_uint8(frames[seed])):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=ask, args=[seed]) for seed in frames]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert wrong == []
+
+
+def test_a_file_that_is_a_program_is_only_read(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    Image.new("RGB", (64, 64)).save(buffer := io.BytesIO(), "jpeg")
+    path.write_bytes(buffer.getvalue())
+    path.chmod(0o777)
+    assert PhotoSandbox().image_size(path) == (64, 64)

@@ -1,0 +1,244 @@
+"""The demo over HTTP: films for several visitors, refusals in one sentence, nothing readable or left behind."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from tests.support.attacks import API, REST, Attacker
+from tests.support.serving import LOSSY, ROOT, TIMEOUT, Server, decoded, difference, photos, serve, wait_until
+
+pytestmark = pytest.mark.server
+
+MEGABYTE = 2**20
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("server"), FILM_MAX_UPLOAD_MB="2", FILM_MAX_VIDEO_MB="2") as server:
+        yield server
+    assert list(server.temporary.glob("film-*")) == []  # ended by SIGTERM, it left no upload and no film
+
+
+def connected(server: Server) -> Client:
+    # Its own patience, 5 s, is little where all cores compute.
+    return Client(server.url, verbose=False, httpx_kwargs={"timeout": TIMEOUT})
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[Client]:
+    client = connected(server)
+    yield client
+    client.close()
+
+
+def film(client: Client, first: Path, last: Path, **choices: Any) -> tuple[str, dict[str, Any]]:
+    return client.predict(first=handle_file(first), last=handle_file(last), api_name="/interpolate", **choices)
+
+
+def test_a_film(server: Server, client: Client, tmp_path: Path) -> None:
+    first, last = photos(tmp_path, 96, 128)
+    path, report = film(client, first, last, depth=2)
+    frames = decoded(path)
+    assert frames.shape == (5, 96, 128, 3)
+    assert difference(frames[0], first) < LOSSY < difference(frames[0], last)
+    assert difference(frames[-1], last) < LOSSY
+    assert (report["frames"], report["width"], report["height"], report["fps"]) == (5, 128, 96, 15)
+    assert (report["model"], report["device"]) == ("film-lite", "CPU")
+    assert report["seconds"] > 0
+    assert server.scratch() == []
+
+
+def test_choices_are_followed(client: Client, tmp_path: Path) -> None:
+    path, report = film(client, *photos(tmp_path, 600, 300), depth=1, fps=24, device="AUTO", longest_side=512)
+    assert decoded(path).shape == (3, 512, 256, 3)
+    assert report["fps"] == 24
+
+
+def test_progress_is_told(client: Client, tmp_path: Path) -> None:
+    first, last = map(handle_file, photos(tmp_path, 64, 64))
+    job = client.submit(first=first, last=last, depth=3, api_name="/interpolate")
+    told = [report["done"] for path, report in job if path is None]
+    assert told == sorted(told) and set(told) <= set(range(1, 10)) and told[-1] == 9
+
+
+def test_two_visitors_get_their_own_films(server: Server, tmp_path: Path) -> None:
+    pairs = [photos(tmp_path, 96, 128, seed) for seed in (1, 2)]
+    films: dict[int, Any] = {}
+
+    def visit(visitor: int) -> None:
+        client = connected(server)
+        films[visitor] = decoded(film(client, *pairs[visitor], depth=4)[0])
+        client.close()
+
+    visitors = [threading.Thread(target=visit, args=[visitor]) for visitor in (0, 1)]
+    for thread in visitors:
+        thread.start()
+    for thread in visitors:
+        thread.join()
+    for visitor in (0, 1):
+        assert len(films[visitor]) == 17
+        assert (
+            difference(films[visitor][0], pairs[visitor][0])
+            < LOSSY
+            < difference(films[visitor][0], pairs[1 - visitor][0])
+        )
+
+
+def test_cancelling_stops_the_computing(server: Server, client: Client, tmp_path: Path) -> None:
+    first, last = map(handle_file, photos(tmp_path, 96, 128))
+    job = client.submit(first=first, last=last, depth=8, api_name="/interpolate")
+    wait_until(lambda: bool(job.outputs()), "the first frame")
+    job.cancel()
+    wait_until(lambda: "stopped after frame" in server.log(), "the end of the computing")
+    assert "of 257" in server.log().split("stopped after frame")[1]
+    assert "made frame 257" not in server.log()
+    wait_until(lambda: server.scratch() == [], "the folder to be removed")
+
+
+def test_hanging_up_stops_the_computing(server: Server, tmp_path: Path) -> None:
+    stopped = server.log().count("stopped after frame")
+    attacker = Attacker(server.url)
+    first, last = (attacker.photo(path.name, path.read_bytes()) for path in photos(tmp_path, 96, 128))
+    order = {"data": [first, last, 8, 15, "film-lite", "CPU", 512, *REST]}
+    event = httpx.post(f"{server.url}{API}/call/interpolate", json=order).json()["event_id"]
+    with httpx.stream("GET", f"{server.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) as events:
+        assert next(line for line in events.iter_lines() if "done" in line)
+    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
+    wait_until(lambda: server.scratch() == [], "the folder to be removed")
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with one place and room for one visitor to wait, whose place is taken by a film that takes long."""
+    folder = tmp_path_factory.mktemp("busy")
+    limits = {"FILM_MAX_RUNNING": "1", "FILM_MAX_WAITING": "1", "FILM_KEEP_MINUTES": "0.2", "FILM_MAX_MEGAPIXELS": "8"}
+    with serve(folder, **limits) as server:
+        client = connected(server)
+        first, last = map(handle_file, photos(folder, 160, 192))  # as large as is allowed here
+        job = client.submit(first=first, last=last, depth=8, api_name="/interpolate")
+        wait_until(lambda: bool(job.outputs()), "the first frame")
+        yield server
+        job.cancel()
+        wait_until(lambda: health(server)["running"] == 0, "the end of all computing")
+        client.close()
+        wait_until(lambda: stored(server) == [], "uploads and films to expire")
+
+
+def health(server: Server) -> dict[str, Any]:
+    return httpx.get(f"{server.url}/health", timeout=TIMEOUT).json()
+
+
+def stored(server: Server) -> list[Path]:
+    """What visitors left on the disk."""
+    return [path for path in server.temporary.glob("film-page-*/**/*") if path.is_file()]
+
+
+def test_health_answers_while_a_film_is_made(busy: Server) -> None:
+    assert health(busy).items() >= {"status": "ok", "running": 1, "waiting": 0, "model": "film-lite"}.items()
+
+
+def test_who_waits_is_told_and_can_leave(busy: Server, tmp_path: Path) -> None:
+    client = connected(busy)
+    order = dict(zip(("first", "last"), map(handle_file, photos(tmp_path, 64, 64)), strict=True)) | {"depth": 1}
+    waiting = client.submit(**order, api_name="/interpolate")
+    wait_until(lambda: bool(waiting.outputs()), "news of the line")
+    assert waiting.outputs()[0][1]["place"] == 1
+    assert health(busy)["waiting"] == 1
+    with pytest.raises(AppError, match="Busy: 1 film is being made here and 1 visitor waits"):
+        client.predict(**order, api_name="/interpolate")
+    waiting.cancel()
+    wait_until(lambda: health(busy)["waiting"] == 0, "the place in the line to be free")
+    assert health(busy)["running"] == 1
+    client.close()
+
+
+def test_too_large_a_film_is_refused_with_what_would_fit(busy: Server, tmp_path: Path) -> None:
+    wait_until(lambda: health(busy)["waiting"] == 0, "room in the line")
+    client = connected(busy)
+    words = "33 frames of 1024x512 are 17 megapixels; this server makes at most 8 in one film: choose depth 3 or"
+    with pytest.raises(AppError, match=words):
+        film(client, *photos(tmp_path, 600, 1200), depth=5, longest_side=1024)
+    client.close()
+
+
+def test_the_log_tells_each_film(server: Server, client: Client, tmp_path: Path) -> None:
+    film(client, *photos(tmp_path, 64, 96), depth=1)
+    lines = [json.loads(line) for line in server.log().splitlines()]  # every one of them
+    made = [line for line in lines if line["message"] == "made frame 3 of 3" and line["size"] == "96x64"][-1]
+    assert {"request", "model", "device", "size", "frames", "seconds", "seconds_per_frame", "waited"} <= made.keys()
+    assert len([line for line in lines if line.get("request") == made["request"]]) == 2
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"model": "nonesuch"}, "nonesuch"),
+        ({"model": "https://example.com/model"}, "not in the list"),
+        ({"model": "film/models/film-lite"}, "not in the list"),
+        ({"device": "NPU.7"}, "NPU.7"),
+        ({"depth": 99}, "99"),
+        ({"depth": -1}, "-1"),
+        ({"depth": "five"}, "The depth is 'five'; it must be a whole number from 1 to 8"),
+        ({"fps": 0}, "0"),
+        ({"longest_side": 3}, "3"),
+    ],
+)
+def test_refused_choices(client: Client, tmp_path: Path, choices: dict[str, Any], words: str) -> None:
+    with pytest.raises(AppError, match=words) as refusal:
+        film(client, *photos(tmp_path, 64, 64), **{"depth": 1, **choices})
+    assert "Traceback" not in str(refusal.value)
+
+
+def test_refused_photos(client: Client, tmp_path: Path) -> None:
+    first, _ = photos(tmp_path, 64, 64)
+    text = tmp_path / "notes.jpg"
+    text.write_text("This is no photo.")
+    with pytest.raises(AppError, match="notes.jpg is not an image") as refusal:
+        film(client, first, text, depth=1)
+    assert str(tmp_path) not in str(refusal.value)
+    with pytest.raises(AppError, match="two photos"):
+        client.predict(first=handle_file(first), last=None, depth=1, api_name="/interpolate")
+    assert len(decoded(film(client, *photos(tmp_path, 64, 64), depth=1)[0])) == 3  # and the next film works
+
+
+def test_files_of_the_server_cannot_be_read(server: Server, tmp_path: Path) -> None:
+    outside, _ = photos(tmp_path, 64, 64)
+    for path in (outside, ROOT / "app.py", Path("/etc/passwd"), server.output):
+        assert httpx.get(f"{server.url}/gradio_api/file={path}").status_code == 403
+    for stolen in (outside, "http://127.0.0.1:1/photo.jpg"):
+        photo = {"path": str(stolen), "meta": {"_type": "gradio.FileData"}}
+        order = httpx.post(f"{server.url}/gradio_api/call/interpolate", json={"data": [photo, photo]})
+        assert order.status_code == 403
+
+
+def test_only_films_are_endpoints(client: Client) -> None:
+    endpoints = list(client.view_api(return_format="dict")["named_endpoints"])
+    assert endpoints == ["/interpolate", "/interpolate_many", "/retime"]
+
+
+def test_large_uploads_are_refused(server: Server) -> None:
+    upload = httpx.post(f"{server.url}/gradio_api/upload", files={"files": ("big.jpg", bytes(3 * MEGABYTE))})
+    assert upload.status_code == 413
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from Linux's /proc")
+def test_importing_the_page_is_light() -> None:
+    code = (
+        "import re, sys, app; app.build_app(); print('tensorflow' in sys.modules,"
+        " re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tensorflow, kilobytes = printed.split()
+    assert tensorflow == "False"
+    assert int(kilobytes) < 600 * 1024

@@ -1,0 +1,109 @@
+"""What a host sets: read, or refused in one sentence before anything is served."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from demo.app import build_app, open_handler
+from demo.config import Config
+from tests.support.serving import ROOT, TIMEOUT
+
+
+def test_settings() -> None:
+    assert Config.read({}) == Config()
+    assert Config().host == "127.0.0.1"
+    assert Config.read({"SPACE_ID": "someone/film"}).host == "0.0.0.0"
+    assert Config.read({"SPACE_ID": "someone/film", "FILM_HOST": "::1"}).host == "::1"
+    assert Config.read({"FILM_PORT": "8080", "FILM_MAX_DEPTH": " 6 "}) == Config(port=8080, max_depth=6)
+    assert Config.read({"FILM_KEEP_MINUTES": "0.5", "FILM_MAX_SIDE": "0"}).keep_minutes == 0.5
+    with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, film"):
+        open_handler(Config(model="nonesuch"))
+    with pytest.raises(ValueError, match="FILM_DEVICE is 'abacus'; choose one of"):
+        open_handler(Config(device="abacus"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("PORT", "eighty", "a whole number, from 1 to 65535"),
+        ("PORT", "0", "a whole number, from 1 to 65535"),
+        ("PORT", "70000", "a whole number, from 1 to 65535"),
+        ("MAX_DEPTH", "0", "a whole number, 1 or more"),
+        ("MAX_SIDE", "-1", "a whole number, 0 or more"),
+        ("MAX_MEGAPIXELS", "0", "a number, 0.01 or more"),
+        ("MAX_PHOTO_MEGAPIXELS", "0", "a number, 0.01 or more"),
+        ("MAX_PHOTOS", "1", "a whole number, 2 or more"),
+        ("MAX_UPLOAD_MB", "0", "a whole number, 1 or more"),
+        ("MAX_VIDEO_MB", "1.5", "a whole number, 0 or more"),
+        ("MAX_RUNNING", "0", "a whole number, 1 or more"),
+        ("MAX_WAITING", "-1", "a whole number, 0 or more"),
+        ("KEEP_MINUTES", "0", "a number, 0.1 or more"),
+        *(("DISK_GB", wrong, "a number, 0.01 or more") for wrong in ("much", "-1", "0", "nan", "inf")),
+    ],
+)
+def test_what_nothing_could_be_made_with_is_refused(name: str, value: str, words: str) -> None:
+    with pytest.raises(ValueError, match=f"^FILM_{name} is '{value}'; it must be {words}.$"):
+        Config.read({f"FILM_{name}": value})
+
+
+@pytest.fixture
+def listening() -> Iterator[socket.socket]:
+    """Somebody who has a port of this machine."""
+    with socket.socket() as somebody:
+        somebody.bind(("127.0.0.1", 0))
+        somebody.listen()
+        yield somebody
+
+
+def python(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | settings
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+    )
+
+
+def test_where_nothing_can_be_served_it_says_so(listening: socket.socket) -> None:
+    port = str(listening.getsockname()[1])
+    ended = python("app.py", FILM_PORT=port)
+    words = f"Nothing can be served at 127.0.0.1:{port} ("
+    assert ended.returncode == 1 and words in ended.stderr and "another FILM_HOST or FILM_PORT" in ended.stderr
+    assert "Traceback" not in ended.stderr and "GRADIO" not in ended.stderr
+
+
+def test_nothing_is_served_with_an_unusable_setting(listening: socket.socket) -> None:
+    """All in one process, because it takes seconds to import what would serve."""
+    port = str(listening.getsockname()[1])
+    listening.close()  # so that it is free
+    words = {
+        "FILM_MAX_DEPTH=0": "FILM_MAX_DEPTH is '0'; it must be a whole number, 1 or more.",
+        "FILM_MEMORY_GB=0": "The memory budget is 0 GB; it must be a number above 0.",
+        "FILM_DOWNLOAD_SECONDS=0": "FILM_DOWNLOAD_SECONDS is '0'; it must be a number of seconds above 0.",
+        "FILM_HOST=nonsense.invalid": f"Nothing can be served at nonsense.invalid:{port} (",
+    }
+    program = """
+import os, sys, app
+for setting in sys.argv[1:]:
+    name, value = setting.split("=")
+    os.environ[name] = value
+    try:
+        app.main()
+    except SystemExit as ended:
+        print(ended, file=sys.__stdout__)
+    del os.environ[name]
+"""
+    ended = python("-c", program, *words, FILM_PORT=port)
+    assert ended.returncode == 0 and "Traceback" not in ended.stderr
+    for line, beginning in zip(ended.stdout.splitlines(), words.values(), strict=True):
+        assert line.startswith(beginning)
+
+
+def test_a_server_that_takes_no_videos_offers_none() -> None:
+    config = str(build_app(open_handler(Config(max_video_mb=0))).get_config_file())
+    assert "Many photos" in config and "('Video', 'video')" not in config
+    assert "('Video', 'video')" in str(build_app(open_handler(Config())).get_config_file())

@@ -1,0 +1,86 @@
+"""Who listens, over real HTTP: what nobody fetches is not made to its end, and costs nobody else his messages."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import gradio as gr
+import httpx
+import pytest
+from gradio_client import Client
+
+from demo import gradio_patches
+from tests.support.serving import TIMEOUT, wait_until
+
+pytestmark = pytest.mark.server
+
+API = "/gradio_api"
+
+
+class Counter:
+    """A page with one endpoint, `/count`, that counts as far as it is told, twenty in a second."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = 0, 0
+        with gr.Blocks() as self.blocks:
+            number, told = gr.Number(), gr.Number()
+            gr.Button().click(self.count, number, told, api_name="count", concurrency_limit=None)
+        self.blocks.queue()
+        gradio_patches.keep_messages(self.blocks)
+        _, self.url, _ = self.blocks.launch(prevent_thread_lock=True, quiet=True, ssr_mode=False)
+
+    def count(self, number: float, request: gr.Request) -> Iterator[int]:
+        yield from gradio_patches.while_polled(self.blocks, request.session_hash, self._count(number))
+
+    def _count(self, number: float) -> Iterator[int]:
+        self.begun += 1
+        try:
+            for n in range(int(number)):
+                time.sleep(0.05)
+                yield n
+        finally:
+            self.ended += 1
+
+    def order(self, number: int) -> None:
+        """Send an order, and do not listen."""
+        httpx.post(f"{self.url}{API.removeprefix('/')}/call/count", json={"data": [number]}).raise_for_status()
+
+
+@pytest.fixture
+def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
+    monkeypatch.setattr(gradio_patches, "SILENCE_SECONDS", 1.0)
+    counter = Counter()
+    yield counter
+    counter.blocks.close()
+
+
+def test_what_nobody_listens_to_ends(counter: Counter) -> None:
+    counter.order(1_000_000)
+    wait_until(lambda: counter.ended == 1, "the end of what nobody listens to")
+
+
+def test_who_listens_gets_all_of_it(counter: Counter) -> None:
+    client = Client(counter.url, verbose=False)
+    job = client.submit(100, api_name="/count")
+    assert job.result(TIMEOUT) == 99
+    assert job.outputs()[-1] == 99 and len(job.outputs()) == 100
+    client.close()
+
+
+def test_orders_of_many_others_take_nobodys_messages(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradio_patches, "SESSIONS", 5)
+    client = Client(counter.url, verbose=False)
+    job = client.submit(100, api_name="/count")
+    wait_until(lambda: bool(job.outputs()), "its begin")
+    senders = [threading.Thread(target=counter.order, args=[0]) for _ in range(30)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join()
+    assert job.result(TIMEOUT) == 99
+    counter.order(0)
+    assert len(counter.blocks._queue.pending_messages_per_session) <= 5 + 2
+    assert len(counter.blocks._queue.pending_event_ids_session) <= 5 + 2
+    client.close()

@@ -1,0 +1,198 @@
+"""The page in a real browser, by clicking: the film plays while it is made, Stop stops, bad photos are refused."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pillow_heif
+import pytest
+from PIL import Image
+
+from demo.app import example_pairs
+from tests.support.browsing import (
+    choose,
+    click,
+    downloaded,
+    expect_text,
+    needs_chromium,
+    set_depth,
+    set_number,
+    upload,
+    visiting,
+)
+from tests.support.serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
+
+pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serve(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, page: Any, tmp_path: Path) -> None:
+    stopped = server.log().count("stopped after frame")
+    upload(page, *photos(tmp_path, 256, 384))
+    set_depth(page, 8)
+    click(page, "Create")
+    page.wait_for_function(
+        "() => { const v = document.querySelector('#film video');"
+        " return v && v.src.startsWith('blob:') && v.currentTime > 0.1 }"
+    )
+    assert re.search(r"Frame \d+ of 257", page.inner_text("#state"))
+    click(page, "Stop")
+    expect_text(page, "#state", "Stopped")
+    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
+    wait_until(lambda: server.scratch() == [], "the folder to be removed")
+    assert "made frame 257" not in server.log()
+
+    set_depth(page, 1)
+    click(page, "Create")
+    expect_text(page, "#state", "3 frames, 384 × 256")
+
+
+def test_the_whole_film_plays_in_the_same_place_and_can_be_downloaded(page: Any, tmp_path: Path) -> None:
+    first, last = photos(tmp_path, 64, 96)
+    upload(page, first, last)
+    set_depth(page, 6)
+    click(page, "Create")
+    expect_text(page, "#state", "made by film-lite on CPU")
+    assert "65 frames, 96 × 64, 4.3 s" in page.inner_text("#state")
+    frames = decoded(downloaded(page, tmp_path / "film.mp4"))
+    assert frames.shape == (65, 64, 96, 3)
+    assert difference(frames[0], first) < LOSSY and difference(frames[-1], last) < LOSSY
+    page.wait_for_function(
+        "() => { const v = document.querySelector('#film video'); return v.src.endsWith('.mp4') && v.currentTime > 0 }"
+    )
+    assert page.evaluate("document.querySelector('#film video').duration") == pytest.approx(65 / 15, abs=0.01)
+
+
+def test_leaving_the_page_stops_the_computing(server: Server, page: Any, tmp_path: Path) -> None:
+    stopped = server.log().count("stopped after frame")
+    upload(page, *photos(tmp_path, 256, 384))
+    set_depth(page, 8)
+    click(page, "Create")
+    expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))
+    page.goto("about:blank")
+    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
+
+
+def test_the_page_tells_the_line_and_what_the_machine_is_doing(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "server").mkdir()
+    pair = photos(tmp_path, 384, 512)  # large, so that 257 frames outlast all clicks on any machine
+    with serve(tmp_path / "server", FILM_MAX_RUNNING="1", FILM_MAX_WAITING="1") as server, ExitStack() as visits:
+        first, second, third = (visits.enter_context(visiting(server, browser)) for _ in range(3))
+        for page in (first, second, third):
+            upload(page, *pair)
+        set_depth(first, 8)
+        click(first, "Create")
+        expect_text(first, "#state", re.compile(r"Frame \d+ of 257"))
+        click(second, "Create")
+        expect_text(second, "#state", "Place 1 in the line")
+        expect_text(third, "#machine", "1 film in the making, 1 waiting")
+        click(third, "Create")
+        expect_text(third, "[role=alert]", "Busy: 1 film is being made here and 1 visitor waits")
+        click(second, "Stop")
+        expect_text(second, "#state", "Stopped")
+        expect_text(third, "#machine", "1 film in the making, nobody waiting")
+        click(third, "Create")
+        expect_text(third, "#state", "Place 1 in the line")
+        first.close()  # who leaves makes room
+        expect_text(third, "#state", re.compile(r"Frame \d+ of 33"))
+        second.close()
+        third.close()
+        wait_until(lambda: server.scratch() == [], "the end of all computing")
+
+
+def test_a_bad_photo_is_refused_and_the_page_stays_usable(page: Any, tmp_path: Path) -> None:
+    click(page, "Create")
+    expect_text(page, "[role=alert]", "Choose two photos")
+    text = tmp_path / "notes.jpg"
+    text.write_text("This is no photo.")
+    page.set_input_files("#first input[type=file]", text)
+    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
+    expect_text(page, "#state", "Choose two photos, then press Create")
+    upload(page, *photos(tmp_path, 64, 64))
+    page.wait_for_selector("#refused", state="detached")
+    set_depth(page, 1)
+    click(page, "Create")
+    expect_text(page, "#state", "3 frames, 64 × 64")
+
+
+def test_a_photo_that_is_refused_while_a_film_is_made_says_why(page: Any, tmp_path: Path) -> None:
+    upload(page, *photos(tmp_path, 256, 384))
+    set_depth(page, 8)
+    click(page, "Create")
+    expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))
+    text = tmp_path / "notes.jpg"
+    text.write_text("This is no photo.")
+    page.set_input_files("#last input[type=file]", text)
+    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
+    before = page.inner_text("#state")
+    page.wait_for_function("(before) => document.querySelector('#state').innerText != before", arg=before)
+    assert "notes.jpg is not an image" in page.inner_text("#refused")
+    click(page, "Stop")
+    expect_text(page, "#state", "Stopped")
+
+
+def test_a_heic_photo_is_shown(page: Any, tmp_path: Path) -> None:
+    first, last = photos(tmp_path, 64, 96)
+    heic = tmp_path / "photo.heic"
+    pillow_heif.from_pillow(Image.open(first)).save(heic, quality=95)
+    upload(page, heic, last)
+    page.wait_for_function("() => document.querySelector('#first img')?.naturalWidth == 96")
+    set_depth(page, 1)
+    click(page, "Create")
+    expect_text(page, "#state", "3 frames, 96 × 64")
+
+
+def test_photos_of_different_shape_are_told(page: Any, tmp_path: Path) -> None:
+    first, _ = photos(tmp_path, 64, 96)
+    _, last = photos(tmp_path, 96, 64, seed=1)
+    upload(page, first, last)
+    set_depth(page, 1)
+    click(page, "Create")
+    expect_text(page, "#state", "made by")
+    expect_text(page, "#state", "both are cropped")
+
+
+def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
+    # Other tests have converted what stands for the official model.
+    shutil.rmtree(Path(cache, "handles"), ignore_errors=True)
+    set_depth(page, 3)
+    expect_text(page, "#plan", "9 frames, 0.6 s of film")
+    page.get_by_text("Speed, size, model and device").click()
+    set_number(page, "Frames per second", 30, "9 frames, 0.3 s of film")
+    page.get_by_role("combobox", name="Model").click()
+    page.get_by_role("option", name="film", exact=True).click()
+    expect_text(page, "#plan", "134 MB to download first")
+
+
+@pytest.mark.skipif(not example_pairs(), reason="there are no examples")
+def test_an_example_is_one_click_away(page: Any) -> None:
+    page.locator("#examples button").first.click()
+    for name in ("first", "last"):
+        page.wait_for_function(f"() => document.querySelector('#{name} img')?.naturalWidth > 0")
+    expect_text(page, "#plan", re.compile("per frame|first film"))  # what it will cost here, if that is known
+
+
+def test_nothing_sticks_out_of_its_place(page: Any) -> None:
+    outside = """() => ["body", "#choose", "#length", "#actions", "#caption"].flatMap((place) => {
+        const box = document.querySelector(place).getBoundingClientRect();
+        return [...document.querySelectorAll(`${place} *`)].filter((part) => {
+            const { left, right, width } = part.getBoundingClientRect();
+            return part.checkVisibility() && width > 2 && (left < box.left - 1 || right > box.right + 1);
+        }).map((part) => `${place} ${part.className}`);
+    })"""
+    for width in (320, 390, 800, 1024, 1280, 1366, 1440):
+        page.set_viewport_size({"width": width, "height": 768})
+        for kind, place in (("Two photos", "#first"), ("Many photos", "#many"), ("Video", "#clip")):
+            choose(page, "kind", kind)
+            page.wait_for_selector(place)
+            assert page.evaluate(outside) == [], f"{kind}, {width} pixels wide"

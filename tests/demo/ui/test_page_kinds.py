@@ -1,0 +1,198 @@
+"""Many photos, videos and formats in a real browser: seen, made, compared, downloaded; refused in one sentence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from film.media import video_reader
+from tests.conftest import photo
+from tests.support.browsing import (
+    choose,
+    click,
+    downloaded,
+    expect_text,
+    needs_chromium,
+    select,
+    set_depth,
+    set_number,
+    upload,
+)
+from tests.support.clips import ffmpeg, pan, video
+from tests.support.serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
+
+pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
+
+MEGAPIXELS = 0.5  # of one film here: 81 frames of 96x64
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    limits = {"FILM_MAX_MEGAPIXELS": str(MEGAPIXELS), "FILM_MAX_VIDEO_MB": "1", "FILM_MAX_UPLOAD_MB": "1"}
+    with serve(tmp_path_factory.mktemp("server"), **limits) as server:
+        yield server
+
+
+def walk(folder: Path) -> list[Path]:
+    """Photos of one scene that moves on, in an order that is not that of letters."""
+    pictures = pan(3, step=4)
+    return [photo(folder / f"walk {n}.jpg", picture / 255.0) for n, picture in zip((1, 2, 10), pictures, strict=True)]
+
+
+def expect_names(page: Any, *names: str) -> None:
+    """Wait until the photos are listed in that order, and the strip shows as many."""
+    wait_until(lambda: listed(page) == list(names), f"{names} to be listed")
+    page.wait_for_function(f"() => document.querySelectorAll('#strip em').length == {len(names)}")
+
+
+def listed(page: Any) -> list[str]:
+    return page.locator("#many .filename").evaluate_all("cells => cells.map(cell => cell.getAttribute('aria-label'))")
+
+
+def pictures(page: Any) -> int:
+    """How many pictures the strip shows."""
+    script = (
+        "() => [...document.querySelectorAll('#strip img')].filter(i => i.naturalWidth && i.checkVisibility()).length"
+    )
+    return page.evaluate(script)
+
+
+def test_many_photos(page: Any, tmp_path: Path) -> None:
+    one, two, ten = walk(tmp_path)
+    choose(page, "kind", "Many photos")
+    assert not page.locator("#first").is_visible() and not page.locator("#examples").is_visible()
+    page.set_input_files("#many input[type=file]", [ten, two, one])
+    expect_names(page, "walk 1.jpg", "walk 2.jpg", "walk 10.jpg")
+    wait_until(lambda: pictures(page) == 3, "the photos to be seen")
+    set_depth(page, 2, frames=9)
+    click(page, "Create")
+    expect_text(page, "#state", "9 frames, 96 × 64")
+    frames = decoded(downloaded(page, tmp_path / "film.mp4"))
+    for place, path in ((0, one), (4, two), (8, ten)):
+        assert difference(frames[place], path) < LOSSY
+    assert pictures(page) == 9
+
+
+def test_photos_can_be_added_and_removed(page: Any, tmp_path: Path) -> None:
+    one, two, ten = walk(tmp_path)
+    notes = tmp_path / "notes.jpg"
+    notes.write_text("This is no photo.")
+    choose(page, "kind", "Many photos")
+    page.set_input_files("#many input[type=file]", [ten, notes])
+    expect_text(page, "[role=alert]", "notes.jpg is not an image")
+    expect_names(page, "walk 10.jpg")
+    page.set_input_files("#many input[type=file]", [two, one])
+    expect_names(page, "walk 10.jpg", "walk 1.jpg", "walk 2.jpg")  # new ones come behind those that are there
+    page.get_by_label("Remove this file").first.click()
+    expect_names(page, "walk 1.jpg", "walk 2.jpg")
+
+
+def test_length_in_frames_and_in_seconds(page: Any, tmp_path: Path) -> None:
+    upload(page, *photos(tmp_path, 64, 96))
+    choose(page, "measure", "Seconds")
+    set_number(page, "Seconds", 0.5, "8 frames, 0.5 s of film")
+    choose(page, "measure", "Frames")
+    set_number(page, "Frames", 7, "7 frames, 0.5 s of film")
+    click(page, "Create")
+    expect_text(page, "#state", "7 frames, 96 × 64")
+    choose(page, "measure", "Seconds")
+    expect_text(page, "#plan", "8 frames")
+    click(page, "Create")
+    expect_text(page, "#state", "8 frames, 96 × 64")
+
+
+def test_the_middle_beside_a_cross_fade(page: Any, tmp_path: Path) -> None:
+    upload(page, *photos(tmp_path, 64, 96))
+    set_depth(page, 1)
+    page.get_by_text("Compare with a plain cross-fade").click()
+    click(page, "Create")
+    expect_text(page, "#state", "3 frames")
+    script = "() => [...document.querySelectorAll('#compare img')].filter(i => i.naturalWidth == 96).map(i => i.src)"
+    page.wait_for_function(f"() => ({script})().length == 2")
+    faded, made = page.evaluate(script)
+    assert faded != made
+
+
+def test_a_video_in_slow_motion(page: Any, tmp_path: Path) -> None:
+    source = video(tmp_path / "pan.mp4", pan(24), sound=True)
+    choose(page, "kind", "Video")
+    expect_text(page, "#state", "Choose a video")
+    page.set_input_files("#clip input[type=file]", source)
+    choose(page, "slowdown", "× 2")
+    expect_text(page, "#plan", re.compile("(48|49|50) frames, 2.[01] s of film"))  # sound ends a little later
+    click(page, "Create")
+    page.wait_for_function(  # it plays before it is finished
+        "() => { const v = document.querySelector('#film video');"
+        " return v && v.src.startsWith('blob:') && v.currentTime > 0 }"
+    )
+    expect_text(page, "#state", re.compile("(48|49|50) frames, 96 × 64, 2.[01] s"))
+    made = video_reader.read_metadata(downloaded(page, tmp_path / "slow.mp4"))
+    assert made.sound and made.seconds == pytest.approx(2, abs=0.1)
+    assert pictures(page) == 12
+
+
+def test_a_frame_rate_without_sound(page: Any, tmp_path: Path) -> None:
+    source = video(tmp_path / "pan.mp4", pan(12), sound=True)
+    choose(page, "kind", "Video")
+    page.set_input_files("#clip input[type=file]", source)
+    choose(page, "slowdown", "None")
+    select(page, "Frames per second", "60")
+    expect_text(page, "#plan", "30 frames, 0.5 s of film")
+    page.get_by_label("Keep the sound").uncheck()
+    click(page, "Create")
+    expect_text(page, "#state", "made by")
+    made = video_reader.read_metadata(downloaded(page, tmp_path / "film.mp4"))
+    assert made.fps == 60 and not made.sound
+
+
+def test_videos_are_refused_when_they_are_chosen(page: Any, tmp_path: Path) -> None:
+    text = tmp_path / "notes.mp4"
+    text.write_text("This is no video.")
+    heard = tmp_path / "heard.mp4"
+    ffmpeg("-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac", str(heard))
+    choose(page, "kind", "Video")
+    for refused, words in (
+        (text, "notes.mp4 is not a video"),
+        (heard, "heard.mp4 holds no video"),
+        (video(tmp_path / "one.mp4", pan(1)), "one.mp4 holds a single frame"),
+    ):
+        page.set_input_files("#clip input[type=file]", refused)
+        expect_text(page, "[role=alert]", words)
+    click(page, "Create")
+    expect_text(page, "[role=alert]", "Choose a video first")
+    page.set_input_files("#clip input[type=file]", video(tmp_path / "pan.mp4", pan(4)))
+    expect_text(page, "#plan", re.compile("1[67] frames"))  # a header counts hundredths of a second
+    expect_text(page, "#state", "Choose a video, then press Create")
+
+
+def test_what_was_made_plays_on_when_something_fails(page: Any, tmp_path: Path) -> None:
+    """A video whose header tells less than it holds, so that the film grows too long while it is made."""
+    source = video(tmp_path / "pan.webm", pan(30), "24", "-c:v", "libvpx")
+    data = source.read_bytes()
+    place = data.index(b"\x44\x89\x88") + 3  # the duration, a float64 of milliseconds
+    source.write_bytes(data[:place] + bytes.fromhex("4059000000000000") + data[place + 8 :])  # 100
+    choose(page, "kind", "Video")
+    page.set_input_files("#clip input[type=file]", source)
+    expect_text(page, "#plan", "10 frames")
+    click(page, "Create")
+    expect_text(page, "[role=alert]", re.compile("82 frames of 96x64 are .* megapixels"))
+    assert page.evaluate("document.querySelector('#film video').src").startswith("blob:")
+    page.wait_for_function("() => document.querySelector('#film video').currentTime > 0.5")
+
+
+def test_formats(page: Any, tmp_path: Path) -> None:
+    upload(page, *photos(tmp_path, 64, 96))
+    set_depth(page, 1)
+    page.get_by_text("Format, speed").click()
+    for name, suffix in (("GIF", "gif"), ("WebP", "webp"), ("WebM", "webm")):
+        select(page, "Format", name)
+        click(page, "Create")
+        expect_text(page, "#download", f"Download {name}")
+        expect_text(page, "#state", "3 frames, 96 × 64")
+        path = downloaded(page, tmp_path / f"film.{suffix}")
+        assert (len(decoded(path)) if suffix == "webm" else getattr(Image.open(path), "n_frames", 1)) == 3

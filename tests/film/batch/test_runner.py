@@ -1,0 +1,459 @@
+"""A batch as its users meet it: what becomes of each input, what is there afterwards, and what a failure stops."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+import film
+from film.batch import jobs, runner
+from film.batch.jobs import Job
+from film.batch.manifest import NAME, Manifest
+from film.batch.options import BatchOptions
+from film.batch.runner import Failed, There
+from film.cli import commands
+from film.rendering import checkpoint, pipeline
+from film.rendering.events import Done, Notice, Progress
+from tests.conftest import moved, photo
+from tests.support import clips
+
+
+@pytest.fixture(scope="module")
+def model(averaging: Path) -> film.Interpolator:
+    return film.load(averaging)
+
+
+def photos(folder: Path, count: int, seed: int = 0) -> list[Path]:
+    """A folder of photos of 64x48."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [photo(folder / f"{n}.png", moved(48, 64, seed + n)[0]) for n in range(count)]
+
+
+def found(*inputs: Path, lists: list[Path] | None = None, to: Path = Path("out")) -> dict[str, list[str]]:
+    """For each film, the names of what it is made of."""
+    made = jobs.find(inputs, lists or [], to, ".mp4")
+    assert all(job.output.parent == to for job in made)
+    return {job.name: [path.name for path in job.inputs] for job in made}
+
+
+def touch(*paths: Path) -> tuple[Path, ...]:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def test_a_folder_of_photos_is_one_film_in_natural_order(tmp_path: Path) -> None:
+    touch(*(tmp_path / "trip" / name for name in ("10.jpg", "9.jpg", "1.JPG", "notes.txt", ".2.jpg", "more/x.jpg")))
+    assert found(tmp_path / "trip") == {"trip.mp4": ["1.JPG", "9.jpg", "10.jpg"]}
+    (job,) = jobs.find([tmp_path / "trip"], [], tmp_path, ".webm")
+    assert (job.name, job.is_video) == ("trip.webm", False) and "3 photos" in job.told
+
+
+def test_folders_in_a_folder_are_a_film_each(tmp_path: Path) -> None:
+    touch(*(tmp_path / f"{folder}/{n}.jpg" for folder in ("day 10", "day 9") for n in (1, 2)))
+    touch(
+        tmp_path / "notes/read.txt", tmp_path / "clips/b.mov", tmp_path / "clips/a.mp4", tmp_path / "day 9/deep/x.jpg"
+    )
+    assert list(found(tmp_path)) == ["a.mp4", "b.mp4", "day 9.mp4", "day 10.mp4"]
+    assert all(job.is_video == (job.output.stem in "ab") for job in jobs.find([tmp_path], [], tmp_path / "o", ".gif"))
+
+
+def test_photos_are_taken_in_pairs_and_videos_alone(tmp_path: Path) -> None:
+    a, b, clip, c, d = touch(*(tmp_path / name for name in ("a.jpg", "b.png", "v.mp4", "c.webp", "d.heic")))
+    assert found(a, b, clip, c, d) == {
+        "a-b.mp4": ["a.jpg", "b.png"],
+        "v.mp4": ["v.mp4"],
+        "c-d.mp4": ["c.webp", "d.heic"],
+    }
+
+
+def test_lists_name_pairs_beside_them(tmp_path: Path) -> None:
+    pairs = tmp_path / "lists" / "pairs.csv"
+    pairs.parent.mkdir()
+    pairs.write_text('\ufeff# night\none.jpg, two.jpg\n\n"a, b.jpg",/else/c.jpg\nx 1.jpg\ty.jpg\n')
+    assert jobs.read_pairs(pairs) == [
+        (pairs.parent / "one.jpg", pairs.parent / "two.jpg"),
+        (pairs.parent / "a, b.jpg", Path("/else/c.jpg")),
+        (pairs.parent / "x 1.jpg", pairs.parent / "y.jpg"),
+    ]
+    assert list(found(lists=[pairs])) == ["one-two.mp4", "a, b-c.mp4", "x 1-y.mp4"]
+
+
+def test_films_of_an_earlier_run_are_not_made_films_of(tmp_path: Path) -> None:
+    touch(*(tmp_path / name for name in ("rome/1.jpg", "rome/2.jpg", "films/rome.mp4")))
+    (job,) = jobs.find([tmp_path], [], tmp_path / "films", ".mp4")
+    assert job.output == tmp_path / "films" / "rome.mp4" and not job.is_video
+
+
+def test_the_parts_of_an_interrupted_film_are_no_input(tmp_path: Path) -> None:
+    folder = tmp_path / "trips" / "night.mp4.parts"
+    touch(folder / "00000000-000015.ts", folder / checkpoint.NOTE, tmp_path / "trips" / "day.parts" / "v.mp4")
+    assert list(found(tmp_path / "trips")) == list(found(*sorted((tmp_path / "trips").iterdir()))) == ["v.mp4"]
+
+
+def test_no_two_films_have_one_name(tmp_path: Path) -> None:
+    paths = touch(*(tmp_path / name for name in ("1/clip.mp4", "2/Clip.mov", "3/clip-2.mp4", "4/clip.avi")))
+    assert list(found(*paths)) == ["clip.mp4", "Clip-2.mp4", "clip-2-2.mp4", "clip-3.mp4"]
+
+
+def test_names_that_are_too_long_are_shortened(tmp_path: Path) -> None:
+    """Each half of a pair's, so that both are seen, with room for a number, the parts and their lock."""
+    one, two, clip = "a" * 131, "ä" * 120, "v" * 250
+    names = (f"{one}.jpg", f"{two}.jpg", f"{one}.png", f"{two}.jpg", f"{clip}.mp4")
+    pair, other, of_clip = found(*touch(*(tmp_path / name for name in names)))
+    assert pair == f"{'a' * 100}-{'ä' * 50}.mp4" and other == f"{'a' * 100}-{'ä' * 50}-2.mp4"
+    for name in (pair, other, of_clip):
+        assert len(f"{name}.parts.lock".encode()) < 255
+
+
+def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    a, b, clip, text = touch(*(tmp_path / name for name in ("a.jpg", "b.jpg", "v.mp4", "notes.txt")))
+    mixed = touch(tmp_path / "mixed" / "a.jpg", tmp_path / "mixed" / "v.mp4")[0].parent
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "three.csv").write_text("a.jpg,b.jpg\na.jpg,b.jpg,c.jpg\n")
+    (tmp_path / "none.csv").write_text("# nothing\n")
+    (tmp_path / "long.csv").write_text("a" * 140_000 + ",b.jpg\n")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    for inputs, lists, message in (
+        ([], [], "nothing to make films of"),
+        ([tmp_path / "absent"], [], "no file or folder .*absent"),
+        ([text], [], "notes.txt is neither"),
+        ([a, clip], [], "a.jpg is left over"),
+        ([mixed], [], "photos .*and videos"),
+        ([tmp_path / "empty"], [], "no photos and no videos"),
+        ([], [tmp_path / "three.csv"], "Line 2 of .*two photos"),
+        ([], [tmp_path / "none.csv"], "no pairs in"),
+        ([], [tmp_path / "long.csv"], r"Line 1 of \S+long.csv is 'a{200}'…; it must name two photos"),
+        ([], [tmp_path / "binary.csv"], "not a text"),
+        ([clip], [], "v.mp4 would replace"),
+        ([tmp_path / "empty" / ".." / "empty"], [], "no photos"),
+        ([tmp_path / "empty" / ".."], [], "cannot go to .*, which they are made of"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            jobs.find(inputs, lists, tmp_path, ".mp4")
+    of_photos, of_video = Job((a, b), tmp_path / "a.mp4"), Job((clip,), tmp_path / "b.mp4")
+    for settings, which, message in (
+        (BatchOptions(depth=99), [of_photos], "0 to 8"),
+        (BatchOptions(count=1), [of_photos], "1"),
+        (BatchOptions(fps=Fraction(0)), [of_photos], "frame rate"),
+        (BatchOptions(quality=0), [of_photos], "quality"),
+        (BatchOptions(slowdown=Fraction(2)), [of_photos], "slowdown is for videos"),
+        (BatchOptions(depth=2, slowdown=Fraction(2)), [of_video], "for photos"),
+        (BatchOptions(), [of_photos, of_video], "Say what to make of the video"),
+        (BatchOptions(slowdown=Fraction(99)), [of_video], "1 to 16"),
+        (BatchOptions(spacing="motion"), [of_photos], "spacing is 'motion'"),
+        (BatchOptions(seconds=0.01), [of_photos], "no two frames"),
+        (BatchOptions(seconds=1, slowdown=Fraction(2)), [of_video], "A length in seconds is for photos"),
+        (BatchOptions(sound=False), [of_photos], "A choice of sound is for videos"),
+        (BatchOptions(slowdown=Fraction(2), cut=-1), [of_video], "cut is -1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            settings.check(which)
+    BatchOptions(depth=1, slowdown=Fraction(2)).check([of_photos, of_video])
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> list[Path]:
+    """A folder of three photos, one whose second photo is damaged, and a video."""
+    photos(tmp_path / "in" / "good", 3)
+    (tmp_path / "in" / "bad").mkdir()
+    photo(tmp_path / "in" / "bad" / "1.png", moved(48, 64)[0])
+    whole = photo(tmp_path / "in" / "bad" / "2.png", moved(48, 64)[0]).read_bytes()
+    (tmp_path / "in" / "bad" / "2.png").write_bytes(whole[: len(whole) // 2])
+    video = clips.video(tmp_path / "in" / "clip.mkv", clips.pan(9, 48, 64), sound=True)
+    return [tmp_path / "in" / "good", tmp_path / "in" / "bad", video]
+
+
+SETTINGS = BatchOptions(depth=2, slowdown=Fraction(2), quality=60)
+
+
+def run(
+    inputs: list[Path], model: film.Interpolator, output: Path, settings: BatchOptions = SETTINGS
+) -> list[runner.Told]:
+    record = Manifest(output)
+    return list(runner.run(jobs.find(inputs, [], output, ".mp4"), model, settings, record, "the model"))
+
+
+def listed(output: Path) -> list[str]:
+    """What is in the folder of the films, beside their record and its lock."""
+    return sorted(set(os.listdir(output)) - {NAME, f"{NAME}.lock"})
+
+
+def last_words(told: list[runner.Told]) -> dict[str, type]:
+    return {job.name: type(event) for job, event in told if isinstance(event, runner.LAST)}
+
+
+def test_films_are_those_of_the_single_commands_and_a_failure_stops_no_other(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path
+) -> None:
+    told = run(inputs, model, tmp_path / "out")
+    assert last_words(told) == {"good.mp4": Done, "bad.mp4": Failed, "clip.mp4": Done}
+    (failed,) = [event for _, event in told if isinstance(event, Failed)]
+    assert "2.png is damaged" in failed.reason and "\n" not in failed.reason
+    frames = Counter(job.name for job, event in told if isinstance(event, Progress))
+    assert frames == {"good.mp4": 9, "clip.mp4": 18}
+    good, clip = tmp_path / "good.mp4", tmp_path / "clip.mp4"
+    list(pipeline.interpolate(sorted(inputs[0].iterdir()), model, good, depth=2, quality=60))
+    list(pipeline.retime(inputs[2], model, clip, slowdown=2, quality=60))
+    for single in (good, clip):
+        assert (tmp_path / "out" / single.name).read_bytes() == single.read_bytes()
+    assert listed(tmp_path / "out") == ["clip.mp4", "good.mp4"]
+
+
+def test_what_is_complete_is_not_made_again(inputs: list[Path], model: film.Interpolator, tmp_path: Path) -> None:
+    output, good = tmp_path / "out", [inputs[0], inputs[2]]
+    run(good, model, output)
+    assert last_words(run(good, model, output)) == {"good.mp4": There, "clip.mp4": There}
+    photos(inputs[0], 1, seed=9)  # another first photo
+    assert last_words(run(good, model, output)) == {"good.mp4": Done, "clip.mp4": There}
+    other = BatchOptions(depth=2, slowdown=Fraction(2), quality=70)
+    assert last_words(run(good, model, output, other)) == {"good.mp4": Done, "clip.mp4": Done}
+    slower = BatchOptions(depth=2, slowdown=Fraction(3), quality=70)  # which is nothing to photos
+    assert last_words(run(good, model, output, slower)) == {"good.mp4": There, "clip.mp4": Done}
+
+
+def test_a_file_that_no_batch_made_is_never_replaced(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path
+) -> None:
+    output, good = tmp_path / "out", [inputs[0], inputs[2]]
+    output.mkdir()
+    (output / "good.mp4").write_bytes(b"mine")
+    (output / "films.json").write_text('["mine, too"]')
+    told = run(good, model, output)
+    assert last_words(told) == {"good.mp4": Failed, "clip.mp4": Done}
+    (failed,) = [event for _, event in told if isinstance(event, Failed)]
+    assert "good.mp4 is there already and was not made by this batch" in failed.reason and "\n" not in failed.reason
+    assert (output / "good.mp4").read_bytes() == b"mine"
+    assert (output / "films.json").read_text() == '["mine, too"]'
+    (output / "good.mp4").unlink()
+    assert last_words(run(good, model, output)) == {"good.mp4": Done, "clip.mp4": There}
+    (output / "clip.mp4").write_bytes(b"cut by hand")
+    assert last_words(run(good, model, output)) == {"good.mp4": There, "clip.mp4": Failed}
+    assert (output / "clip.mp4").read_bytes() == b"cut by hand"
+
+
+def test_two_runs_into_one_folder_know_each_others_films(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    record = Manifest(output)  # as it is when both begin
+    run(inputs[:1], model, output)
+    found = jobs.find(inputs[2:], [], output, ".mp4")
+    assert last_words(list(runner.run(found, model, SETTINGS, record, "the model"))) == {"clip.mp4": Done}
+    assert last_words(run([inputs[0], inputs[2]], model, output)) == {"good.mp4": There, "clip.mp4": There}
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[1]", "null", '{"clip.mp4": 1, "good.mp4": {"bytes": []}}'])
+def test_a_damaged_record_keeps_nothing_from_being_made(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path, damage: str
+) -> None:
+    output = tmp_path / "out"
+    run(inputs[:1], model, output)
+    (output / NAME).write_text(damage)
+    assert last_words(run([inputs[0], inputs[2]], model, output)) == {"good.mp4": Failed, "clip.mp4": Done}
+    (output / "good.mp4").unlink()
+    assert last_words(run([inputs[0], inputs[2]], model, output)) == {"good.mp4": Done, "clip.mp4": There}
+
+
+def test_a_run_that_was_killed_before_it_could_note_its_film_goes_on(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    output = tmp_path / "out"
+    with monkeypatch.context() as patched:
+        patched.setattr(Manifest, "note", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(inputs[:1], model, output)
+    assert listed(output) == ["good.mp4"]
+    assert last_words(run(inputs[:1], model, output)) == {"good.mp4": Done}
+    assert last_words(run(inputs[:1], model, output)) == {"good.mp4": There}
+
+
+def test_an_interrupted_film_goes_on_and_a_single_run_understands_its_parts(
+    inputs: list[Path], model: film.Interpolator, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    whole = run(inputs[2:], model, tmp_path / "whole")
+    events = runner.run(jobs.find(inputs[2:], [], output, ".mp4"), model, SETTINGS, Manifest(output), "the model")
+    for _, event in events:
+        if isinstance(event, Progress) and event.done == 14:  # one segment of 12 frames is complete
+            break
+    events.close()
+    folder = checkpoint.folder(output / "clip.mp4")
+    assert [path.name for path in folder.glob("*.ts")] == ["00000000-000012.ts"]
+    single = list(pipeline.retime(inputs[2], model, output / "clip.mp4", slowdown=2, quality=60, resume=True))
+    assert "12 frames are there from an earlier run." in [e.text for e in single if isinstance(e, Notice)]
+    assert sum(isinstance(event, Progress) for event in single) == 6
+    assert (output / "clip.mp4").read_bytes() == (tmp_path / "whole" / "clip.mp4").read_bytes()
+    assert isinstance(whole[-1][1], Done) and not folder.exists()
+
+
+@pytest.mark.parametrize("note", [None, '{"key": "of another film"}'])
+def test_a_folder_with_the_name_of_parts_that_is_not_of_this_program_stays(tmp_path: Path, note: str | None) -> None:
+    folder = checkpoint.folder(tmp_path / "film.mp4")
+    for content in ("notes.txt", "00000000-000015.ts/inside"):
+        touch(folder / "00000015-000015.ts", folder / content)
+        if note is not None:
+            (folder / checkpoint.NOTE).write_text(note)
+        there = sorted(folder.rglob("*"))
+        with pytest.raises(RuntimeError, match="not a folder of this program"), checkpoint.kept(folder, {"fps": 30}):
+            pass
+        assert sorted(folder.rglob("*")) == there
+        shutil.rmtree(folder)
+
+
+def test_what_somebody_puts_beside_the_parts_stays(tmp_path: Path) -> None:
+    folder = checkpoint.folder(tmp_path / "film.mp4")
+    with checkpoint.kept(folder, {"fps": 30}):
+        touch(
+            *(folder / name for name in ("00000000-000015.ts", "00000000-000015.mkv", "00000015.ts.part", "notes.txt"))
+        )
+    assert os.listdir(folder) == ["notes.txt"]
+
+
+def test_a_missing_segment_in_the_middle_is_made_alone(model: film.Interpolator, tmp_path: Path) -> None:
+    """As machines leave them that work side by side."""
+    files, output = photos(tmp_path / "in", 3), tmp_path / "film.mp4"
+    kept: dict[str, bytes] = {}
+    for event in pipeline.interpolate(files, model, output, depth=5, fps=20, resume=True):
+        if isinstance(event, pipeline.Segment):
+            kept[event.path.name] = event.path.read_bytes()
+    first = output.read_bytes()
+    events = pipeline.interpolate(files, model, output, depth=5, fps=20, resume=True)
+    for event in events:
+        if isinstance(event, pipeline.Segment):
+            break
+    events.close()  # so that there is a folder with its note
+    for name in list(kept)[:1] + list(kept)[3:]:
+        (checkpoint.folder(output) / name).write_bytes(kept[name])
+    made = list(pipeline.interpolate(files, model, output, depth=5, fps=20, resume=True))
+    assert sum(isinstance(event, Progress) for event in made) == sum(int(name[9:15]) for name in list(kept)[1:3])
+    assert output.read_bytes() == first
+
+
+def test_the_command_tells_the_plan_then_each_result(
+    inputs: list[Path], averaging: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "new" / "out"
+    command = ["batch", *map(str, inputs), "-o", str(output), "--depth", "1", "--slowdown", "2", "--format", "gif"]
+    command += ["--model", str(averaging), "--longest-side", "32"]
+    assert commands.main(command) == 1
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
+    assert lines[0] == f"good.gif: 5 frames of 32x24, 0.2 s, from the 3 photos in {inputs[0]}"
+    assert lines[1].startswith("bad.gif cannot be made: 2.png is damaged")
+    assert lines[2].startswith("clip.gif: ") and lines[2].endswith(f" s, from the video {inputs[2]}")
+    assert "good.gif: frame 5 of 5" in lines
+    assert lines[-1] == "film: 1 of 3 films could not be made: bad.gif."
+    assert [line.split(":")[0] for line in out.splitlines()] == [str(output / "good.gif"), str(output / "clip.gif")]
+    assert imageio.imread(output / "good.gif").shape == (5, 24, 32, 3)
+    assert commands.main([*command[:2], *command[3:]]) == 0
+    out, _ = capsys.readouterr()
+    assert out.splitlines() == [f"{output / name} is there from an earlier run" for name in ("good.gif", "clip.gif")]
+
+
+@pytest.mark.parametrize("option", [["--seconds", "2"], ["--count", "100"]])
+def test_a_batch_announces_films_as_they_play(
+    tmp_path: Path, option: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = photos(tmp_path / "trip", 2)
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(pipeline, "interpolate", lambda *_, **options: made.append(options) or (_ for _ in ()))
+    command = ["batch", str(files[0].parent), "-o", str(tmp_path / "out"), "--format", "gif", "--fps", "60", *option]
+    assert commands.main([*command, "--play", "pingpong", "--spacing", "motion"]) == 0
+    assert "trip.gif: 100 frames of 64x48, 2.0 s, from" in capsys.readouterr().err
+    assert (made[0]["play"], made[0]["spacing"], made[0]["count"]) == ("pingpong", "motion", 100)
+
+
+def test_what_a_batch_says_of_videos_reaches_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = clips.video(tmp_path / "clip.mp4", clips.pan(3, 48, 64))
+    made: list[dict[str, Any]] = []
+    monkeypatch.setattr(pipeline, "retime", lambda *_, **options: made.append(options) or (_ for _ in ()))
+    command = ["batch", str(clip), "-o", str(tmp_path / "out"), "--slowdown", "2", "--no-sound", "--cut", "inf"]
+    assert commands.main([*command, "--play", "once"]) == 0
+    assert (made[0]["sound"], made[0]["cut"], made[0]["play"]) == (False, float("inf"), "once")
+
+
+def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(
+    averaging: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos(tmp_path / "in" / "one", 1)
+    photos(tmp_path / "in" / "two", 2)
+    (tmp_path / "in" / "two" / "list.csv").write_text("0.png,1.png\n0.png,gone.png\n")
+    command = ["batch", str(tmp_path / "in"), "--pairs", str(tmp_path / "in" / "two" / "list.csv"), "--depth", "0"]
+    assert commands.main([*command, "-o", str(tmp_path / "out"), "--model", str(averaging)]) == 1
+    err = capsys.readouterr().err.splitlines()
+    assert err[0].startswith("one.mp4 cannot be made: ") and "two photos or more" in err[0]
+    gone = tmp_path / "in" / "two" / "gone.png"
+    assert f"0-gone.mp4 cannot be made: There is no file or folder {gone}." in err
+    assert err[-1] == "film: 2 of 4 films could not be made: one.mp4, 0-gone.mp4."
+    assert listed(tmp_path / "out") == ["0-1.mp4", "two.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ([], "nothing to make"),
+        (["in", "--depth", "9"], "depth is 9"),
+        (["in", "--depth", "2", "--count", "9"], "not allowed with"),
+        (["in", "--format", "avi"], "avi"),
+        (["in", "--slowdown", "2"], "slowdown is for videos"),
+        (["in", "--model", "film3"], "film3"),
+        (["in", "--device", "TOASTER"], "TOASTER"),
+        (["in", "--longest-side", "3"], "longest side"),
+        (["in", "--memory-gb", "0"], "memory budget"),
+        (["in", "--memory-gb", "0", "--ray", "local"], "memory budget"),
+        (["in", "-o", "in/0.png"], "cannot be written to"),
+    ],
+)
+def test_user_errors_are_one_line_and_leave_nothing(
+    arguments: list[str],
+    word: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photos(tmp_path / "in", 2)
+    monkeypatch.chdir(tmp_path)
+    try:
+        code = commands.main(["batch", "-o", "out", *arguments])
+    except SystemExit as ended:
+        code = int(str(ended.code))
+    out, err = capsys.readouterr()
+    assert code == 2 and out == "" and len(err.splitlines()) == 1
+    assert err.startswith("film: ") and word in err
+    assert os.listdir(tmp_path) == ["in"]
+
+
+def test_an_interrupt_leaves_what_is_finished(inputs: list[Path], averaging: Path, tmp_path: Path) -> None:
+    import signal
+
+    output = tmp_path / "out"
+    command = [sys.executable, "-m", "film", "batch", str(inputs[0]), str(inputs[2]), "-o", str(output)]
+    command += ["--slowdown", "16", "--depth", "1", "--model", str(averaging)]
+    root = Path(film.__file__).parents[1]
+    process = subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("clip.mp4: frame") and list((output / "clip.mp4.parts").glob("*.ts")):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130 and "Traceback" not in err
+    assert out.startswith(f"{output / 'good.mp4'}: 5 frames")
+    assert listed(output) == ["clip.mp4.parts", "good.mp4"]
+    assert commands.main(command[3:]) == 0
+    assert np.asarray(imageio.imread(output / "clip.mp4", plugin="FFMPEG")).shape[0] == 9 * 16

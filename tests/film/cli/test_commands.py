@@ -1,0 +1,343 @@
+"""The command line as its users meet it: what it prints, what it writes, and with which code it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+import film
+from film.cli import commands, progress
+from film.rendering import checkpoint, pipeline
+from tests.conftest import moved, photo
+
+ROOT = Path(film.__file__).parents[1]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> list[str]:
+    a, b = moved(96, 128)
+    return [str(photo(tmp_path / "one.png", a)), str(photo(tmp_path / "two.jpg", b))]
+
+
+def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """`python -m film …` in a process of its own, its output to pipes, not to a terminal."""
+    done = subprocess.run([sys.executable, "-m", "film", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_interpolate_writes_the_film_and_tells_in_plain_lines(photos: list[str], tmp_path: Path) -> None:
+    output = tmp_path / "film.mp4"
+    done = run("interpolate", *photos, "-o", str(output), "--depth", "2", "--fps", "12")
+    assert imageio.imread(output, plugin="FFMPEG").shape == (5, 96, 128, 3)
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"{output}: 5 frames of 128x96, 0.4 s, by film-lite on CPU in ")
+    lines = done.stderr.splitlines()
+    assert [line for line in lines if line.startswith("frame ")][0] == "frame 1 of 5"
+    assert [line for line in lines if line.startswith("frame ")][-1] == "frame 5 of 5, 0 s left"
+    assert lines[0] == "Reading the photos …" and lines[-1] == "Finishing the film …"
+    assert "\r" not in done.stderr and "\x1b" not in done.stderr
+
+
+def test_a_terminal_gets_a_progress_bar(photos: list[str], tmp_path: Path, averaging: Path) -> None:
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))  # rows, columns
+    command = [sys.executable, "-m", "film", "interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "3"]
+    with subprocess.Popen(
+        [*command, "--model", str(averaging)], cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs
+    ) as process:
+        os.close(theirs)
+        shown = b""
+        while True:
+            try:
+                shown += (part := os.read(ours, 4096))
+            except OSError:  # the other end is closed
+                break
+            if not part:
+                break
+        assert process.stdout and b"9 frames of 128x96" in process.stdout.read()
+    os.close(ours)
+    assert process.returncode == 0
+    bar = shown.decode()
+    assert "Making frames" in bar and "/9 [" in bar and "frame 1 of" not in bar
+
+
+def test_photos_that_differ_are_told(tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    a, b = photo(tmp_path / "a.png", moved(64, 96)[0]), photo(tmp_path / "b.png", moved(64, 64)[0])
+    output = str(tmp_path / "film.mp4")
+    assert commands.main(["interpolate", str(a), str(b), "-o", output, "--depth", "1", "--model", str(averaging)]) == 0
+    assert "The photos differ in shape (96x64 and 64x64)" in capsys.readouterr().err
+
+
+def test_tensorflow_can_be_asked_to_make_the_film(
+    photos: list[str], tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "film.mp4"
+    options = ["--depth", "1", "--backend", "tensorflow", "--model", str(averaging), "--longest-side", "64"]
+    assert commands.main(["interpolate", *photos, "-o", str(output), *options]) == 0
+    assert f"by {averaging} on TensorFlow" in capsys.readouterr().out
+    assert imageio.imread(output, plugin="FFMPEG").shape == (3, 48, 64, 3)
+
+
+def test_user_errors_end_with_two_and_one_line(
+    photos: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "list.jpg").write_text("eggs, milk")
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    Path("-a.jpg").touch()
+    animation = str(film.write_video(tmp_path / "moving.gif", moved(32, 32)))
+    good = ["interpolate", *photos, "-o", str(tmp_path / "film.mp4")]
+    cases = [
+        (["interpolate", str(tmp_path / "absent.jpg"), photos[1], "-o", "x.mp4"], "There is no file or folder"),
+        (["interpolate", photos[0], str(tmp_path / "list.jpg"), "-o", "x.mp4"], "list.jpg is not an image"),
+        (["interpolate", photos[0], str(tmp_path / "folder"), "-o", "x.mp4"], "folder is a folder where a file"),
+        (["interpolate", "clip.mov", "-o", "x.mp4"], "clip.mov is a video and `interpolate` takes photos; for a video"),
+        (["interpolate", photos[0], "clip.mkv", "-o", "x.mp4"], "for a video use `retime`"),
+        (["interpolate", photos[0], animation, "-o", "x.mp4"], "moving.gif is animated or has several"),
+        (["interpolate", photos[0], animation, "-o", "x.mp4"], "`retime` takes videos and animated GIFs"),
+        (["retime", photos[1], "-o", "x.mp4", "--fps", "60"], "a video, MP4, MOV, MKV"),
+        (["retime", str(tmp_path / "folder"), "-o", "x.mp4", "--fps", "60"], "for many use `batch`"),
+        ([*good, "--foo"], "unrecognized arguments: --foo (see python -m film interpolate --help)"),
+        (["interpolate", "-a.jpg", photos[1], "-o", "x.mp4"], "put -- before names that begin with a dash"),
+        ([*good, "--memory-gb", "0"], "memory budget"),
+        (["interpolate", photos[0], photos[1] + "/inside.jpg", "-o", "x.mp4"], "inside.jpg"),
+        (["interpolate", *photos, "-o", str(tmp_path / "nowhere" / "x.mp4")], "nowhere"),
+        (["interpolate", *photos, "-o", str(tmp_path / "folder")], "is a directory"),
+        ([*good, "--depth", "99"], "99"),
+        ([*good, "--depth", "-1"], "-1"),
+        ([*good, "--depth", "many"], "many"),
+        ([*good, "--fps", "0"], "frame rate"),
+        ([*good, "--fps", "nan"], "--fps"),
+        ([*good, "--fps", "1e9"], "frame rate"),
+        ([*good, "--fps", "1e-9"], "The frame rate is 1e-09 per second; it must be from 1/600"),
+        ([*good, "--fps", "1e400", "--seconds", "1"], "too large"),
+        (["retime", "x.mp4", "-o", "y.mp4", "--fps", "1e400"], "too large"),
+        (["retime", "x.mp4", "-o", "y.mp4", "--slowdown", "1e400"], "too large"),
+        ([*good, "--seconds", "4000"], "4000 s at 30 frames per second has more than the 10000 frames"),
+        ([*good, "--seconds", "inf"], "The length of the film is inf s"),
+        ([*good, "--longest-side", "3"], "longest side"),
+        ([*good, "--model", "film3"], "film3"),
+        ([*good, "--model", str(tmp_path)], "saved_model.pb"),
+        ([*good, "--device", "TOASTER"], "TOASTER"),
+        ([*good, "--backend", "torch"], "torch"),
+        (["interpolate", photos[0], "-o", "x.mp4"], "folder"),
+        (["interpolate", *photos], "output"),
+        (["convert", "--model", "film3"], "film3"),
+        (["develop"], "develop"),
+        ([], "COMMAND"),
+    ]
+    for arguments, word in cases:
+        try:
+            code = commands.main(arguments)
+        except SystemExit as ended:
+            code = int(str(ended.code))
+        out, err = capsys.readouterr()
+        error = [line for line in err.splitlines() if not line.endswith(" …")]  # stages that were begun
+        assert code == 2 and out == "", arguments
+        assert len(error) == 1 and error[0].startswith("film: ") and word in error[0], (arguments, err)
+    assert sorted(os.listdir(tmp_path)) == ["folder", "list.jpg", "moving.gif", "one.png", "two.jpg"]
+    assert os.listdir() == ["-a.jpg"]
+
+
+def test_a_user_error_of_a_real_process_is_one_line(photos: list[str], tmp_path: Path) -> None:
+    done = run("interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "99", code=2)
+    assert done.stdout == ""
+    assert done.stderr == "film: The depth is 99; it must be a whole number from 0 to 8.\n"
+
+
+def test_a_name_that_cannot_be_printed_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    (tmp_path / "übung").mkdir()
+    for n in (1, 2):
+        photo(tmp_path / "übung" / f"{n}.png", moved(48, 64)[0])
+    done = run("batch", str(tmp_path / "übung"), "-o", str(tmp_path / "out"), "--depth", "0")
+    assert "\\xfcbung.mp4: 2 frames" in done.stdout
+
+
+def test_only_parts_are_told_to_be_what_is_finished(
+    photos: list[str], tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "film.mp4.parts"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("precious")
+    command = ["interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "1", "--model", str(averaging)]
+    assert commands.main(command) == 1
+    err = capsys.readouterr().err
+    assert "film.mp4.parts is not a folder of this program" in err and "what is finished" not in err
+    assert os.listdir(folder) == ["notes.txt"]
+
+
+def test_only_a_run_that_had_its_parts_tells_of_them(
+    photos: list[str], tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = checkpoint.folder(tmp_path / "film.mp4")
+    command = ["interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "1", "--model", str(averaging)]
+    with pytest.raises(KeyError), checkpoint.kept(folder, {}):
+        (folder / "00000000-000015.ts").touch()
+        assert commands.main(command) == 1
+        assert "Another run is making the film" in (err := capsys.readouterr().err) and "what is finished" not in err
+        raise KeyError
+    assert checkpoint.is_kept(folder) and commands.main([*command, "--longest-side", "3"]) == 2
+    assert "what is finished" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "goes_on"), [(KeyboardInterrupt(), True), (RuntimeError("It is full."), False)])
+def test_the_same_command_is_not_promised_to_mend_what_failed(
+    photos: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    goes_on: bool,
+) -> None:
+    folder = checkpoint.folder(tmp_path / "film.mp4")
+
+    def failing(*_: Any, **__: Any) -> Iterator[pipeline.Event]:
+        with checkpoint.kept(folder, {}):
+            yield pipeline.Stage("interpolating")
+            (folder / "00000000-000015.ts").touch()
+            raise error
+
+    monkeypatch.setattr(pipeline, "interpolate", failing)
+    assert commands.main(["interpolate", *photos, "-o", str(tmp_path / "film.mp4")]) == (130 if goes_on else 1)
+    (told,) = [line for line in capsys.readouterr().err.splitlines() if "what is finished" in line]
+    on = "; the same command goes on from there" if goes_on else ""
+    assert told == f"film: what is finished lies in {folder}{on}."
+
+
+def test_a_log_has_few_lines_of_a_long_film(capsys: pytest.CaptureFixture[str]) -> None:
+    for total in (5, 257, 10_000):
+        progress.show(pipeline.Progress(done, total, None, None, None) for done in range(1, total + 1))
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == (5 if total == 5 else 19 if total == 257 else 20)
+        assert lines[0].startswith("frame ") and int(lines[-1].split()[1]) >= 0.9 * total
+    progress.show(pipeline.Progress(done, done, None, None, None) for done in range(1, 10_001))  # of unknown length
+    assert len(capsys.readouterr().err.splitlines()) < 200
+
+
+def test_an_interrupt_while_the_program_is_loaded_ends_quietly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "main", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("film.__main__", run_name="__main__")
+    assert ended.value.code == 130
+
+
+def test_a_closed_standard_error_is_no_failure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `2>&-`; then what is printed there must not come out beside the results."""
+    monkeypatch.setattr(pipeline, "interpolate", lambda *_, **__: (event for event in [pipeline.Stage("reading")]))
+    monkeypatch.setattr(sys, "stderr", None)
+    assert commands.main(["interpolate", "a.jpg", "b.jpg", "-o", "film.mp4"]) == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_a_reader_that_leaves_is_no_failure() -> None:
+    """As in `python -m film models | true`."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    command = [sys.executable, "-m", "film", "models"]
+    done = subprocess.run(command, cwd=ROOT, stdout=theirs, stderr=subprocess.PIPE, text=True)
+    os.close(theirs)
+    assert done.returncode == 141 and done.stderr == ""
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        commands.main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"film {film.__version__}\n"
+
+
+def test_failures_of_the_environment_end_with_one(
+    photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("where the cache should be")
+    with monkeypatch.context() as other:
+        other.setenv("FILM_CACHE", str(tmp_path / "file"))
+        assert commands.main(["convert"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("film: The converted model cannot be written to")
+
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
+    assert commands.main(["interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "0"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith("film: ffmpeg cannot be started")
+
+
+def test_an_interrupt_ends_quietly(photos: list[str], tmp_path: Path, averaging: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    command = [sys.executable, "-m", "film", "interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "8"]
+    process = subprocess.Popen(
+        [*command, "--model", str(averaging)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(scratch)},
+    )
+    assert process.stderr
+    for line in process.stderr:
+        if line.startswith("frame "):
+            break
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert out == "" and "Traceback" not in err
+    assert os.listdir(scratch) == [] and not (tmp_path / "film.mp4").exists()
+
+
+def test_convert_prints_where_the_model_is(lite: film.Film, capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["convert"]) == 0
+    (path,) = capsys.readouterr().out.splitlines()
+    assert Path(path) == lite.converted().directory and (Path(path) / "manifest.json").is_file()
+    begun = time.time()
+    assert commands.main(["convert", "--model", "film-lite"]) == 0
+    assert capsys.readouterr().out.splitlines() == [path]
+    assert all(file.stat().st_mtime < begun for file in Path(path).iterdir())  # found, not made again
+
+
+def test_models_and_devices_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert commands.main(["models"]) == 0
+    models = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in models] == ["film-lite", "film"]
+    assert "134 MB" in models[1] and "MB" not in models[0]
+    assert commands.main(["devices"]) == 0
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(film.devices())
+
+
+def test_help_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        commands.main(["interpolate", "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    assert all(option in text for option in ("--depth", "--fps", "--model", "--device", "--backend", "-o"))
+    assert re.search(r"default 5: 31", text)
+
+
+def test_the_film_is_the_same_as_from_python(photos: list[str], tmp_path: Path, lite: film.Film) -> None:
+    a, b = (film.read_image(path) for path in photos)
+    film.write_video(tmp_path / "python.mp4", lite.frames(a, b, depth=2), fps=30)
+    assert commands.main(["interpolate", *photos, "-o", str(tmp_path / "cli.mp4"), "--depth", "2"]) == 0
+    one, other = (imageio.imread(tmp_path / f"{name}.mp4", plugin="FFMPEG").astype(int) for name in ("python", "cli"))
+    assert one.shape == other.shape and np.abs(one - other).mean() < 3  # one is cut into segments, one is not

@@ -1,0 +1,82 @@
+"""What was compiled is kept: in memory for some sizes, on disk for the next run, and never too much of it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import film
+from film.engine import compiled
+from tests.conftest import moved, own_cache
+
+
+def test_two_sizes_stay_compiled(averaging: Path) -> None:
+    model = film.load(averaging)
+    assert isinstance(model, film.Film)
+    compiled = [weakref.ref(model.compiled(side, 64)) for side in (64, 128, 192)]
+    gc.collect()
+    assert [reference() is not None for reference in compiled] == [False, True, True]
+    assert model.compiled(100, 50) is compiled[1]()  # the same once padded
+    model.compiled(256, 64)
+    gc.collect()
+    assert [reference() is not None for reference in compiled] == [False, True, False]  # least recently used goes
+
+
+def test_a_damaged_compile_cache_is_not_needed(
+    averaging: Path, average: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_cache(average, tmp_path, monkeypatch)
+    a, b = moved(64, 64)
+    for damage in (b"", b"garbage" * 100, b""):
+        np.testing.assert_allclose(film.load(averaging).middle(a, b), (a + b) / 2, atol=1e-6)
+        blobs = list((tmp_path / "compiled").rglob("*.blob"))
+        assert blobs
+        for blob in blobs:
+            blob.write_bytes(damage)
+
+
+@pytest.mark.parametrize(("size", "memory_gb"), [((64, 128), 4), ((64, 832), 0.001)], ids=["whole", "tiles"])
+def test_compiling_again_reads_what_was_compiled(
+    lite: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], memory_gb: float
+) -> None:
+    """OpenVINO's cache is used, gives the same frames, and a part of an entry is no entry."""
+    a, b = moved(*size)
+    own_cache(lite, tmp_path, monkeypatch)
+
+    def made() -> tuple[np.ndarray, list[bool]]:
+        model = film.load("film-lite", lanes=1, memory_gb=memory_gb)
+        assert isinstance(model, film.Film)
+        compiled = model.compiled(*size)
+        assert compiled.shape.tiled == (memory_gb < 1)
+        return model.middle(a, b), [graph.get_property("LOADED_FROM_CACHE") for graph in compiled.graphs]
+
+    middle, cached = made()
+    assert not any(cached)
+    for cut in (False, True, False):
+        if cut:
+            for entry in (tmp_path / "compiled").rglob("*.blob"):
+                os.truncate(entry, entry.stat().st_size * 2 // 3)
+        again, cached = made()
+        assert all(cached) != cut and any(cached) != cut
+        np.testing.assert_allclose(again, middle, atol=1e-6)
+
+
+def test_compiled_sizes_do_not_fill_the_disk(
+    averaging: Path, average: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own_cache(average, tmp_path, monkeypatch)
+    monkeypatch.setattr(compiled, "CACHED_GRAPHS", 3)
+    model = film.load(averaging)
+    assert isinstance(model, film.Film)
+    for side in range(64, 64 * 6, 64):
+        model.compiled(side, side)
+    blobs = list((tmp_path / "compiled").rglob("*.blob"))
+    assert len(blobs) == 3
+    fresh = film.load(averaging)
+    assert isinstance(fresh, film.Film)
+    assert fresh.compiled(64 * 5, 64 * 5).graphs[0].get_property("LOADED_FROM_CACHE")  # the newest are kept

@@ -1,0 +1,145 @@
+"""Several middles at once make the same film, within the same memory and on the cores that may be used."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+
+import film
+from film.engine import devices
+from film.engine import session as sessions
+from tests.conftest import moved
+
+
+@pytest.fixture(scope="module")
+def lanes() -> Callable[[int], film.Film]:
+    """film-lite making so many middles side by side."""
+
+    @functools.cache
+    def model(count: int) -> film.Film:
+        model = film.load("film-lite", lanes=count)
+        assert isinstance(model, film.Film)
+        return model
+
+    return model
+
+
+@pytest.fixture
+def working(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How many middles are in the works `now`, how many were `most`ly, and in `all`."""
+    counts: Counter[str] = Counter()
+    started = sessions.Synthesizer.started
+
+    @contextlib.contextmanager
+    def counted(self: sessions.Synthesizer, tensors: dict[str, ov.Tensor]) -> Iterator[ov.InferRequest]:
+        with started(self, tensors) as request:
+            counts["all"] += 1
+            counts["now"] += 1
+            counts["most"] = max(counts["most"], counts["now"])
+            yield request
+        counts["now"] -= 1
+
+    monkeypatch.setattr(sessions.Synthesizer, "started", counted)
+    return counts
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_lanes_make_the_same_film(
+    lite: film.Film, lanes: Callable[[int], film.Film], working: Counter[str], count: int
+) -> None:
+    a, b = moved(70, 100)
+    for how in ({"depth": 3}, {"count": 6}, {"times": [0.25, 0.25, 0.3, 1]}):
+        expected = list(lite.frames(a, b, **how))
+        working.clear()
+        frames = list(lanes(count).frames(a, b, **how))
+        assert len(frames) == len(expected)
+        for frame, other in zip(frames, expected, strict=True):
+            np.testing.assert_allclose(frame, other, atol=1e-5)
+        assert working["now"] == 0 and working["most"] <= count
+        assert working["most"] > 1 or "times" in how  # those are made one from the other
+    np.testing.assert_array_equal(frames[-1], b)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_lanes_stop_when_the_film_is_closed(
+    lanes: Callable[[int], film.Film], working: Counter[str], count: int
+) -> None:
+    a, b = moved(70, 100)
+    frames = lanes(count).frames(a, b, depth=5)
+    for _ in range(4):
+        kept = next(frames)
+    copy = kept.copy()
+    begun = working["all"]
+    assert begun < 15
+    frames.close()
+    assert working["now"] == 0 and working["all"] == begun and list(frames) == []
+    assert len(list(lanes(count).frames(a, b, depth=2))) == 5
+    np.testing.assert_array_equal(kept, copy)
+
+
+def test_lanes_encode_a_frame_once(lanes: Callable[[int], film.Film], monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    give = sessions.FeatureSet.give
+    monkeypatch.setattr(sessions.FeatureSet, "give", lambda self, keyframe: (given.append(1), give(self, keyframe))[1])
+    list(lanes(2).frames(*moved(70, 100), depth=4))
+    assert len(given) == 2**3 + 1
+
+
+def test_lanes_are_for_the_cores_that_may_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limit = tmp_path / "cpu.max"
+    monkeypatch.setattr(devices, "CONTAINER_LIMIT", limit)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: range(12), raising=False)
+    for text, cores in (
+        ("max 100000", 12),
+        ("400000 100000", 4),
+        ("50000 100000", 1),
+        ("9900000 100000", 12),
+        ("", 12),
+    ):
+        limit.write_text(text)
+        assert devices.cores() == cores
+    limit.unlink()
+    model = film.load("film-lite")
+    assert isinstance(model, film.Film) and model._lanes == 12 // 4
+
+
+def test_lanes_share_the_memory(lite: film.Film) -> None:
+    """Each takes its own; with little of it there are fewer, never none."""
+    counts = []
+    for gigabytes in (0.001, 0.1, 0.2, 0.4, 0.8, 64):
+        model = film.load("film-lite", lanes=8, memory_gb=gigabytes)
+        assert isinstance(model, film.Film)
+        counts.append(model.shape(256, 512).lanes)
+    assert counts == sorted(counts) and counts[0] == 1 and counts[-1] == 8 and 1 < counts[3] < 8
+    assert lite.shape(256, 512).lanes == 1
+
+
+@pytest.mark.parametrize("count", [0, -1, 65, 10**9, 1.5, 2.0, "2", True, float("nan")])
+def test_unusable_numbers_of_lanes_are_refused(count: object) -> None:
+    with pytest.raises(ValueError, match="from 1 to 64"):
+        film.load("film-lite", lanes=count)  # type: ignore[arg-type]
+
+
+def test_fewer_threads_make_the_same_frames_to_the_bit(lite: film.Film, pair: tuple[np.ndarray, np.ndarray]) -> None:
+    one = film.load("film-lite", lanes=1, threads=1)
+    for made, expected in zip(one.frames(*pair, depth=2), lite.frames(*pair, depth=2), strict=True):
+        np.testing.assert_array_equal(made, expected)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", True, [1]])
+def test_threads_and_lanes_are_whole_numbers(wrong: object) -> None:
+    for what in ("threads", "lanes"):
+        with pytest.raises(
+            ValueError, match=f"number of {what} is {re.escape(repr(wrong))}; it must be a whole number"
+        ):
+            film.load("film-lite", **{what: wrong})
+        film.load("film-lite", **{what: np.int64(1)})

@@ -1,0 +1,415 @@
+"""FILM on OpenVINO gives TensorFlow's frames, streams them, and keeps no more than it says."""
+
+from __future__ import annotations
+
+import gc
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import weakref
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import film
+from film.engine import bisection, openvino_backend
+from film.engine import session as sessions
+from film.hub import registry
+from tests.conftest import LITE, moved, psnr
+
+TOLERANCE = 1e-4  # of TensorFlow's frames, largest absolute difference: the promise
+
+
+@pytest.fixture
+def middles(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one whenever a middle is computed, by either kind of session."""
+    made: list[int] = []
+
+    def counted(real):  # type: ignore[no-untyped-def]
+        def middle(self, left, right):  # type: ignore[no-untyped-def]
+            made.append(len(made))
+            return real(self, left, right)
+
+        return middle
+
+    for kind in (sessions.DirectSession, sessions.WholeSession):
+        monkeypatch.setattr(kind, "middle", counted(kind.middle))
+    return made
+
+
+# The same frames as TensorFlow
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 128), (101, 131), (64, 64), (40, 50), (16, 70)])
+def test_a_middle_equals_tensorflows(lite: film.Film, reference: film.Reference, height: int, width: int) -> None:
+    a, b = moved(height, width, seed=height)
+    middle = lite.middle(a, b)
+    assert middle.shape == (height, width, 3) and middle.dtype == np.float32 and middle.flags.c_contiguous
+    expected = reference.middle(a, b)
+    np.testing.assert_allclose(middle, expected, atol=TOLERANCE)
+    assert np.abs(expected - (a + b) / 2).max() > 0.05  # not what an average would give
+
+
+def test_a_film_equals_tensorflows(
+    lite: film.Film, reference: film.Reference, pair: tuple[np.ndarray, np.ndarray]
+) -> None:
+    ours, theirs = (list(model.frames(*pair, depth=2)) for model in (lite, reference))
+    assert len(ours) == len(theirs) == 5
+    for frame, expected in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(frame, expected, atol=TOLERANCE)
+
+
+def test_a_model_converted_whole_makes_linear_films(average: film.Film) -> None:
+    for height, width in ((64, 64), (70, 64), (64, 50), (33, 129)):
+        a, b = moved(height, width)
+        frames = list(average.frames(a, b, depth=3))
+        assert len(frames) == 9
+        for k, frame in enumerate(frames):
+            assert frame.shape == (height, width, 3) and frame.dtype == np.float32
+            np.testing.assert_allclose(frame, a + (b - a) * k / 8, atol=1e-6)
+        np.testing.assert_allclose(average.middle(a, b), (a + b) / 2, atol=1e-6)
+
+
+def test_the_frames_moved_the_right_way(lite: film.Film) -> None:
+    """A bright disc goes from left to right; in the middle it is in the middle."""
+    rows, columns = np.mgrid[:96, :128]
+
+    def disc(x: float) -> np.ndarray:
+        inside = np.clip(14 - np.hypot(rows - 48, columns - x), 0, 1).astype(np.float32)
+        return np.repeat((0.2 + 0.6 * inside)[:, :, None], 3, axis=2)
+
+    places = []
+    for frame in lite.frames(disc(56), disc(72), depth=2):
+        weight = np.clip(frame.mean(axis=2) - 0.3, 0, None)
+        places.append(float((weight * columns).sum() / weight.sum()))
+    np.testing.assert_allclose(places, [56, 60, 64, 68, 72], atol=1.0)
+
+
+def test_the_fast_precision_is_a_choice_and_close(pair: tuple[np.ndarray, np.ndarray]) -> None:
+    exact, fast = (film.load("film-lite", precision=precision).middle(*pair) for precision in ("exact", "fast"))
+    assert psnr(exact, fast) > 30
+    with pytest.raises(ValueError, match="exact or fast"):
+        film.load("film-lite", precision="bfloat16")
+
+
+# Streaming
+
+
+def test_frames_come_as_they_are_made(lite: film.Film, pair: tuple[np.ndarray, np.ndarray], middles: list[int]) -> None:
+    a, b = pair
+    frames = lite.frames(a, b, depth=3)
+    assert not middles
+    first = next(frames)
+    assert not middles
+    np.testing.assert_array_equal(first, a)
+    next(frames)
+    assert len(middles) == 3  # one for each level, of seven in all
+    frames.close()
+    assert len(middles) == 3
+    assert list(frames) == []
+
+
+def test_the_ends_are_the_users_own_frames(lite: film.Film, average: film.Film) -> None:
+    for model in (lite, average):
+        a, b = moved(50, 64)
+        a[0, 0], b[0, 0] = -0.25, 1.5  # even where they are out of range
+        for depth in (0, 1):
+            frames = list(model.frames(a, b, depth=depth))
+            np.testing.assert_array_equal(frames[0], a)
+            np.testing.assert_array_equal(frames[-1], b)
+
+
+def test_frames_that_were_given_out_stay_as_they_are(lite: film.Film, average: film.Film) -> None:
+    for model in (lite, average):
+        a, b = moved(64, 64)
+        frames, copies = [], []
+        for frame in model.frames(a, b, depth=3):
+            frames.append(frame)
+            copies.append(frame.copy())
+        for frame, copy in zip(frames, copies, strict=True):
+            np.testing.assert_array_equal(frame, copy)
+
+
+def test_frames_may_be_changed_by_whoever_gets_them(average: film.Film) -> None:
+    a, b = moved(64, 64)
+    expected = [frame.copy() for frame in average.frames(a, b, depth=3)]
+    before = a.copy(), b.copy()
+    for frame, right in zip(average.frames(a, b, depth=3), expected, strict=True):
+        np.testing.assert_array_equal(frame, right)
+        frame += 1
+    np.testing.assert_array_equal([a, b], before)
+
+
+def test_depth_zero_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
+    a, b = moved(32, 32)
+    assert len(list(film.load("film-lite").frames(a, b, depth=0))) == 2
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_a_frame_is_encoded_once(lite: film.Film, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+    """2**(n - 1) + 1 frames are the ends of an interval; the last level's are not."""
+    encoded = []
+    give = sessions.FeatureSet.give
+
+    def counted(self: sessions.FeatureSet, keyframe: sessions.Keyframe) -> None:
+        encoded.append(weakref.ref(keyframe))
+        give(self, keyframe)
+
+    monkeypatch.setattr(sessions.FeatureSet, "give", counted)
+    list(lite.frames(*moved(64, 64), depth=depth))
+    assert len(encoded) == 2 ** (depth - 1) + 1
+
+
+def test_few_features_are_alive(lite: film.Film, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: weakref.WeakSet[sessions.FeatureSet] = weakref.WeakSet()
+    begin = sessions.FeatureSet.__init__
+
+    def counted(self: sessions.FeatureSet, *arguments: object) -> None:
+        begin(self, *arguments)  # type: ignore[arg-type]
+        alive.add(self)
+
+    monkeypatch.setattr(sessions.FeatureSet, "__init__", counted)
+    counts = []
+    for frame in lite.frames(*moved(64, 64), depth=4):
+        del frame
+        counts.append(len(alive))
+    assert 2 <= max(counts) <= 5  # one for each level, and one
+    gc.collect()
+    assert not alive  # nothing is kept when the film is over
+
+
+# Other moments
+
+
+def test_any_moment_is_reached_by_bisection(
+    average: film.Film, middles: list[int], pair: tuple[np.ndarray, np.ndarray]
+) -> None:
+    a, b = pair
+    np.testing.assert_allclose(average.at(a, b, 0.25), a + (b - a) / 4, atol=1e-6)
+    assert len(middles) == 2
+    np.testing.assert_allclose(average.at(a, b, 0.3), a + (b - a) * 77 / 256, atol=1e-6)
+    assert len(middles) == 2 + 8
+    coarse = average.at(a, b, 0.3, precision=Fraction(1, 4))
+    np.testing.assert_allclose(coarse, a + (b - a) / 4, atol=1e-6)
+    np.testing.assert_array_equal(average.at(a, b, 0), a)
+    np.testing.assert_array_equal(average.at(a, b, 1.0), b)
+
+
+def test_any_number_of_frames(average: film.Film, middles: list[int], pair: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = pair
+    frames = list(average.frames(a, b, count=24))
+    assert len(frames) == 24
+    for k, frame in enumerate(frames):
+        np.testing.assert_allclose(frame, a + (b - a) * k / 23, atol=1 / 512 + 1e-6)
+    assert len(middles) == bisection.calls(bisection.evenly(24))[-1]
+
+
+def test_times_may_repeat(average: film.Film, pair: tuple[np.ndarray, np.ndarray]) -> None:
+    a, b = pair
+    frames = list(average.frames(a, b, times=[0, 0, 0.5, 0.5, 0.75, 1]))
+    for frame, time in zip(frames, [0, 0, 0.5, 0.5, 0.75, 1], strict=True):
+        np.testing.assert_allclose(frame, a + (b - a) * time, atol=1e-6)
+    assert list(average.frames(a, b, times=[])) == []
+    assert len(list(average.frames(a, b, times=np.linspace(0, 1, 5)))) == 5
+
+
+# Refusals
+
+
+def test_bad_frames_are_refused_at_once(lite: film.Film) -> None:
+    a, _ = moved(32, 48)
+    nan = a.copy()
+    nan[3, 4, 1] = np.nan
+    cases = [
+        (a[:16], "48x32 and 48x16|48x16 and 48x32"),
+        (a.transpose(1, 0, 2), "one size; .*film.interpolate fits photos of any size"),
+        ((a * 255).astype(np.uint8), "dtype uint8"),
+        (a[:, :, 0], "height, width, 3"),
+        (a[None], "height, width, 3"),
+        (a[:, :, [0, 1, 2, 0]], "height, width, 3"),
+        (nan, "not finite"),
+        (np.full_like(a, np.inf), "not finite"),
+        (a * 255, "divide by 255"),
+        (a[:0], "pixels"),
+        (a.tolist(), "list"),
+        (None, "NoneType"),
+    ]
+    for wrong, message in cases:
+        for pair in ((a, wrong), (wrong, a)):
+            with pytest.raises(ValueError, match=message):
+                lite.frames(*pair, depth=1)  # before a frame is asked for
+            with pytest.raises(ValueError, match=message):
+                lite.middle(*pair)
+
+
+def test_bad_moments_are_refused_at_once(lite: film.Film) -> None:
+    a, b = moved(32, 48)
+    for wrong, message in (
+        ({"depth": 9}, "0 to 8"),
+        ({"depth": -1}, "0 to 8"),
+        ({"count": 1}, "2 to"),
+        ({"times": [0.4, 0.2]}, "ascending"),
+        ({"times": [1.2]}, "outside"),
+        ({}, "one way"),
+        ({"depth": 1, "count": 3}, "one way"),
+        ({"count": 3, "precision": Fraction(1, 3)}, "precision"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            lite.frames(a, b, **wrong)
+    with pytest.raises(ValueError, match="outside"):
+        lite.at(a, b, -0.1)
+
+
+def test_an_unknown_device_is_refused_with_the_choices() -> None:
+    for device in ("TOASTER", "", "cpu", "CPU.99", "AUTO:TOASTER"):
+        with pytest.raises(ValueError, match="choose one of AUTO, .*CPU"):
+            film.load("film-lite", device=device)
+
+
+def test_a_precision_may_be_a_float(average: film.Film) -> None:
+    a, b = moved(32, 48)
+    np.testing.assert_array_equal(
+        average.at(a, b, 0.3, precision=1 / 16), average.at(a, b, 0.3, precision=Fraction(1, 16))
+    )
+
+
+# What is shared
+
+
+def test_devices_are_listed_with_their_names(lite: film.Film) -> None:
+    devices = film.devices()
+    assert {"AUTO", "FASTEST", "CPU"} <= set(devices) and all(devices.values())
+    lite.middle(*moved(64, 64))
+    assert lite.device == "CPU" and lite.name == "film-lite"
+
+
+def test_auto_says_what_it_chose(average: film.Film, averaging: Path) -> None:
+    model = film.load(averaging, device="AUTO")
+    assert model.device == "AUTO"  # nothing is compiled yet
+    a, b = moved(64, 64)
+    np.testing.assert_allclose(model.middle(a, b), (a + b) / 2, atol=1e-6)
+    assert "CPU" in model.device or len(film.devices()) > len({"AUTO", "FASTEST", "CPU"})
+    assert model.device != "AUTO"
+
+
+def test_threads_share_a_model_and_get_their_own_frames(lite: film.Film) -> None:
+    pairs = [moved(64, 64, seed) for seed in range(4)]
+    alone = [list(lite.frames(*pair, depth=2)) for pair in pairs]
+    together: dict[int, list[np.ndarray]] = {}
+
+    def make(k: int) -> None:
+        together[k] = list(lite.frames(*pairs[k], depth=2))
+
+    threads = [threading.Thread(target=make, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for k in range(4):
+        np.testing.assert_allclose(together[k], alone[k], atol=1e-6)
+
+
+def test_threads_with_different_sizes_of_a_fresh_model(averaging: Path) -> None:
+    """They all compile, and drop what the others compiled, while frames are being made."""
+    model = film.load(averaging)
+    wrong: list[object] = []
+
+    def make(side: int) -> None:
+        a, b = moved(side, 64, side)
+        try:
+            for k, frame in enumerate(model.frames(a, b, depth=3)):
+                np.testing.assert_allclose(frame, a + (b - a) * k / 8, atol=1e-6)
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=make, args=(side,)) for side in (64, 128, 192, 256, 64, 128)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_interleaved_streams_do_not_disturb_each_other(lite: film.Film) -> None:
+    streams: list[Iterator[np.ndarray]] = [lite.frames(*moved(64, 64, seed), depth=2) for seed in (1, 2)]
+    taken = list(zip(*streams, strict=True))
+    for seed, frames in zip((1, 2), zip(*taken, strict=True), strict=True):
+        np.testing.assert_allclose(frames, list(lite.frames(*moved(64, 64, seed), depth=2)), atol=1e-6)
+
+
+def test_what_remains_to_be_done_is_told(averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path))
+    model = film.load(averaging)
+    assert list(tmp_path.iterdir()) == []
+    stages = []
+    for stage, work in model.preparation(64, 64):
+        stages.append(stage)
+        work()
+    assert stages == ["converting", "compiling"]
+    assert list(model.preparation(64, 64)) == []
+    assert [stage for stage, _ in model.preparation(128, 64)] == ["compiling"]
+    assert [stage for stage, _ in film.load(averaging).preparation(64, 64)] == ["compiling"]
+
+
+# TensorFlow stays out
+
+
+def python(program: str, **environment: str) -> str:
+    """Run a program in a fresh interpreter; what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=Path(film.__file__).parents[1],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_importing_film_is_light() -> None:
+    heavy = {"tensorflow", "tensorflow_hub", "keras", "gradio", "torch"}
+    assert python(f"import sys, film; print({heavy} & set(sys.modules))") == "set()"
+
+
+def test_a_converted_model_needs_no_tensorflow(lite: film.Film, tmp_path: Path) -> None:
+    """Nothing imports it, not even in another process: where it would be found, there is one that cannot be."""
+    lite.converted()
+    for name in ("tensorflow", "tensorflow_hub"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise ImportError('TensorFlow was imported')")
+    program = f"""
+import sys
+sys.path.insert(0, {str(tmp_path)!r})
+import numpy as np, film
+model = film.load("film-lite")
+a = np.zeros((64, 64, 3), np.float32)
+assert [stage for stage, _ in model.preparation(64, 64)] == ["compiling"]
+print(len(list(model.frames(a, a + 0.5, depth=1))), "tensorflow" in sys.modules)
+"""
+    assert python(program, PYTHONPATH=str(tmp_path)) == "3 False"
+
+
+def test_a_downloaded_model_stays_when_the_hub_cache_is_emptied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow Hub keeps its modules in the temporary directory, which is cleared now and then."""
+    url = "http://127.0.0.1:9/film"
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
+    module = tmp_path / "hub" / hashlib.sha1(url.encode()).hexdigest()
+    assert openvino_backend.must_download(registry.find(url))
+    shutil.copytree(LITE, module)
+    assert not openvino_backend.must_download(registry.find(url))
+    film.load(url).middle(*moved(64, 64))
+    shutil.rmtree(module)
+    assert not openvino_backend.must_download(registry.find(url))
+    a, b = moved(64, 64)
+    np.testing.assert_allclose(film.load(url).middle(a, b), film.load("film-lite").middle(a, b), atol=1e-6)

@@ -1,0 +1,53 @@
+"""The reference is TensorFlow's own output, in the package's terms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import film
+from tests.conftest import LITE, moved
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_a_middle_is_what_the_saved_model_gives(reference: film.Reference) -> None:
+    import tensorflow as tf
+
+    a, b = moved(64, 128)
+    signature = tf.saved_model.load(str(LITE)).signatures["serving_default"]
+    expected = signature(x0=a[None], x1=b[None], time=np.full((1, 1), 0.5, np.float32))["image"].numpy()[0]
+    np.testing.assert_allclose(reference.middle(a, b), expected, atol=1e-6)
+
+
+def test_odd_sizes_are_padded_by_their_border_and_cropped_back(reference: film.Reference) -> None:
+    a, b = moved(50, 100)
+    padded = [np.pad(frame, ((0, 14), (0, 28), (0, 0)), mode="edge") for frame in (a, b)]
+    middle = reference.middle(a, b)
+    assert middle.shape == (50, 100, 3) and middle.dtype == np.float32 and middle.flags.c_contiguous
+    np.testing.assert_allclose(middle, reference.middle(*padded)[:50, :100], atol=1e-6)
+
+
+def test_a_film_is_made_of_middles(reference: film.Reference) -> None:
+    a, b = moved(64, 64)
+    frames = list(reference.frames(a, b, depth=2))
+    assert len(frames) == 5
+    np.testing.assert_array_equal(frames[0], a)
+    np.testing.assert_array_equal(frames[4], b)
+    np.testing.assert_array_equal(frames[2], reference.middle(a, b))
+    np.testing.assert_array_equal(frames[1], reference.middle(a, frames[2]))
+    np.testing.assert_array_equal(frames[3], reference.middle(frames[2], b))
+
+
+def test_it_says_what_runs(reference: film.Reference) -> None:
+    assert (reference.name, reference.device) == ("film-lite", "TensorFlow")
+    reference.loaded()
+    assert list(reference.preparation(64, 64)) == []
+    fresh = film.load("film-lite", backend="tensorflow")
+    assert [stage for stage, _ in fresh.preparation(64, 64)] == ["loading"]
+
+
+def test_frames_are_checked(reference: film.Reference) -> None:
+    a, _ = moved(64, 64)
+    with pytest.raises(ValueError, match="one size"):
+        reference.middle(a, a[:32])

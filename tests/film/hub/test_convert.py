@@ -1,0 +1,368 @@
+"""A SavedModel is converted once; what is on disk is complete and undamaged, or made again."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+
+import film
+from film.hub import convert, tensorflow_process
+from film.hub.saved_model import SavedModel
+from tests.conftest import LITE, moved
+
+pytestmark = pytest.mark.tensorflow
+
+
+def command(saved_model: Path, cache: Path) -> list[str]:
+    return [sys.executable, "-m", "film.hub.tensorflow_process", "convert", str(saved_model), str(cache)]
+
+
+def images(*frames: np.ndarray) -> list[np.ndarray]:
+    """Frames as the SavedModel takes them: (1, H, W, 3)."""
+    return [frame[None] for frame in frames]
+
+
+@pytest.fixture(scope="module")
+def converted_once(averaging: Path, tmp_path_factory: pytest.TempPathFactory) -> convert.Converted:
+    """The smallest SavedModel there is, converted."""
+    return convert.convert(averaging, tmp_path_factory.mktemp("converted"))
+
+
+@pytest.fixture
+def converted(converted_once: convert.Converted, tmp_path: Path) -> convert.Converted:
+    """A copy of it in a cache of the test's own, `tmp_path`, to be damaged."""
+    directory = shutil.copytree(converted_once.directory, tmp_path / "ir" / converted_once.directory.name)
+    return dataclasses.replace(converted_once, directory=Path(directory))
+
+
+# What is made
+
+
+def test_film_lite_is_built_from_its_variables(lite: film.Film) -> None:
+    converted = lite.converted()
+    assert converted.kind == "direct" and converted.alignment == 64
+    assert [file.name for file in converted.files] == ["encoder.xml", "synthesizer.xml"]
+    assert all(file.is_file() and file.with_suffix(".bin").is_file() for file in converted.files)
+    assert converted == convert.find(convert.fingerprint(LITE), Path(os.environ["FILM_CACHE"]))
+
+
+def test_another_saved_model_is_converted_whole(
+    converted: convert.Converted, averaging: Path, tmp_path: Path, pair: tuple[np.ndarray, np.ndarray]
+) -> None:
+    assert converted.kind == "whole" and converted.directory.is_relative_to(tmp_path)
+    model = ov.Core().read_model(converted.files[0])
+    assert {port.get_any_name() for port in model.inputs} == {"x0", "x1"}
+    assert len(model.outputs) == 1  # of the two outputs, the image
+    middle = ov.compile_model(model, "CPU")(dict(zip(("x0", "x1"), images(*pair), strict=True)))[0]
+    np.testing.assert_allclose(middle[0], (pair[0] + pair[1]) / 2, atol=1e-6)
+
+
+def test_renamed_variables_fall_back_to_the_whole_model(
+    lite_copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, reference: film.Reference
+) -> None:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel()
+    model.ParseFromString((lite_copy / "saved_model.pb").read_bytes())
+    for node in model.meta_graphs[0].object_graph_def.nodes:
+        if node.WhichOneof("kind") == "variable":
+            node.variable.name = f"renamed/{node.variable.name}"
+    (lite_copy / "saved_model.pb").write_bytes(model.SerializeToString())
+
+    with caplog.at_level(logging.WARNING):
+        converted = convert.convert(lite_copy, tmp_path / "cache")
+    assert converted.kind == "whole"
+    assert "whole SavedModel is converted instead" in caplog.text
+    a, b = moved(64, 128)
+    graph = ov.compile_model(converted.files[0], "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
+    middle = graph(dict(zip(("x0", "x1"), images(a, b), strict=True)))[0][0]
+    np.testing.assert_allclose(middle, reference.middle(a, b), atol=1e-4)
+
+
+def test_a_graph_that_does_not_give_the_same_image_is_not_trusted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, reference: film.Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FILM's variables, to the letter, in a SavedModel that does something else with them."""
+    import tensorflow as tf
+
+    image = [tf.TensorSpec([None, None, None, 3], tf.float32, name=name) for name in ("x0", "x1")]
+    module = tf.Module()
+    kept = [tf.Variable(value, name=name) for name, value in reference.loaded().variables.items()]
+    module.variables_by_place = kept
+    module.darken = tf.function(
+        lambda x0, x1: {"image": (x0 + x1) / 4 + 0 * kept[0][0, 0, 0, 0]}, input_signature=image
+    )
+    tf.saved_model.save(module, str(tmp_path / "impostor"), signatures=module.darken)
+    source = SavedModel(tmp_path / "impostor")
+    source.__dict__["variables"] = reference.loaded().variables  # as models list them whose exporter was Keras
+
+    monkeypatch.setattr(convert, "OTHER_LEVELS", ())  # one comparison is enough here
+    with caplog.at_level(logging.WARNING):
+        graphs, kind, _ = convert._graphs(source)
+    assert kind == "whole" and list(graphs) == ["film"]
+    assert "differs from the SavedModel" in caplog.text
+    a, b = moved(64, 64)
+    middle = ov.compile_model(graphs["film"], "CPU")(dict(zip(("x0", "x1"), images(a, b), strict=True)))[0]
+    np.testing.assert_allclose(middle[0], (a + b) / 4, atol=1e-6)
+
+
+def test_a_model_without_signature_is_called_as_the_tutorial_does(tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Layer(tf.Module):
+        @tf.function
+        def __call__(self, inputs: dict, training: bool = False) -> dict:
+            return {"image": (inputs["x0"] + inputs["x1"]) * inputs["time"][:, None, None]}
+
+    layer = Layer()
+    image = tf.TensorSpec([None, None, None, 3])
+    layer.__call__.get_concrete_function({"x0": image, "x1": image, "time": tf.TensorSpec([None, 1])}, training=False)
+    tf.saved_model.save(layer, str(tmp_path / "model"))
+    a, b = moved(64, 64)
+    np.testing.assert_allclose(SavedModel(tmp_path / "model").middle(*images(a, b))[0], (a + b) / 2, atol=1e-6)
+
+
+# What is refused
+
+
+def save(directory: Path, function: Callable | None, *names: str) -> Path:
+    """A SavedModel whose signature takes images of these names, or has none."""
+    import tensorflow as tf
+
+    module = tf.Module()
+    signatures = None
+    if function:
+        specs = [tf.TensorSpec([None, None, None, 3], tf.float32, name=name) for name in names]
+        module.call = signatures = tf.function(function, input_signature=specs)
+    tf.saved_model.save(module, str(directory), signatures=signatures)
+    return directory
+
+
+def test_what_is_not_a_film_is_refused_with_what_was_expected(tmp_path: Path) -> None:
+    one_input = save(tmp_path / "classifier", lambda photo: {"label": photo[:, 0, 0]}, "photo")
+    other_output = save(tmp_path / "flow", lambda x0, x1: {"flow": x0 - x1}, "x0", "x1")
+    no_signature = save(tmp_path / "nothing", None)
+    for directory, found in (
+        (one_input, "takes photo"),
+        (other_output, "returns flow"),
+        (no_signature, "no signature"),
+    ):
+        with pytest.raises(ValueError, match="is not a FILM: a FILM takes images x0 and x1") as raised:
+            convert.convert(directory, tmp_path / "cache")
+        assert found in str(raised.value) and "\n" not in str(raised.value)
+    left = [path for path in (tmp_path / "cache").rglob("*") if path.suffix != ".lock" and path.name != "ir"]
+    assert left == []
+
+
+def test_a_refusal_reaches_the_user_from_tensorflows_process(tmp_path: Path) -> None:
+    directory = save(tmp_path / "classifier", lambda photo: {"label": photo[:, 0, 0]}, "photo")
+    with pytest.raises(ValueError, match="classifier is not a FILM.*takes photo"):
+        film.load(directory).middle(*moved(64, 64))
+
+
+def test_a_directory_without_saved_model_is_refused(tmp_path: Path) -> None:
+    for call in (convert.fingerprint, lambda path: convert.convert(path, tmp_path / "cache")):
+        with pytest.raises(ValueError, match="saved_model.pb is missing"):
+            call(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda model: (model / "saved_model.pb").write_bytes(b"not a protocol buffer"),
+        lambda model: (model / "saved_model.pb").write_bytes(b""),
+        lambda model: os.truncate(model / "saved_model.pb", 100_000),
+        lambda model: os.truncate(model / "variables" / "variables.data-00000-of-00001", 100_000),
+        lambda model: (model / "variables" / "variables.index").write_bytes(b"x" * 500),
+        lambda model: shutil.rmtree(model / "variables"),
+    ],
+    ids=["garbage", "empty", "cut", "data cut", "index garbage", "no variables"],
+)
+def test_a_damaged_saved_model_is_an_error_in_words(
+    lite_copy: Path, tmp_path: Path, damage: Callable[[Path], object]
+) -> None:
+    damage(lite_copy)
+    with pytest.raises((RuntimeError, ValueError), match="copy"):
+        convert.convert(lite_copy, tmp_path / "cache")
+    assert not list((tmp_path / "cache").rglob("*.xml"))
+
+
+def test_a_cache_that_cannot_be_written_is_an_error_in_words(averaging: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a directory")
+    with pytest.raises(RuntimeError, match="cannot be written to .*file"):
+        convert.convert(averaging, tmp_path / "file")
+
+
+# Once
+
+
+def contents(directory: Path) -> dict[str, tuple[int, bytes]]:
+    """Inode and bytes of every file: equal only if nothing was written again."""
+    return {file.name: (file.stat().st_ino, file.read_bytes()) for file in sorted(directory.iterdir())}
+
+
+def test_a_model_is_converted_once(converted: convert.Converted, averaging: Path, tmp_path: Path) -> None:
+    before = contents(converted.directory)
+    assert convert.convert(averaging, tmp_path) == converted
+    assert convert.find(convert.fingerprint(averaging), tmp_path) == converted
+    assert tensorflow_process.convert_model(averaging, tmp_path) == converted
+    assert contents(converted.directory) == before
+
+
+def test_the_fingerprint_is_of_the_content(averaging: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(averaging, tmp_path / "elsewhere")
+    assert convert.fingerprint(copy) == convert.fingerprint(averaging)
+    (copy / "fingerprint.pb").write_bytes(b"decides nothing")
+    assert convert.fingerprint(copy) == convert.fingerprint(averaging)
+    for file in (copy / "saved_model.pb", *sorted((copy / "variables").iterdir())):
+        before = convert.fingerprint(copy)
+        file.write_bytes(file.read_bytes() + b"\0")
+        assert convert.fingerprint(copy) != before
+    assert convert.find(convert.fingerprint(copy), tmp_path) is None
+
+
+def garble(file: Path) -> None:
+    """Change one byte in the middle (in the manifest, of a hash), keep the size and the time."""
+    status = file.stat()
+    data = bytearray(file.read_bytes() or b"\0")
+    data[len(data) // 2] ^= 0xFF
+    file.write_bytes(data)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("garbage", ["", "{", "null", "[]", "{}", '"x"', "\xff\xfe", '{"files": 3}', '{"files": {}}'])
+def test_an_unreadable_manifest_is_not_trusted(
+    converted: convert.Converted, averaging: Path, tmp_path: Path, garbage: str
+) -> None:
+    (converted.directory / convert.MANIFEST).write_text(garbage, encoding="latin-1")
+    assert convert.find(convert.fingerprint(averaging), tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kind": "direct"},
+        {"kind": "other"},
+        {"kind": None},
+        {"alignment": "64"},
+        {"alignment": 0},
+        {"alignment": 65},
+        {"bytes_per_pixel": 0},
+        {"files": {}},
+        {"files": {"film.xml": "0"}},
+        {"files": {"absent.xml": "0"}},
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_not_trusted(
+    converted: convert.Converted, averaging: Path, tmp_path: Path, change: dict[str, object]
+) -> None:
+    manifest = converted.directory / convert.MANIFEST
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | change))
+    assert convert.find(convert.fingerprint(averaging), tmp_path) is None
+
+
+def drop(file: Path) -> None:
+    file.unlink()
+
+
+def cut(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("name", ["film.bin", "film.xml", "manifest.json"])
+def test_a_damaged_model_is_rebuilt(converted: convert.Converted, averaging: Path, tmp_path: Path, name: str) -> None:
+    key = convert.fingerprint(averaging)
+    assert (converted.directory / name).is_file()
+    whole = contents(converted.directory)
+    for damage in (drop, cut, garble):
+        (converted.directory / name).write_bytes(whole[name][1])
+        assert convert.find(key, tmp_path) == converted
+        damage(converted.directory / name)
+        assert convert.find(key, tmp_path) is None
+    assert convert.convert(averaging, tmp_path) == converted
+    assert convert.find(key, tmp_path) == converted
+    a, b = moved(64, 64)
+    middle = ov.compile_model(converted.files[0], "CPU")(dict(zip(("x0", "x1"), images(a, b), strict=True)))[0]
+    np.testing.assert_allclose(middle[0], (a + b) / 2, atol=1e-6)
+
+
+def test_a_manifest_that_is_a_directory_is_rebuilt(
+    converted: convert.Converted, averaging: Path, tmp_path: Path
+) -> None:
+    drop(converted.directory / convert.MANIFEST)
+    (converted.directory / convert.MANIFEST).mkdir()
+    assert convert.find(convert.fingerprint(averaging), tmp_path) is None
+    assert convert.convert(averaging, tmp_path) == converted
+
+
+# Rivals (kills: test_kills.py)
+
+
+def test_what_was_not_used_for_long_goes_when_another_model_comes(averaging: Path, tmp_path: Path) -> None:
+    used = convert.convert(averaging, tmp_path).directory
+    old, young = (tmp_path / "ir" / f"{name}-by_an_earlier_version" for name in ("old", "young"))
+    for directory in (old, young):
+        shutil.copytree(used, directory)
+    long_ago = time.time() - (convert.UNUSED_DAYS + 1) * 86_400
+    for directory in (old, used):
+        os.utime(directory, (long_ago, long_ago))
+    compiled = [tmp_path / convert.COMPILED / directory.name for directory in (old, young)]
+    for directory in compiled:
+        directory.mkdir(parents=True)
+        (directory / "1.blob").write_bytes(b"compiled")
+    assert convert.find(convert.fingerprint(averaging), tmp_path)
+    convert.convert(save(tmp_path / "another", lambda x0, x1: {"image": x0 + x1}, "x0", "x1"), tmp_path)
+    assert not old.exists() and young.exists() and used.exists()
+    assert [directory.exists() for directory in compiled] == [False, True]
+
+
+def test_two_processes_convert_once_between_them(averaging: Path, tmp_path: Path) -> None:
+    rivals = [
+        subprocess.Popen(
+            command(averaging, tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=Path(film.__file__).parents[1],
+        )
+        for _ in range(2)
+    ]
+    said = [rival.communicate(timeout=300) for rival in rivals]
+    assert [rival.returncode for rival in rivals] == [0, 0], said
+    converted = convert.find(convert.fingerprint(averaging), tmp_path)
+    assert converted is not None
+    assert {out.strip().splitlines()[-1] for out, _ in said} == {str(converted.directory)}
+    assert not list((tmp_path / "ir").glob("*.partial"))
+
+
+# TensorFlow's process
+
+
+def test_a_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho 'no space left on device' >&2\nexit 9\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(RuntimeError, match="status 9: no space left on device"):
+        tensorflow_process.convert_model(LITE, tmp_path)
+
+
+def test_a_process_that_leaves_nothing_behind_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    silent = tmp_path / "python"
+    silent.write_text("#!/bin/sh\nexit 0\n")
+    silent.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(silent))
+    with pytest.raises(RuntimeError, match="cannot be read back"):
+        tensorflow_process.convert_model(LITE, tmp_path)

@@ -1,0 +1,155 @@
+"""Cuts are found, fast motion is none; repeated frames are left out, standstill stays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from film.media.scene_detection import SceneFrame, content_value, likeness, shots, small
+from film.media.video_reader import TimedFrame, VideoReader, read_metadata
+from tests.conftest import texture
+from tests.support.clips import pan, video
+
+FRAME = Fraction(1, 24)
+
+
+def stills(pictures: Sequence[np.ndarray]) -> list[TimedFrame]:
+    return [TimedFrame(picture, k * FRAME, FRAME) for k, picture in enumerate(pictures)]
+
+
+def found(pictures: Sequence[np.ndarray], **options: float) -> list[int]:
+    """The numbers of the frames with which a new scene begins."""
+    return [int(shot.time / FRAME) for shot in shots(stills(pictures), **options) if shot.cut]
+
+
+def test_a_cut_is_found_where_it_is() -> None:
+    one, other = pan(7, seed=1), pan(8, seed=2)
+    assert found(one + other) == [7]
+    assert found(one + other + one) == [7, 15]
+    assert found(one + other, cut=math.inf) == []
+
+
+@pytest.mark.parametrize("step", [1, 8, 24])
+def test_motion_is_no_cut(step: int) -> None:
+    assert found(pan(12, step=step)) == []
+
+
+def test_a_cut_beside_either_end_is_found() -> None:
+    one, other = pan(6, seed=1), pan(6, seed=2)
+    assert found(one[:1] + other) == [1]
+    assert found(one + other[:1]) == [6]
+    assert found(one[:1] + other[:1]) == [1]  # nothing around it to stand out from
+
+
+def test_repeated_frames_are_left_out() -> None:
+    pictures = pan(6)
+    twice = [picture for picture in pictures for _ in range(2)]
+    kept = list(shots(stills(twice)))
+    assert [shot.time for shot in kept] == [2 * k * FRAME for k in range(6)]
+    assert all(shot.held == shot.time for shot in kept)  # the motion goes on through the repetition
+    assert kept[-1].end == 12 * FRAME
+    for shot, picture in zip(kept, pictures, strict=True):
+        np.testing.assert_array_equal(shot.pixels, picture)
+
+
+def test_a_standstill_stays() -> None:
+    a, b, c = pan(3)
+    held: list[SceneFrame] = list(shots(stills([a, *[b] * 10, c])))
+    assert [(shot.time, shot.held) for shot in held] == [(0, 0), (FRAME, 10 * FRAME), (11 * FRAME, 11 * FRAME)]
+
+
+def test_coding_noise_is_a_repetition_and_a_small_object_is_not() -> None:
+    (a,) = pan(1, 128, 128)
+    noisy = np.clip(a + np.random.default_rng(0).integers(-1, 2, a.shape), 0, 255).astype(np.uint8)
+    moved = a.copy()
+    moved[40:46, 40:46] = 255 - moved[40:46, 40:46]
+    assert len(list(shots(stills([a, noisy])))) == 1
+    assert len(list(shots(stills([a, moved])))) == 2
+
+
+def dots(count: int, height: int, width: int, size: int, value: int, ground: int = 0) -> list[np.ndarray]:
+    """Pictures with 60 dots that move a pixel to the right each time."""
+    corners = np.random.default_rng(1).integers(0, (height - size, width - size - count), (60, 2))
+    pictures = np.full((count, height, width, 3), ground, np.uint8)
+    for k, picture in enumerate(pictures):
+        for y, x in corners:
+            picture[y : y + size, x + k : x + k + size] = value
+    return list(pictures)
+
+
+@pytest.mark.parametrize(("size", "value", "ground"), [(2, 120, 0), (3, 200, 0), (6, 130, 100)])
+def test_the_motion_of_small_things_in_a_large_picture_is_no_repetition(size: int, value: int, ground: int) -> None:
+    kept = list(shots(stills(dots(6, 2160, 3840, size, value, ground))))
+    assert [(shot.time, shot.held) for shot in kept] == [(k * FRAME, k * FRAME) for k in range(6)]
+
+
+@pytest.mark.parametrize("crf", ["17", "23", "28"])
+def test_no_pixel_of_a_repetition_that_was_coded_differs_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crf: str
+) -> None:
+    monkeypatch.setattr("film.media.scene_detection.SAME", 255)  # the pixels alone decide
+    grain = np.random.default_rng(0).normal(0, 3, (540, 1024, 1))
+    wide = np.clip(texture(540, 1024) * 255 + grain, 0, 255).astype(np.uint8)
+    twice = [wide[:, 16 * k : 16 * k + 960] for k in range(4) for _ in range(2)]
+    looked = read_metadata(video(tmp_path / "twice.mp4", twice, "24", "-crf", crf))
+    with VideoReader(looked, (looked.height, looked.width)) as decoder:
+        assert [shot.time for shot in shots(decoder)] == [2 * k * FRAME for k in range(4)]
+
+
+def held(milliseconds: Sequence[int]) -> list[int]:
+    """How long each frame but the last is held, of those shown for so long."""
+    times = [Fraction(sum(milliseconds[:k]), 1000) for k in range(len(milliseconds))]
+    pictures = pan(len(times))
+    timed = [TimedFrame(*of) for of in zip(pictures, times, [Fraction(ms, 1000) for ms in milliseconds], strict=True)]
+    return [int(1000 * (shot.held - shot.time)) for shot in list(shots(timed))[:-1]]
+
+
+def test_a_frame_shown_for_long_is_held_as_if_it_were_repeated() -> None:
+    assert held([100, 100, 100, 3000, 100, 100, 100]) == [0, 0, 0, 2900, 0, 0]
+    assert held([3000, 100, 100]) == [2900, 0]
+    assert held([100, 100, 3000, 100]) == [0, 0, 2900]
+    assert held([100, 3000, 100, 100, 3000, 100, 100]) == [0, 2900, 0, 0, 2900, 0]
+
+
+@pytest.mark.parametrize(
+    "milliseconds",
+    [
+        [33, 34, 50, 33, 17, 33, 67, 133, 33, 33],  # a phone's, in little light
+        [1, 65, 1, 65, 1, 65, 1, 65],  # in pairs, as a busy recorder stamps them
+        [2000] * 6,
+        [17] * 3 + [60] * 4,
+        [1000, 1000],
+    ],
+)
+def test_an_uneven_rate_is_no_pause(milliseconds: list[int]) -> None:
+    assert not any(held(milliseconds))
+
+
+def test_where_the_rate_falls_only_the_first_frame_is_held() -> None:
+    assert held([20] * 6 + [300] * 6) == [0] * 6 + [280] + [0] * 4
+
+
+def test_the_same_picture_is_alike_whatever_its_brightness() -> None:
+    (a,), (b,) = pan(1, seed=1), pan(1, seed=2)
+    assert likeness(small(a), small((a * 0.5 + 60).astype(np.uint8))) > 0.99
+    assert likeness(small(a), small(255 - a)) < -0.99
+    assert abs(likeness(small(a), small(b))) < 0.5
+    assert content_value(small(a), small(a)) == 0
+
+
+def test_only_a_few_frames_are_held_back() -> None:
+    taken = 0
+
+    def counted() -> object:
+        nonlocal taken
+        for still in stills(pan(30)):
+            taken += 1
+            yield still
+
+    for number, _ in enumerate(shots(counted())):  # type: ignore[arg-type]
+        assert taken <= number + 4

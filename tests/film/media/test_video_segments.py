@@ -1,0 +1,493 @@
+"""What is written is read back: count, size, order, colours and times are those of the frames that went in."""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+import subprocess
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import imageio.v3 as imageio
+import imageio_ffmpeg
+import numpy as np
+import pytest
+
+import film
+from film.media import lossless_segments, video_segments, video_writer
+from tests.conftest import texture
+
+# 4:2:0 halves the colour resolution and x264 at QUALITY rounds a little: mean error on a smooth texture, in levels
+# of 255. A wrong matrix or range costs 5 to 20.
+COLOUR_TOLERANCE = 3.0
+
+
+def numbered(count: int, height: int = 48, width: int = 64) -> Iterator[np.ndarray]:
+    """Frames that tell their place: a flat grey that rises, over a texture that stays."""
+    still = texture(height, width) * 0.2
+    for k in range(count):
+        yield np.float32(0.8 * k / max(1, count - 1)) + still
+
+
+def words(path: Path) -> str:
+    """What ffmpeg says of a file: its streams, their colours and their times."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path), "-f", "null", "-"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def seconds(text: str) -> float:
+    hours, minutes, rest = text.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+
+
+def duration(path: Path) -> float:
+    found = re.search(r"Duration: ([\d:.]+)", words(path))
+    assert found
+    return seconds(found[1])
+
+
+def times(path: Path) -> list[float]:
+    """When each frame of a file is shown, in seconds."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-copyts", "-i", str(path)]
+    command[2:2] = ["-f", "mpegts"] if path.suffix == ".ts" else []
+    command += ["-vf", "showinfo", "-fps_mode", "passthrough", "-f", "null", "-"]
+    said = subprocess.run(command, capture_output=True, text=True, errors="replace").stderr
+    return [float(time) for time in re.findall(r"pts_time:\s*([-\d.]+)", said)]
+
+
+def boxes(path: Path) -> list[str]:
+    """The names of an MP4's top-level boxes, in order."""
+    data, at, names = path.read_bytes(), 0, []
+    while at < len(data):
+        size, name = struct.unpack(">I4s", data[at : at + 8])
+        names.append(name.decode())
+        at += size or len(data)
+    return names
+
+
+def decoded(path: Path) -> np.ndarray:
+    """(N, H, W, 3) uint8, through imageio, which does not take segments, or through what it uses."""
+    if path.suffix != ".ts":
+        return imageio.imread(path, plugin="FFMPEG")
+    # A segment of a few small frames is too short for ffmpeg to guess its format.
+    options = {"input_params": ["-f", "mpegts"], "output_params": ["-fps_mode", "passthrough"]}
+    reader = imageio_ffmpeg.read_frames(str(path), **options)
+    width, height = next(reader)["size"]
+    return np.array([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+
+
+def encoders() -> list[int]:
+    """This process's children that are ffmpeg."""
+    children = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            line = (status.parent / "cmdline").read_bytes()
+        except (OSError, IndexError):
+            continue
+        if parent == os.getpid() and b"ffmpeg" in line:
+            children.append(int(status.parent.name))
+    return children
+
+
+@pytest.fixture
+def failing_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An ffmpeg that reads a little and then gives up, saying why."""
+    program = tmp_path / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\nhead -c 20000 > /dev/null\necho 'Error: the film reel is full' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    return program
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A folder that holds nothing but what is written."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+# One file
+
+
+def test_a_film_reads_back_as_it_was_written(out: Path) -> None:
+    frames = list(numbered(24))
+    assert film.write_video(out / "film.mp4", iter(frames), fps=24) == out / "film.mp4"
+    assert os.listdir(out) == ["film.mp4"]
+    back = decoded(out / "film.mp4").astype(float)
+    assert back.shape == (24, 48, 64, 3)
+    for frame, read in zip(frames, back, strict=True):
+        assert np.abs(read - frame * 255).mean() < COLOUR_TOLERANCE
+    assert (np.diff(back.mean(axis=(1, 2, 3))) > 0).all()  # in order
+
+
+@pytest.mark.parametrize(
+    "colour", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 0, 0), (1, 1, 1), (0.5, 0.5, 0.5), (0.8, 0.5, 0.3)]
+)
+def test_colours_survive(out: Path, colour: tuple[float, float, float]) -> None:
+    frame = np.full((64, 64, 3), colour, np.float32)
+    film.write_video(out / "film.mp4", [frame] * 3, fps=10)
+    # Told apart from BT.601 by green, which it would show 20 levels off.
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(out / "film.mp4")]
+    command += ["-vf", "scale=in_color_matrix=bt709:flags=accurate_rnd+full_chroma_int", "-f", "rawvideo"]
+    raw = subprocess.run([*command, "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
+    back = np.frombuffer(raw, np.uint8).reshape(3, 64, 64, 3)
+    np.testing.assert_allclose(back.mean(axis=(0, 1, 2)), np.array(colour) * 255, atol=COLOUR_TOLERANCE)
+
+
+def test_values_outside_the_range_are_clipped(out: Path) -> None:
+    frame = np.full((32, 32, 3), 1.7, np.float32)
+    frame[:, :16] = -0.6
+    film.write_video(out / "film.mp4", [frame] * 2)
+    back = decoded(out / "film.mp4").astype(int)
+    assert back[:, :, :12].max() < 4 and back[:, :, 20:].min() > 251
+
+
+@pytest.mark.parametrize(
+    ("fps", "count"), [(30, 33), (24, 5), (25, 26), (60, 9), (12.5, 10), (1, 3), (240, 24), (7, 15)]
+)
+def test_rate_and_length_are_exact(out: Path, fps: float, count: int) -> None:
+    film.write_video(out / "film.mp4", numbered(count, 32, 32), fps=fps)
+    shown = times(out / "film.mp4")
+    np.testing.assert_allclose(shown, np.arange(count) / fps, atol=1e-4)
+    assert duration(out / "film.mp4") == pytest.approx(count / fps, abs=0.0051)  # ffmpeg tells hundredths
+    (told,) = re.findall(r"([\d.]+) fps,", words(out / "film.mp4").partition("Output")[0])
+    assert float(told) == fps
+
+
+def test_the_file_plays_in_browsers_from_its_first_bytes(out: Path) -> None:
+    film.write_video(out / "film.mp4", numbered(10))
+    names = boxes(out / "film.mp4")
+    assert names[0] == "ftyp" and names.index("moov") < names.index("mdat")
+    (stream,) = [line for line in words(out / "film.mp4").splitlines() if "Video: h264" in line]
+    assert "yuv420p(tv, bt709" in stream and "64x48" in stream
+
+
+@pytest.mark.parametrize(("height", "width"), [(33, 47), (32, 47), (33, 48), (17, 16), (101, 131)])
+def test_odd_sizes_gain_a_repeated_row_or_column(out: Path, height: int, width: int) -> None:
+    frames = [0.4 + 0.2 * texture(height, width)] * 4
+    film.write_video(out / "film.mp4", frames)
+    back = decoded(out / "film.mp4")
+    assert back.shape == (4, height + height % 2, width + width % 2, 3)
+    assert np.abs(back[0, :height, :width] - frames[0] * 255).mean() < COLOUR_TOLERANCE
+    if height % 2:
+        assert np.abs(back[0, -1].astype(int) - back[0, -2]).mean() < 4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.uint8])
+@pytest.mark.parametrize("size", [(32, 48), (33, 47)])
+def test_frames_may_lie_in_memory_as_they_like(out: Path, size: tuple[int, int], dtype: type) -> None:
+    frame = (texture(*size) * (255 if dtype is np.uint8 else 1)).astype(dtype)
+    for name, written in (("usual.mp4", frame), ("other.mp4", np.asfortranarray(frame))):
+        film.write_video(out / name, [written] * 3)
+    assert (out / "usual.mp4").read_bytes() == (out / "other.mp4").read_bytes()
+
+
+def test_one_frame_is_a_film(out: Path) -> None:
+    film.write_video(out / "film.mp4", numbered(1))
+    assert len(decoded(out / "film.mp4")) == 1
+
+
+def test_an_existing_film_is_replaced_only_by_a_complete_one(out: Path) -> None:
+    path = out / "film.mp4"
+    path.write_bytes(b"the film before")
+
+    def broken() -> Iterator[np.ndarray]:
+        yield from numbered(5)
+        raise KeyError("the frames have run out")
+
+    with pytest.raises(KeyError, match="run out"):
+        film.write_video(path, broken())
+    assert path.read_bytes() == b"the film before" and os.listdir(out) == ["film.mp4"] and not encoders()
+    film.write_video(path, numbered(3))
+    assert len(decoded(path)) == 3
+
+
+def test_unusable_films_are_refused_and_leave_nothing(out: Path) -> None:
+    with pytest.raises(ValueError, match="no frames"):
+        film.write_video(out / "film.mp4", [])
+    sizes = [np.zeros((32, 32, 3), np.float32), np.zeros((32, 34, 3), np.float32)]
+    with pytest.raises(ValueError, match="Frame 2 is 34x32, the film is 32x32"):
+        film.write_video(out / "film.mp4", sizes)
+    for fps in (0, -1, 241, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="frame rate"):
+            film.write_video(out / "film.mp4", numbered(2), fps=fps)
+    for wrong in (np.zeros((32, 32, 4)), np.zeros((32, 32)), np.zeros((32, 32, 3), np.int64)):
+        with pytest.raises(ValueError, match=r"Frame 1 is \(32, 32.*; a frame is a \(height, width, 3\) array"):
+            film.write_video(out / "film.mp4", [wrong])
+    bright = np.full((32, 32, 3), 0.5, np.float32)
+    for wrong, message in (
+        (bright[:0], "Frame 2 is 32x0; a frame must have pixels"),
+        (bright * 510, "frame 2 has values from 255 to 255: divide by 255"),
+        (bright - 2, "frame 2 has values from -1.5 to -1.5"),
+        (bright * np.float32("nan"), "frame 2 has values that are not finite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            film.write_video(out / "film.mp4", [bright, wrong])
+    assert os.listdir(out) == [] and not encoders()
+
+
+def test_a_place_where_no_film_can_be_is_told_before_the_first_frame(tmp_path: Path) -> None:
+    asked = []
+
+    def frames() -> Iterator[np.ndarray]:
+        asked.append(1)
+        yield from numbered(2)
+
+    (tmp_path / "folder.mp4").mkdir()
+    for path, message in ((tmp_path / "nowhere" / "film.mp4", "nowhere"), (tmp_path / "folder.mp4", "a directory")):
+        with pytest.raises(ValueError, match=message):
+            film.write_video(path, frames())
+    assert not asked
+
+
+def test_the_film_is_read_frame_by_frame(out: Path) -> None:
+    """The frames are never all in memory: each is dropped before the next is asked for."""
+    frame = texture(200, 200)
+    films = (np.array(frame) for _ in range(300))  # 144 MB as Frames
+    import tracemalloc
+
+    tracemalloc.start()
+    film.write_video(out / "film.mp4", films)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20 * frame.nbytes
+
+
+# Failures of ffmpeg
+
+
+def test_a_failing_encoder_speaks(out: Path, failing_ffmpeg: Path) -> None:
+    with pytest.raises(RuntimeError, match="ffmpeg failed: Error: the film reel is full"):
+        film.write_video(out / "film.mp4", numbered(100))
+    assert os.listdir(out) == [] and not encoders()
+
+
+def test_an_encoder_that_fails_at_the_end_speaks(out: Path, failing_ffmpeg: Path) -> None:
+    failing_ffmpeg.write_text("#!/bin/sh\ncat > /dev/null\necho 'cannot write the trailer' >&2\nexit 1\n")
+    with pytest.raises(RuntimeError, match="cannot write the trailer"):
+        film.write_video(out / "film.mp4", numbered(3))
+    assert os.listdir(out) == []
+
+
+def test_an_encoder_that_cannot_start_is_an_error_in_words(out: Path, failing_ffmpeg: Path) -> None:
+    failing_ffmpeg.unlink()
+    with pytest.raises(RuntimeError, match="ffmpeg"):
+        film.write_video(out / "film.mp4", numbered(3))
+    assert os.listdir(out) == []
+
+
+def test_failing_segments_and_joins_speak(out: Path, failing_ffmpeg: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RuntimeError, match="film reel is full"), video_segments.SegmentEncoder(out, 30) as encoder:
+        for frame in numbered(100):
+            encoder.write(frame)
+    monkeypatch.delenv("IMAGEIO_FFMPEG_EXE")
+    (out / "garbage.ts").write_bytes(b"no transport stream" * 1000)
+    with pytest.raises(RuntimeError, match="ffmpeg failed: .*codec parameters"):
+        video_writer.write([video_segments.Segment(out / "garbage.ts", 0, 1, Fraction(30))], out / "film.mp4")
+    with pytest.raises(FileNotFoundError):
+        video_writer.write([video_segments.Segment(out / "absent.ts", 0, 1, Fraction(30))], out / "film.mp4")
+    assert not (out / "film.mp4").exists() and not encoders()
+
+
+# Segments
+
+
+@pytest.mark.parametrize(("fps", "count"), [(30, 33), (24, 50), (25, 40), (7, 11), (60, 61), (1, 3), (12.5, 20)])
+def test_segments_play_by_themselves_and_join_exactly(out: Path, fps: float, count: int) -> None:
+    frames = list(numbered(count))
+    segments = []
+    with video_segments.SegmentEncoder(out, fps) as encoder:
+        for frame in frames:
+            if segment := encoder.write(frame):
+                segments.append(segment)
+                assert segment.path.is_file()  # complete as soon as it is told
+        if segment := encoder.finish():
+            segments.append(segment)
+        assert encoder.finish() is None
+    assert segments == encoder.segments and encoder.count == count
+
+    # One after the other they are the film; each starts where the one before ends, on the same clock.
+    assert segments[0].start == 0
+    for before, after in zip(segments, segments[1:], strict=False):
+        assert after.start == pytest.approx(before.start + before.duration, abs=1e-9)
+        assert before.duration <= max(1.0 / fps, 2 * video_segments.SEGMENT_SECONDS)
+    assert sum(segment.duration for segment in segments) == pytest.approx(count / fps)
+    read = [decoded(segment.path) for segment in segments]
+    assert [len(part) for part in read] == [round(segment.duration * fps) for segment in segments]
+    for frame, back in zip(frames, np.concatenate(read).astype(float), strict=True):
+        assert np.abs(back - frame * 255).mean() < COLOUR_TOLERANCE
+    shown = [times(segment.path) for segment in segments]
+    origin = shown[0][0]
+    np.testing.assert_allclose(np.concatenate(shown) - origin, np.arange(count) / fps, atol=2e-4)
+
+    assert video_writer.write(segments, out / "film.mp4") == out / "film.mp4"
+    assert len(decoded(out / "film.mp4")) == count
+    np.testing.assert_allclose(times(out / "film.mp4"), np.arange(count) / fps, atol=2e-4)
+    assert duration(out / "film.mp4") == pytest.approx(count / fps, abs=0.0051)
+    names = boxes(out / "film.mp4")
+    assert names.index("moov") < names.index("mdat")
+    assert "yuv420p(tv, bt709" in words(out / "film.mp4")
+    assert sorted(os.listdir(out)) == [*(segment.path.name for segment in segments), "film.mp4"]
+
+
+def test_an_abandoned_segment_leaves_no_process_and_no_file(out: Path) -> None:
+    class Stop(Exception):
+        """The visitor has left."""
+
+    for reason in (Stop, GeneratorExit, KeyboardInterrupt):
+        with pytest.raises(reason), video_segments.SegmentEncoder(out, 30) as encoder:
+            for k, frame in enumerate(numbered(40)):
+                if k == 20:
+                    assert len(encoders()) == 1
+                    raise reason
+                encoder.write(frame)
+        assert not encoders()
+        assert os.listdir(out) == ["00000000-000015.ts"]  # the one that was complete
+        assert len(decoded(out / "00000000-000015.ts")) == 15
+    with video_segments.SegmentEncoder(out, 30) as encoder:
+        for frame in numbered(20):
+            encoder.write(frame)  # left without `finish`, and without an exception
+    assert not encoders() and os.listdir(out) == ["00000000-000015.ts"]
+
+
+def test_segments_of_changing_size_are_refused(out: Path) -> None:
+    with pytest.raises(ValueError, match="one size"), video_segments.SegmentEncoder(out, 30) as encoder:
+        encoder.write(np.zeros((32, 32, 3), np.float32))
+        encoder.write(np.zeros((48, 32, 3), np.float32))
+    assert not encoders() and os.listdir(out) == []
+
+
+# What a film that is made in several runs needs
+
+
+def written(
+    directory: Path, frames: Sequence[np.ndarray], first: int = 0, fps: float | Fraction = 30
+) -> list[video_segments.Segment]:
+    directory.mkdir(exist_ok=True)
+    with video_segments.SegmentEncoder(directory, fps, masters=True, first=first) as encoder:
+        for frame in frames:
+            encoder.write(frame)
+        encoder.finish()
+    return encoder.segments
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (33, 47), (17, 16)])
+def test_masters_hold_the_frames_exactly(out: Path, height: int, width: int) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (20, height, width, 3), dtype=np.uint8)
+    segments = written(out, list(frames))
+    np.testing.assert_array_equal(list(lossless_segments.frames(segments)), frames)
+    np.testing.assert_array_equal(list(lossless_segments.back(segments)), frames[-2:0:-1])
+    assert len(decoded(segments[0].path)) == 15
+
+
+def test_finished_segments_are_read_back_from_the_folder_alone(out: Path) -> None:
+    segments = written(out, list(numbered(40)), fps=Fraction(30000, 1001))
+    assert sorted(os.listdir(out))[::2] == ["00000000-000015.mkv", "00000015-000015.mkv", "00000030-000010.mkv"]
+    (out / "00000040.ts.part").write_bytes(b"what a killed run leaves")
+    (out / "notes.ts").write_bytes(b"")
+    rate = Fraction(30000, 1001)
+    assert video_segments.finished(out, rate, masters=True) == segments
+    assert [(part.first, part.count) for part in video_segments.finished(out, rate)] == [(0, 15), (15, 15), (30, 10)]
+    (out / "00000015-000015.mkv").unlink()
+    assert [part.first for part in video_segments.finished(out, rate, masters=True)] == [0, 30]
+    assert len(video_segments.finished(out, rate)) == 3
+
+
+@pytest.mark.parametrize("first", [15, 22])
+def test_a_film_made_in_two_runs_is_the_same(out: Path, first: int) -> None:
+    """The cuts do not depend on where a run begins; nor do the bytes, if it begins at one."""
+    frames = list(numbered(40))
+    written(out / "whole", frames)
+    written(out / "parts", frames[first:], first)
+    whole, parts = contents(out / "whole"), contents(out / "parts")
+    same = [name for name in parts if name in whole]
+    assert len(same) == (4 if first == 15 else 2)
+    assert all(parts[name] == whole[name] for name in same)
+    shown = [time for part in video_segments.finished(out / "parts", 30) for time in times(part.path)]
+    np.testing.assert_allclose(shown, np.arange(first, 40) / 30, atol=1e-4)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="the system does not let a process choose its cores")
+def test_the_number_of_cores_does_not_change_a_byte(out: Path) -> None:
+    cores = os.sched_getaffinity(0)
+    frames = [texture(256, 256, seed) for seed in range(15)]
+    written(out / "many", frames)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        written(out / "one", frames)
+    finally:
+        os.sched_setaffinity(0, cores)
+    assert contents(out / "many") == contents(out / "one")
+
+
+@pytest.mark.parametrize("fps", [Fraction(30000, 1001), Fraction(24000, 1001), 29.97, 60])
+def test_times_are_exact_after_hours(out: Path, fps: float | Fraction) -> None:
+    rate = video_segments.exact(fps)
+    first = round(3 * 3600 * rate / video_segments.segment_length(rate)) * video_segments.segment_length(rate)
+    segments = written(out, list(numbered(40)), first, fps)
+    shown = [time for part in segments for time in times(part.path)]
+    expected = [float((first + k) / rate) for k in range(40)]
+    np.testing.assert_allclose(shown, expected, atol=1.2 / 90_000, rtol=0)  # MPEG-TS counts 1/90000 s
+    video_writer.write(segments, out / "film.mp4")
+    np.testing.assert_allclose(times(out / "film.mp4"), [float(k / rate) for k in range(40)], atol=1e-6)
+
+
+def test_rates_are_held_exactly() -> None:
+    assert video_segments.exact(Fraction(30000, 1001)) == Fraction(30000, 1001)
+    assert video_segments.exact(12.5) == Fraction(25, 2) and video_segments.exact(29.97) == Fraction(2997, 100)
+    assert (
+        video_segments.check_fps(Fraction(24000, 1001)) == Fraction(24000, 1001) and video_segments.check_fps(30) == 30
+    )
+    assert video_segments.exact(1 / 600) == Fraction(1, 600)
+    for fps in (0, -1, Fraction(0), 240.001, float("nan"), float("inf"), 1e-9, Fraction(1, 601)):
+        with pytest.raises(ValueError, match="frame rate"):
+            video_segments.exact(fps)
+    with pytest.raises(ValueError, match="is 1e-09 per second; it must be from 1/600 to 240"):
+        video_segments.exact(1e-9)
+
+
+@pytest.mark.parametrize("fps", [Fraction(10**400), -Fraction(10**400)])
+def test_a_rate_larger_than_any_float_is_refused_in_words(fps: Fraction) -> None:
+    with pytest.raises(ValueError, match="frame rate is beyond"):
+        video_segments.exact(fps)
+
+
+def test_a_quality_is_from_1_to_100(out: Path) -> None:
+    for quality in (0, 101):
+        with pytest.raises(ValueError, match="from 1 .* to 100"):
+            video_segments.SegmentEncoder(out, 30, quality=quality)
+    sizes = []
+    for quality in (1, 80, 100):
+        with video_segments.SegmentEncoder(out, 30, quality=quality) as encoder:
+            segments = [encoder.write(texture(96, 96, seed)) for seed in range(15)]
+        assert segments[-1]
+        sizes.append(segments[-1].path.stat().st_size)
+    assert sizes == sorted(sizes) and sizes[-1] > 2 * sizes[0]
+
+
+@pytest.mark.parametrize("frames", [1, 14, 15, 29, 31, 46, 100])
+def test_where_segments_begin_in_a_known_number_of_frames(out: Path, frames: int) -> None:
+    """Every 15 frames, and the last has no fewer; gone on with or stopped at any of them, they are cut the same."""
+
+    def cuts(first: int, end: int = frames) -> list[int]:
+        with video_segments.SegmentEncoder(out, 30, first=first, frames=end - first) as encoder:
+            for frame in numbered(end - first, 16, 16):
+                encoder.write(frame)
+            assert encoder.finish() is None  # the last one ended by itself
+        return [segment.first for segment in encoder.segments]
+
+    whole = cuts(0)
+    assert whole == list(range(0, max(1, frames // 15) * 15, 15))
+    for number, first in enumerate(whole[1:], 1):
+        assert cuts(first) == whole[number:]
+        assert cuts(0, first) == whole[:number]

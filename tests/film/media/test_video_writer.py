@@ -1,0 +1,545 @@
+"""Every format is written and read back by another program: count, size, order, colours, times, loops and sound."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import resource
+import subprocess
+import threading
+import zipfile
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from PIL import Image
+
+import film
+from film.media import video_writer
+from film.media.audio import Sound, arguments
+from film.media.images import to_uint8
+from film.media.video_segments import Segment, SegmentEncoder
+from tests.conftest import texture
+from tests.film.media.test_video_segments import COLOUR_TOLERANCE, decoded, duration, encoders, numbered, times, words
+
+FORMATS = (".mp4", ".webm", ".gif", ".webp", ".zip")
+
+
+def frames_of(path: Path) -> np.ndarray:
+    """(N, H, W, 3) uint8: what another program sees in a file."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path) as archive:
+            images = [Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in archive.namelist()]
+    elif path.suffix in (".mp4", ".webm"):
+        return decoded(path)
+    else:
+        with Image.open(path) as image:
+            images = []
+            for k in range(image.n_frames):
+                image.seek(k)
+                images.append(image.convert("RGB"))
+    return np.array([np.asarray(image) for image in images])
+
+
+def delays(path: Path) -> list[int]:
+    """How long a GIF or WebP shows each frame, in milliseconds."""
+    with Image.open(path) as image:
+        told = []
+        for k in range(image.n_frames):
+            image.seek(k)
+            image.load()
+            told.append(image.info["duration"])
+    return told
+
+
+def in_segments(
+    directory: Path, count: int, fps: float | Fraction = 30, size: int = 48, *, masters: bool = True
+) -> list[Segment]:
+    directory.mkdir(exist_ok=True)
+    with SegmentEncoder(directory, fps, masters=masters) as encoder:
+        for frame in numbered(count, size, size):
+            encoder.write(frame)
+        encoder.finish()
+    return encoder.segments
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """A folder that holds nothing but what is written."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+# Pictures
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("play", ["loop", "pingpong"])
+def test_frames_come_back_in_order(out: Path, suffix: str, play: str) -> None:
+    """33 frames of an odd size, so that segments end inside the film and the sides show."""
+    frames = [to_uint8(frame) for frame in numbered(33, 33, 47)]
+    path = out / f"film{suffix.upper()}"
+    assert film.write_video(path, frames, play=play) == path
+    assert os.listdir(out) == [path.name]
+    path = path.rename(out / f"film{suffix}")
+    expected = frames + (frames[-2:0:-1] if play == "pingpong" else [])
+    back = frames_of(path)
+    size = (34, 48, 3) if suffix in (".mp4", ".webm") else (33, 47, 3)
+    assert back.shape == (33 if play == "loop" else 64, *size)
+    for shown, frame in zip(back, expected, strict=True):
+        error = np.abs(shown[:33, :47].astype(int) - frame).mean()
+        assert error <= {".zip": 0, ".gif": 6}.get(suffix, COLOUR_TOLERANCE), error
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("count", [1, 2, 16])
+def test_a_pingpong_doubles_neither_end(out: Path, suffix: str, count: int) -> None:
+    film.write_video(out / f"film{suffix}", numbered(count, 32, 32), play="pingpong")
+    back = frames_of(out / f"film{suffix}")
+    assert len(back) == max(count, 2 * count - 2)
+    brightness = back.mean((1, 2, 3))
+    assert np.all(np.diff(brightness[:count]) > 0) and np.all(np.diff(brightness[count - 1 :]) < 0)
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_colours_are_those_of_the_frames(out: Path, suffix: str) -> None:
+    """A wrong matrix or range costs 5 levels and more on these."""
+    patches = np.array(
+        [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [1, 1, 1], [0, 0, 0], [0.5, 0.5, 0.5], [0.8, 0.5, 0.4]]
+    )
+    frame = np.repeat(np.repeat(patches.reshape(2, 4, 3), 32, 0), 32, 1).astype(np.float32)
+    film.write_video(out / f"film{suffix}", [frame] * 4)
+    for back in frames_of(out / f"film{suffix}"):
+        centres = back[16::32, 16::32].reshape(8, 3).astype(int)
+        assert np.abs(centres - to_uint8(frame)[16::32, 16::32].reshape(8, 3)).max() <= 4
+
+
+def test_equal_frames_stay_frames(out: Path) -> None:
+    for suffix in FORMATS:
+        film.write_video(out / f"film{suffix}", [texture(32, 32)] * 20)
+        assert len(frames_of(out / f"film{suffix}")) == 20
+
+
+def test_pngs_are_exact_and_in_natural_order(out: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (12, 17, 19, 3), dtype=np.uint8)
+    film.write_video(out / "film.zip", iter(frames))
+    np.testing.assert_array_equal(frames_of(out / "film.zip"), frames)
+    with zipfile.ZipFile(out / "film.zip") as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == sorted(archive.namelist()) == [f"frame-{k:06d}.png" for k in range(1, 13)]
+        assert {entry.compress_type for entry in archive.infolist()} == {zipfile.ZIP_STORED}
+
+
+@pytest.mark.parametrize("fps", [30, 24, Fraction(30000, 1001), 12.5])
+def test_lengths_are_exact(out: Path, fps: float | Fraction) -> None:
+    count = 33
+    segments = in_segments(out / "segments", count, fps, 32)
+    seconds = float(count / Fraction(fps))
+    for suffix, unit in ((".gif", 0.01), (".webp", 0.001)):
+        told = np.array(delays(video_writer.write(segments, out / f"film{suffix}")))
+        assert told.sum() / 1000 == pytest.approx(seconds, abs=unit)
+        assert np.abs(told / 1000 - 1 / float(fps)).max() <= unit
+    for suffix in (".mp4", ".webm"):
+        video_writer.write(segments, out / f"film{suffix}")
+        assert duration(out / f"film{suffix}") == pytest.approx(seconds, abs=0.0051)
+        precision = 1e-6 if suffix == ".mp4" else 0.00051  # WebM counts milliseconds
+        np.testing.assert_allclose(times(out / f"film{suffix}"), np.arange(count) / float(fps), atol=precision)
+
+
+@pytest.mark.parametrize(("suffix", "fps", "fastest"), [(".gif", 60, 50), (".webp", 95, 90), (".webp", 240, 90)])
+def test_an_animation_is_never_faster_than_browsers_show_it(out: Path, suffix: str, fps: int, fastest: int) -> None:
+    """Chromium shows what has 10 ms or less for 100 ms."""
+    film.write_video(out / f"film{suffix}", numbered(12), fps=fps)
+    told = delays(out / f"film{suffix}")
+    assert min(told) > 10 and sum(told) == pytest.approx(12_000 / fastest, abs=1)
+    assert video_writer.shown_fps(f"film{suffix}", fps) == fastest
+    assert video_writer.shown_fps(f"film{suffix}", 12.5) == Fraction(25, 2)
+
+
+@pytest.mark.parametrize("play", video_writer.PLAYS)
+def test_as_many_frames_are_made_as_are_to_be_shown(play: str) -> None:
+    for shown in range(2, 9):
+        odd = play == "pingpong" and shown % 2
+        assert video_writer.shown_frames(video_writer.made_frames(shown, play), play) == shown + odd
+
+
+@pytest.mark.parametrize(("play", "gif", "webp"), [("once", None, 1), ("loop", 0, 0), ("pingpong", 0, 0)])
+def test_animations_repeat_as_asked(out: Path, play: str, gif: int | None, webp: int) -> None:
+    """In a GIF no word about loops means once, and 0 for ever; in WebP it is a count, and 0 for ever."""
+    segments = in_segments(out / "segments", 5)
+    for suffix, loops in ((".gif", gif), (".webp", webp)):
+        with Image.open(video_writer.write(segments, out / f"film{suffix}", play=play)) as image:
+            assert image.info.get("loop") == loops
+    assert (b"NETSCAPE" in (out / "film.gif").read_bytes()) == (gif is not None)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".webp"])
+def test_better_quality_is_larger_and_nearer(out: Path, suffix: str) -> None:
+    frames = [texture(96, 96, seed) for seed in range(4)]
+    sizes, errors = [], []
+    for quality in (1, 50, 80, 100):
+        path = film.write_video(out / f"film{suffix}", frames, quality=quality)
+        sizes.append(path.stat().st_size)
+        errors.append(np.abs(frames_of(path).astype(int) - np.array([to_uint8(frame) for frame in frames])).mean())
+    assert sizes == sorted(sizes) and errors == sorted(errors, reverse=True) and sizes[-1] > 2 * sizes[0]
+
+
+def test_a_quality_is_the_rate_factor_that_the_readme_says(out: Path) -> None:
+    """x264 notes its own in the film."""
+    for quality, factor in ((50, b"crf=29.0"), (80, b"crf=17.0")):
+        assert factor in film.write_video(out / "film.mp4", numbered(1), quality=quality).read_bytes()
+
+
+def test_webm_is_tagged_and_plays_in_browsers(out: Path) -> None:
+    film.write_video(out / "film.webm", numbered(5))
+    assert "vp9 (Profile 0), yuv420p(tv, bt709" in words(out / "film.webm")
+
+
+def test_the_same_webm_is_the_same_bytes(out: Path) -> None:
+    files = [film.write_video(out / f"{n}.webm", numbered(5)).read_bytes() for n in range(2)]
+    assert files[0] == files[1]
+
+
+# What is refused, and what fails
+
+
+def test_what_a_film_cannot_be_is_told_before_anything_is_made(out: Path) -> None:
+    asked: list[int] = []
+
+    def frames() -> Iterator[np.ndarray]:
+        asked.append(1)
+        yield from numbered(2)
+
+    for name, reason in (("film.avi", "ends in .avi"), ("film", "has no ending"), (".mp4", "has no ending")):
+        with pytest.raises(ValueError, match=re.escape(reason) + ".*.mp4, .webm, .gif, .webp, .zip"):
+            film.write_video(out / name, frames())
+        with pytest.raises(ValueError, match=re.escape(reason)):
+            video_writer.needs_lossless(out / name)
+    for quality in (0, 101, -5, float("nan")):
+        with pytest.raises(ValueError, match="from 1 .* to 100"):
+            film.write_video(out / "film.mp4", frames(), quality=quality)
+    with pytest.raises(ValueError, match="'backwards'; choose loop, once, pingpong"):
+        film.write_video(out / "film.gif", frames(), play="backwards")
+    with pytest.raises(ValueError, match="no frames"):
+        video_writer.write([], out / "film.gif")
+    assert not asked and os.listdir(out) == []
+
+
+@pytest.mark.parametrize("wrong", [[[[0.0, 0.0, 0.0]]], Image.new("RGB", (64, 48)), None, "frame.png"])
+def test_what_is_no_array_is_no_frame(out: Path, wrong: object) -> None:
+    words = f"Frame 2 is of type {type(wrong).__name__}; a frame is a (height, width, 3) array of float32 in [0, 1]"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        film.write_video(out / "film.mp4", [*numbered(1), wrong])  # type: ignore[list-item]
+    assert os.listdir(out) == [] and not encoders()
+
+
+def test_only_an_mp4_that_goes_forth_needs_no_masters() -> None:
+    needed = {
+        (suffix, play)
+        for suffix in FORMATS
+        for play in video_writer.PLAYS
+        if video_writer.needs_lossless(f"a{suffix}", play)
+    }
+    every = {(suffix, play) for suffix in FORMATS for play in video_writer.PLAYS}
+    assert every - needed == {(".mp4", "loop"), (".mp4", "once")}
+    heard = {(suffix, play) for suffix, play in every if video_writer.carries_sound(f"a{suffix}", play)}
+    assert heard == {(suffix, play) for suffix in (".mp4", ".webm") for play in ("loop", "once")}
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_an_existing_film_survives_a_failure(
+    out: Path, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the frames; and of ffmpeg, midway, when the segments are there already."""
+    path = out / f"film{suffix}"
+    path.write_bytes(b"the film before")
+
+    def broken() -> Iterator[np.ndarray]:
+        yield from numbered(20)
+        raise KeyError("the frames have run out")
+
+    with pytest.raises(KeyError, match="run out"):
+        film.write_video(path, broken())
+    segments = in_segments(tmp_path / "segments", 40)
+    program = tmp_path / "ffmpeg"
+    program.write_text("#!/bin/sh\nhead -c 3000 > /dev/null\necho 'the film reel is full' >&2\nexit 1\n")
+    program.chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+        with pytest.raises(RuntimeError, match="ffmpeg failed: the film reel is full"):
+            video_writer.write(segments, path)
+    assert path.read_bytes() == b"the film before" and os.listdir(out) == [path.name] and not encoders()
+
+
+def test_a_damaged_master_is_told(out: Path, tmp_path: Path) -> None:
+    segments = in_segments(tmp_path / "segments", 40)
+    master = segments[1].master
+    assert master
+    whole = master.read_bytes()
+    for damage, reason in ((whole[: len(whole) // 2], "is damaged|ffmpeg failed"), (b"", "ffmpeg failed")):
+        master.write_bytes(damage)
+        for suffix in (".gif", ".zip"):
+            with pytest.raises(RuntimeError, match=reason):
+                video_writer.write(segments, out / f"film{suffix}")
+    assert os.listdir(out) == [] and not encoders()
+
+
+@pytest.mark.parametrize(
+    "name", ["-vf.mp4", "concat:a|b.gif", 'it\'s "one"\ntwo.webm', "%03d.webp", "http://x.gif", "pipe:1.mp4"]
+)
+def test_a_name_is_only_a_name(out: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of the folder, which is where ffmpeg really writes."""
+    folder = out / Path(name.replace("/", "_")).stem
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    path = Path(name.replace("/", "_"))
+    film.write_video(path, numbered(3), play="pingpong")
+    assert os.listdir(folder) == [path.name] and len(frames_of(folder / path)) == 4
+
+
+# Memory
+
+
+@pytest.fixture(scope="module")
+def lengths(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Segment], list[Segment]]:
+    """A film, and one ten times as long, no two of their frames alike."""
+    noise = np.random.default_rng(0).random((64, 64, 3), dtype=np.float32)
+    films = []
+    for count in (60, 600):
+        with SegmentEncoder(tmp_path_factory.mktemp("film"), 60, masters=True) as encoder:
+            for k in range(count):
+                encoder.write(np.float32(0.2 + 0.8 * k / count) * (texture(64, 64, k % 10) + 0.1 * noise))
+            encoder.finish()
+        films.append(encoder.segments)
+    return films[0], films[1]
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[list[int]]:
+    """The peak memory of each ffmpeg that this process has run, in kB, when the context is left."""
+    peaks: dict[int, int] = {}
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.01):
+            for pid in encoders():
+                with contextlib.suppress(OSError):
+                    if found := re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text()):
+                        peaks[pid] = int(found[1])
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    result: list[int] = []
+    try:
+        yield result
+    finally:
+        over.set()
+        thread.join()
+        result += peaks.values()
+
+
+@pytest.mark.parametrize(
+    ("suffix", "play"),
+    [(".gif", "pingpong"), (".webp", "loop"), (".webm", "loop"), (".mp4", "pingpong")],
+)
+def test_memory_does_not_grow_with_the_film(
+    lengths: tuple[list[Segment], list[Segment]], out: Path, suffix: str, play: str
+) -> None:
+    highest = []
+    for segments in lengths:
+        with watched() as peaks:
+            video_writer.write(segments, out / f"film{suffix}", play=play)
+        highest.append(max(peaks))
+    assert highest[1] < 1.1 * highest[0]
+
+
+# Sound
+
+FPS = 25
+BURST = 0.2  # seconds of tone at every full second, silence between
+
+
+def source(path: Path, *codec: str, video_late: float = 0.0, sound_late: float = 0.0, more: Sequence[str] = ()) -> Path:
+    """Six seconds of video whose tones begin at every full second after `sound_late`."""
+    tone = f"aevalsrc='if(lt(mod(t,1),{BURST}),0.5*sin(2*PI*440*t),0)':d=6:s=48000"
+    command = ["-itsoffset", str(video_late), "-f", "lavfi", "-i", f"testsrc2=s=32x32:r={FPS}:d=6"]
+    command += [
+        "-itsoffset",
+        str(sound_late),
+        "-f",
+        "lavfi",
+        "-i",
+        tone,
+        "-map",
+        "0:v",
+        "-map",
+        "1:a",
+        "-c:v",
+        "libx264",
+    ]
+    run_ffmpeg(*command, "-c:a", *codec, *more, str(path))
+    return path
+
+
+def run_ffmpeg(*arguments: str) -> bytes:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *arguments]
+    done = subprocess.run(command, capture_output=True)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return done.stdout
+
+
+def samples(path: Path) -> np.ndarray:
+    """The sound from the film's first moment on, 48000 samples a second, one channel, in [-1, 1]."""
+    filters = "aresample=48000:async=1:first_pts=0"
+    data = run_ffmpeg("-i", str(path), "-map", "0:a", "-af", filters, "-ac", "1", "-f", "s16le", "-")
+    return np.frombuffer(data, np.int16) / 32768
+
+
+def bursts(sound: np.ndarray, length: float) -> list[float]:
+    """The middles of the tones, in seconds: where their energy has its centre."""
+    energy = np.convolve(sound**2, np.ones(480) / 480, "same")
+    loud = np.flatnonzero(energy > 0.01)
+    groups = np.split(loud, np.flatnonzero(np.diff(loud) > 48000 * length / 2) + 1) if len(loud) else []
+    return [float(np.average(group, weights=energy[group])) / 48000 for group in groups]
+
+
+def pitch(sound: np.ndarray) -> float:
+    """The strongest frequency, in hertz."""
+    return float(np.argmax(np.abs(np.fft.rfft(sound * np.hanning(len(sound))))) * 48000 / len(sound))
+
+
+def with_sound(folder: Path, suffix: str, seconds: float, sound: Sound) -> Path:
+    masters = video_writer.needs_lossless(f"film{suffix}")
+    segments = in_segments(folder / "segments", round(seconds * FPS), FPS, 32, masters=masters)
+    return video_writer.write(segments, folder / f"film{suffix}", sound=sound)
+
+
+CLIPS = {
+    "together.mp4": (("aac",), 0.0, 0.0),
+    "sound-late.mp4": (("aac",), 0.0, 0.48),
+    "video-late.mkv": (("libopus",), 0.48, 0.0),
+    "not-copied.mov": (("pcm_s16le",), 0.0, 0.48),
+}
+
+
+@pytest.mark.parametrize("clip", CLIPS)
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_sound_stays_with_the_picture(out: Path, clip: str, suffix: str) -> None:
+    """Whichever begins first in the source, copied or encoded, from its beginning or its middle."""
+    codec, video_late, sound_late = CLIPS[clip]
+    path = source(out / clip, *codec, video_late=video_late, sound_late=sound_late)
+    for start, seconds in ((times(path)[0], 4.0), (2.24, 3.0)):
+        film_path = with_sound(out, suffix, seconds, Sound(path, start=start))
+        expected = [k + sound_late - start + BURST / 2 for k in range(6)]
+        whole = [middle for middle in expected if BURST / 2 <= middle <= seconds - BURST / 2]
+        heard = [middle for middle in bursts(samples(film_path), 1) if BURST / 2 <= middle <= seconds - BURST / 2]
+        np.testing.assert_allclose(heard, whole, atol=0.006)
+        assert duration(film_path) == pytest.approx(seconds, abs=0.02)
+        assert len(decoded(film_path)) == round(seconds * FPS)
+
+
+def test_sound_that_the_container_takes_is_copied(out: Path) -> None:
+    packets = {}
+    for name, codec in (("clip.mp4", "aac"), ("clip.mkv", "libopus")):
+        path = source(out / name, codec)
+        for suffix in (".mp4", ".webm"):
+            film_path = with_sound(out, suffix, 2, Sound(path))
+            told = [
+                run_ffmpeg("-i", str(p), "-map", "0:a", "-c", "copy", "-f", "framehash", "-") for p in (path, film_path)
+            ]
+            hashes = [re.findall(rb"[0-9a-f]{64}", text) for text in told]
+            packets[name, suffix] = bool(hashes[1]) and set(hashes[1]) <= set(hashes[0])
+    assert packets == {
+        ("clip.mp4", ".mp4"): True,
+        ("clip.mp4", ".webm"): False,
+        ("clip.mkv", ".mp4"): False,
+        ("clip.mkv", ".webm"): True,
+    }
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+@pytest.mark.parametrize("slowdown", [Fraction(5, 4), 4, 8])
+def test_slow_sound_keeps_its_pitch_and_its_place(out: Path, suffix: str, slowdown: int | Fraction) -> None:
+    path = source(out / "clip.mp4", "aac", sound_late=0.48)
+    start, seconds = 0.2, 3.2 * float(slowdown)
+    film_path = with_sound(out, suffix, seconds, Sound(path, slowdown, start))
+    heard = samples(film_path)
+    assert len(heard) / 48000 == pytest.approx(seconds, abs=0.001)
+    assert duration(film_path) == pytest.approx(seconds, abs=0.02)
+    expected = [(k + 0.48 + BURST / 2 - start) * float(slowdown) for k in range(3)]
+    np.testing.assert_allclose(bursts(heard, float(slowdown)), expected, atol=0.004 * float(slowdown) + 0.006)
+    assert pitch(heard) == pytest.approx(440, abs=2)
+
+
+def test_short_sound_ends_in_silence_when_it_is_encoded(out: Path) -> None:
+    path = source(out / "clip.mp4", "aac")
+    heard = samples(with_sound(out, ".webm", 8, Sound(path)))
+    assert len(heard) / 48000 == pytest.approx(8, abs=0.001)
+    assert np.abs(heard[int(6.1 * 48000) :]).max() < 0.01
+
+
+def jumping(path: Path, jump: float) -> Path:
+    """`source` whose sound jumps so many seconds ahead before the second tone."""
+    source(path.with_suffix(".mov"), "pcm_s16le")
+    moved = f"asetpts='PTS+gte(T,0.7)*{jump}/TB'"
+    run_ffmpeg("-i", str(path.with_suffix(".mov")), "-c:v", "copy", "-af", moved, "-c:a", "pcm_s16le", str(path))
+    return path
+
+
+@pytest.mark.parametrize("slowdown", [1, 2])
+def test_a_gap_in_the_sound_is_silence(out: Path, slowdown: int) -> None:
+    path = jumping(out / "clip.mkv", 2.5)
+    heard = samples(with_sound(out, ".mp4", 6 * slowdown, Sound(path, slowdown)))
+    expected = [(at + BURST / 2) * slowdown for at in (0, 3.5, 4.5, 5.5)]
+    np.testing.assert_allclose(bursts(heard, slowdown), expected, atol=0.02 * slowdown)
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="memory is limited by Linux")
+@pytest.mark.parametrize("seconds", [2.0, 10_000.0])
+def test_a_gap_of_hours_in_the_sound_takes_no_memory(out: Path, seconds: float) -> None:
+    """Whether it ends with the film or lies in it."""
+    path = jumping(out / "clip.mkv", 9_000)
+    inputs, outputs = arguments(Sound(path, 2), seconds, ".mp4")
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "level+info", "-nostats", "-i", str(path), *inputs, *outputs]
+    command[-4:] = ["-c:a", "pcm_s16le", "-f", "null", "-"]  # as fast as it gets, and a gigabyte that nobody keeps
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (2**30, 2**30))
+        _, said = process.communicate()
+    assert process.returncode == 0 and "[error]" not in said
+    kilobytes = re.search(r"audio:(\d+)KiB", said)
+    assert kilobytes and int(kilobytes[1]) * 1024 / (2 * 48000) == pytest.approx(seconds, abs=0.02)  # 16 bits, mono
+
+
+def test_sound_of_many_channels_becomes_two(out: Path) -> None:
+    path = source(out / "clip.mov", "pcm_s16le", more=["-af", "pan=5.1(side)|FL=c0|FR=c0|FC=c0|LFE=c0|SL=c0|SR=c0"])
+    for suffix in (".mp4", ".webm"):
+        assert "stereo" in words(with_sound(out, suffix, 1, Sound(path)))
+
+
+def test_sound_is_left_out_where_it_cannot_be(out: Path) -> None:
+    path = source(out / "clip.mp4", "aac")
+    segments = in_segments(out / "segments", 10)
+    video_writer.write(segments, out / "film.mp4", play="pingpong", sound=Sound(path))
+    video_writer.write(segments, out / "film.gif", sound=Sound(path))
+    assert "Audio" not in words(out / "film.mp4") + words(out / "film.gif")
+
+
+def test_a_source_without_sound_or_with_other_files_in_it_is_refused(out: Path) -> None:
+    film.write_video(out / "silent.mp4", numbered(5))
+    (out / "list.m3u8").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:6\n#EXTINF:6,\n{out / 'clip.ts'}\n#EXT-X-ENDLIST\n")
+    (out / "list.txt").write_text(f"ffconcat version 1.0\nfile '{out / 'clip.ts'}'\n")
+    source(out / "clip.ts", "aac")
+    segments = in_segments(out / "segments", 10)
+    before = sorted(os.listdir(out))
+    for name, reason in (("silent.mp4", "matches no streams"), ("list.m3u8", "whitelist"), ("list.txt", "whitelist")):
+        for suffix in (".mp4", ".webm"):
+            with pytest.raises(RuntimeError, match=f"ffmpeg failed: .*{reason}"):
+                video_writer.write(segments, out / f"film{suffix}", sound=Sound(out / name))
+    with pytest.raises(ValueError, match="slowed down by 0"):
+        Sound(out / "clip.ts", 0)
+    assert sorted(os.listdir(out)) == before and not encoders()

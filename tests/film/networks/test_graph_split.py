@@ -1,0 +1,143 @@
+"""The two graphs, cut at a level, compute together what they compute whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino as ov
+import pytest
+
+import film
+from film.engine.session import pad
+from film.engine.tiled_session import _shrink
+from film.networks import graph_split
+from tests.conftest import moved
+
+HEIGHT, WIDTH = 128, 192
+Tensors = dict[str, np.ndarray]
+
+
+def run(model: ov.Model, *given: Tensors) -> list[Tensors]:
+    """A graph's outputs by name, for each set of tensors; of these it takes those that it has inputs for."""
+    compiled = ov.compile_model(model, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
+    outputs = []
+    for tensors in given:
+        results = compiled({port.get_any_name(): tensors[port.get_any_name()] for port in compiled.inputs})
+        outputs.append({port.get_any_name(): results[port].copy() for port in compiled.outputs})
+    return outputs
+
+
+def encoded(encoder: ov.Model, frames: list[np.ndarray]) -> list[Tensors]:
+    """Each frame's features, and itself."""
+    features = run(encoder, *({"image": frame} for frame in frames))
+    return [tensors | {"image_0": frame} for tensors, frame in zip(features, frames, strict=True)]
+
+
+def ends(first: Tensors, last: Tensors) -> Tensors:
+    """Two frames' tensors under the synthesizer's names."""
+    return {f"first_{name}": value for name, value in first.items()} | {
+        f"last_{name}": value for name, value in last.items()
+    }
+
+
+def names(ports: list[ov.Output]) -> set[str]:
+    return {port.get_any_name() for port in ports}
+
+
+@pytest.fixture(scope="module")
+def graphs(lite: film.Film) -> tuple[ov.Model, ov.Model]:
+    """Encoder and synthesizer of film-lite."""
+    encoder, synthesizer = (ov.Core().read_model(path) for path in lite.converted().files)
+    return encoder, synthesizer
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[np.ndarray]:
+    """Two frames as the graphs take them: (1, 3, H, W)."""
+    return [pad(frame, (HEIGHT, WIDTH)) for frame in moved(HEIGHT, WIDTH)]
+
+
+@pytest.fixture(scope="module")
+def whole(graphs: tuple[ov.Model, ov.Model], frames: list[np.ndarray]) -> tuple[list[Tensors], np.ndarray]:
+    """Both frames' features, and the middle, by the graphs in one piece."""
+    encoder, synthesizer = graphs
+    features = encoded(encoder, frames)
+    (result,) = run(synthesizer, ends(*features))
+    return features, result["middle"]
+
+
+@pytest.mark.parametrize("level", graph_split.LEVELS)
+def test_the_four_graphs_are_the_two(
+    graphs: tuple[ov.Model, ov.Model], frames: list[np.ndarray], whole: tuple[list[Tensors], np.ndarray], level: int
+) -> None:
+    encoder, synthesizer = graphs
+    features, middle = whole
+    factor = 2 ** graph_split.image_level(encoder, level)
+
+    coarse = run(graph_split.coarse_encoder(encoder, level), *({"image": _shrink(frame, factor)} for frame in frames))
+    fine = encoded(graph_split.fine_encoder(encoder, level), frames)
+    for part in (coarse, fine):
+        for tensors, expected in zip(part, features, strict=True):
+            for name, value in tensors.items():
+                np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
+
+    (flows,) = run(graph_split.coarse_flow(synthesizer, level), ends(*coarse))
+    assert {name: flow.shape for name, flow in flows.items()} == dict.fromkeys(
+        ("forward", "backward"), (1, 2, HEIGHT >> level, WIDTH >> level)
+    )
+    still = {name: np.zeros_like(flow) for name, flow in flows.items()}
+    moving, stopped = run(graph_split.fine_synthesizer(synthesizer, level), ends(*fine) | flows, ends(*fine) | still)
+    assert set(moving) == {"middle"}
+    np.testing.assert_allclose(moving["middle"], middle, atol=1e-5)
+    assert np.abs(stopped["middle"] - middle).max() > 1e-3  # the flows matter: without them it is another picture
+
+
+@pytest.mark.parametrize("level", graph_split.LEVELS)
+def test_nothing_is_computed_in_vain(graphs: tuple[ov.Model, ov.Model], level: int) -> None:
+    """What one of the encoders gives is what its synthesizer takes, all of it and nothing else."""
+    encoder, synthesizer = graphs
+    before = [names(graph.outputs) | names(graph.inputs) for graph in graphs]
+    for encode, synthesize, others in (
+        (graph_split.coarse_encoder, graph_split.coarse_flow, set()),
+        (
+            graph_split.fine_encoder,
+            graph_split.fine_synthesizer,
+            {"forward", "backward", "first_image_0", "last_image_0"},
+        ),
+    ):
+        part = encode(encoder, level)
+        assert names(part.inputs) == {"image"}
+        given = {f"{end}_{name}" for end in ("first", "last") for name in names(part.outputs)}
+        assert names(synthesize(synthesizer, level).inputs) == given | others
+    assert [names(graph.outputs) | names(graph.inputs) for graph in graphs] == before  # the originals stay whole
+
+
+def test_a_cut_starts_as_many_image_levels_above_as_the_extractor_gathers(graphs: tuple[ov.Model, ov.Model]) -> None:
+    assert [graph_split.image_level(graphs[0], level) for level in graph_split.LEVELS] == [
+        1,
+        2,
+        3,
+    ]  # film-lite gathers four
+
+
+def test_another_extractor_starts_elsewhere() -> None:
+    """Channels of the feature levels grow until every sub-level is there."""
+
+    def encoder(*widths: int) -> ov.Model:
+        image = ov.opset15.parameter([1, 3, -1, -1], np.float32, name="image")
+        results = []
+        for i, width in enumerate(widths):
+            results.append(ov.opset15.result(ov.opset15.concat([image] * width, 1)))
+            results[-1].output(0).get_tensor().set_names({f"features_{i}"})
+        return ov.Model(results, [image], "encoder")
+
+    assert graph_split.image_level(encoder(1, 1, 1, 1, 1, 1, 1), 5) == 5
+    assert graph_split.image_level(encoder(1, 3, 3, 3, 3, 3, 3), 5) == 4
+    assert graph_split.image_level(encoder(1, 3, 7, 15, 31, 31, 31), 6) == 2
+
+
+@pytest.mark.parametrize("factor", [1, 2, 8])
+def test_shrinking_is_the_image_pyramids(factor: int, whole: tuple[list[Tensors], np.ndarray]) -> None:
+    tensors, _ = whole[0]
+    shrunk = _shrink(tensors["image_0"], factor)
+    assert shrunk.shape == (1, 3, HEIGHT // factor, WIDTH // factor) and shrunk.dtype == np.float32
+    np.testing.assert_allclose(shrunk, tensors[f"image_{factor.bit_length() - 1}"], atol=1e-6)

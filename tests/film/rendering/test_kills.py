@@ -1,0 +1,191 @@
+"""Killed with SIGKILL, the whole process group, at 20 moments of a film: what is left is never trusted half-done.
+
+One film is begun again and again in one set of folders: each run starts from what the kill before it left, and has to
+come further. The moments are random (seeded), but tied to what happens, so that every stage gets its share anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+import film
+from film.hub import convert, registry
+from film.rendering import events
+from tests.conftest import LITE, moved, photo
+from tests.support.hub_server import Server, archive
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(film.__file__).parents[1]
+SEED = 20
+PATIENCE = 180  # seconds for one run on a busy machine
+STAGES = {f"{text} …": name for name, text in events.STAGES.items()}
+
+
+class Program:
+    """`python -m film interpolate` in a process group of its own, with a hub and folders of its own."""
+
+    def __init__(self, folder: Path, hub: Server) -> None:
+        self.places = {name: folder / name for name in ("cache", "hub", "temporary", "output")}
+        for place in self.places.values():
+            place.mkdir()
+        self.hub = hub
+        self.output = self.places["output"] / "film.mp4"
+        self.photos = [photo(folder / f"{name}.png", frame) for name, frame in zip("ab", moved(256, 320), strict=True)]
+        self.stages: list[str] = []
+        self.said: list[str] = []
+
+    def start(self, side: int = 64) -> None:
+        """Begin a film of 9 frames, `side` pixels wide, in 5 segments."""
+        command = [sys.executable, "-m", "film", "interpolate", *map(str, self.photos), "-o", str(self.output)]
+        command += ["--depth", "3", "--fps", "4", "--longest-side", str(side), "--model", self.hub.url]
+        self.stages, self.said, self._began = [], [], time.time_ns()
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(self.places["temporary"]), "FILM_CACHE": str(self.places["cache"])},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def _listen(self) -> None:
+        assert self._process.stderr
+        with self._process.stderr as lines:
+            for line in lines:
+                self.said.append(line.strip())
+                if stage := STAGES.get(line.strip()):
+                    self.stages.append(stage)
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        end = time.monotonic() + PATIENCE
+        while not condition() and self._process.poll() is None and time.monotonic() < end:
+            time.sleep(0.002)
+
+    def has_made(self, pattern: str) -> bool:
+        """Whether this run has made such a file in the cache; those of killed runs do not count."""
+        for path in self.places["cache"].glob(pattern):
+            with contextlib.suppress(FileNotFoundError):
+                if path.stat().st_mtime_ns > self._began:
+                    return True
+        return False
+
+    def kill(self) -> str:
+        """Kill everything that runs; returns the stage in which that was."""
+        assert self._process.poll() is None and self.stages, self.said  # it has not ended by itself
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._listener.join()
+        return self.stages[-1]
+
+    def finish(self) -> None:
+        """Wait for the film."""
+        assert self._process.wait(PATIENCE) == 0, self.said
+        self._listener.join()
+
+
+@pytest.fixture
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
+    hub = Server(archive())
+    program = Program(tmp_path, hub)
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(program.places["hub"]))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    yield program
+    hub.close()
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(directory)): file.read_bytes() for file in directory.rglob("*") if file.is_file()}
+
+
+def check_that_nothing_half_done_is_trusted(program: Program) -> None:
+    module = registry.downloaded(registry.find(program.hub.url))
+    assert module is None or contents(module) == contents(LITE)
+    converted = convert.find(convert.fingerprint(LITE), program.places["cache"])
+    assert converted is None or converted.kind == "direct"
+    if program.output.exists():
+        assert len(imageio.imread(program.output, plugin="FFMPEG")) == 9
+
+
+def test_a_film_survives_twenty_kills(program: Program, lite: film.Film, tmp_path: Path) -> None:
+    chance = random.Random(SEED)
+    killed: Counter[str] = Counter()
+
+    def kill(after: float = 0) -> None:
+        time.sleep(chance.uniform(0, after))
+        killed[program.kill()] += 1
+        check_that_nothing_half_done_is_trusted(program)
+
+    size = len(archive())
+    for share in sorted(chance.uniform(0, 1) for _ in range(4)):  # of the download
+        reached = threading.Event()
+        program.hub.pace = lambda sent, share=share, reached=reached: (  # type: ignore[misc]
+            (reached.set(), time.sleep(0.05)) if sent >= share * size else None
+        )
+        program.start()
+        program.wait_until(reached.is_set)
+        kill(after=0.2)
+    program.hub.pace = lambda sent: None
+
+    for pattern, after in (
+        ("ir/*.partial", 1.0),  # while the graphs are made and compared
+        ("ir/*.partial", 2.0),
+        ("ir/*.partial/encoder.bin", 0.03),  # while they are written
+        ("ir/*/manifest.json", 0.0),  # beside the rename that makes them the model, on either side of it
+    ):
+        program.start()
+        program.wait_until(lambda pattern=pattern: program.has_made(pattern))
+        kill(after)
+
+    for side in (96, 128, 192, 224, 256, 320):  # sizes that OpenVINO's cache does not know yet
+        program.start(side)
+        program.wait_until(lambda: "compiling" in program.stages)
+        kill(after=0.4 if side > 96 else 0.0)
+
+    for frame in (*sorted(chance.sample(range(1, 9), 5)), 9):
+        program.start()
+        program.wait_until(lambda line=f"frame {frame} of 9": any(said.startswith(line) for said in program.said))
+        kill(after=0.03)
+
+    assert killed.total() == 20
+    assert killed["downloading"] == killed["converting"] == 4 and killed["compiling"] >= 1
+    assert killed["compiling"] + killed["interpolating"] + killed["finishing"] == 12, killed
+
+    program.start()
+    program.finish()
+    assert program.stages == ["reading", "compiling", "interpolating", "finishing"]
+    check_that_nothing_half_done_is_trusted(program)
+    frames = [film.media.images.fit(film.read_image(path), (51, 64)) for path in program.photos]
+    film.write_video(tmp_path / "expected.mp4", lite.frames(frames[0], frames[1], depth=3), fps=4)
+    made, expected = (
+        imageio.imread(path, plugin="FFMPEG").astype(int) for path in (program.output, tmp_path / "expected.mp4")
+    )
+    assert made.shape == expected.shape and np.abs(made - expected).mean() < 3  # one is cut into segments, one is not
+    assert leftovers(program) == []
+
+
+def leftovers(program: Program) -> list[Path]:
+    """What lies in the program's folders beside films, modules, models, notes, and the locks of these."""
+    found = [path for place in program.places.values() for path in place.rglob("*")]
+    kept = [program.output, *program.places["hub"].rglob("*"), program.places["cache"] / "speed.json"]
+    for pattern in ("ir", "ir/*", "ir/*/*.*", "compiled", "compiled/*", "compiled/*/*.blob", "handles", "handles/*"):
+        kept += program.places["cache"].glob(pattern)
+    kept = [path for path in kept if not path.name.endswith(".partial")]
+    return sorted(path for path in found if path not in kept and not path.name.endswith(".json.lock"))

@@ -1,0 +1,142 @@
+"""Films of any number of frames through any number of photos."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import film
+from film.cli.commands import main
+from film.engine import bisection
+from film.media import images, video_segments
+from film.rendering import pipeline, planning, timeline
+from tests.conftest import texture
+
+
+def test_a_count_is_spread_evenly_over_all_gaps() -> None:
+    gaps = bisection.gaps(4, count=25)
+    positions = [gap + moment for gap, moments in enumerate(gaps) for moment in moments]
+    assert len(positions) == 25
+    assert positions[0] == 0 and positions[-1] == 3
+    for k, position in enumerate(positions):
+        assert abs(position - Fraction(3 * k, 24)) <= bisection.PRECISION / 2
+    assert gaps[1][0] == 0 and gaps[2][0] == 0  # 24 steps divide by 3: the photos themselves are in the film
+
+
+def test_gaps_last_in_proportion_to_their_weights() -> None:
+    gaps = bisection.gaps(4, count=13, weights=[1, 4, 1])
+    assert [len(gap) for gap in gaps] == [2, 8, 3]
+    assert [float(moment) for moment in gaps[1]] == [k / 8 for k in range(8)]
+    still = bisection.gaps(3, count=101, weights=[0, 1])  # two photos alike: a moment all the same, no division by 0
+    assert [len(gap) for gap in still] == [1, 100]
+    with pytest.raises(ValueError, match="spacing"):
+        pipeline.interpolate([Path("a"), Path("b")], film.load(), "film.mp4", depth=3, spacing="motion")
+
+
+def test_motion_decides_how_long_a_gap_lasts(tmp_path: Path, averaging: Path) -> None:
+    photos = []
+    for level in (50, 60, 100):
+        photos.append(tmp_path / f"{level}.png")
+        Image.fromarray(np.full((64, 64, 3), level, np.uint8)).save(photos[-1])
+    output = tmp_path / "film.mp4"
+    frames = [
+        float(event.frame.mean()) * 255
+        for event in pipeline.interpolate(photos, film.load(averaging), output, count=51, spacing="motion")
+        if isinstance(event, pipeline.Progress)
+    ]
+    assert frames == pytest.approx(list(range(50, 101)), abs=0.1)  # as fast everywhere
+    made = output.read_bytes()
+    command = ["interpolate", *map(str, photos), "-o", str(output), "--model", str(averaging), "--count", "51"]
+    assert main([*command, "--spacing", "motion"]) == 0 and output.read_bytes() == made
+    assert main(command) == 0 and output.read_bytes() != made
+
+
+def test_a_depth_holds_for_every_gap_and_photos_come_once() -> None:
+    assert [len(gap) for gap in bisection.gaps(4, depth=3)] == [8, 8, 9]
+    assert [len(gap) for gap in bisection.gaps(2, depth=0)] == [2]
+
+
+@pytest.mark.parametrize("arguments", [(1, 3, None), (0, 3, None), (2, None, None), (2, 3, 10), (2, None, 1)])
+def test_impossible_films_are_refused(arguments: tuple[int, int | None, int | None]) -> None:
+    photos, depth, count = arguments
+    with pytest.raises(ValueError):
+        bisection.gaps(photos, depth=depth, count=count)
+
+
+def test_24_frames_between_two_photos_are_evenly_spaced_with_few_calls() -> None:
+    moments = bisection.evenly(24)
+    exact = list(bisection.walk(0.0, 1.0, moments, lambda a, b: (a + b) / 2))  # an oracle whose middle is exact
+    assert np.abs(np.array(exact) - np.linspace(0, 1, 24)).max() <= 1 / 512
+    calls = bisection.calls(moments)[-1]
+    assert 22 <= calls <= 22 * 6  # each needs at most the few levels below what is there already
+
+
+def test_a_film_through_three_photos_encodes_each_once(averaging: Path) -> None:
+    photos = [np.full((64, 64, 3), value, np.float32) for value in (0.0, 0.5, 0.25)]
+    frames = list(film.load(averaging).sequence(timeline.through(photos, bisection.gaps(3, depth=2))))
+    values = [float(frame[0, 0, 0]) for frame in frames]
+    assert values == pytest.approx([0, 0.125, 0.25, 0.375, 0.5, 0.4375, 0.375, 0.3125, 0.25], abs=1e-6)
+    assert frames[0] is photos[0] and frames[4] is photos[1] and frames[8] is photos[2]
+
+
+def test_photos_of_different_size_in_a_sequence_are_refused(averaging: Path) -> None:
+    photos = [np.zeros((64, 64, 3), np.float32), np.zeros((64, 80, 3), np.float32)]
+    with pytest.raises(ValueError, match="one size"):
+        list(film.load(averaging).sequence(timeline.through(photos, bisection.gaps(2, depth=1))))
+
+
+def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:
+    others = ["photo 11.jfif", "photo 12.jpe", "photo 13.JIF"]  # of JPEG
+    alike = ["A1.jpg", "a01.jpg", "a1.jpg"]
+    for name in ("photo 10.jpg", "photo 9.jpg", "Photo 1.JPG", "notes.txt", ".photo 3.jpg", *others, *alike[::-1]):
+        (tmp_path / name).touch()
+    (tmp_path / "photo 2.jpg").mkdir()
+    expected = [*alike, "Photo 1.JPG", "photo 9.jpg", "photo 10.jpg", *others]
+    assert [path.name for path in images.in_folder(tmp_path)] == expected
+    with pytest.raises(ValueError, match="not a folder"):
+        images.in_folder(tmp_path / "photo 9.jpg")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no photos"):
+        images.in_folder(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(("seconds", "fps", "frames"), [(2, 24, 48), (1.5, 30, 45), (0.1, 29.97, 3)])
+def test_seconds_become_frames(seconds: float, fps: float, frames: int) -> None:
+    assert video_segments.frame_count(seconds, fps) == frames
+
+
+def test_a_film_of_too_many_seconds_is_told_how_many_it_can_have() -> None:
+    assert video_segments.frame_count(10, 30, most=300) == 300
+    with pytest.raises(ValueError, match="10.1 s at 30 frames per second .* the 300 frames .* make it 10 s or shorter"):
+        video_segments.frame_count(10.1, 30, most=300)
+    with pytest.raises(ValueError, match="The length of the film is inf s; it must be a number"):
+        video_segments.frame_count(float("inf"), 30)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 0.01, float("nan"), float("inf")])
+def test_absurd_seconds_are_refused(seconds: float) -> None:
+    with pytest.raises(ValueError):
+        video_segments.frame_count(seconds, 30)
+
+
+def test_a_folder_of_photos_becomes_a_film_of_so_many_seconds(tmp_path: Path) -> None:
+    wide = texture(64, 120)
+    for n in range(3):
+        pixels = images.to_uint8(wide[:, 8 * n : 8 * n + 96])
+        Image.fromarray(pixels).save(tmp_path / f"{n}.png")
+    output = tmp_path / "film.mp4"
+    arguments = ["interpolate", str(tmp_path), "-o", str(output), "--seconds", "0.5", "--fps", "20"]
+    assert main(arguments) == 0
+    assert output.stat().st_size > 1000
+    plan = planning.plan(images.in_folder(tmp_path), count=10, fps=20)
+    assert (plan.frames, plan.duration, plan.size) == (10, 0.5, (64, 96))
+
+
+def test_too_few_photos_are_refused(averaging: Path) -> None:
+    for photos in ([], [np.zeros((64, 64, 3), np.float32)]):
+        with pytest.raises(ValueError, match="fewer photos"):
+            list(film.load(averaging).sequence(timeline.through(photos, bisection.gaps(2, depth=1))))

@@ -1,0 +1,286 @@
+"""A video becomes a film: exact in frames, length, sound and cuts; interrupted, it is gone on with."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+import film
+from film.cli import commands
+from film.media import audio as sounds
+from film.rendering import checkpoint, pipeline
+from film.rendering.events import Done, Notice, Progress, Segment
+from tests.film.media.test_video_segments import duration, times
+from tests.support.clips import ffmpeg, means, pan, video
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def model(averaging: Path) -> film.Interpolator:
+    """Every middle it makes is the exact average."""
+    return film.load(averaging)
+
+
+def levels(values: list[int]) -> list[np.ndarray]:
+    """Flat grey pictures: the moment of a film can be read off its frames."""
+    return [np.full((48, 64, 3), value, np.uint8) for value in values]
+
+
+def made(*arguments: Any, **options: Any) -> tuple[Done, list[str]]:
+    """The last event, and what was noticed."""
+    notices = []
+    for event in pipeline.retime(*arguments, **options):
+        if isinstance(event, Notice):
+            notices.append(event.text)
+    assert isinstance(event, Done)
+    return event, notices
+
+
+def frames(path: Path) -> np.ndarray:
+    return imageio.imread(path, plugin="FFMPEG")
+
+
+def samples(path: Path) -> np.ndarray:
+    """The sound, as 48,000 samples a second."""
+    raw = path.with_suffix(".pcm")
+    ffmpeg("-i", str(path), "-map", "0:a:0", "-ac", "1", "-ar", "48000", "-f", "f32le", str(raw))
+    return np.fromfile(raw, np.float32)
+
+
+def test_slow_motion_is_exact(tmp_path: Path, model: film.Interpolator) -> None:
+    source = video(tmp_path / "ramp.mp4", levels([40 + 8 * k for k in range(12)]))
+    done, notices = made(source, model, tmp_path / "slow.mp4", slowdown=np.float32(4))
+    assert (done.frames, done.fps, done.duration) == (48, 24, 2.0) and notices == []
+    shown = means(frames(tmp_path / "slow.mp4"))
+    assert shown == pytest.approx([40 + 8 * min(11, k / 4) for k in range(48)], abs=2.5)
+    assert times(tmp_path / "slow.mp4") == pytest.approx([k / 24 for k in range(48)], abs=1e-4)
+
+
+@pytest.mark.parametrize("fps", [60, Fraction(30000, 1001), 12])
+def test_any_frame_rate(tmp_path: Path, averaging: Path, model: film.Interpolator, fps: Fraction) -> None:
+    source = video(tmp_path / "ramp.mp4", levels([40 + 8 * k for k in range(12)]))
+    done, _ = made(source, model, tmp_path / "film.mp4", fps=fps)
+    count = -(-Fraction(12, 24) * fps // 1)
+    assert done.frames == count and done.fps == fps
+    expected = [40 + 8 * min(11, float(k * 24 / fps)) for k in range(int(count))]
+    assert means(frames(tmp_path / "film.mp4")) == pytest.approx(expected, abs=1.5 + 8 / 32)
+    told = tmp_path / "told.mp4"
+    assert commands.main(["retime", str(source), "-o", str(told), "--fps", str(fps), "--model", str(averaging)]) == 0
+    assert told.read_bytes() == (tmp_path / "film.mp4").read_bytes()
+
+
+def test_ten_seconds_to_x4_with_sound(tmp_path: Path, model: film.Interpolator) -> None:
+    """Length, frames, pitch, and picture and sound together: both change half-way."""
+    source = video(tmp_path / "half.mp4", levels([60] * 120 + [180] * 120), sound=True)
+    done, _ = made(source, model, tmp_path / "slow.mp4", slowdown=4)
+    output = tmp_path / "slow.mp4"
+    assert done.frames == len(frames(output)) == 960
+    assert duration(output) == pytest.approx(40, abs=0.03)
+    sound = samples(output)
+    assert len(sound) / 48000 == pytest.approx(40, abs=0.05)
+    loud = np.abs(sound[: 48000 * 39 // 480 * 480].reshape(-1, 480)).max(1) > 0.02
+    assert np.argmax(loud) / 100 == pytest.approx(20, abs=0.1)  # the beep begins ...
+    change = next(k for k, value in enumerate(means(frames(output))) if value > 120)
+    assert change / 24 == pytest.approx(20, abs=0.1)  # ... when the picture turns bright
+    spectrum = np.abs(np.fft.rfft(sound[48000 * 25 : 48000 * 30]))
+    assert np.argmax(spectrum) / 5 == pytest.approx(1000, abs=10)
+
+
+@pytest.mark.parametrize("slowdown", [1, 2])
+def test_picture_and_sound_stay_together_whatever_the_file_begins_with(
+    tmp_path: Path, model: film.Interpolator, slowdown: int
+) -> None:
+    """An MPEG-TS file's clock does not begin at 0, and this one's picture begins half a second after its sound."""
+    plain = video(tmp_path / "half.mp4", levels([60] * 24 + [180] * 24), sound=True)
+    source = tmp_path / "late.ts"
+    inputs = ["-itsoffset", "0.5", "-i", str(plain), "-i", str(plain)]
+    ffmpeg(*inputs, "-map", "0:v", "-map", "1:a", "-c", "copy", "-output_ts_offset", "7", str(source))
+    made(source, model, tmp_path / "film.mp4", slowdown=slowdown, fps=48)
+    shown = means(frames(tmp_path / "film.mp4"))
+    bright = next(k for k, value in enumerate(shown) if value > 120) / 48
+    sound = np.abs(samples(tmp_path / "film.mp4"))
+    beep = np.argmax(sound > 0.02) / 48000
+    assert bright == pytest.approx(slowdown, abs=0.05) and beep == pytest.approx(0.5 * slowdown, abs=0.08)
+
+
+def test_sound_is_kept_as_it_is_at_another_rate_or_left_out(tmp_path: Path, model: film.Interpolator) -> None:
+    source = video(tmp_path / "film.mp4", levels([40 + k for k in range(24)]), sound=True)
+    made(source, model, tmp_path / "with.mp4", fps=48)
+    assert len(samples(tmp_path / "with.mp4")) / 48000 == pytest.approx(1, abs=0.05)
+    made(source, model, tmp_path / "without.mp4", fps=48, sound=False)
+    assert "Audio" not in ffmpeg("-i", str(tmp_path / "without.mp4"), "-f", "null", "-")
+    _, notices = made(source, model, tmp_path / "film.gif", fps=25)
+    assert notices == ["The film is silent: a .gif has no sound; .mp4 and .webm do."]
+    _, notices = made(source, model, tmp_path / "back.mp4", fps=25, play="pingpong")
+    assert notices == ["The film is silent: what is played forth and back has no sound."]
+
+
+def test_a_video_lasts_as_long_where_the_format_is_slower(tmp_path: Path, model: film.Interpolator) -> None:
+    source = video(tmp_path / "ramp.mp4", levels([40 + 8 * k for k in range(12)]))
+    done, notices = made(source, model, tmp_path / "film.gif", fps=60)
+    assert (done.frames, done.fps, done.duration) == (25, 50, 0.5) and notices == []
+
+
+def test_no_frame_mixes_two_scenes(tmp_path: Path, lite: film.Film) -> None:
+    one, other = pan(8, seed=1), pan(8, seed=2)
+    source = video(tmp_path / "scenes.mp4", one + other)
+    _, notices = made(source, lite, tmp_path / "slow.mp4", slowdown=4)
+    shown = frames(tmp_path / "slow.mp4").astype(int)
+    assert len(shown) == 64
+    for k, frame in enumerate(shown):
+        scene = one if k < 32 else other
+        apart = [np.abs(frame - picture).mean() for picture in (one if scene is other else other)]
+        near = [np.abs(frame - picture).mean() for picture in scene]
+        assert min(near) < 0.3 * min(apart), k
+
+
+def test_repeated_frames_are_mended(tmp_path: Path, model: film.Interpolator) -> None:
+    source = video(tmp_path / "stutter.mp4", levels([40, 60, 60, 80, 100, 100, 100, 120]))
+    made(source, model, tmp_path / "film.mp4", fps=48)
+    shown = means(frames(tmp_path / "film.mp4"))
+    expected = np.interp(np.arange(16) / 2, [0, 1, 3, 4, 7], [40, 60, 80, 100, 120])
+    assert shown == pytest.approx(expected, abs=2)
+
+
+def test_an_interrupted_film_is_gone_on_with(tmp_path: Path, averaging: Path) -> None:
+    """Killed half-way, run again: the same bytes as in one go, and nothing that was finished is made again."""
+    source = video(tmp_path / "pan.mp4", pan(48, step=1), sound=True)
+    arguments = ["retime", str(source), "--slowdown", "4", "--model", str(averaging)]
+    assert commands.main([*arguments, "-o", str(tmp_path / "whole.mp4")]) == 0
+
+    output = tmp_path / "film.mp4"
+    command = [sys.executable, "-m", "film", *arguments, "-o", str(output)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert process.stderr
+    for line in process.stderr:
+        if (told := re.match(r"frame (\d+) of", line)) and int(told[1]) >= 100:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    folder = checkpoint.folder(output)
+    kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.ts")}
+    assert len(kept) >= 7 and not output.exists()
+
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    done = 12 * len(kept)
+    assert f"{done} frames are there from an earlier run." in again.stderr
+    first = re.search(r"^frame (\d+) of 192", again.stderr, re.MULTILINE)
+    assert first and int(first[1]) == done + 1
+    assert not folder.exists()
+    np.testing.assert_array_equal(frames(output), frames(tmp_path / "whole.mp4"))
+
+
+def test_parts_of_another_film_are_not_used(tmp_path: Path, model: film.Interpolator) -> None:
+    source = video(tmp_path / "pan.mp4", pan(24))
+    output = tmp_path / "film.mp4"
+
+    def begin(**options: Any) -> None:
+        events = pipeline.retime(source, model, output, resume=True, **options)
+        for event in events:
+            if isinstance(event, Segment) and event.first >= 24:
+                break
+        events.close()
+
+    def noticed(**options: Any) -> list[str]:
+        return made(source, model, output, resume=True, **options)[1]
+
+    begin(slowdown=4)
+    assert len(list(checkpoint.folder(output).glob("*.ts"))) == 3
+    anew = f"The parts in {checkpoint.folder(output)} were made with other settings or files ({{}}) and are made anew."
+    assert noticed(slowdown=2, quality=70) == [anew.format("quality, pace")]
+    begin(slowdown=4)
+    assert noticed(slowdown=4) == ["36 frames are there from an earlier run."]
+    begin(slowdown=4)
+    video(source, pan(24, seed=5))  # another video under the same name
+    assert noticed(slowdown=4) == [anew.format("video")]
+    begin(slowdown=4)
+    part = sorted(checkpoint.folder(output).glob("*.ts"))[1]
+    part.unlink()
+    assert len(frames(output)) and noticed(slowdown=4) == ["24 frames are there from an earlier run."]
+    assert not checkpoint.folder(output).exists() and len(frames(output)) == 96
+
+
+def test_bad_input_is_refused(tmp_path: Path, model: film.Interpolator) -> None:
+    source = video(tmp_path / "film.mp4", pan(3))
+    single = video(tmp_path / "single.mp4", pan(1))
+    output = tmp_path / "out.mp4"
+    for wrong, message in (
+        ({}, "a slowdown above 1, a frame rate, or both"),
+        ({"slowdown": 17}, "slowdown is 17; it must be from 1 to 16"),
+        ({"slowdown": 0.5}, "slowdown is 0.5"),
+        ({"slowdown": float("nan")}, "slowdown is nan"),
+        ({"fps": 0}, "frame rate"),
+        ({"fps": 1e9}, "frame rate"),
+        ({"fps": 60, "cut": -1}, "cut is -1"),
+        ({"fps": 60, "precision": Fraction(1, 3)}, "precision"),
+        ({"fps": 60, "quality": 0}, "quality"),
+        ({"fps": 60, "play": "backwards"}, "backwards"),
+        ({"fps": 60, "longest_side": 4}, "longest side"),
+        ({"fps": 60, "output": tmp_path / "out.exe"}, "out.exe"),
+        ({"fps": 60, "source": single}, "single.mp4 holds a single frame"),
+        ({"fps": 60, "output": source}, "film.mp4 would replace what it is made of"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            list(pipeline.retime(**({"source": source, "model": model, "output": output} | wrong)))
+    assert sorted(os.listdir(tmp_path)) == ["film.mp4", "single.mp4"]
+
+
+def test_a_film_is_not_lost_for_its_sound(tmp_path: Path, model: film.Interpolator) -> None:
+    """Sound that cannot be decoded at all, and sound that is gone when the film's frames are made."""
+    source = video(tmp_path / "film.mp4", pan(24), sound=True)
+    output = tmp_path / "out.mp4"
+    data = source.read_bytes()
+    events = pipeline.retime(source, model, output, slowdown=2)
+    next(event for event in events if isinstance(event, Segment))
+    source.write_bytes(data.replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
+    *_, notice, done = events
+    assert isinstance(notice, Notice) and "The film is silent: its sound could not be added. ffmpeg" in notice.text
+    assert isinstance(done, Done) and len(frames(output)) == 48
+    _, (notice,) = made(source, model, output, slowdown=2)
+    assert "The film is silent: the sound of film.mp4 cannot be decoded (" in notice
+    assert len(frames(output)) == 48
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of video after four hours of silence, which is one minute copied over and over."""
+    folder = tmp_path_factory.mktemp("late")
+    plain, minute, source = video(folder / "plain.mp4", pan(24)), folder / "minute.mka", folder / "late.mkv"
+    ffmpeg("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono:d=60", "-c:a", "flac", "-frame_size", "256", str(minute))
+    inputs = ["-itsoffset", "14399", "-i", str(plain), "-stream_loop", "239", "-i", str(minute)]
+    ffmpeg(*inputs, "-c", "copy", str(source))
+    return source
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "webm"])
+def test_sound_of_hours_before_the_film_is_given_up(
+    late: Path, tmp_path: Path, model: film.Interpolator, monkeypatch: pytest.MonkeyPatch, suffix: str
+) -> None:
+    """A few megabytes may hold days of silence, which would be decoded, and thrown away, for as long."""
+    monkeypatch.setattr(sounds, "WORK", 0)
+    output = tmp_path / f"out.{suffix}"
+    done, notices = made(late, model, output, slowdown=2)
+    assert len(notices) == 1 and "sound could not be added" in notices[0] and "processor time" in notices[0]
+    assert done.frames == len(frames(output)) == 48
+
+
+def test_progress_tells_frames_and_time(tmp_path: Path, model: film.Interpolator) -> None:
+    source = video(tmp_path / "film.mp4", pan(24))
+    progress = [
+        event for event in pipeline.retime(source, model, tmp_path / "out.mp4", fps=60) if isinstance(event, Progress)
+    ]
+    assert [event.done for event in progress] == list(range(1, 61))
+    assert {event.total for event in progress} == {60}
+    assert progress[-1].seconds_left == 0

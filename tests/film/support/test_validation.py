@@ -1,0 +1,56 @@
+"""Numbers of any kind are what they are, to the last bit; what is none is refused in words."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from film.engine import bisection
+from film.media import video_segments
+from film.rendering import planning
+from film.support import validation
+
+NONE = ["30", "1/2", "", None, True, np.bool_(True), [1], 1j, float("nan"), float("inf"), np.float32("nan"), -np.inf]
+
+
+@pytest.mark.parametrize(
+    "kind", [int, float, Fraction, Decimal, np.float16, np.float32, np.float64, np.uint8, np.int64]
+)
+def test_a_number_of_any_kind_is_a_fraction(kind: Any) -> None:
+    fraction = validation.exact(kind(30))
+    assert fraction == 30 and type(fraction) is Fraction and type(fraction.numerator) is int
+    assert validation.exact(np.float32(0.1)) == Fraction(13421773, 2**27)  # as it is, not as it was meant
+    assert validation.told(kind(30)) == "30"
+
+
+@pytest.mark.parametrize("value", NONE)
+def test_what_is_no_number(value: Any) -> None:
+    assert validation.exact(value) is None
+
+
+def test_lengths_rates_and_moments_may_be_numpys() -> None:
+    assert bisection.nearest(np.linspace(0, 1, 3, dtype=np.float32)) == [0, Fraction(1, 2), 1]
+    assert bisection.nearest([np.float32(0.3)], np.float32(0.25)) == [Fraction(1, 4)]
+    assert video_segments.exact(np.float32(30)) == 30
+    assert planning.check_pace(np.float32(2), None) == 2
+
+
+@pytest.mark.parametrize("value", [value for value in NONE if value is not None])
+def test_what_is_none_is_refused_in_words(value: Any) -> None:
+    with pytest.raises(ValueError, match="The moment .* moments go from 0 to 1"):
+        bisection.nearest([value])
+    with pytest.raises(ValueError, match="The precision is .*; it must be 1, 1/2"):
+        bisection.nearest([0.5], value)
+    with pytest.raises(ValueError, match="The frame rate is .* per second; it must be from"):
+        video_segments.exact(value)
+    with pytest.raises(ValueError, match="The slowdown is .*; it must be from 1 to 16"):
+        planning.check_pace(value, 30)
+
+
+def test_text_is_told_as_text() -> None:
+    with pytest.raises(ValueError, match="The frame rate is '30' per second"):
+        video_segments.exact("30")  # type: ignore[arg-type]

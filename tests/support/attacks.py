@@ -1,0 +1,371 @@
+"""A hostile visitor: sends files, orders and requests to a real server, and finds fault with every answer.
+
+An answer is faultless if it comes in time, shows no traceback and no path of the machine, gives away no file that is
+not the visitor's, and is either a film or a refusal in words.
+"""
+
+from __future__ import annotations
+
+import http.client
+import itertools
+import json
+import re
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tests.support.serving import ROOT
+
+LIMIT = 60  # seconds for one answer, on a busy machine
+SHOWN = re.compile(  # what no answer shows
+    "|".join(
+        [
+            "Traceback",
+            r'File "',
+            "site-packages",
+            "root:x:0",
+            r"PATH=",
+            *map(re.escape, {str(ROOT), sys.prefix, sys.base_prefix}),
+        ]
+    )
+)
+API = "/gradio_api"
+REST = ["mp4", 80, "loop", None, None]  # of an order for two photos, after its first seven values
+RETIMED = [2, "film-lite", "CPU", 512, "mp4", 80, "loop", True, 15, None]  # an order for a video, after the video
+VIDEOS = (".mp4", ".webm", ".mkv")  # names of files that are ordered as videos
+PARAMETERS = {
+    "interpolate": "first last depth fps model device longest_side format quality play count seconds".split(),
+    "interpolate_many": "photos depth fps model device longest_side format quality play count seconds".split(),
+    "retime": "video slowdown model device longest_side format quality play sound cut fps".split(),
+}
+FILES = {"first", "last", "photos", "video"}
+RIGHT: dict[tuple[str, str], list[Any]] = {  # of the values below, those that are in order
+    ("interpolate", "count"): [None],
+    ("interpolate", "seconds"): [None, 0.5],
+    ("interpolate_many", "count"): [None],
+    ("interpolate_many", "seconds"): [None, 0.5],
+    ("retime", "sound"): [True],
+    ("retime", "cut"): [0.5],
+    ("retime", "fps"): [None],
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    case: str
+    status: int
+    text: str  # for an order the events that were streamed back
+    seconds: float
+    asked: str  # what was sent: an answer may repeat it
+
+    def faults(self) -> list[str]:
+        found = [f"shows {shown!r}" for shown in set(SHOWN.findall(self.text)) if shown not in self.asked]
+        if self.status >= 500 and self.status != 507:
+            found.append(f"has status {self.status}")
+        if self.seconds > LIMIT:
+            found.append(f"took {self.seconds:.0f} s")
+        return [f"{self.case}: {fault}: {self.text[:300]!r}" for fault in found]
+
+    @property
+    def made(self) -> bool:
+        return "event: complete" in self.text
+
+    @property
+    def refusal(self) -> str:
+        """The words in which an order was refused, if it was."""
+        if error := re.search(r"event: error\ndata: (.*)", self.text):
+            return str((json.loads(error[1]) or {}).get("error"))
+        return "" if self.made else self.text
+
+
+class Attacker:
+    """Speaks plain HTTP to a server, byte for byte: no client library tidies up what it sends."""
+
+    def __init__(self, url: str) -> None:
+        self._address = urlsplit(url)
+
+    def request(
+        self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, case: str = ""
+    ) -> Answer:
+        started = time.monotonic()
+        assert self._address.hostname
+        connection = http.client.HTTPConnection(self._address.hostname, self._address.port, timeout=2 * LIMIT)
+        try:
+            connection.putrequest(
+                method, path.encode("latin-1", "replace").decode("latin-1"), skip_accept_encoding=True
+            )
+            for name, value in ({"content-length": str(len(body))} | (headers or {})).items():
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            response = connection.getresponse()
+            try:
+                data = response.read(2**20)
+            except http.client.IncompleteRead as cut:  # a stream of events that ends with an error
+                data = cut.partial
+            status, text = response.status, data.decode(errors="replace")
+        finally:
+            connection.close()
+        asked = f"{path} {body[:4096]!r}"
+        return Answer(case or f"{method} {path}", status, text, time.monotonic() - started, asked)
+
+    def post(self, path: str, payload: Any, case: str = "") -> Answer:
+        body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        return self.request("POST", path, body, {"content-type": "application/json"}, case)
+
+    def upload(self, name: str, data: bytes) -> Answer:
+        mark = uuid.uuid4().hex
+        quoted = name.replace('"', "%22").encode()
+        head = b'--%s\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\n' % (mark.encode(), quoted)
+        body = head + data + b"\r\n--%s--\r\n" % mark.encode()
+        return self.request(
+            "POST", f"{API}/upload", body, {"content-type": f"multipart/form-data; boundary={mark}"}, name
+        )
+
+    def form(self, *parts: bytes) -> Answer:
+        """Send an upload whose parts are given whole, headers and all."""
+        body = b"".join(b"--mark\r\n" + part + b"\r\n" for part in parts) + b"--mark--\r\n"
+        return self.request("POST", f"{API}/upload", body, {"content-type": "multipart/form-data; boundary=mark"})
+
+    def order(self, *values: Any, case: str, endpoint: str = "interpolate") -> Answer:
+        """Ask for a film and wait for its end. Seven values, of two photos, are followed by the rest of an order."""
+        started = time.monotonic()
+        values = (*values, *REST) if endpoint == "interpolate" and len(values) == 7 else values
+        asked = self.post(f"{API}/call/{endpoint}", {"data": list(values)}, case)
+        if asked.status != 200:
+            return asked
+        told = self.request("GET", f"{API}/call/{endpoint}/{json.loads(asked.text)['event_id']}")
+        return Answer(case, told.status, told.text, time.monotonic() - started, asked.asked)
+
+    def photo(self, name: str, data: bytes) -> dict[str, Any]:
+        """A photo, or a video, that was uploaded, as an order names it."""
+        return file(json.loads(self.upload(name, data).text)[0])
+
+    def order_with(self, name: str, data: bytes, other: dict[str, Any]) -> Answer:
+        """The slow motion of this file if it is named as a video, else a film from it to a photo that is in order."""
+        uploaded = self.upload(name, data)
+        if uploaded.status != 200:
+            return uploaded
+        sent = file(json.loads(uploaded.text)[0])
+        if name.endswith(VIDEOS):
+            return self.order(sent, *RETIMED, case=name, endpoint="retime")
+        return self.order(sent, other, 1, 15, "film-lite", "CPU", 512, case=name)
+
+
+def file(path: Any, **more: Any) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
+
+
+def wrong_orders(photo: dict[str, Any], clip: dict[str, Any], listener: str) -> Iterator[tuple[str, str, list[Any]]]:
+    """(endpoint, name, values) of orders that must be refused; `listener` is an address that must never be visited."""
+    anything = [None, True, "", "x", "5", [], [1], {}, {"path": 1}, {"a": {}}, 1e308, -1, 0.5, 2**70, "9" * 5000]
+    places = [
+        *(f"{listener}/{rest}" for rest in ("photo.jpg", "saved_model.pb", "@169.254.169.254/", "%2e%2e/photo.png")),
+        "http://127.0.0.1:1/photo.jpg",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::1]:1/photo.jpg",
+        "http://0x7f.1/photo.jpg",
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/photo.jpg",
+        "gopher://127.0.0.1:1/_photo",
+        "data:image/png;base64,iVBORw0KGgo=",
+        "/etc/passwd",
+        "../../etc/passwd",
+        "/proc/self/environ",
+        "/dev/zero",
+        "\\\\server\\share\\photo.jpg",
+        "C:\\Windows\\win.ini",
+        str(ROOT / "app.py"),
+        str(ROOT / "film" / "models" / "film-lite"),
+        "film/models/film-lite",
+        f"{Path(photo['path']).parent}/../../../../../../etc/passwd",
+        f"{Path(photo['path']).parents[1]}/scratch",
+        "photo\0.jpg",
+        "$(touch /tmp/was-here)",
+        "{{7*7}}",
+        "%s%s%n",
+    ]
+    photos = [photo, photo, 1, 15, "film-lite", "CPU", 512, *REST]
+    many = [[photo, photo], *photos[2:]]
+    for endpoint, right in (("interpolate", photos), ("interpolate_many", many), ("retime", [clip, *RETIMED])):
+        for place, name in enumerate(PARAMETERS[endpoint]):
+            before, after = right[:place], right[place + 1 :]
+            for value in anything:
+                if value not in RIGHT.get((endpoint, name), []):
+                    yield endpoint, f"{name} is {str(value)[:20]!r}", [*before, value, *after]
+            for value in places:
+                shapes = [value, file(value), {"path": value}, file(value, url=value), file(None, url=value)]
+                if name == "photos":
+                    shapes = [[photo, shape] for shape in shapes]
+                for shape in shapes if name in FILES else [value, file(value)]:
+                    yield endpoint, f"{name} is {json.dumps(shape)[:70]}", [*before, shape, *after]
+        for count in (0, 1, 5):  # Gradio ignores more than there are
+            yield endpoint, f"{count} values", right[:count]
+    yield "interpolate", "first is a video", [clip, *photos[1:]]
+    yield "interpolate_many", "a video among the photos", [[photo, clip], *many[1:]]
+    yield "interpolate_many", "photos in photos", [[[photo], [photo]], *many[1:]]
+    yield "interpolate_many", "one photo", [[photo], *many[1:]]
+    yield "interpolate_many", "1,000 photos", [[photo] * 1000, *many[1:]]
+    yield "retime", "video is a photo", [photo, *RETIMED]
+    yield "retime", "nothing changes", [clip, 1, *RETIMED[1:]]
+
+
+def wrong_bodies(photo: dict[str, Any], clip: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
+    """(name, path, body) of requests that are no orders at all."""
+    data = json.dumps([photo, photo, 1, 15, "film-lite", "CPU", 512, *REST])
+    video = json.dumps([clip, *RETIMED])
+    call = f"{API}/call/interpolate"
+    for number in ("NaN", "Infinity", "-Infinity", "1e999", "-0", "1" * 5000):
+        yield f"depth {number[:20]}", call, f'{{"data": {data.replace(" 1,", f" {number},")}}}'.encode()
+        yield f"fps {number[:20]}", call, f'{{"data": {data.replace(" 15,", f" {number},")}}}'.encode()
+        for name, value in (("slowdown", 2), ("cut", 15)):
+            body = f'{{"data": {video.replace(f" {value},", f" {number},")}}}'
+            yield f"{name} {number[:20]}", f"{API}/call/retime", body.encode()
+    yield "deep", call, b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    yield "large", call, b'{"data": ["' + b"x" * 3 * 2**20 + b'"]}'
+    yield "two keys", call, b'{"data": [], "data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]}'
+    for body in (
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'"',
+        b"\xff\xfe",
+        b"data=1",
+        b'{"data": {}}',
+        b'{"data": 5}',
+        b'{"data": null}',
+    ):
+        yield f"body {body!r}", call, body
+        yield f"join {body!r}", f"{API}/queue/join", body
+        yield f"cancel {body!r}", f"{API}/cancel", body
+        yield f"run {body!r}", f"{API}/run/predict", body
+    for index in (-1, 0, 3, 99, 2**40, "x", None, [], 1.5):
+        body = {"data": [], "fn_index": index, "session_hash": "hostile", "event_data": {"path": "/etc/passwd"}}
+        yield f"function {index}", f"{API}/run/predict", json.dumps(body).encode()
+        for values in ([], [None] * 12, [photo] * 12, ["x"] * 12, [10**6], [{}] * 2):
+            body = {"data": values, "fn_index": index, "session_hash": "hostile"}
+            yield f"function {index} of {str(values)[:20]}", f"{API}/run/predict", json.dumps(body).encode()
+    for name in ("nonesuch", "show_film", "predict", "../interpolate", "interpolate/../../config"):
+        yield f"call {name}", f"{API}/call/{name}", f'{{"data": {data}}}'.encode()
+
+
+def wrong_requests(own: str, listener: str) -> Iterator[tuple[str, str]]:
+    """(method, path) of what must give nothing away; `own` is the path of a file that the visitor uploaded."""
+    folder = str(Path(own).parents[1])
+    files = [
+        *(
+            "/etc/passwd",
+            "//etc/passwd",
+            "/./etc/passwd",
+            "/proc/self/environ",
+            "/proc/self/cmdline",
+            "/dev/zero",
+            "app.py",
+        ),
+        *(
+            "../../etc/passwd",
+            "....//....//etc/passwd",
+            "file:///etc/passwd",
+            "\\\\server\\share\\photo.jpg",
+            "",
+            "/",
+            ".",
+        ),
+        *(str(ROOT / name) for name in ("app.py", "README.md", "examples/studio.py", ".git/config")),
+        *(
+            folder,
+            f"{folder}/",
+            f"{folder}/scratch",
+            f"{folder}/scratch/",
+            f"{folder}/examples",
+            f"{folder}/../log.txt",
+        ),
+        *(
+            f"{Path(own).parent}/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
+            f"{Path(own).parent}/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
+        ),
+        *(f"{Path(own).parent}/../../../../../../etc/passwd", f"{own}/../../../../../../etc/passwd", f"{own}%00.jpg"),
+        *(f"{folder}/examples/../../../../etc/passwd", f"{folder}/{'0' * 64}/film.mp4", "/" + "x" * 5000),
+        *(f"{listener}/photo.jpg", "http://169.254.169.254/latest/", "http://127.0.0.1:1/", "ftp://127.0.0.1/x"),
+        *("%2fetc%2fpasswd", "%252fetc%252fpasswd", "/etc%2fpasswd", "..%5c..%5cwindows%5cwin.ini"),
+    ]
+    for path in files:
+        yield "GET", f"{API}/file={path}"
+        yield "GET", f"{API}/file/{path}"
+        yield "HEAD", f"{API}/file={path}"
+        yield "GET", f"{API}/proxy={path}"
+        yield "GET", f"/static/{path}"
+        yield "GET", f"/assets/{path}"
+        yield "GET", f"{API}/stream/{path}"
+    for path in [
+        *(
+            "/monitoring",
+            "/monitoring/summary",
+            "/monitoring/x",
+            "/docs",
+            "/redoc",
+            "/openapi.json",
+            "/login",
+            "/logout",
+            "/token",
+        ),
+        *(
+            f"{API}/{name}"
+            for name in ("token", "user", "login_check", "deep_link?session_hash=x", "dev/reload", "runs", "mcp/")
+        ),
+        *(
+            f"{API}/{name}"
+            for name in ("mcp/sse", "profiling/traces", "vibe-code", "vibe-code/", "queue/status", "process_recording")
+        ),
+        *(f"{API}/custom_component/{name}/client/component/index.js" for name in ("x", "../x", "%2e%2e")),
+        *(f"/?deep_link={name}" for name in ("x", "../../etc", "%2e%2e%2f")),
+        *(
+            "/config?deep_link=../../etc",
+            "/svelte/../../etc/passwd",
+            "/pwa_icon/999999999",
+            "/pwa_icon/-1",
+            "/%00",
+            "/" + "a" * 9000,
+        ),
+        *(f"{API}/upload_progress?upload_id=x", f"{API}/queue/data", f"{API}/call/interpolate/x", f"{API}/heartbeat/"),
+    ]:
+        yield "GET", path
+        yield "POST", path
+    for method, path in itertools.product(
+        ("PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "CONNECT"), ("/", f"{API}/upload", "/config")
+    ):
+        yield method, path
+    for name in (
+        "component_server",
+        "component_server/",
+        "vibe-edit",
+        "undo-vibe-edit",
+        "vibe-starter-queries",
+        "stream/x",
+        "login",
+    ):
+        yield "POST", f"{API}/{name}"
+
+
+@contextmanager
+def listener() -> Iterator[tuple[str, list[str]]]:
+    """An address on this machine, and the requests that came to it."""
+    visits: list[str] = []
+
+    class Visit(BaseHTTPRequestHandler):
+        def handle_one_request(self) -> None:
+            visits.append(str(self.rfile.readline(1000)))
+            self.close_connection = True
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Visit) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", visits
+        server.shutdown()

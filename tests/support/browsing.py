@@ -1,0 +1,93 @@
+"""The page in a real Chromium: how tests open it, fill it in and read it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.serving import TIMEOUT, Server
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
+
+
+@contextmanager
+def browsing() -> Iterator[Any]:
+    """A browser."""
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def visiting(server: Server, browser: Any) -> Iterator[Any]:
+    """The page, ready to be clicked; at the end it has asked no other host for anything."""
+    context = browser.new_context()
+    context.set_default_timeout(TIMEOUT * 1000)
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(server.url)
+    expect_text(page, "#plan", "33 frames")
+    yield page
+    context.close()
+    assert [url for url in asked if not url.startswith((server.url, "blob:", "data:"))] == []
+
+
+def upload(page: Any, first: Path, last: Path) -> None:
+    for name, path in (("first", first), ("last", last)):
+        page.set_input_files(f"#{name} input[type=file]", path)
+        page.wait_for_selector(f"#{name} img")
+
+
+def choose(page: Any, group: str, text: str) -> None:
+    """Click one of a row of buttons."""
+    page.locator(f"#{group} label").get_by_text(text, exact=True).click()
+
+
+def select(page: Any, label: str, text: str) -> None:
+    """Take an entry of a dropdown."""
+    page.get_by_role("combobox", name=label).click()
+    page.get_by_role("option", name=text, exact=True).click()
+
+
+def set_number(page: Any, label: str, value: float, plan: str) -> None:
+    """Type a number and see the plan follow; typed again where a busy machine's page was not listening yet."""
+    box = page.get_by_label(f"number input for {label}", exact=True).locator("visible=true")
+    for attempt in range(6):
+        box.fill(str(value))
+        page.keyboard.press("Tab")
+        try:
+            return sync_api.expect(page.locator("#plan")).to_contain_text(plan, timeout=TIMEOUT * 1000 / 6)
+        except AssertionError:
+            if attempt == 5:
+                raise
+            box.fill(str(value + 1))
+
+
+def set_depth(page: Any, depth: int, frames: int | None = None) -> None:
+    set_number(page, "Depth", depth, f"{frames or 2**depth + 1} frames")
+
+
+def click(page: Any, button: str) -> None:
+    page.get_by_role("button", name=button, exact=True).click()
+
+
+def expect_text(page: Any, selector: str, text: str | re.Pattern[str]) -> None:
+    sync_api.expect(page.locator(selector)).to_contain_text(text, timeout=TIMEOUT * 1000)
+
+
+def downloaded(page: Any, path: Path) -> Path:
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(path)
+    return path

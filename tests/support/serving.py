@@ -1,0 +1,104 @@
+"""The real server for tests: `python app.py` on a free port, with everything temporary in a folder of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import imageio.v3 as imageio
+import numpy as np
+
+from tests.conftest import moved, photo
+
+ROOT = Path(__file__).resolve().parents[2]
+TIMEOUT = 300  # seconds until something that must happen counts as never happening
+LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
+
+
+@dataclass(frozen=True)
+class Server:
+    url: str
+    process: subprocess.Popen[bytes]
+    temporary: Path  # TMPDIR of the server
+    output: Path  # what it printed
+
+    def log(self) -> str:
+        return self.output.read_text(errors="replace")
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(level, line) of its log; "stray" is what no logger wrote, such as the last words of a crash."""
+        return [(level(line), line) for line in self.log().splitlines()]
+
+    def scratch(self) -> list[Path]:
+        """Folders of films in the making."""
+        return list(self.temporary.glob("film-page-*/scratch/film-*"))
+
+
+def level(line: str) -> str:
+    try:
+        return json.loads(line)["level"]
+    except (ValueError, TypeError, KeyError):
+        return "stray"
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + TIMEOUT
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {TIMEOUT} s for {what}"
+        time.sleep(0.1)
+
+
+@contextmanager
+def serve(folder: Path, **settings: str) -> Iterator[Server]:
+    """A running server; `settings` are environment variables."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    temporary, output = folder / "tmp", folder / "log.txt"
+    temporary.mkdir()
+    environment = os.environ | {"FILM_PORT": str(port), "TMPDIR": str(temporary)} | settings
+    with output.open("wb") as log:
+        process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
+    server = Server(f"http://127.0.0.1:{port}", process, temporary, output)
+    try:
+        wait_until(lambda: process.poll() is not None or answers(server.url), "the server")
+        assert process.poll() is None, server.log()
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(TIMEOUT)
+        finally:
+            process.kill()  # one that does not end is not left behind
+
+
+def answers(url: str) -> bool:
+    try:
+        return httpx.get(url).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def photos(folder: Path, height: int, width: int, seed: int = 0) -> tuple[Path, Path]:
+    """Two JPEG photos of a scene that moved a little."""
+    first, last = moved(height, width, seed)
+    return photo(folder / f"first-{seed}.jpg", first), photo(folder / f"last-{seed}.jpg", last)
+
+
+def decoded(path: str | Path) -> np.ndarray:
+    """(N, H, W, 3) uint8: every frame of a video."""
+    return imageio.imread(path, plugin="FFMPEG")
+
+
+def difference(frame: np.ndarray, image: Path) -> float:
+    """Mean absolute difference, of 1."""
+    return float(np.abs(frame / 255.0 - imageio.imread(image) / 255.0).mean())
