@@ -69,18 +69,17 @@ def proposal(first, last, time):
     height, width = tf.shape(first)[1], tf.shape(first)[2]
     margins = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
     last = tf.pad(last, margins)
-    moved = []
+    costs = []
     for dy, dx in OFFSETS:
         top, left = reach + 2 * dy, reach + 2 * dx
-        cost = tf.reduce_sum(first * last[:, top : top + height, left : left + width], -1, keepdims=True)
-        cost = tf.pad(cost, margins)
-        rows, columns = (
-            tf.range(side)[None] + reach - tf.cast(tf.floor(2.0 * d * time + 0.5), tf.int32)[:, None]
-            for d, side in ((dy, height), (dx, width))
-        )
-        cost = tf.gather(cost, rows, axis=1, batch_dims=1)
-        moved.append(tf.gather(cost, columns, axis=2, batch_dims=1))
-    costs = tf.pad(tf.concat(moved, -1), [[0, 0], [1, 1], [1, 1], [0, 0]])
+        costs.append(tf.reduce_sum(first * last[:, top : top + height, left : left + width], -1, keepdims=True))
+    costs = tf.transpose(tf.pad(tf.concat(costs, -1), margins), [0, 3, 1, 2])  # (B, 49, H + 2 reach, W + 2 reach)
+    shift = tf.cast(tf.floor(2.0 * time[:, None, None] * tf.constant(OFFSETS, tf.float32) + 0.5), tf.int32)  # (B, 49, 2)
+    shift = reach - shift[:, :, None, None]
+    rows = tf.range(height)[:, None] + shift[..., 0] + tf.zeros([width], tf.int32)  # (B, 49, H, W)
+    columns = tf.range(width)[None] + shift[..., 1] + tf.zeros([height, 1], tf.int32)
+    costs = tf.gather_nd(costs, tf.stack([rows, columns], -1), batch_dims=2)  # moved to the grid of the frame
+    costs = tf.pad(tf.transpose(costs, [0, 2, 3, 1]), [[0, 0], [1, 1], [1, 1], [0, 0]])
     costs = tf.nn.avg_pool2d(costs, 3, 1, "VALID")
     weights = tf.nn.softmax(SHARPNESS * costs)
     offsets = tf.constant([(dx, dy) for dy, dx in OFFSETS], tf.float32)
