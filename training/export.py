@@ -74,7 +74,9 @@ def proposal(first, last, time):
         top, left = reach + 2 * dy, reach + 2 * dx
         costs.append(tf.reduce_sum(first * last[:, top : top + height, left : left + width], -1, keepdims=True))
     costs = tf.transpose(tf.pad(tf.concat(costs, -1), margins), [0, 3, 1, 2])  # (B, 49, H + 2 reach, W + 2 reach)
-    shift = tf.cast(tf.floor(2.0 * time[:, None, None] * tf.constant(OFFSETS, tf.float32) + 0.5), tf.int32)  # (B, 49, 2)
+    shift = tf.cast(
+        tf.floor(2.0 * time[:, None, None] * tf.constant(OFFSETS, tf.float32) + 0.5), tf.int32
+    )  # (B, 49, 2)
     shift = reach - shift[:, :, None, None]
     rows = tf.range(height)[:, None] + shift[..., 0] + tf.zeros([width], tf.int32)  # (B, 49, H, W)
     columns = tf.range(width)[None] + shift[..., 1] + tf.zeros([height, 1], tf.int32)
