@@ -160,7 +160,8 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
 
 
 class Saved(tf.__internal__.tracking.AutoTrackable):
-    """What `tf.saved_model.load` gives back: `model(inputs, training=False)["image"]` as Google's FILM, and `variables`."""
+    """What `tf.saved_model.load` gives back: as of Google's FILM, `model(inputs, training=False)["image"]` and
+    `variables`."""
 
     def __init__(self, weights: Mapping[str, np.ndarray]):
         self._network = TensorFlowNetwork(weights)

@@ -15,7 +15,7 @@ EVEN = 27.0  # dB between the teacher's picture and the true frame, from which o
 
 
 class Batch(NamedTuple):
-    """Float32 tensors. Images are RGB in [0, 1]; flows lead from the frame wanted to (first, last), full-size pixels."""
+    """Float32 tensors. Images are RGB in [0, 1]; flows lead from the target to (first, last), in full-size pixels."""
 
     first: torch.Tensor  # (B, 3, H, W)
     last: torch.Tensor

@@ -1,7 +1,7 @@
 """Synthetic triplets with exact motion: cut-outs of still frames sliding over one another.
 
 A scene is a stack of layers, each a piece of some clip's frame seen through a mask (the background's is everywhere)
-and moving by its own smooth motion: shift, turn and growth, all through time in [-1, 1] from the first to the last frame.
+and moving by its own smooth motion, shift, turn and growth, through time in [-1, 1] from the first to the last frame.
 What real clips rarely have is here as often as wanted: motion over a good part of the picture, objects that cover
 and uncover each other, thin things. The flow from the middle frame to the ends is known at each pixel.
 """
