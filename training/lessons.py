@@ -32,14 +32,17 @@ class Lesson(NamedTuple):
     time: float
 
 
-def find(folder: Path) -> list[Lesson]:
-    """All lessons of a folder. ValueError if there are none."""
+def find(folder: Path, clips: Mapping[str, np.ndarray], side: tuple[int, int]) -> list[Lesson]:
+    """The lessons of a folder whose frames hold a crop of that (height, width). ValueError if there are none."""
     found = []
     for path in sorted(folder.glob("*.npz")):
-        if match := NAME.fullmatch(path.name):
+        match = NAME.fullmatch(path.name)
+        if match and all(np.greater_equal(clips[match[1]].shape[1:3], side)):
             found.append(Lesson(path, match[1], int(match[2]), int(match[3]), float(match[4])))
     if not found:
-        raise ValueError(f"there are no lessons in {folder}; python -m training.teacher writes them")
+        raise ValueError(
+            f"there are no lessons of {side[0]} x {side[1]} pixels in {folder}; python -m training.teacher writes them"
+        )
     return found
 
 

@@ -210,7 +210,7 @@ class CompactNetwork(nn.Module):
     def forward(self, first, last, time: float, levels: int, teacher: list | None = None):
         """Images (B, 3, H, W) -> dict: "image" (B, 3, H, W); "flows", coarse to fine, the last of the full size;
         "mask" (B, 1, H, W) in [0, 1], how much of the first photo is seen; "warped", both photos at that time.
-        `teacher`: flows of the levels 1/4, 1/8, ...; each level then refines those of the coarser level, not its own."""
+        `teacher`: flows of the levels 1/4, 1/8, ...; each level then refines those of the coarser level."""
         batch = first.shape[0]
         images = torch.cat([first, last]).contiguous(memory_format=torch.channels_last)
         half, pyramid = self.convolve(self.extractor, images, levels)

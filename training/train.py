@@ -83,14 +83,14 @@ def work(rank: int, options) -> None:
         optimizer.load_state_dict(state["optimizer"])
         average, start = state["average"], state["step"]
     videos = clips.read(options.clips, options.cache)
-    known = lessons.find(options.lessons)
+    known = lessons.find(options.lessons, videos, tuple(options.side))
     perceptual = Perceptual(options.features) if options.perceptual else None
     began = time.monotonic()
     totals: dict[str, float] = {}
     for step in range(start, options.steps):
         rng = np.random.default_rng((options.seed, step, rank))
         if (step - start) % 200 == 199:
-            known = lessons.find(options.lessons)  # the teacher may still be writing
+            known = lessons.find(options.lessons, videos, tuple(options.side))  # the teacher may still be writing
         size, side = options.batch // options.processes, tuple(options.side)
         if np.random.default_rng((options.seed, step)).random() < options.scenes:  # the same kind in all processes
             batch = lessons.synthetic(videos, size, side, rng)
