@@ -244,3 +244,14 @@ class CompactNetwork(nn.Module):
         warped = warp(first, flow[:, :2]), warp(last, flow[:, 2:])
         mask = torch.sigmoid(mask)
         return {"image": mask * warped[0] + (1 - mask) * warped[1], "flows": flows, "mask": mask, "warped": warped}
+
+
+def padded_middle(network: CompactNetwork, first: np.ndarray, last: np.ndarray, time: float = 0.5, levels: int = 5):
+    """The frame at `time` between two frames of any size, (H, W, 3) float32 in [0, 1]: padded with their edges."""
+    height, width, _ = first.shape
+    multiple = 2 ** (levels + 1)
+    margins = ((0, -height % multiple), (0, -width % multiple), (0, 0))
+    pair = [np.pad(frame, margins, mode="edge").transpose(2, 0, 1)[None] for frame in (first, last)]
+    with torch.no_grad():
+        image = network(*(torch.from_numpy(np.ascontiguousarray(x)).float() for x in pair), time, levels)["image"]
+    return image[0, :, :height, :width].permute(1, 2, 0).numpy().clip(0, 1)
