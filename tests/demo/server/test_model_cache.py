@@ -8,6 +8,8 @@ import weakref
 from contextlib import ExitStack
 from typing import Any, cast
 
+import pytest
+
 import film
 from demo.server.model_cache import ModelCache
 from film.engine.interpolator import Interpolator
