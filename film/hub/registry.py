@@ -34,6 +34,7 @@ class Model:
     handle: str  # a TensorFlow Hub URL, or a SavedModel directory
     summary: str
     megabytes: float = 0.0  # to download once; 0 for a model that is already here
+    honours_time: bool = False  # any moment between two frames takes one call; without it only the middle can be made
     aliases: tuple[str, ...] = ()  # other URLs of the same module, looked for in TensorFlow Hub's cache
 
     @property
@@ -45,14 +46,15 @@ CATALOG = (
     Model(
         "film-lite",
         str(BUNDLED / "film-lite"),
-        "compact FILM that comes with this program: works offline, ready in seconds",
+        "compact network that comes with this program: works offline, ready in seconds",
+        honours_time=(BUNDLED / "film-lite" / "variables.npz").is_file(),
     ),
     Model(
         "film",
         HUB_HANDLE,
         "Google's official FILM: the best quality, many times the work per frame",
         134.0,
-        HUB_ALIASES,
+        aliases=HUB_ALIASES,
     ),
 )
 
@@ -73,7 +75,8 @@ def find(name: str | os.PathLike[str]) -> Model:
     with contextlib.suppress(OSError):  # a name no file can have, or a place that must not be looked at
         if (Path(text) / "saved_model.pb").is_file():
             directory = str(Path(text).resolve())
-            return Model(directory, directory, "a SavedModel on this machine")
+            timed = (Path(directory) / "variables.npz").is_file()
+            return Model(directory, directory, "a SavedModel on this machine", honours_time=timed)
     known = ", ".join(model.name for model in CATALOG)
     raise ValueError(
         f"There is no model {text!r}; give one of {known}, the URL of a TensorFlow Hub module,"

@@ -32,6 +32,8 @@ def convert_model(name: str | os.PathLike[str], cache: Path) -> convert.Converte
     source = registry.downloaded(registry.find(name))
     if source and (converted := convert.find(convert.fingerprint(source), cache)):
         return converted
+    if source and (source / convert.VARIABLES).is_file():
+        return convert.convert(source, cache)  # without TensorFlow, in a moment
     directory = Path(_run("convert", os.fspath(name), str(cache)))
     converted = convert.find(convert.fingerprint_of(directory), cache)
     if converted is None:

@@ -82,7 +82,9 @@ def warp(x: Tensor, flow: Tensor) -> Tensor:
     ramps = []
     for side, shape in ((width, [1, 1, -1, 1]), (height, [1, -1, 1, 1])):
         step = ops.divide(constant(2), ops.subtract(ops.convert(side, "f32"), constant(1)))
-        index = ops.convert(ops.range(ops.constant(np.int32(0)), ops.convert(side, "i32"), ops.constant(np.int32(1)), "i32"), "f32")
+        index = ops.convert(
+            ops.range(ops.constant(np.int32(0)), ops.convert(side, "i32"), ops.constant(np.int32(1)), "i32"), "f32"
+        )
         ramp = ops.add(ops.multiply(index, step), constant(-1))
         ramps.append((step, ops.reshape(ramp, ops.constant(shape), False)))
     (step_x, columns), (step_y, rows) = ramps
