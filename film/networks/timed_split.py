@@ -2,9 +2,9 @@
 
 What such a network does at coarse levels sees the whole frame but is cheap; what it does at fine levels is expensive
 but local. The synthesizer names the tensors that lead from the one to the other `cut_...`; they are a constant number
-of times smaller than the frame. The **coarse encoder** gives what the **coarse flow** needs of each frame, which gives the
-tensors of the cut for the whole frame; the **fine encoder** and **fine synthesizer** make the frame from tiles of the
-frames and of these tensors.
+of times smaller than the frame. The **coarse encoder** gives what the **coarse flow** needs of each frame, which gives
+the tensors of the cut for the whole frame; the **fine encoder** and **fine synthesizer** make the frame from tiles of
+the frames and of these tensors.
 """
 
 from __future__ import annotations
