@@ -69,7 +69,7 @@ class Compiled:
         if self.converted.kind == "whole":
             return WholeSession(graphs[0], size, self.converted.honours_time)
         if shape.tiled:
-            cut_graphs = TiledGraphs(graphs[0], graphs[1], graphs[2], graphs[3], shape.level)
+            cut_graphs = TiledGraphs(*graphs)
             return TiledSession(cut_graphs, size, self.converted.alignment, self.converted.honours_time)
         feature_sets = available(self.converted, shape.frame, budget) // _feature_set(self.converted, shape.frame)
         return DirectSession(
@@ -142,9 +142,10 @@ def compile_model(
         fine = timed_split.fine_encoder(*models), timed_split.fine_synthesizer(models[1])
         _reshape(*coarse, shape.frame)
         cut = {port.get_any_name(): list(port.shape) for port in coarse[1].outputs}
-        scale = shape.frame[0] // next(iter(cut.values()))[2]
-        part = [side // scale for side in shape.tile]
-        _reshape(*fine, shape.tile, {name: [*one[:2], *part] for name, one in cut.items()})
+        for one in cut.values():
+            scale = shape.frame[0] // one[2]
+            one[2:] = (side // scale for side in shape.tile)
+        _reshape(*fine, shape.tile, cut)
         models = [*coarse, *fine]
     elif shape.tiled:
         encoder, synthesizer = models

@@ -14,7 +14,6 @@ from film.engine.tiling import OVERLAP, cover
 from film.media.images import Frame
 from film.networks import timed_split
 
-FLOWS = {"forward", "backward", timed_split.FLOW}  # outputs of the coarse flow that tell how far anything moves
 COARSE_SETS = 4  # coarse features are a hundredth of a frame's; with four, few are made twice
 
 
@@ -26,7 +25,6 @@ class TiledGraphs:
     coarse_flow: ov.CompiledModel
     fine_encoder: ov.CompiledModel
     fine_synthesizer: ov.CompiledModel
-    level: int  # what the coarse flow gives is 2**level times smaller than the frame
 
 
 class TiledSession(Session[Keyframe]):
@@ -50,7 +48,6 @@ class TiledSession(Session[Keyframe]):
         self._overlap = overlap  # of neighbouring tiles, beside what the motion asks for
         self._padded = aligned(size, alignment)
         self._tile = tile
-        self._level = graphs.level
         scale = self._padded[0] // tuple(graphs.coarse_encoder.input().shape)[2]
         self._coarse = Encoder(
             graphs.coarse_encoder, COARSE_SETS, lambda frame: _shrink(pad(frame, self._padded), scale)
@@ -77,7 +74,7 @@ class TiledSession(Session[Keyframe]):
         with self._coarse.features(left, right) as features, self._flow.started(features | at) as request:
             request.wait()
             coarse = {name: request.get_tensor(name).data.copy() for name in self._names}
-        reach = max(float(np.abs(coarse[name]).max()) for name in FLOWS & set(coarse)) * 2**self._level
+        reach = _reach(coarse, self._padded[0])
         overlap = self._overlap + math.ceil(reach / self._alignment) * self._alignment
         rows, columns = (
             cover(length, side, overlap, self._alignment) for length, side in zip(self._padded, self._tile, strict=True)
@@ -103,14 +100,23 @@ class TiledSession(Session[Keyframe]):
     ) -> np.ndarray:
         height, width = self._tile
         ends = [Keyframe(frame[top : top + height, start : start + width]) for frame in (left, right)]
-        rows, columns = (
-            slice(begin >> self._level, (begin + side) >> self._level)
-            for begin, side in ((top, height), (start, width))
-        )
-        of_tile = {name: ov.Tensor(np.ascontiguousarray(one[:, :, rows, columns])) for name, one in coarse.items()}
+        of_tile = {}
+        for name, one in coarse.items():
+            scale = self._padded[0] // one.shape[2]
+            rows, columns = (
+                slice(begin // scale, (begin + side) // scale) for begin, side in ((top, height), (start, width))
+            )
+            of_tile[name] = ov.Tensor(np.ascontiguousarray(one[:, :, rows, columns]))
         with self._fine.features(*ends) as features, self._synthesizer.started(features | of_tile | at) as request:
             request.wait()
             return request.get_output_tensor().data.copy()
+
+
+def _reach(coarse: dict[str, np.ndarray], height: int) -> float:
+    """How far anything moves at most, in pixels of a frame of that height, as the coarse flow's outputs tell."""
+    lengths = {name: float(np.abs(one[:, :4]).max()) * (height // one.shape[2]) for name, one in coarse.items()}
+    added = [length for name, length in lengths.items() if name.startswith(timed_split.FLOW)]
+    return sum(added) if added else max(lengths.values())
 
 
 def _shrink(image: np.ndarray, factor: int) -> np.ndarray:

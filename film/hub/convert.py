@@ -29,8 +29,9 @@ import numpy as np
 import openvino as ov
 from filelock import FileLock
 
+from film.hub import torch_weights
 from film.hub.saved_model import SavedModel
-from film.networks import compact
+from film.networks import compact, rife
 from film.networks import film as network
 from film.networks.blocks import Variables
 
@@ -82,8 +83,7 @@ class Converted:
 def fingerprint(saved_model: Path) -> str:
     """Hash of everything in the SavedModel that decides what it computes. ValueError if there is no SavedModel."""
     files = [saved_model / "saved_model.pb", *sorted((saved_model / "variables").glob("variables.*"))]
-    if (saved_model / VARIABLES).is_file():
-        files = [saved_model / VARIABLES]
+    files = [variables] if (variables := of_variables(saved_model)) else files
     digest = hashlib.sha256()
     try:
         for file in files:
@@ -92,6 +92,13 @@ def fingerprint(saved_model: Path) -> str:
     except FileNotFoundError as error:
         raise ValueError(f"{saved_model} is not a SavedModel directory: {error.filename} is missing.") from error
     return digest.hexdigest()[:32]
+
+
+def of_variables(source: Path) -> Path | None:
+    """The file of variables of a network that makes any moment; None for a SavedModel alone, which takes TensorFlow."""
+    if source.is_file():
+        return source
+    return source / VARIABLES if (source / VARIABLES).is_file() else None
 
 
 def fingerprint_of(directory: Path) -> str:
@@ -182,8 +189,8 @@ def _directory(model_fingerprint: str, cache: Path) -> Path:
 
 
 def _write(saved_model: Path, directory: Path) -> Converted:
-    if (saved_model / VARIABLES).is_file():
-        graphs, kind, alignment, honours_time = _timed_graphs(_read_variables(saved_model / VARIABLES))
+    if variables := of_variables(saved_model):
+        graphs, kind, alignment, honours_time = _timed_graphs(_read_variables(variables))
     else:
         graphs, kind, alignment, honours_time = _graphs(SavedModel(saved_model))
     features = WHOLE_BYTES_PER_PIXEL if kind == "whole" else _bytes_per_pixel(graphs["encoder"])
@@ -197,6 +204,8 @@ def _write(saved_model: Path, directory: Path) -> Converted:
 
 
 def _read_variables(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix != ".npz":
+        return torch_weights.read(path)
     try:
         with np.load(path) as file:
             return {name: file[name].astype(np.float32) for name in file.files}
@@ -206,12 +215,10 @@ def _read_variables(path: Path) -> dict[str, np.ndarray]:
 
 def _timed_graphs(variables: Variables) -> tuple[dict[str, Any], str, int, bool]:
     """`_graphs` of a network that makes any moment."""
-    architecture = compact.Architecture.of(variables)
-    graphs = {
-        "encoder": compact.encoder(variables, architecture),
-        "synthesizer": compact.synthesizer(variables, architecture),
-    }
-    return graphs, "direct", architecture.alignment, True
+    family: Any = rife if "encode.cnn0.weight" in variables else compact
+    size = family.Architecture.of(variables)
+    graphs = {"encoder": family.encoder(variables, size), "synthesizer": family.synthesizer(variables, size)}
+    return graphs, "direct", size.alignment, True
 
 
 def _save(graph: ov.Model, path: Path) -> None:

@@ -1,8 +1,8 @@
 """RIFE 4.25 as two OpenVINO graphs, built from its variables: any moment between two photos in one call.
 
-Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame Interpolation" (ECCV 2022, arXiv 2011.06294), in the
-form of its release 4.25: five blocks, from a sixteenth of the size to the full one, each correct the flows from the frame
-that is made to both photos. The **encoder** is the head that looks at one photo; the **synthesizer** is the rest.
+Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame Interpolation" (ECCV 2022, arXiv 2011.06294), in
+the form of its release 4.25: five blocks, from a sixteenth of the size to the full one, each correct the flows from the
+frame that is made to both photos. The **encoder** is the head that looks at one photo; the **synthesizer** is the rest.
 
 A block reads the photos, warped along the flows so far and then shrunk. What shrinking looks at is a part of the warped
 photo, so only that part is warped here (`_warped`); and enlarging by 16 to shrink by 8 is enlarging by 2 (`_enlarged`).

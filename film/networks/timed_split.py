@@ -15,7 +15,7 @@ import openvino as ov
 from openvino import opset15 as ops
 
 PREFIX = "cut_"
-FLOW = "cut_flow"  # a tensor of every cut: flows to both photos, in pixels of its own size
+FLOW = "cut_flow"  # so begin those whose first four channels are flows to both photos, in their own pixels; they add up
 
 
 def coarse_encoder(encoder: ov.Model, synthesizer: ov.Model) -> ov.Model:
