@@ -73,7 +73,7 @@ def test_the_package_has_the_program_its_model_and_its_command(tmp_path: Path) -
         archive.extract(f"{info}/entry_points.txt", tmp_path)
         packed = {name for name in archive.namelist() if not name.startswith(info)}
     assert packed == {path.relative_to(source).as_posix() for path in (source / "film").rglob("*") if path.is_file()}
-    assert {"film/cli.py", "film/models/film-lite/variables/variables.index"} <= packed
+    assert {"film/cli/commands.py", "film/models/film-lite/variables/variables.index"} <= packed
     assert facts["Name"] == "film-openvino" and facts["Version"] == film.__version__
     required = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
     assert len(facts.get_all("Requires-Dist")) == len(required)
