@@ -28,6 +28,7 @@ from filelock import FileLock
 
 from film.hub.saved_model import SavedModel
 from film.networks import film as network
+from film.networks import precision
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +175,8 @@ def _write(saved_model: Path, directory: Path) -> Converted:
     features = _bytes_per_pixel(graphs["encoder"]) if kind == "direct" else WHOLE_BYTES_PER_PIXEL
     for name, graph in graphs.items():
         _save(graph, directory / f"{name}.xml")
+        if kind == "direct":
+            precision.mark(directory / f"{name}.xml")
     files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
     manifest = {"kind": kind, "alignment": alignment, "bytes_per_pixel": features, "files": files}
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=2))
