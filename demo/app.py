@@ -26,7 +26,7 @@ import film
 from demo.api import mcp
 from demo.api.endpoints import add_endpoints
 from demo.config import Config
-from demo.gradio_patches import keep_messages, while_polled
+from demo.gradio_patches import bound_forms, keep_messages, while_polled
 from demo.server import json_logging
 from demo.server.http_guard import Guard
 from demo.server.job_queue import JobQueue
@@ -37,7 +37,6 @@ from demo.server.malloc import limit_malloc_arenas
 from demo.server.model_cache import ModelCache
 from demo.server.photo_sandbox import PhotoSandbox
 from demo.server.storage import GIGABYTE, Storage
-from demo.server.upload_forms import bound_forms
 from demo.ui import html, layout, updates
 from demo.ui.components import Page, forget_streams, limit_streams
 from demo.ui.plan import plan_html

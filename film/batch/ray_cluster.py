@@ -126,7 +126,7 @@ class Cluster:
                 self._load = replace(self._load, memory_gb=min(shares) / memory.GIGABYTE)
             self._changed = time.monotonic()  # before that nobody could come
             for _ in range(self.size):
-                stack.enter_context(_Seat(self, self._work_queue, self._load))
+                stack.enter_context(_WorkerSlot(self, self._work_queue, self._load))
             stack.callback(self._work_queue.close)  # before any seat is left
             while not self._present:
                 self._check()
@@ -185,7 +185,7 @@ class Cluster:
                 )
 
 
-class _Seat:
+class _WorkerSlot:
     """The place of one worker: an actor, another one when it is lost, and the threads that bring it its chunks."""
 
     def __init__(self, cluster: Cluster, work_queue: WorkQueue, load: WorkerConfig) -> None:
@@ -198,7 +198,7 @@ class _Seat:
         self._ready = self._closing = False
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(PREFETCH)]
 
-    def __enter__(self) -> _Seat:
+    def __enter__(self) -> _WorkerSlot:
         for thread in self._threads:
             thread.start()
         return self

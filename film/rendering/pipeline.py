@@ -100,9 +100,9 @@ def retime(
     The film lasts `slowdown` (1 to 16) times as long as the video and has `fps` frames per second (1/600 to 240,
     default: the video's), or as many as its format plays at most. Sound is stretched with its pitch kept, unless
     `sound` is false. Nothing is made across a cut, which is a content value of `cut` or more (0 to 255, inf: none; see
-    `scene_detection`); repeated frames are left out. Moments are made to the nearest `precision`, a power of 1/2, of the
-    interval between two frames. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
-    cannot be opened (FileNotFoundError if there is none).
+    `scene_detection`); repeated frames are left out. Moments are made to the nearest `precision`, a power of 1/2, of
+    the interval between two frames. The rest is as in `interpolate`, but the video is looked into at once: OSError when
+    it cannot be opened (FileNotFoundError if there is none).
     """
     looked = video_reader.read_metadata(source, max_pixels)
     factor = planning.check_pace(slowdown, fps)

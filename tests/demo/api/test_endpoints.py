@@ -25,8 +25,8 @@ from demo.server.storage import Storage
 from film.media import video_reader
 from tests.conftest import photo
 from tests.support.attacks import listener
+from tests.support.clips import pan, video
 from tests.support.serving import LOSSY, TIMEOUT, Server, decoded, difference, photos, serve, wait_until
-from tests.support.video_probe import pan, video
 
 pytestmark = pytest.mark.server
 

@@ -23,8 +23,8 @@ from tests.support.browsing import (
     set_number,
     upload,
 )
+from tests.support.clips import ffmpeg, pan, video
 from tests.support.serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
-from tests.support.video_probe import ffmpeg, pan, video
 
 pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
 
