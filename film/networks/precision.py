@@ -4,7 +4,7 @@ Convolutions are what takes the time, and they bear rounding. What addresses pix
 256, float16 to 2048. So flows, grids, costs and their softmax, pictures and what mixes them stay float32.
 
 A node is marked by OpenVINO's runtime attribute `DisablePrecisionConversion`. Plugins look for it after they have
-transformed the graph, and a node that is replaced on the way loses it. That happens to Subtract and Divide, to the newer
+transformed the graph, and a node that is replaced on the way loses it. That happens to Subtract and Divide, to newer
 versions of Interpolate, AvgPool, Pad and Softmax, to ReduceMean, and to several Slices of one tensor. The networks are
 therefore written in opset 9, with Add, Multiply, Power and Gather instead.
 """
