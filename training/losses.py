@@ -1,4 +1,4 @@
-"""What the compact network is punished for: flows unlike the teacher's at any level, and a picture unlike the target."""
+"""The losses of the compact network: of its flows against the teacher's, and of its picture against the target."""
 
 import torch
 import torch.nn.functional as F

@@ -7,8 +7,8 @@
    makes the matching explicit: how alike are the two photos at points that lie opposite each other about each pixel
    of the frame that is made (`proposal`)? What it finds is offered to the convolutions as a first guess.
 3. `Head`: last refinement at 1/2, and a mask that says which photo is seen at each pixel.
-4. The picture is the two photos, warped along the flows, mixed by the mask. Nothing is painted: what is made is as sharp
-   as the photos.
+4. The picture is the two photos, warped along the flows, mixed by the mask. Nothing is painted: what is made is as
+   sharp as the photos.
 
 Sources: shared extractor and update, Jin et al., "A Unified Pyramid Recurrent Network for Video Frame Interpolation"
 (UPR-Net, CVPR 2023); flows from the frame at any time, Huang et al. (RIFE, ECCV 2022); a cost volume centred on the
@@ -210,7 +210,7 @@ class CompactNetwork(nn.Module):
     def forward(self, first, last, time: float, levels: int, teacher: list | None = None):
         """Images (B, 3, H, W) -> dict: "image" (B, 3, H, W); "flows", coarse to fine, the last of the full size;
         "mask" (B, 1, H, W) in [0, 1], how much of the first photo is seen; "warped", both photos at that time.
-        `teacher`: flows of the levels 1/4, 1/8, ...: each level refines those of the level before instead of its own."""
+        `teacher`: flows of the levels 1/4, 1/8, ...; each level then refines those of the coarser level."""
         batch = first.shape[0]
         images = torch.cat([first, last]).contiguous(memory_format=torch.channels_last)
         half, pyramid = self.convolve(self.extractor, images, levels)
@@ -244,3 +244,14 @@ class CompactNetwork(nn.Module):
         warped = warp(first, flow[:, :2]), warp(last, flow[:, 2:])
         mask = torch.sigmoid(mask)
         return {"image": mask * warped[0] + (1 - mask) * warped[1], "flows": flows, "mask": mask, "warped": warped}
+
+
+def padded_middle(network: CompactNetwork, first: np.ndarray, last: np.ndarray, time: float = 0.5, levels: int = 5):
+    """The frame at `time` between two frames of any size, (H, W, 3) float32 in [0, 1]: padded with their edges."""
+    height, width, _ = first.shape
+    multiple = 2 ** (levels + 1)
+    margins = ((0, -height % multiple), (0, -width % multiple), (0, 0))
+    pair = [np.pad(frame, margins, mode="edge").transpose(2, 0, 1)[None] for frame in (first, last)]
+    with torch.no_grad():
+        image = network(*(torch.from_numpy(np.ascontiguousarray(x)).float() for x in pair), time, levels)["image"]
+    return image[0, :, :height, :width].permute(1, 2, 0).numpy().clip(0, 1)

@@ -7,7 +7,6 @@ A run ends at --steps, whatever stopped it before: the same command goes on from
 """
 
 import argparse
-import json
 import math
 import os
 import time
@@ -18,8 +17,9 @@ import torch
 import torch.distributed as distributed
 
 from training import clips, lessons, losses
-from training.network import CompactNetwork, Config
 from training.muon import Muon
+from training.network import CompactNetwork, Config
+from training.perceptual import Perceptual
 
 AVERAGE = 0.999  # decay of the moving average of the weights, which is what is kept
 
@@ -83,14 +83,19 @@ def work(rank: int, options) -> None:
         optimizer.load_state_dict(state["optimizer"])
         average, start = state["average"], state["step"]
     videos = clips.read(options.clips, options.cache)
-    known = lessons.find(options.lessons)
+    known = lessons.find(options.lessons, videos, tuple(options.side))
+    perceptual = Perceptual(options.features) if options.perceptual else None
     began = time.monotonic()
     totals: dict[str, float] = {}
     for step in range(start, options.steps):
         rng = np.random.default_rng((options.seed, step, rank))
         if (step - start) % 200 == 199:
-            known = lessons.find(options.lessons)  # the teacher may still be writing
-        batch = lessons.draw(known, videos, options.batch // options.processes, tuple(options.side), options.largest, rng)
+            known = lessons.find(options.lessons, videos, tuple(options.side))  # the teacher may still be writing
+        size, side = options.batch // options.processes, tuple(options.side)
+        if np.random.default_rng((options.seed, step)).random() < options.scenes:  # the same kind in all processes
+            batch = lessons.synthetic(videos, size, side, rng)
+        else:
+            batch = lessons.draw(known, videos, size, side, options.largest, rng)
         teacher = losses.pyramid(batch.flow, options.levels)
         forced = step < options.forced and step % 2 == 0
         result = network(batch.first, batch.last, batch.time, options.levels, teacher if forced else None)
@@ -100,7 +105,10 @@ def work(rank: int, options) -> None:
         }
         if options.census:
             parts["census"] = losses.census(result["image"], batch.target)
-        loss = options.flow * parts["flow"] + 10 * parts["picture"] + options.census * parts.get("census", 0.0)
+        if perceptual:
+            parts["perceptual"] = perceptual.distance(result["image"], batch.target)
+        weights = {"flow": options.flow, "picture": 10, "census": options.census, "perceptual": options.perceptual}
+        loss = sum(weights[name] * value for name, value in parts.items())
         for group in optimizer.param_groups:
             group["lr"] = rate(step, options)
         optimizer.zero_grad()
@@ -115,8 +123,8 @@ def work(rank: int, options) -> None:
                 average[name].lerp_(value, 1 - decay)
         none = 0.25 * (batch.flow.abs().mean() + 1e-6)  # no flow at all, in pixels of 1/4
         own = "forced" if forced else "own"
-        relative = float((result["flows"][-2] - teacher[0]).abs().mean() / none)
-        for name, value in {f"relative {own}": relative, **{k: float(v) for k, v in parts.items()}}.items():
+        relative = ((result["flows"][-2] - teacher[0]).abs().mean() / none).item()
+        for name, value in {f"relative {own}": relative, **{k: v.item() for k, v in parts.items()}}.items():
             totals[name] = totals.get(name, value) * 0.98 + value * 0.02
         if rank == 0 and (step + 1) % 20 == 0:
             seconds = (time.monotonic() - began) / (step + 1 - start)
@@ -143,7 +151,12 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--flow", type=float, default=1.0, help="weight of the teacher's flows")
     parser.add_argument("--census", type=float, default=0.0, help="weight of the census distance")
-    parser.add_argument("--forced", type=int, default=0, help="steps in which every second batch refines the teacher's flows")
+    parser.add_argument("--perceptual", type=float, default=0.0, help="weight of the perceptual distance")
+    parser.add_argument("--features", type=Path, metavar="NPZ", help="SqueezeNet's weights, for --perceptual")
+    parser.add_argument("--scenes", type=float, default=0.1, help="share of batches that are synthetic scenes")
+    parser.add_argument(
+        "--forced", type=int, default=0, help="steps in which every second batch refines the teacher's flows"
+    )
     parser.add_argument("--float32", action="store_true", help="convolutions in float32 instead of bfloat16")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--threads", type=int, default=1, help="of a process")

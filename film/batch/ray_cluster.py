@@ -67,7 +67,7 @@ class Cluster:
         if memory_gb is not None:
             memory.budget(memory_gb)  # refuses what is none
         found = registry.find(model)
-        self.name = found.name
+        self.name, self.honours_time = found.name, found.honours_time
         self.fingerprint = ""  # of the first worker; the others' must be the same
         self.size = 0  # workers that there are when none is lost
         self.machines = 0

@@ -339,7 +339,8 @@ def _convert(options: argparse.Namespace) -> None:
 def _models(_: argparse.Namespace) -> None:
     for model in film.models():
         size = f", {model.megabytes:g} MB to download once" if model.megabytes else ""
-        print(f"{model.name:10} {model.summary}{size}")
+        credits = f" ({model.credits})" if model.credits else ""
+        print(f"{model.name:10} {model.summary}{size}{credits}")
 
 
 def _devices(_: argparse.Namespace) -> None:

@@ -16,7 +16,7 @@ from film.engine.devices import core
 from film.engine.session import DirectSession, Session, WholeSession, aligned
 from film.engine.tiled_session import TiledGraphs, TiledSession
 from film.hub.convert import Converted
-from film.networks import graph_split
+from film.networks import graph_split, timed_split
 from film.support import memory
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ SCRATCH_SETS = 3
 COARSE_SHARE = 0.06
 # Of one compiled model, in sizes of its weights: as a file, as constants, packed for the processor, with margin.
 WEIGHT_COPIES = 6
+TIMED_CUT = 3  # the tensors of a cut of a network that makes any moment are of 1/8 size
 CACHED_GRAPHS = 100  # of a converted model, on disk: up to a megabyte each
 FRAMES = 6  # float32 frames beside the inference: two ends, a middle, and a copy of each
 
@@ -67,12 +68,19 @@ class Compiled:
         """The means to make one stream of frames of this (height, width), padded to this shape, within `budget`."""
         graphs, shape = self.graphs, self.shape
         if self.converted.kind == "whole":
-            return WholeSession(graphs[0], size)
+            return WholeSession(graphs[0], size, self.converted.honours_time)
         if shape.tiled:
-            cut_graphs = TiledGraphs(graphs[0], graphs[1], graphs[2], graphs[3], shape.level)
-            return TiledSession(cut_graphs, size, self.converted.alignment)
+            cut_graphs = TiledGraphs(*graphs)
+            return TiledSession(cut_graphs, size, self.converted.alignment, self.converted.honours_time)
         feature_sets = available(self.converted, shape.frame, budget) // _feature_set(self.converted, shape.frame)
-        return DirectSession(graphs[0], graphs[1], size, feature_sets - SCRATCH_SETS * shape.lanes, shape.lanes)
+        return DirectSession(
+            graphs[0],
+            graphs[1],
+            size,
+            feature_sets - SCRATCH_SETS * shape.lanes,
+            shape.lanes,
+            self.converted.honours_time,
+        )
 
 
 def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int) -> Shape:
@@ -87,6 +95,9 @@ def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int)
     pixels = pixels_in_budget(converted, frame, budget)
     if math.prod(frame) <= pixels:
         return Shape(frame, frame, lanes=min(lanes, pixels // math.prod(frame)))
+    if converted.honours_time:
+        tile = tiling.tile_size(*frame, pixels, alignment)
+        return Shape(frame, tile, level=TIMED_CUT) if tile != frame else Shape(frame, frame)
     for level in (level for level in graph_split.LEVELS if 2**level <= alignment):  # a flow level that this model has
         coarse = math.prod(frame) * COARSE_SHARE // 4 ** (level - graph_split.LEVELS[0])
         if coarse <= pixels // 2:
@@ -128,7 +139,18 @@ def compile_model(
         config["INFERENCE_NUM_THREADS"] = str(threads)
     models = [core().read_model(path) for path in converted.files]
     if converted.kind == "whole":
-        models[0].reshape({port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs})
+        shapes = {port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs}
+        models[0].reshape({name: [1, 1] if name == "time" else one for name, one in shapes.items()})
+    elif shape.tiled and converted.honours_time:
+        coarse = timed_split.coarse_encoder(*models), timed_split.coarse_flow(models[1])
+        fine = timed_split.fine_encoder(*models), timed_split.fine_synthesizer(models[1])
+        _reshape(*coarse, shape.frame)
+        cut = {port.get_any_name(): list(port.shape) for port in coarse[1].outputs}
+        for one in cut.values():
+            scale = shape.frame[0] // one[2]
+            one[2:] = (side // scale for side in shape.tile)
+        _reshape(*fine, shape.tile, cut)
+        models = [*coarse, *fine]
     elif shape.tiled:
         encoder, synthesizer = models
         scale = 2 ** graph_split.image_level(encoder, shape.level)
@@ -185,5 +207,5 @@ def _reshape(
     shapes = {port.get_any_name(): list(port.shape) for port in encoder.outputs}
     shapes["image_0"] = [1, 3, *size]
     names = [port.get_any_name() for port in synthesizer.inputs]
-    given = others or {}
+    given = {"time": [1], **(others or {})}
     synthesizer.reshape({name: given.get(name) or shapes[name.partition("_")[2]] for name in names})

@@ -76,6 +76,11 @@ class Film(Interpolator):
         return self._last.why
 
     @property
+    def honours_time(self) -> bool:
+        with self._lock:
+            return self.model.honours_time if self._converted is None else self._converted.honours_time
+
+    @property
     def fingerprint(self) -> str:
         return f"{self.converted().directory.name}, {self.precision}"
 
@@ -162,7 +167,7 @@ class Film(Interpolator):
             )
             between = session.middle(first, last)
             began = time.perf_counter()
-            session.middle(first, between)  # with one frame to encode, as in a film
+            session.middle(first, last if session.honours_time else between)  # as in a film: halving encodes a frame
             return time.perf_counter() - began
 
     def _make_room(self, shape: Shape) -> None:

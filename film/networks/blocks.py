@@ -5,7 +5,7 @@ Tensors are NCHW with N = 1, kernels OIHW. A flow is (1, 2, H, W): (dx, dy) in p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -77,8 +77,10 @@ def sides(x: Tensor) -> tuple[ov.Node, ov.Node]:
     return height, width
 
 
-def warp(x: Tensor, flow: Tensor) -> Tensor:
+def warp(x: Tensor, flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = None) -> Tensor:
     """Sample x at (column + dx, row + dy), bilinearly, coordinates clamped at the border.
+
+    `keep` chooses, from the grid (1, H, W, 2), the places that are sampled.
 
     The grid is clamped and not the sampling: OpenVINO's fast kernel on GPUs takes "zeros" alone. It is written as
     flow * scale + base, operations whose precision can be kept (see `precision.py`).
@@ -96,7 +98,8 @@ def warp(x: Tensor, flow: Tensor) -> Tensor:
     base = ops.concat([ops.add(columns, zero_y), ops.add(rows, zero_x)], 3)  # (1, H, W, 2)
     steps = ops.concat([ops.reshape(step, ops.constant([1]), False) for step in (step_x, step_y)], 0)
     target = ops.transpose(flow, ops.constant([0, 2, 3, 1]))  # (1, H, W, 2)
-    grid = ops.clamp(ops.add(ops.multiply(target, steps), base), -1.0, 1.0)
+    grid = ops.add(ops.multiply(target, steps), base)
+    grid = ops.clamp(keep(grid) if keep else grid, -1.0, 1.0)
     sampling = {"align_corners": True, "mode": "bilinear", "padding_mode": "zeros"}
     return ops.grid_sample(x, grid, sampling).output(0)
 

@@ -1,13 +1,13 @@
 """The compact network as two OpenVINO graphs: any moment between two photos in one call.
 
 Coarse to fine, one and the same update at each level refines the flows from the frame that is made to both photos. It
-sees the features of both photos, fetched along the flows so far, and how well they match about each pixel: a cost volume
-centred on the frame that is made. A last step at half size gives full-size flows and a mask; the frame is both photos
-fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch, and says where its
-ideas come from.
+sees the features of both photos, fetched along the flows so far, and how well they match about each pixel: a cost
+volume centred on the frame that is made. A last step at half size gives full-size flows and a mask; the frame is both
+photos fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch, and says where
+its ideas come from.
 
-The **encoder** is what depends on one photo alone, run once per photo; the **synthesizer** takes what it says of two, and
-the time wanted. Variables carry the names and the OIHW layout that they have in PyTorch.
+The **encoder** is what depends on one photo alone, run once per photo; the **synthesizer** takes what it says of two,
+and the time wanted. Variables carry the names and the OIHW layout that they have in PyTorch.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from film.networks import blocks
 from film.networks.blocks import Tensor, Variables
 
 LEVELS = 5  # of the flows: 1/4, 1/8, ... 1/64
+CUT = 0  # the level whose input from coarser ones is where the graph may be cut, see `timed_split.py`
 RADIUS = 3  # of the cost volume, in pixels of a level
 DISTANCES = range(-RADIUS, RADIUS + 1)
 SHARPNESS = 8.0  # of the softmax over the costs
@@ -74,8 +75,8 @@ def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
 
 
 def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
-    """Inputs: the encoder's input and outputs for both photos, prefixed `first_` and `last_`, the input as `image_0`; and
-    `time` (1,) in (0, 1). Output `middle` (1, 3, H, W), the frame at that time."""
+    """Inputs: the encoder's input and outputs for both photos, prefixed `first_` and `last_`, the input as `image_0`;
+    and `time` (1,) in (0, 1). Output `middle` (1, 3, H, W), the frame at that time."""
     time = ops.parameter([1], np.float32, name="time")
     parameters = [time]
     shapes = {"image_0": 3, "half": architecture.half}
@@ -92,7 +93,10 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     for i in reversed(range(architecture.levels)):
         keys = f"features_{i}", f"matching_{i}"
         one, two = ([end[key] for key in keys] for end in (first, last))
-        if flow is not None:
+        if flow is not None and context is not None:
+            if i == CUT:
+                flow.get_node().set_friendly_name("cut_flow")
+                context.get_node().set_friendly_name("cut_context")
             flow, context = blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.resize(context, 2.0)
             to_first, to_last = blocks.channels(flow, 0, 2), blocks.channels(flow, 2, 4)
             one, two = [blocks.warp(x, to_first) for x in one], [blocks.warp(x, to_last) for x in two]
