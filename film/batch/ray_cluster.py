@@ -50,7 +50,7 @@ class Cluster:
         address: str,
         model: str | os.PathLike[str] = "film-lite",
         device: str = "CPU",
-        precision: str = "exact",
+        precision: str = "auto",
         *,
         cpus_per_worker: int = CPUS,
         memory_gb: float | None = None,

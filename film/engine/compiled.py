@@ -21,8 +21,8 @@ from film.support import memory
 
 log = logging.getLogger(__name__)
 
-# Flows address pixels, and bfloat16 counts exactly only to 256: full precision unless somebody asks otherwise.
-PRECISIONS = {"exact": "ACCURACY", "fast": "PERFORMANCE"}
+# "mixed": what `networks.precision` marks is float32, the rest is what the device is fastest in. "exact": float32.
+EXECUTION_MODES = {"mixed": "PERFORMANCE", "exact": "ACCURACY"}
 # Scratch memory of the synthesizer, in feature sets (2.3 measured for 64 filters, 2.9 for 8).
 SCRATCH_SETS = 3
 # What the coarse half of a tiled frame needs, as a share of what the whole frame would (cut at the first level).
@@ -62,6 +62,7 @@ class Compiled:
     shape: Shape
     graphs: tuple[ov.CompiledModel, ...]  # encoder and synthesizer; the four of `TiledGraphs`; or the whole model
     device: str  # that really runs it
+    precision: str  # "mixed" or "exact"
 
     def session(self, size: tuple[int, int], budget: int) -> Session[Any]:
         """The means to make one stream of frames of this (height, width), padded to this shape, within `budget`."""
@@ -126,9 +127,12 @@ def compile_model(
 ) -> Compiled:
     """The graphs at one static shape (dynamic ones leak memory on CPUs). RuntimeError with OpenVINO's words.
 
+    `precision` is "mixed" or "exact"; a model converted whole is exact.
     `threads` is how many cores a processor may use (default: all); the frames are the same to the bit.
     """
-    config = {"EXECUTION_MODE_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
+    if converted.kind == "whole":
+        precision = "exact"  # nothing in it is marked
+    config = {"EXECUTION_MODE_HINT": EXECUTION_MODES[precision], "PERFORMANCE_HINT": "LATENCY"}
     if shape.lanes > 1:
         config |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": str(shape.lanes)}
     if threads and device.startswith("CPU"):
@@ -164,7 +168,7 @@ def compile_model(
         for model, file in zip(models, _sources(converted, len(models)), strict=True)
     )
     _prune(entries)
-    return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")))
+    return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")), precision)
 
 
 def _prune(cache: Path) -> None:

@@ -22,6 +22,7 @@ class Interpolator(ABC):
     """A FILM, whatever runs it. Lazy, immutable once loaded, and safe to share between threads."""
 
     name: str
+    precision: str | None = None  # "mixed" or "exact"
     requested_device: str  # the device that was asked for, such as AUTO
 
     @property
@@ -52,7 +53,7 @@ class Interpolator(ABC):
 
     def execution_info(self, height: int, width: int) -> ExecutionInfo:
         """The device that really runs the model for frames of this size, and why; prepares what is missing."""
-        return ExecutionInfo(self.device)
+        return ExecutionInfo(self.device, precision=self.precision)
 
     @abstractmethod
     def setup_steps(self, height: int, width: int) -> SetupSteps:

@@ -19,6 +19,8 @@ ALIGNMENT = 2 ** (network.PYRAMID_LEVELS - 1)
 class Reference(Interpolator):
     """A SavedModel of the catalog, called once per middle frame."""
 
+    precision = "exact"
+
     def __init__(self, model: registry.Model) -> None:
         self.model = model
         self.name = model.name

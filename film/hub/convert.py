@@ -31,7 +31,7 @@ from filelock import FileLock
 
 from film.hub import torch_weights
 from film.hub.saved_model import SavedModel
-from film.networks import compact, rife
+from film.networks import compact, precision, rife
 from film.networks import film as network
 from film.networks.blocks import Variables
 
@@ -196,6 +196,8 @@ def _write(saved_model: Path, directory: Path) -> Converted:
     features = WHOLE_BYTES_PER_PIXEL if kind == "whole" else _bytes_per_pixel(graphs["encoder"])
     for name, graph in graphs.items():
         _save(graph, directory / f"{name}.xml")
+        if kind != "whole":
+            precision.mark(directory / f"{name}.xml")
     files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
     manifest = {"kind": kind, "alignment": alignment, "bytes_per_pixel": features, "files": files}
     manifest["honours_time"] = honours_time

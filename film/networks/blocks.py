@@ -10,11 +10,13 @@ from typing import TypeAlias
 
 import numpy as np
 import openvino as ov
-from openvino import opset15 as ops
+from openvino import opset9 as ops
+from openvino.utils.node_factory import NodeFactory
 
 Tensor: TypeAlias = ov.Output
 Variables: TypeAlias = Mapping[str, np.ndarray]
 
+OPERATIONS = NodeFactory("opset9")  # for Interpolate-4, which the module of that name lacks
 LEAK = 0.2  # slope of LeakyReLU for negative numbers, in FILM, RIFE and the compact network alike
 
 
@@ -50,19 +52,22 @@ def concat(tensors: Sequence[Tensor]) -> Tensor:
 
 def channels(x: Tensor, first: int, last: int) -> Tensor:
     """Channels `first` to `last`, the last one not included."""
-    return ops.slice(x, *(ops.constant([n]) for n in (first, last, 1, 1))).output(0)
+    # Gather: OpenVINO fuses several slices to one split, which loses the mark of `precision.py`.
+    return ops.gather(x, ops.constant(np.arange(first, last)), ops.constant(1)).output(0)
 
 
 def resize(x: Tensor, factor: float) -> Tensor:
     """Bilinear, half-pixel centres, no smoothing before it shrinks."""
-    return ops.interpolate(
-        x,
-        constant([factor, factor]),
-        mode="linear_onnx",
-        shape_calculation_mode="scales",
-        coordinate_transformation_mode="half_pixel",
-        axes=ops.constant(np.array([2, 3], np.int64)),
-    ).output(0)
+    attributes = {
+        "mode": "linear_onnx",
+        "shape_calculation_mode": "scales",
+        "coordinate_transformation_mode": "half_pixel",
+        "pads_begin": [0],
+        "pads_end": [0],
+    }
+    unused_shape, axes = ops.constant([1, 1]), ops.constant([2, 3])
+    inputs = [x, unused_shape.output(0), constant([factor, factor]), axes.output(0)]
+    return OPERATIONS.create("Interpolate", inputs, attributes).output(0)
 
 
 def sides(x: Tensor) -> tuple[ov.Node, ov.Node]:
@@ -84,9 +89,8 @@ def warp(x: Tensor, flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = No
     ramps = []
     for side, shape in ((width, [1, 1, -1, 1]), (height, [1, -1, 1, 1])):
         step = ops.divide(constant(2), ops.subtract(ops.convert(side, "f32"), constant(1)))
-        index = ops.convert(
-            ops.range(ops.constant(np.int32(0)), ops.convert(side, "i32"), ops.constant(np.int32(1)), "i32"), "f32"
-        )
+        zero, one = (ops.constant(np.int32(number)) for number in (0, 1))
+        index = ops.convert(ops.range(zero, ops.convert(side, "i32"), one, "i32"), "f32")
         ramp = ops.add(ops.multiply(index, step), constant(-1))
         ramps.append((step, ops.reshape(ramp, ops.constant(shape), False)))
     (step_x, columns), (step_y, rows) = ramps

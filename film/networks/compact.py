@@ -17,7 +17,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import openvino as ov
-from openvino import opset15 as ops
+from openvino import opset1
+from openvino import opset9 as ops
 
 from film.networks import blocks
 from film.networks.blocks import Tensor, Variables
@@ -104,7 +105,7 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     flow, mask = _head(first, last, flow, context, time.output(0), variables)
     warped = [blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
     # mask * first + (1 - mask) * last
-    difference = ops.subtract(warped[0], warped[1])
+    difference = ops.add(warped[0], blocks.scale(warped[1], -1))
     middle = ops.add(ops.multiply(ops.sigmoid(mask), difference), warped[1]).output(0)
     return blocks.model({"middle": middle}, parameters, "compact-synthesizer")
 
@@ -125,9 +126,10 @@ def _residual(x: Tensor, variables: Variables, name: str) -> Tensor:
 def _unit(x: Tensor) -> Tensor:
     """Freed of its mean over the channels and scaled to unit length."""
     axis = ops.constant([1])
-    x = ops.subtract(x, ops.reduce_mean(x, axis, True))
-    length = ops.sqrt(ops.add(ops.reduce_sum(ops.multiply(x, x), axis, True), blocks.constant(1e-4)))
-    return ops.divide(x, length).output(0)
+    width = x.get_partial_shape()[1].get_length()
+    x = ops.add(x, blocks.scale(ops.reduce_sum(x, axis, True).output(0), -1 / width)).output(0)
+    squares = ops.add(ops.reduce_sum(ops.multiply(x, x), axis, True), blocks.constant(1e-4))
+    return ops.multiply(x, ops.power(squares, blocks.constant(-0.5))).output(0)
 
 
 def _matches(first: Tensor, last: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,7 +170,7 @@ def _matches(first: Tensor, last: Tensor, time: Tensor) -> tuple[Tensor, Tensor]
             columns[dx].append(blocks.channels(line, n, n + 1))
     costs = ops.concat([moved(ops.concat(columns[dx], 1), dx, 3) for dx in DISTANCES], 1)  # dx outer, dy inner
     costs = ops.avg_pool(costs, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=False)
-    weights = ops.softmax(ops.multiply(costs, blocks.constant(SHARPNESS)), 1).output(0)
+    weights = opset1.softmax(ops.multiply(costs, blocks.constant(SHARPNESS)), 1).output(0)
     offsets = np.array([[dx for dx in DISTANCES for _ in DISTANCES], [dy for _ in DISTANCES for dy in DISTANCES]])
     return costs.output(0), blocks.convolve(weights, offsets.reshape(2, -1, 1, 1))
 

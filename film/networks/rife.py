@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import openvino as ov
-from openvino import opset15 as ops
+from openvino import opset9 as ops
 
 from film.networks import blocks
 from film.networks.blocks import Tensor, Variables
@@ -86,7 +86,8 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
 
     flow, mask = _flow(made, 1), ops.sigmoid(blocks.channels(made[-1][1], 4, 5))
     warped = [blocks.warp(image, blocks.channels(flow, k, k + 2)) for k, image in ((0, images[0]), (2, images[1]))]
-    middle = ops.add(ops.multiply(mask, ops.subtract(warped[0], warped[1])), warped[1]).output(0)
+    difference = ops.add(warped[0], blocks.scale(warped[1], -1))  # Subtract: see `precision.py`
+    middle = ops.add(ops.multiply(mask, difference), warped[1]).output(0)
     return blocks.model({"middle": middle}, parameters, "rife-synthesizer")
 
 

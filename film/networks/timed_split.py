@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import openvino as ov
-from openvino import opset15 as ops
+from openvino import opset9 as ops
 
 PREFIX = "cut_"
 FLOW = "cut_flow"  # so begin those whose first four channels are flows to both photos, in their own pixels; they add up

@@ -214,7 +214,18 @@ def _events(
     height, width = video_writer.shown_size(target.path, source.size)
     seconds = time.monotonic() - started
     fps = target.encoding.fps
-    yield Done(target.path, frames, width, height, fps, renderer.name, str(execution_info), seconds, clock.per_call)
+    yield Done(
+        target.path,
+        frames,
+        width,
+        height,
+        fps,
+        renderer.name,
+        str(execution_info),
+        seconds,
+        clock.per_call,
+        execution_info.precision,
+    )
 
 
 def _segments(
