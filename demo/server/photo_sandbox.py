@@ -90,7 +90,7 @@ class PhotoSandbox:
             with self._lock:
                 self._connection()
 
-    def _measure(self, max_pixels: int, path: str, *_: int) -> tuple[int, int]:
+    def _measure(self, max_pixels: int, path: str, _: str) -> tuple[int, int]:
         return self._size(self._ask("measure", path, max_pixels, None))
 
     def _size(self, answer: dict[str, Any]) -> tuple[int, int]:

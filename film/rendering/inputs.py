@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from film.engine.frame_pair import FramePair
-from film.media import images, scene_detection, video_reader
+from film.media import images, photo_file, scene_detection, video_reader
 from film.media.audio import Sound
 from film.media.images import Frame, Reader
 from film.media.video_reader import VideoMetadata
@@ -52,6 +52,11 @@ def open_photos(
     size = images.common_size(sizes, longest_side)
     count = sum(map(len, moments))
     notes = deque(_fitting(sizes, size))
+    notes.extend(
+        f"{photo.name} has no end marker; all of its pixels are there, and it is used."
+        for photo in photos
+        if photo_file.lacks_end(photo)
+    )
     if count < len(photos):
         notes.append(
             f"The film has {count} frames and there are {len(photos)} photos: some are not shown; give at least"
