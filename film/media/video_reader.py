@@ -4,8 +4,8 @@ ffmpeg decodes in a process of its own, so a hostile file can neither crash nor 
 ended. Only formats that hold a film by themselves are opened: no playlists, which name other files or hosts.
 
 Conventions: times are exact `Fraction`s in seconds, as the file stamps pictures and sound alike. Frames are upright,
-of square pixels, 8-bit sRGB; a film in high dynamic range is brought to that range, and of an interlaced one two fields
-become a frame.
+of square pixels, 8-bit sRGB, over white where they are transparent; a film in high dynamic range is brought to that
+range, and of an interlaced one each field becomes a frame.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import re
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -28,7 +28,8 @@ import imageio_ffmpeg
 import numpy as np
 import numpy.typing as npt
 
-from film.media import ffmpeg, images
+from film.media import ffmpeg, images, video_filters
+from film.media.video_clock import LONGEST_PAUSE, Clock
 
 SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .3gp .flv .wmv .ogv .gif".split())
 READ = "MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, OGV or GIF"
@@ -40,19 +41,13 @@ LINES = 1000  # that are kept
 SHOWN = r"\[Parsed_showinfo_\d+ @ \w+\] \[info\] "
 TOLD = r"\[info\] +"
 COMPLAINT = r"(?:\[[^\]]* @ \w+\] )?\[(?:error|fatal)\] "
-TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: )|{COMPLAINT}")
+TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: |alpha_mode  *: 1)|{COMPLAINT}", re.IGNORECASE)
 VIDEO = ["-map", "0:V:0"]  # a capital V: a cover picture is no video
-HD = 720  # rows from which an untagged video is taken for BT.709, as players do; below it is BT.601
-# Of two fields, each half the picture at its own moment, a whole frame at the first; other frames pass as they are. Any
-# other form of pixels would be converted for it, which changes colours, and no interlaced video has one.
-DEINTERLACE = "bwdif=mode=send_frame:deint=interlaced,"
-FIELDS = r"yuvj?4(?:11|20|22|44)p(?:10le)?"
-HDR = {"smpte2084", "arib-std-b67"}  # transfer functions: PQ and HLG, as phones record them
-WIDE = {"color_primaries": "color_primaries=bt2020", "color_space": "colorspace=bt2020nc"}  # what those come with
-TO_SDR = (
-    "zscale=transfer=linear:npl=203,format=gbrpf32le,zscale=primaries=bt709,tonemap=mobius:desat=0,"
-    "zscale=transfer=bt709:matrix=bt709:range=tv,format=yuv444p10le,"
-)
+OF_OUTPUT = r"\[(?:out#|rawvideo|null)"  # how a complaint begins that is not of the file
+RATES = [Fraction(n, 1001) for n in (24_000, 30_000, 60_000)] + [Fraction(n) for n in (12, 15, 24, 25, 30, 50, 60)]
+MEASURED = 240  # packets by whose times the frame rate is told where the file has none
+WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # decoders that read what WebM keeps beside the picture
+TRACKS_TRIED = 8  # of sound, to find one that can be decoded
 
 
 class TimedFrame(NamedTuple):
@@ -75,6 +70,12 @@ class VideoMetadata:
     sound: bool  # that can be heard
     filters: str  # of ffmpeg, from what the file holds to 8-bit RGB
     unheard: str | None = None  # why the sound that it has is none
+    begins: float = 0.0  # seconds: the first time stamp of any of its streams
+    alpha: bool = False  # whether it has transparency
+    decoder: str | None = None  # that is to be used instead of ffmpeg's own
+    track: int = 0  # of its sound, from 0
+    tracks: int = 0  # of sound
+    interlaced: bool = False  # its first frame is of two fields
 
     @property
     def name(self) -> str:
@@ -86,8 +87,11 @@ def is_video(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in SUFFIXES
 
 
-def read_metadata(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> VideoMetadata:
-    """Look into a video. ValueError if it is none, is too small or too large; OSError when it cannot be opened."""
+def read_metadata(
+    path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS, audio_track: int | None = None
+) -> VideoMetadata:
+    """Look into a video. ValueError if it is none, is too small or too large, or has no audio track of that number,
+    from 1; OSError when it cannot be opened."""
     path = Path(path)
     with open(path, "rb"):  # for the system's own words, should it not be there
         pass
@@ -107,19 +111,71 @@ def read_metadata(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIX
             raise ValueError(f"{path.name} holds no video.")
         raise ValueError(f"{path.name} is not a video this program reads{_cause(looked.complaints)}; use {READ}.")
     lasting = looked.found(TOLD + r"Duration: (\d+):(\d+):([\d.]+)")
-    sound, unheard = looked.found(TOLD + r"Stream #\S+ Audio:") is not None, None
-    if sound and (heard := _look(path, max_pixels, "-map", "0:a:0", "-frames:a", "1")).failed:
-        sound, unheard = False, _reason(heard.complaints)
+    begins = looked.found(TOLD + r"Duration: .* start: (-?[\d.]+)")
+    track, tracks, unheard = _sound(path, max_pixels, looked, audio_track)
+    codec = looked.found(TOLD + r"Stream #\S+ Video: (vp[89])\b")
+    beside = codec is not None and looked.found(rf"(?i){TOLD}alpha_mode  *: 1") is not None
+    alpha = beside or looked.found(SHOWN + rf"n: .* fmt:{video_filters.ALPHA}") is not None
+
+    def shown(name: str) -> str | None:
+        found = looked.found(SHOWN + rf"(?:n: |color_range:).*\b{name}:(\S+)")
+        return found[1] if found else None
+
+    rate = _ratio(looked.found(SHOWN + r"config in .*frame_rate: (\d+/\d+)"))
     return VideoMetadata(
         path,
         height,
         width,
-        fps=_ratio(looked.found(SHOWN + r"config in .*frame_rate: (\d+/\d+)")) or Fraction(25),
+        fps=_checked_rate(path, rate) or Fraction(25),
         seconds=int(lasting[1]) * 3600 + int(lasting[2]) * 60 + float(lasting[3]) if lasting else None,
-        sound=sound,
-        filters=_filters(looked, height),
+        sound=tracks > 0 and unheard is None,
+        filters=video_filters.chain(shown, height, alpha),
         unheard=unheard,
+        begins=float(begins[1]) if begins else 0.0,
+        alpha=alpha,
+        decoder=WITH_ALPHA[codec[1]] if codec and beside else None,
+        track=track,
+        tracks=tracks,
+        interlaced=shown("i") in ("T", "B"),
     )
+
+
+def _sound(path: Path, max_pixels: int, looked: ProbeResult, chosen: int | None) -> tuple[int, int, str | None]:
+    """The track to be heard, from 0: the default one, or the first that can be decoded; how many there are; and why
+    none is heard. ValueError if there is no track of that number, `chosen`, from 1."""
+    told = [line for line in looked.lines if re.match(TOLD + r"Stream #\S+ Audio:", line)]
+    if chosen is not None and not 1 <= chosen <= len(told):
+        there = f"{len(told)} audio track{'s' * (len(told) > 1)}" if told else "no sound"
+        raise ValueError(f"The audio track is {chosen}, and {path.name} has {there}.")
+    numbers = sorted(range(len(told)), key=lambda number: "(default)" not in told[number])[:TRACKS_TRIED]
+    unheard = None
+    for number in numbers if chosen is None else [chosen - 1]:
+        heard = _look(path, max_pixels, "-map", f"0:a:{number}", "-frames:a", "1")
+        if not heard.failed:
+            return number, len(told), None
+        unheard = unheard or _reason(heard.complaints)
+    return (numbers or [0])[0], len(told), unheard
+
+
+def _checked_rate(path: Path, told: Fraction | None) -> Fraction | None:
+    """The frame rate; of a file that has none, and tells how finely it counts, the rate at which its frames come."""
+    if told is None or told <= max(RATES):
+        return told
+    shown = ffmpeg.run(
+        *("-copyts", *ffmpeg.untrusted(path), *VIDEO, "-c", "copy", "-frames:v", str(MEASURED)),
+        *("-f", "framecrc", "pipe:1"),
+    ).decode(errors="replace")
+    base = _ratio(re.search(r"^#tb 0: (\d+/\d+)", shown, re.MULTILINE))
+    stamps = sorted({int(row.split(",")[2]) for row in shown.splitlines() if re.match(r"\d+,", row)})
+    steps = sorted(later - earlier for earlier, later in itertools.pairwise(stamps))
+    if base is None or not steps:
+        return told
+    usual = [step for step in steps if step < 4 * steps[len(steps) // 2]]  # the others are pauses
+    measured = len(usual) / (sum(usual) * base)
+    if told < measured * Fraction(3, 2):
+        return told
+    near = min(RATES, key=lambda rate: abs(rate - measured))
+    return near if abs(near - measured) < measured / 50 else Fraction(round(measured * 100), 100)
 
 
 @dataclass(frozen=True)
@@ -170,15 +226,24 @@ class VideoReader:
     left out; `damage` then says so.
     """
 
-    def __init__(self, clip: VideoMetadata, size: tuple[int, int], max_pixels: int = images.MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        clip: VideoMetadata,
+        size: tuple[int, int],
+        max_pixels: int = images.MAX_PIXELS,
+        closes: Callable[[Fraction, Fraction], bool] | None = None,
+    ) -> None:
         self.damage: str | None = None  # known at the end
+        self.clock = Clock(1 / clip.fps, closes or (lambda before, after: after - before > LONGEST_PAUSE))
         self._clip = clip
         self._size = size
         self._ended = threading.Event()
         height, width = size
-        command = [*_ffmpeg(clip.path, max_pixels), *VIDEO, "-copyts", "-fps_mode", "passthrough"]
+        # A fine time base: what is rounded to the frame rate's collides.
+        command = [*_ffmpeg(clip.path, max_pixels, clip.decoder), *VIDEO, "-copyts", "-fps_mode", "passthrough"]
+        command += ["-enc_time_base", "1/1000000"]
         command += ["-vf", f"{clip.filters.format(width=width, height=height)},showinfo=checksum=0"]
-        command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+        command += ["-f", "rawvideo", "-pix_fmt", "rgba" if clip.alpha else "rgb24", "pipe:1"]
         self._process = _started(command, stdout=subprocess.PIPE)
         # Bounded: a reader that waits lets ffmpeg wait, which reads no further.
         self._pictures: queue.Queue[npt.NDArray[np.uint8] | None] = queue.Queue(PREFETCH)
@@ -196,20 +261,15 @@ class VideoReader:
         self._process.wait()
 
     def __iter__(self) -> Iterator[TimedFrame]:
-        last: Fraction | None = None
         frame = 1 / self._clip.fps
+        shown = False
         while (pixels := self._next(self._pictures)) is not None:
-            time, duration = self._next(self._times)
-            duration = duration if duration > 0 else frame
-            if time is None:
-                time = Fraction(0) if last is None else last + frame
-            if last is not None and time <= last:
-                continue  # a damaged file may step back
-            last = time
-            yield TimedFrame(pixels, time, duration)
+            stamp, duration = self._next(self._times)
+            shown = True
+            yield TimedFrame(pixels, self.clock.time(stamp), duration if duration > 0 else frame)
         status = self._process.wait()
         words = self._words
-        if last is None:  # the first complaint is the cause, the last that nothing was written
+        if not shown:  # the first complaint is the cause, the last that nothing was written
             raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({_reason(words)}).")
         if status or words:
             self.damage = f"{self._clip.name} is damaged; what could be read was used ({_reason(words)})."
@@ -225,8 +285,10 @@ class VideoReader:
         assert process.stdout
         with process.stdout as pipe:
             while not self._ended.is_set():
-                pixels = np.empty((height, width, 3), np.uint8)
+                pixels = np.empty((height, width, 4 if self._clip.alpha else 3), np.uint8)
                 whole = _fill(pipe, pixels.data.cast("B"))
+                if self._clip.alpha:
+                    pixels = over_white(pixels)
                 if not self._offer(pixels if whole else None) or not whole:
                     return
 
@@ -248,15 +310,20 @@ class VideoReader:
                     self._times.put((time, base * int(found[2])))
                 elif found := re.match(SHOWN + r"config in time_base: (\d+/\d+)", line):
                     base = _ratio(found) or base
-                elif len(self._words) < LINES and re.match(COMPLAINT, line):
+                elif len(self._words) < LINES and re.match(COMPLAINT, line) and not re.match(OF_OUTPUT, line):
                     self._words.append(line.strip())
 
 
-def _ffmpeg(path: Path, max_pixels: int) -> list[str]:
+def over_white(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(H, W, 4) RGBA, its colours multiplied by its alpha -> (H, W, 3) RGB."""
+    return np.minimum(pixels[:, :, :3] + (255 - pixels[:, :, 3:].astype(np.uint16)), 255).astype(np.uint8)
+
+
+def _ffmpeg(path: Path, max_pixels: int, decoder: str | None = None) -> list[str]:
     """ffmpeg with a file as its input; level "info" for `showinfo`."""
     return [
         *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"),
-        *("-max_pixels", str(max_pixels), *ffmpeg.untrusted(path)),
+        *("-max_pixels", str(max_pixels), *(("-c:v", decoder) if decoder else ()), *ffmpeg.untrusted(path)),
     ]
 
 
@@ -274,22 +341,6 @@ def _lines(pipe: IO[bytes]) -> Iterator[str]:
         if begins:
             yield raw.decode(errors="replace")
         begins = raw.endswith(b"\n")
-
-
-def _filters(looked: ProbeResult, height: int) -> str:
-    """From what the file holds to whole frames of 8-bit RGB, of a `width` and `height` to be filled in."""
-    size = "scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int"
-    # Of any yuv video: one whose first frame is whole may have fields later.
-    whole = DEINTERLACE if looked.found(SHOWN + rf"n: .* fmt:{FIELDS} ") else ""
-    transfer = looked.found(SHOWN + r"color_range:.* color_trc:(\S+)")
-    if transfer and transfer[1] in HDR:
-        # zscale knows no way from colours that are not told.
-        untold = [told for tag, told in WIDE.items() if looked.found(SHOWN + rf"color_range:.* {tag}:unknown ")]
-        tags = f"setparams={':'.join(untold)}," if untold else ""
-        return f"{whole}{tags}{TO_SDR}{size}:in_color_matrix=bt709,format=rgb24"
-    untagged = looked.found(SHOWN + r"color_range:.* color_space:unknown ")
-    matrix = ("bt709" if height >= HD else "bt601") if untagged else "auto"
-    return f"{whole}{size}:in_color_matrix={matrix},format=rgb24"
 
 
 def _fill(pipe: IO[bytes], buffer: memoryview) -> bool:
