@@ -31,6 +31,7 @@ class Clock:
         """`frame`: seconds from one frame to the next, usually. `closes`: whether the gap between two stamps is to be
         closed; it is asked of those longer than PAUSE."""
         self.jumps: list[Jump] = []
+        self.stepped_back = False  # more than once in a row, by less than a jump
         self._frame = frame
         self._closes = closes
         self._offset = Fraction(0)
@@ -67,4 +68,6 @@ class Clock:
         self._offset = time - stamp
         if abs(stamp - self._before) >= STEP_BACK:
             self.jumps.append(Jump(self._before, stamp, self._offset))
+        else:
+            self.stepped_back = True
         return time

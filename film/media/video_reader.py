@@ -75,6 +75,7 @@ class VideoMetadata:
     decoder: str | None = None  # that is to be used instead of ffmpeg's own
     track: int = 0  # of its sound, from 0
     tracks: int = 0  # of sound
+    passed_over: bool = False  # of it, what would have been heard cannot be decoded
     interlaced: bool = False  # its first frame is of two fields
 
     @property
@@ -112,7 +113,7 @@ def read_metadata(
         raise ValueError(f"{path.name} is not a video this program reads{_cause(looked.complaints)}; use {READ}.")
     lasting = looked.found(TOLD + r"Duration: (\d+):(\d+):([\d.]+)")
     begins = looked.found(TOLD + r"Duration: .* start: (-?[\d.]+)")
-    track, tracks, unheard = _sound(path, max_pixels, looked, audio_track)
+    track, tracks, unheard, passed_over = _sound(path, max_pixels, looked, audio_track)
     codec = looked.found(TOLD + r"Stream #\S+ Video: (vp[89])\b")
     beside = codec is not None and looked.found(rf"(?i){TOLD}alpha_mode  *: 1") is not None
     alpha = beside or looked.found(SHOWN + rf"n: .* fmt:{video_filters.ALPHA}") is not None
@@ -136,11 +137,12 @@ def read_metadata(
         decoder=WITH_ALPHA[codec[1]] if codec and beside else None,
         track=track,
         tracks=tracks,
+        passed_over=passed_over,
         interlaced=shown("i") in ("T", "B"),
     )
 
 
-def _sound(path: Path, max_pixels: int, looked: ProbeResult, chosen: int | None) -> tuple[int, int, str | None]:
+def _sound(path: Path, max_pixels: int, looked: ProbeResult, chosen: int | None) -> tuple[int, int, str | None, bool]:
     """The track to be heard, from 0: the default one, or the first that can be decoded; how many there are; and why
     none is heard. ValueError if there is no track of that number, `chosen`, from 1."""
     told = [line for line in looked.lines if re.match(TOLD + r"Stream #\S+ Audio:", line)]
@@ -152,9 +154,9 @@ def _sound(path: Path, max_pixels: int, looked: ProbeResult, chosen: int | None)
     for number in numbers if chosen is None else [chosen - 1]:
         heard = _look(path, max_pixels, "-map", f"0:a:{number}", "-frames:a", "1")
         if not heard.failed:
-            return number, len(told), None
+            return number, len(told), None, unheard is not None
         unheard = unheard or _reason(heard.complaints)
-    return (numbers or [0])[0], len(told), unheard
+    return (numbers or [0])[0], len(told), unheard, False
 
 
 def _checked_rate(path: Path, told: Fraction | None) -> Fraction | None:
@@ -273,6 +275,19 @@ class VideoReader:
             raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({_reason(words)}).")
         if status or words:
             self.damage = f"{self._clip.name} is damaged; what could be read was used ({_reason(words)})."
+
+    def notes(self) -> Iterator[str]:
+        """What the user should know, once all frames were read."""
+        if self.damage:
+            yield self.damage
+        if jumps := self.clock.jumps:
+            times = "once" if len(jumps) == 1 else f"{len(jumps)} times"
+            yield (
+                f"The time stamps of {self._clip.name} jump {times}, first from {float(jumps[0].before):.2f} to"
+                f" {float(jumps[0].after):.2f} s; what follows is joined on."
+            )
+        elif self.clock.stepped_back:
+            yield f"The time stamps of {self._clip.name} run backwards; its pictures are shown in their order."
 
     def _next(self, source: queue.Queue[Any]) -> Any:
         try:

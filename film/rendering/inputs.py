@@ -10,17 +10,19 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from film.engine.frame_pair import FramePair
-from film.media import images, photo_file, scene_detection, video_reader
+from film.media import audio, images, photo_file, scene_detection, video_clock, video_reader
 from film.media.audio import Sound
 from film.media.images import Frame, Reader
-from film.media.video_reader import VideoMetadata
+from film.media.video_reader import TimedFrame, VideoMetadata
 from film.rendering import checkpoint, planning, timeline
+
+UNSEEN = Fraction(1, 10)  # seconds by which sound outlasts the picture unnoticed: that of whole packets does by less
 
 
 @dataclass(frozen=True)
@@ -96,21 +98,30 @@ def open_video(
 ) -> Iterator[Source]:
     """A video shown anew: see `timeline.retimed`. ValueError if it holds no two frames."""
     size = images.common_size([(looked.height, looked.width)], longest_side)
-    notes: deque[str] = deque()
-    if looked.unheard:
-        notes.append(f"The film is silent: the sound of {looked.name} cannot be decoded ({looked.unheard}).")
-    with video_reader.VideoReader(looked, size, max_pixels) as decoder:
+    notes = deque(_about_sound(looked))
+    heard = Sound(looked.path, slowdown, track=looked.track) if looked.sound else None
+
+    def closes(before: Fraction, after: Fraction) -> bool:
+        """Where the sound goes on, the picture stands still; without sound it may for long."""
+        if heard:
+            return not audio.goes_on(heard, float(before), float(after))
+        return after - before > video_clock.LONGEST_PAUSE
+
+    with video_reader.VideoReader(looked, size, max_pixels, closes) as decoder:
         stills = iter(decoder)
         first_two = deque(itertools.islice(stills, 2))
         if len(first_two) < 2:
             raise ValueError(f"{looked.name} holds a single frame; there is no motion in it.")
-        start = float(first_two[0].time)
+        start, first = first_two[0].time, first_two[0]
+        if heard and looked.begins < start - UNSEEN and (begun := audio.begins(heard)) is not None:
+            start = min(start, Fraction(begun))
+        first_two[0] = first._replace(time=start, duration=first.duration + first.time - start)
+        sound = replace(heard, start=float(start), jumps=decoder.clock.jumps) if heard else None
 
         def pairs() -> Iterator[FramePair]:
-            every = itertools.chain(_emptied(first_two), stills)
+            every = _held(itertools.chain(_emptied(first_two), stills), looked, sound)
             yield from timeline.retimed(scene_detection.shots(every, cut), step, precision)
-            if decoder.damage:
-                notes.append(decoder.damage)
+            notes.extend(decoder.notes())
 
         yield Source(
             pairs=pairs(),
@@ -125,8 +136,34 @@ def open_video(
                 "precision": precision,
             },
             notes=notes,
-            sound=Sound(looked.path, slowdown, start) if looked.sound else None,
+            sound=sound,
         )
+
+
+def _about_sound(looked: VideoMetadata) -> Iterator[str]:
+    if looked.unheard:
+        yield f"The film is silent: the sound of {looked.name} cannot be decoded ({looked.unheard})."
+    elif looked.tracks > 1:
+        which = f"{looked.name} has {looked.tracks} audio tracks; the film has number {looked.track + 1}"
+        yield f"{which}: the one before cannot be decoded." if looked.passed_over else f"{which}."
+
+
+def _held(stills: Iterator[TimedFrame], looked: VideoMetadata, sound: Sound | None) -> Iterator[TimedFrame]:
+    """The frames, the last of which is shown until the sound ends."""
+    last: TimedFrame | None = None
+    for still in stills:
+        if last is not None:
+            yield last
+        last = still
+    if last is None:
+        return
+    end = last.time + last.duration
+    told = None if looked.seconds is None else looked.begins + looked.seconds
+    if sound and (told is None or sound.jumps or told > end + UNSEEN):
+        with contextlib.suppress(RuntimeError):  # damaged: it ends where it may
+            heard = audio.ends(sound)
+            end = Fraction(heard) if end + UNSEEN < heard else end
+    yield last._replace(duration=end - last.time)
 
 
 def _fitted(
