@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pillow_heif
 from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from film.media import alpha as alpha_
 from film.support import memory, validation
 
 Frame: TypeAlias = npt.NDArray[np.float32]
@@ -42,8 +43,10 @@ PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 
 @memory.told()
-def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Frame:
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, alpha: bool = False) -> Frame:
     """Read a photo as a Frame, upright (EXIF orientation applied), transparency over white, colours as sRGB.
+
+    With `alpha` a transparent photo is (H, W, 4) instead: RGB multiplied by the opacity, and the opacity.
 
     Raises ValueError with one sentence when the file is not an image this package reads, is truncated, animated,
     smaller than 16 px on a side or larger than `max_pixels`, or when its numbers are on a scale with another white than
@@ -51,7 +54,7 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Fr
     """
     with _opened(path, max_pixels) as image:
         _load(image, path)
-        return _to_frame(ImageOps.exif_transpose(image))
+        return _to_frame(ImageOps.exif_transpose(image), alpha)
 
 
 def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, to_the_end: bool = False) -> tuple[int, int]:
@@ -150,13 +153,17 @@ def _load(image: Image.Image, path: str | os.PathLike[str]) -> None:
         )
 
 
-def _to_frame(image: Image.Image) -> Frame:
+def _to_frame(image: Image.Image, alpha: bool = False) -> Frame:
     if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey, as "I;16", "I;16B" or "I"
         grey = np.asarray(image, np.float32)
         frame = np.repeat(grey[:, :, None] / np.float32(WHITE[image.mode[0]]), 3, axis=2)
         return np.clip(np.nan_to_num(frame), 0.0, 1.0)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
         image = image.convert("RGBA")
+        if alpha:
+            opaque, opacity = image.convert("RGB"), np.asarray(image.getchannel("A"))
+            opaque.info = dict(image.info)
+            return alpha_.with_alpha(to_frame(np.asarray(_to_srgb(opaque))), to_frame(opacity))
         white = Image.new("RGBA", image.size, "white")
         white.info = dict(image.info)
         image = _composite(white, image)
@@ -189,13 +196,13 @@ class Reader(Protocol):
 
     def image_size(self, path: str | os.PathLike[str], max_pixels: int = ...) -> tuple[int, int]: ...
 
-    def read_image(self, path: str | os.PathLike[str], max_pixels: int = ...) -> Frame: ...
+    def read_image(self, path: str | os.PathLike[str], max_pixels: int = ..., alpha: bool = ...) -> Frame: ...
 
 
-def to_frame(pixels: npt.NDArray[np.uint8]) -> Frame:
-    """(H, W, 3) uint8 -> Frame."""
+def to_frame(pixels: npt.NDArray[np.uint8] | npt.NDArray[np.uint16]) -> Frame:
+    """(H, W, 3) uint8 or uint16, full range -> Frame."""
     frame = pixels.astype(np.float32)
-    frame /= np.float32(255.0)  # in place: of the largest photos a second copy is a gigabyte
+    frame /= np.float32(np.iinfo(pixels.dtype).max)  # in place: of the largest photos a second copy is a gigabyte
     return frame
 
 
@@ -235,7 +242,7 @@ def common_size(sizes: Sequence[tuple[int, int]], longest_side: int | None = Non
 def fit(frame: Frame, size: tuple[int, int]) -> Frame:
     """Crop around the centre to the aspect ratio of `size` (height, width), then resample (Lanczos). No stretching.
 
-    Returns (height, width, 3) float32, clipped to [0, 1]; a frame of that size as it is.
+    Returns (height, width, 3) float32, or 4 if there is opacity, clipped to [0, 1]; a frame of that size as it is.
     """
     height, width = size
     if frame.shape[:2] == size:
@@ -245,7 +252,7 @@ def fit(frame: Frame, size: tuple[int, int]) -> Frame:
     box = (left, top, frame.shape[1] - left, frame.shape[0] - top)
     channels = [
         Image.fromarray(np.ascontiguousarray(frame[:, :, c])).resize((width, height), Image.Resampling.LANCZOS, box)
-        for c in range(3)
+        for c in range(frame.shape[2])
     ]
     return np.clip(np.stack([np.asarray(channel) for channel in channels], axis=2), 0.0, 1.0)
 
