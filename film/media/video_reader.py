@@ -75,6 +75,10 @@ class VideoMetadata:
     sound: bool  # that can be heard
     filters: str  # of ffmpeg, from what the file holds to 8-bit RGB
     unheard: str | None = None  # why the sound that it has is none
+    alpha: bool = False  # whether it can be transparent
+    transfer: str | None = None  # the transfer function of high dynamic range, as ffmpeg calls it
+    untoned: str = ""  # as `filters`, but high dynamic range stays as it is encoded
+    decoder: str | None = None  # of ffmpeg, where its own leaves something out
 
     @property
     def name(self) -> str:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from film.engine.frame_pair import FramePair
-from film.media import alpha, images, scene_detection
+from film.media import alpha, images, photo_file, scene_detection
 from film.media.audio import Sound
 from film.media.images import Frame, Reader
 from film.media.scene_detection import SceneFrame
@@ -64,6 +64,11 @@ def open_photos(
     size = images.common_size(sizes, longest_side)
     count = sum(map(len, moments))
     notes = deque(_fitting(sizes, size))
+    notes.extend(
+        f"{photo.name} has no end marker; all of its pixels are there, and it is used."
+        for photo in photos
+        if photo_file.lacks_end(photo)
+    )
     if count < len(photos):
         notes.append(
             f"The film has {count} frames and there are {len(photos)} photos: some are not shown; give at least"
