@@ -45,7 +45,8 @@ def arguments(sound: Sound, seconds: float, suffix: str) -> tuple[list[str], lis
     # The source's own clock, because its streams need not start together; and no seek, which only good indexes survive.
     inputs = ["-copyts", *source]
     if sound.slowdown == 1 and _codec(source) in COPIED[suffix]:
-        # Packets that are not wholly in the film go. MP4 and MOV may keep one before it, from which the first one is decoded.
+        # Packets that are not wholly in the film go. MP4 and MOV may keep one before it, from which the first one is
+        # decoded.
         kept = 0 if suffix == ".webm" else -0.03
         outside = f"lt(pts*tb,{kept})+gt((pts+d)*tb,{seconds:.6f})"
         moved = f"setts=ts=TS-{sound.start:.6f}/TB,noise=drop='{outside}'"

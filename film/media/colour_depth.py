@@ -7,6 +7,7 @@ BT.2020 with the transfer function PQ or HLG. What plays while it is made has st
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +17,7 @@ from film.media import alpha, images
 DEPTHS = (8, 10)  # bits of each channel in a film
 TRANSFERS = {"smpte2084": "HDR10 (PQ)", "arib-std-b67": "HLG"}  # of high dynamic range, as ffmpeg calls them
 SCALED = "out_range=tv:flags=accurate_rnd+full_chroma_int+bitexact"
-SDR = (
-    f"scale=out_color_matrix=bt709:{SCALED},"
-    "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
-)
+SDR = f"scale=out_color_matrix=bt709:{SCALED},setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
 # For players that show no transparency, such as the page's: over white.
 OVER_WHITE = (
     "split[a][b];[a]drawbox=color=white:thickness=fill:replace=1,format=gbrp[white];[white][b]overlay=format=gbrp,"
@@ -38,7 +36,7 @@ class ColourDepth:
     bits: int = 8
     transfer: str | None = None
 
-    def pixels(self, frame: npt.NDArray[np.float32] | npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8 | np.uint16]:
+    def pixels(self, frame: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """A frame as ffmpeg reads it here: (H, W, 3 or 4) of uint8 or, for more than 8 bits, uint16; both full range.
 
         Of four channels the last is the opacity, by which the colours of floats are multiplied, and those of whole
@@ -73,7 +71,10 @@ class ColourDepth:
         return ["-c:v", "ffv1", "-level", "3", "-slices", "4", "-threads", "4", "-pix_fmt", f"{form}12le"]
 
 
-def raw_format(pixels: npt.NDArray[np.uint8 | np.uint16]) -> str:
+STANDARD = ColourDepth()
+
+
+def raw_format(pixels: npt.NDArray[Any]) -> str:
     """ffmpeg's name for (H, W, 3 or 4) pixels of uint8 or uint16."""
     name = "rgba" if pixels.shape[2] == 4 else "rgb"
     if pixels.dtype == np.uint8:
@@ -81,7 +82,7 @@ def raw_format(pixels: npt.NDArray[np.uint8 | np.uint16]) -> str:
     return f"{name}{64 if name == 'rgba' else 48}le"
 
 
-def even(pixels: npt.NDArray[np.uint8 | np.uint16]) -> npt.NDArray[np.uint8 | np.uint16]:
+def even(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """The last row or column twice where a side is odd."""
     odd = (pixels.shape[0] % 2, pixels.shape[1] % 2)
     if any(odd):

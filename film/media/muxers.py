@@ -19,8 +19,8 @@ from PIL import Image
 
 from film.media import audio, lossless_segments
 from film.media.audio import Sound
-from film.media.ffmpeg import Ffmpeg, local
 from film.media.colour_depth import ColourDepth, even
+from film.media.ffmpeg import Ffmpeg, local
 from film.media.video_segments import Pixels, Segment, SegmentEncoder, h264_factor, raw_video
 
 # Browsers show a frame of 10 ms or less for 100 ms.
@@ -63,7 +63,9 @@ def mp4(
                     process.write(block)
 
 
-def webm(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth) -> None:
+def webm(
+    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
+) -> None:
     """VP9."""
     inputs, outputs = audio.arguments(heard, _seconds(segments), ".webm") if heard else ([], [])
     codec = ["-c:v", "libvpx-vp9", "-crf", str(round(63 - 0.5 * quality)), "-b:v", "0"]
@@ -110,7 +112,9 @@ def mov(
         _feed([*command, "-fflags", "+bitexact", "-f", "mov", local(path)], itertools.chain([first], frames), limit)
 
 
-def gif(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth) -> None:
+def gif(
+    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
+) -> None:
     """One palette for the whole film, so that what stands still does not flicker; the frames are read twice for it."""
     del quality, heard, depth
     palette = path.with_suffix(".png")
@@ -127,7 +131,9 @@ def gif(segments: Sequence[Segment], path: Path, play: str, quality: int, heard:
         _feed(command, itertools.chain([first], frames))
 
 
-def webp(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth) -> None:
+def webp(
+    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
+) -> None:
     """Animated WebP, frame by frame: libwebp's animation encoder keeps the whole file, and merges equal frames."""
     del heard, depth
     codec = ["-c:v", "libwebp", "-quality", str(quality), "-compression_level", "4", "-pix_fmt", "bgra"]
@@ -153,7 +159,9 @@ def _replace_frames(webp: Path) -> None:
             file.seek(size + size % 2, os.SEEK_CUR)
 
 
-def png_zip(segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth) -> None:
+def png_zip(
+    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
+) -> None:
     """PNG files named by their place, stored as they are, because they are compressed already."""
     del quality, heard, depth
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive, _played(segments, play) as frames:

@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from film.media.colour_depth import ColourDepth, even, raw_format
+from film.media.colour_depth import STANDARD, ColourDepth, even, raw_format
 from film.media.ffmpeg import Ffmpeg, local
 from film.media.images import Frame
 from film.support import validation
 
-Pixels: TypeAlias = npt.NDArray[np.uint8 | np.uint16]  # (H, W, 3), or 4 with opacity: a Frame in 8 or 16 bits
+Pixels: TypeAlias = npt.NDArray[Any]  # (H, W, 3), or 4 with opacity: a Frame in 8 or 16 bits
 
 MAX_FPS = 240
 MIN_FPS = Fraction(1, 600)  # a frame of ten minutes: a GIF counts no more than eleven
@@ -119,7 +119,18 @@ def h264_factor(quality: int) -> float:
 def h264(quality: int) -> list[str]:
     """ffmpeg's arguments for H.264. Quality 80 is x264's constant rate factor 17: visually lossless for photographs."""
     # Without B-frames every frame is shown when it is decoded, so segments join without a gap.
-    codec = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-crf", f"{h264_factor(quality):g}", "-threads", str(THREADS)]
+    codec = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-bf",
+        "0",
+        "-crf",
+        f"{h264_factor(quality):g}",
+        "-threads",
+        str(THREADS),
+    ]
     return [*codec, "-pix_fmt", "yuv420p"]
 
 
@@ -144,7 +155,7 @@ class SegmentEncoder:
         lossless: bool = False,
         first: int = 0,
         frames: int | None = None,
-        depth: ColourDepth = ColourDepth(),
+        depth: ColourDepth = STANDARD,
     ) -> None:
         """`first` is the number in the film of the first frame written here, `frames` how many there will be.
 
@@ -218,11 +229,30 @@ class SegmentEncoder:
         assert self._size
         offset = f"{float(self._begun / self._fps):.6f}"  # ffmpeg counts microseconds
         channels = self._size[2]
-        outputs = [*self._codec, "-vf", self._depth.preview(channels), "-f", "mpegts", "-muxdelay", "0", "-output_ts_offset", offset]
+        outputs = [
+            *self._codec,
+            "-vf",
+            self._depth.preview(channels),
+            "-f",
+            "mpegts",
+            "-muxdelay",
+            "0",
+            "-output_ts_offset",
+            offset,
+        ]
         outputs.append(local(self._part(".ts")))
         if self._lossless:
             crop = f"crop={self._size[1]}:{self._size[0]}:0:0:exact=1"
-            outputs += ["-vf", crop, *self._depth.lossless(channels), "-fflags", "+bitexact", "-f", "matroska", local(self._part(".mkv"))]
+            outputs += [
+                "-vf",
+                crop,
+                *self._depth.lossless(channels),
+                "-fflags",
+                "+bitexact",
+                "-f",
+                "matroska",
+                local(self._part(".mkv")),
+            ]
         return outputs
 
     def finish(self) -> Segment | None:

@@ -10,7 +10,8 @@
 | .zip | numbered PNG files, exact | has no effect | |
 
 WebM, WebP and ZIP are transparent, too, where the frames are. In 10 bits an MP4 is H.265 (main 10) and a WebM VP9's
-profile 2, of which x265's factor and VP9's are as above. MP4 and WebM have even sides: an odd one gets its last row or column twice. The others keep the frames' size.
+profile 2, with the same factors. MP4 and WebM have even sides: an odd one gets its last row or column twice. The others
+keep the frames' size.
 A GIF shows a frame for whole hundredths of a second; they alternate so that the film lasts as long as it should.
 Browsers slow down what is faster than FASTEST, so a GIF plays at most 50 frames a second and a WebP 90, and longer
 rather than with fewer.
@@ -22,12 +23,13 @@ import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from film.media import alpha, images, muxers, video_segments
 from film.media.audio import COPIED, Sound
-from film.media.colour_depth import ColourDepth
+from film.media.colour_depth import STANDARD, ColourDepth
 from film.media.images import Frame
 from film.media.video_segments import QUALITY, Pixels, Segment, SegmentEncoder
 from film.support import tempdirs
@@ -134,7 +136,7 @@ def write(
     play: str = "loop",
     quality: int = QUALITY,
     sound: Sound | None = None,
-    depth: ColourDepth = ColourDepth(),
+    depth: ColourDepth = STANDARD,
 ) -> Path:
     """Make one file of a film's segments, given in order. The file appears when it is complete.
 
@@ -188,7 +190,15 @@ def write_video(
             if isinstance(frame, np.ndarray) and frame.size and frame.dtype.kind == "f":
                 images.check_values(frame, f"frame {encoder.count + 1}")
             if isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] == 4 and not carries_alpha(path):
-                frame = alpha.over(images.to_frame(frame) if frame.dtype == np.uint8 else frame, alpha.WHITE)
+                frame = alpha.over(_multiplied(frame), alpha.WHITE)
             encoder.write(frame)
         encoder.finish()
         return write(encoder.segments, path, play=play, quality=quality, depth=depth)
+
+
+def _multiplied(frame: Any) -> Frame:
+    """(H, W, 4) as it is given -> colours multiplied by the opacity; of whole numbers they are not yet."""
+    if frame.dtype != np.uint8:
+        return np.asarray(frame, np.float32)
+    values = images.to_frame(frame)
+    return alpha.with_alpha(values[..., :3], values[..., 3])

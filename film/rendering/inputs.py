@@ -164,7 +164,7 @@ def _closed(shots: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:
     yield first
     for last in shots:
         yield last
-    a, b = (scene_detection.small(scene_detection.eight_bits(shot.pixels)) for shot in (last, first))
+    a, b = (scene_detection.small(shot.pixels) for shot in (last, first))
     other = scene_detection.content_value(a, b) >= cut
     yield SceneFrame(first.pixels, last.end, last.end, last.end, cut=other)
 

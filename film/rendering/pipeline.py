@@ -97,6 +97,7 @@ def photo_film(
     """`interpolate`, with its choices as one value."""
     if isinstance(photos, (str, bytes, os.PathLike)):
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
+    video_writer.check_place(Path(output))
     paths, alpha = [Path(photo) for photo in photos], options.keeps_alpha(os.fspath(output))
     moments, fps = planning.length(options, len(paths), output)
     asked = fps if options.seconds is not None else options.rate  # a length in seconds knows the format's rate

@@ -18,8 +18,8 @@ from film.engine.devices import ExecutionInfo
 from film.engine.frame_pair import FramePair
 from film.engine.interpolator import Interpolator, SetupSteps, Stream
 from film.media import alpha, video_segments
+from film.media.colour_depth import STANDARD, ColourDepth
 from film.media.images import Frame
-from film.media.colour_depth import ColourDepth
 from film.media.video_segments import Segment, SegmentEncoder
 from film.rendering import timeline
 from film.rendering.transparent import TransparentStream
@@ -44,7 +44,7 @@ class Encoding:
     fps: Fraction
     quality: int = video_segments.QUALITY
     lossless: bool = False
-    depth: ColourDepth = ColourDepth()
+    depth: ColourDepth = STANDARD
 
     @property
     def length(self) -> int:

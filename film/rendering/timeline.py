@@ -37,7 +37,9 @@ def through(photos: Iterable[Frame], moments: Iterable[Sequence[Fraction]]) -> I
 
 
 def retimed(
-    shots: Iterable[SceneFrame], pace: Fraction | Pace, precision: Fraction = VIDEO_PRECISION,
+    shots: Iterable[SceneFrame],
+    pace: Fraction | Pace,
+    precision: Fraction = VIDEO_PRECISION,
     ground: Sequence[float] | None = alpha.WHITE,
 ) -> Iterator[FramePair]:
     """A video shown anew: frame k of the film is what the video shows `pace.time(k)` seconds after its first frame.

@@ -58,7 +58,7 @@ def opened(
         with VideoReader(clip, size, max_pixels, deep=deep) as reader:
             yield Part(reader, None, None)
         return
-    with VideoReader(clip, size, max_pixels) as reader:
+    with VideoReader(clip, size, max_pixels) as reader:  # the clock of the file
         first = next(iter(reader)).time
     seek = begin - SEEK if begin > SEEK else Fraction(0)
     with VideoReader(clip, size, max_pixels, deep=deep, seek=float(seek)) as reader:
