@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import ExifTags, Image, ImageOps
 
+from film.media import alpha as alpha_
 from film.media import colours, photo_file
 from film.media.photo_file import MIN_SIDE, OVERSHOOT, WHITE
 from film.support import memory, validation
@@ -32,8 +33,10 @@ SUFFIXES = frozenset(
 
 
 @memory.told()
-def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Frame:
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, alpha: bool = False) -> Frame:
     """Read a photo as a Frame, upright (EXIF orientation applied), transparency over white, colours as sRGB.
+
+    With `alpha` a transparent photo is (H, W, 4) instead: RGB multiplied by the opacity, and the opacity.
 
     Raises ValueError with one sentence when the file is not an image this package reads, is truncated, animated,
     smaller than 16 px on a side or larger than `max_pixels`, or when its numbers are on a scale with another white than
@@ -42,7 +45,7 @@ def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Fr
     with photo_file.opened(path, max_pixels) as image:
         cicp = colours.read_cicp(image, path)
         image = photo_file.load(image, path)
-        return _to_frame(ImageOps.exif_transpose(image), cicp)
+        return _to_frame(ImageOps.exif_transpose(image), cicp, alpha)
 
 
 def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, to_the_end: bool = False) -> tuple[int, int]:
@@ -83,20 +86,35 @@ def natural(path: Path) -> tuple[list[tuple[int, str]], str]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
 
 
-def _to_frame(image: Image.Image, cicp: colours.Cicp | None) -> Frame:
+def has_alpha(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bool:
+    """Whether a photo can be transparent, from its header alone. Same errors as `read_image`."""
+    with photo_file.opened(path, max_pixels) as image:
+        return _is_transparent(image)
+
+
+def _is_transparent(image: Image.Image) -> bool:
+    return "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La")
+
+
+def _to_frame(image: Image.Image, cicp: colours.Cicp | None, alpha: bool = False) -> Frame:
     if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey, as "I;16", "I;16B" or "I"
         grey = np.clip(np.nan_to_num(np.asarray(image, np.float32) / np.float32(WHITE[image.mode[0]])), 0.0, 1.0)
         steps, curve = np.linspace(0, 1, 256, dtype=np.float32), colours.grey_curve(image.info, cicp)
         if np.abs(curve - steps[:, None]).max() < 0.5 / 255:
             return np.repeat(grey[:, :, None], 3, axis=2)
         return np.stack([np.interp(grey, steps, channel).astype(np.float32) for channel in curve.T], axis=2)
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+    if _is_transparent(image):
         # What is grey stays so: its profile is one for grey.
         mode, profile = "L" if image.mode[0] == "L" else "RGB", image.info.get("icc_profile")
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert(mode)
+        opacity = image.getchannel("A")
+        ground = None if alpha else Image.new("RGBA", image.size, "white")
+        image = (Image.alpha_composite(ground, image) if ground else image).convert(mode)
         if profile:
             image.info["icc_profile"] = profile
+        if alpha:
+            frame = to_frame(np.asarray(colours.to_srgb(image, cicp)))
+            return alpha_.with_alpha(frame, to_frame(np.asarray(opacity)))
     return to_frame(np.asarray(colours.to_srgb(image, cicp)))
 
 
@@ -105,13 +123,15 @@ class Reader(Protocol):
 
     def image_size(self, path: str | os.PathLike[str], max_pixels: int = ...) -> tuple[int, int]: ...
 
-    def read_image(self, path: str | os.PathLike[str], max_pixels: int = ...) -> Frame: ...
+    def read_image(self, path: str | os.PathLike[str], max_pixels: int = ..., alpha: bool = ...) -> Frame: ...
+
+    def has_alpha(self, path: str | os.PathLike[str], max_pixels: int = ...) -> bool: ...
 
 
-def to_frame(pixels: npt.NDArray[np.uint8]) -> Frame:
-    """(H, W, 3) uint8 -> Frame."""
+def to_frame(pixels: npt.NDArray[Any]) -> Frame:
+    """(H, W, 3) uint8 or uint16, full range -> Frame."""
     frame = pixels.astype(np.float32)
-    frame /= np.float32(255.0)  # in place: of the largest photos a second copy is a gigabyte
+    frame /= np.float32(np.iinfo(pixels.dtype).max)  # in place: of the largest photos a second copy is a gigabyte
     return frame
 
 
@@ -151,7 +171,7 @@ def common_size(sizes: Sequence[tuple[int, int]], longest_side: int | None = Non
 def fit(frame: Frame, size: tuple[int, int]) -> Frame:
     """Crop around the centre to the aspect ratio of `size` (height, width), then resample (Lanczos). No stretching.
 
-    Returns (height, width, 3) float32, clipped to [0, 1]; a frame of that size as it is.
+    Returns (height, width, 3) float32, or 4 if there is opacity, clipped to [0, 1]; a frame of that size as it is.
     """
     height, width = size
     if frame.shape[:2] == size:
@@ -161,7 +181,7 @@ def fit(frame: Frame, size: tuple[int, int]) -> Frame:
     box = (left, top, frame.shape[1] - left, frame.shape[0] - top)
     channels = [
         Image.fromarray(np.ascontiguousarray(frame[:, :, c])).resize((width, height), Image.Resampling.LANCZOS, box)
-        for c in range(3)
+        for c in range(frame.shape[2])
     ]
     return np.clip(np.stack([np.asarray(channel) for channel in channels], axis=2), 0.0, 1.0)
 

@@ -111,7 +111,7 @@ def test_a_high_dynamic_range_that_is_told_by_halves(tmp_path: Path, untold: str
 def test_what_cannot_be_decoded_is_refused_with_the_cause(tmp_path: Path) -> None:
     looked = read_metadata(video(tmp_path / "film.mp4", pan(3)))
     with pytest.raises(ValueError, match="film.mp4 holds no frame that can be decoded .*no path between colorspaces"):
-        decoded(replace(looked, filters=f"setparams=colorspace=unknown:color_trc=smpte2084,{video_reader.TO_SDR}null"))
+        decoded(replace(looked, filters=f"setparams=colorspace=unknown:color_trc=smpte2084,{video_filters.TO_SDR}null"))
 
 
 def interlaced(path: Path, pictures: Sequence[np.ndarray], *options: str) -> Path:
@@ -148,8 +148,8 @@ def test_a_progressive_video_is_not_touched(tmp_path: Path, name: str, count: in
     kinds = {".webm": ["-c:v", "libvpx-vp9", "-pix_fmt", "yuv444p"], ".gif": ["-c:v", "gif", "-pix_fmt", "rgb8"]}
     kind = [*kinds.get(Path(name).suffix, []), "-vf", "setpts=PTS+mod(N\\,3)/60/TB", "-fps_mode", "vfr"]
     looked = read_metadata(video(tmp_path / name, pan(count), "20", *kind))
-    assert (video_reader.DEINTERLACE in looked.filters) == (name != "film.gif")
-    plain = decoded(replace(looked, filters=looked.filters.replace(video_reader.DEINTERLACE, "")))
+    assert (video_filters.DEINTERLACE in looked.filters) == (name != "film.gif")
+    plain = decoded(replace(looked, filters=looked.filters.replace(video_filters.DEINTERLACE, "")))
     stills = decoded(looked)
     assert len(stills) == count
     for still, expected in zip(stills, plain, strict=True):
