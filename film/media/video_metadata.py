@@ -21,6 +21,7 @@ from typing import IO
 import imageio_ffmpeg
 
 from film.media import ffmpeg, images, video_filters
+from film.media.companions import Subtitles
 
 SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .3gp .flv .wmv .ogv .gif".split())
 READ = "MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, OGV or GIF"
@@ -60,6 +61,7 @@ class VideoMetadata:
     track: int = 0  # of its sound, from 0
     tracks: int = 0  # of sound
     passed_over: bool = False  # of it, what would have been heard cannot be decoded
+    subtitles: tuple[Subtitles, ...] = ()
     interlaced: bool = False  # its first frame is of two fields
 
     @property
@@ -127,8 +129,16 @@ def read_metadata(
         track=track,
         tracks=tracks,
         passed_over=passed_over,
+        subtitles=_subtitles(looked),
         interlaced=shown("i") in ("T", "B"),
     )
+
+
+def _subtitles(looked: ProbeResult) -> tuple[Subtitles, ...]:
+    told = (
+        re.match(TOLD + r"Stream #[\d:]+(?:\[\w+\])?(?:\((\w+)\))?: Subtitle: (\w+)", line) for line in looked.lines
+    )
+    return tuple(Subtitles(number, found[2], found[1]) for number, found in enumerate(filter(None, told)))
 
 
 def _sound(path: Path, max_pixels: int, looked: ProbeResult, chosen: int | None) -> tuple[int, int, str | None, bool]:

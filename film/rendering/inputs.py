@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from film.engine.frame_pair import FramePair
-from film.media import alpha, images, photo_file, scene_detection
+from film.media import alpha, companions, images, photo_file, scene_detection
 from film.media.audio import Sound
+from film.media.companions import Companions
 from film.media.images import Frame, Reader
 from film.media.scene_detection import SceneFrame
 from film.media.video_reader import TimedFrame, VideoMetadata
@@ -40,6 +41,7 @@ class Source:
     choices: dict[str, Any]  # what decides the frames, beside the model
     notes: deque[str] = field(default_factory=deque)  # for the user; more may come while gaps are taken
     sound: Sound | None = None
+    companions: Companions | None = None
     alpha: bool = False  # whether its frames have an opacity: (H, W, 4), see `media.alpha`
     transfer: str | None = None  # how its colours are encoded, if in high dynamic range
 
@@ -128,11 +130,13 @@ def open_video(
         if heard:
             heard = replace(heard, start=float(first_two[0].time), jumps=decoder.reader.clock.jumps)
 
+        start = first_two[0].time
+
         def pairs() -> Iterator[FramePair]:
             every: Iterator[TimedFrame] = itertools.chain(_emptied(first_two), stills)
             if heard and end is None:
                 every = soundtrack.held(every, looked, heard)
-            shots = scene_detection.shots(every, options.cut)
+            shots = scene_detection.shots(every, options.cut, options.duplicates)
             if options.play == SEAMLESS:
                 shots = _closed(shots, options.cut)
             for pair in timeline.retimed(shots, pace, Fraction(options.precision), ground):
@@ -150,16 +154,29 @@ def open_video(
                 "size": size,
                 "step": pace.step if isinstance(pace, Steady) else pace,
                 "cut": options.cut,
+                "duplicates": options.duplicates,
+                "lasting": heard is not None,
                 "precision": options.precision,
                 "part": options.part,
                 "seamless": options.play == SEAMLESS,
                 "background": ground if looked.alpha else None,
             },
             notes=notes,
+            companions=_companions(looked, heard, start, pace, options),
             sound=heard if isinstance(pace, Steady) else None,
             alpha=looked.alpha and keep_alpha,
             transfer=transfer,
         )
+
+
+def _companions(
+    looked: VideoMetadata, heard: Sound | None, start: Fraction, pace: Pace, options: VideoOptions
+) -> Companions | None:
+    """What the film keeps beside picture and sound; with a curve of speeds nothing, whose times would be others."""
+    if not isinstance(pace, Steady):
+        return None
+    others = companions.with_tracks(heard, looked.tracks) if heard and options.sound and options.keep_streams else []
+    return Companions(looked.path, looked.subtitles, start, Fraction(options.slowdown), others)
 
 
 def _closed(shots: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:
