@@ -19,9 +19,7 @@ from film.support import tempdirs
 SUBTITLES = {".mp4": "mov_text", ".mov": "mov_text", ".webm": "webvtt"}  # the codec by the film's format
 TEXT = ("subrip", "srt", "mov_text", "ass", "ssa", "webvtt", "text")  # the others are pictures
 # What a container writes of itself, not of what was filmed.
-OF_CONTAINER = re.compile(
-    r"encoder|.*_brands?|minor_version|duration|_statistics.*|handler_name|vendor_id", re.IGNORECASE
-)
+OF_CONTAINER = re.compile(r"encoder|.*_brands?|minor_version|duration|_statistics.*|handler_name|vendor_id", re.I)
 APPLE = "com.apple.quicktime."
 NAMES = {f"{APPLE}location.iso6709": "location", f"{APPLE}creationdate": "date", "location-eng": "location"}
 CUE = re.compile(r"((?:\d+:)?\d\d:\d\d[.,]\d{3}) --> ((?:\d+:)?\d\d:\d\d[.,]\d{3})\s*")

@@ -151,8 +151,8 @@ def retime(
     video that is used: seconds, or text as hh:mm:ss; the times of `speed` are of the whole video, too. Sound is
     stretched with its pitch kept, unless `sound` is false. Nothing is made across a cut, which is a content value of
     `cut` or more (0 to 255, inf: none; see `scene_detection`). With `duplicates` of "auto" repeated frames are left
-    out, and what stands still for long stays; "drop" goes on through it, "keep" takes every frame as it is. The sound is
-    that of `audio_track`, from 1, or the default one; with `keep_streams` the others are there as well. Subtitles,
+    out, and what stands still for long stays; "drop" goes on through it, "keep" takes every frame as it is. The sound
+    is that of `audio_track`, from 1, or the default one; with `keep_streams` the others are there as well. Subtitles,
     chapters and tags are kept where the format can. Moments are made to the
     nearest `precision`, a power of 1/2, of the interval between two frames. A `play` of "seamless" moves from the last
     frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
@@ -191,8 +191,9 @@ def video_film(
     resume: bool = False,
 ) -> Generator[Event]:
     """`retime`, with its choices as one value."""
-    looked = source if isinstance(source, VideoMetadata) else None
-    looked = looked or video_reader.read_metadata(source, max_pixels, options.audio_track)
+    if not isinstance(source, VideoMetadata):
+        source = video_reader.read_metadata(source, max_pixels, options.audio_track)
+    looked = source
     looked = planning.part_of(looked, options)
     fps, pace = planning.pace(looked, options, output)
     target = Target(Path(output), fps if options.fps is None else Fraction(options.fps), options, resume, [looked.path])
