@@ -27,6 +27,9 @@ OF_VIDEOS = {
     "speed": "A curve of speeds",
     "sound": "A choice of sound",
     "cut": "A cut",
+    "duplicates": "A choice of duplicates",
+    "audio_track": "An audio track",
+    "keep_streams": "Keeping streams",
     "start": "A start",
     "end": "An end",
 }

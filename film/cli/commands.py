@@ -159,6 +159,14 @@ def _parser() -> argparse.ArgumentParser:
             metavar="T",
             help="how different two frames are between which nothing is made (default 15; inf: make frames everywhere)",
         )
+        making.add_argument(
+            "--duplicates",
+            default="auto",
+            choices=list(scene_detection.DUPLICATES),
+            help="frames that repeat the one before (default auto: left out, but what stands still for long stays)",
+        )
+        making.add_argument("--audio-track", type=int, metavar="N", help="of a video, from 1 (default: the default)")
+        making.add_argument("--keep-streams", action="store_true", help="keep a video's other audio tracks as well")
     for making in (interpolate, retime):
         making.add_argument(
             "-o", "--output", type=Path, required=True, metavar="OUT", help=", ".join(video_writer.WRITERS)

@@ -10,7 +10,7 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from film.engine.frame_pair import FramePair
-from film.media import alpha, images, photo_file, scene_detection
+from film.media import alpha, companions, images, photo_file, scene_detection
 from film.media.audio import Sound
+from film.media.companions import Companions
 from film.media.images import Frame, Reader
 from film.media.scene_detection import SceneFrame
-from film.media.video_reader import VideoMetadata
+from film.media.video_reader import TimedFrame, VideoMetadata
 from film.media.video_writer import SEAMLESS
-from film.rendering import checkpoint, planning, timeline, video_part
+from film.rendering import checkpoint, planning, soundtrack, timeline, video_part
 from film.rendering.options import VideoOptions
 from film.rendering.pace import Pace, Steady
 
@@ -40,6 +41,7 @@ class Source:
     choices: dict[str, Any]  # what decides the frames, beside the model
     notes: deque[str] = field(default_factory=deque)  # for the user; more may come while gaps are taken
     sound: Sound | None = None
+    companions: Companions | None = None
     alpha: bool = False  # whether its frames have an opacity: (H, W, 4), see `media.alpha`
     transfer: str | None = None  # how its colours are encoded, if in high dynamic range
 
@@ -109,30 +111,38 @@ def open_video(
 ) -> Iterator[Source]:
     """A video shown anew: see `timeline.retimed`. ValueError if the part that is used holds no two frames."""
     size = images.common_size([(looked.height, looked.width)], options.longest_side)
-    notes: deque[str] = deque()
-    if looked.unheard:
-        notes.append(f"The film is silent: the sound of {looked.name} cannot be decoded ({looked.unheard}).")
+    notes = deque(soundtrack.notes(looked))
+    heard = Sound(looked.path, Fraction(options.slowdown), track=looked.track) if looked.sound else None
     if looked.sound and options.sound and options.speed is not None:
         notes.append("The film is silent: sound cannot follow a curve of speeds.")
     transfer = looked.transfer if options.depth_bits > 8 else None
     ground = None if keep_alpha else options.ground()
-    with video_part.opened(looked, size, *options.part, max_pixels, deep=options.depth_bits > 8) as decoder:
+    deep, closes = options.depth_bits > 8, soundtrack.closes(heard)
+    with video_part.opened(looked, size, *options.part, max_pixels, deep=deep, closes=closes) as decoder:
         stills = iter(decoder)
         first_two = deque(itertools.islice(stills, 2))
         if len(first_two) < 2:
             part = "" if options.start is None and options.end is None else "The part of "
             raise ValueError(f"{part}{looked.name} holds a single frame; there is no motion in it.")
-        start = float(first_two[0].time)
+        begin, end = options.part
+        if heard and not begin:
+            first_two[0] = soundtrack.begun(first_two[0], looked, heard)
+        if heard:
+            heard = replace(heard, start=float(first_two[0].time), jumps=decoder.reader.clock.jumps)
+
+        start = first_two[0].time
 
         def pairs() -> Iterator[FramePair]:
-            shots = scene_detection.shots(itertools.chain(_emptied(first_two), stills), options.cut)
+            every: Iterator[TimedFrame] = itertools.chain(_emptied(first_two), stills)
+            if heard and end is None:
+                every = soundtrack.held(every, looked, heard)
+            shots = scene_detection.shots(every, options.cut, options.duplicates)
             if options.play == SEAMLESS:
                 shots = _closed(shots, options.cut)
             for pair in timeline.retimed(shots, pace, Fraction(options.precision), ground):
                 yield pair
                 del pair
-            if decoder.damage:
-                notes.append(decoder.damage)
+            notes.extend(decoder.reader.notes())
 
         yield Source(
             pairs=pairs(),
@@ -144,18 +154,29 @@ def open_video(
                 "size": size,
                 "step": pace.step if isinstance(pace, Steady) else pace,
                 "cut": options.cut,
+                "duplicates": options.duplicates,
+                "lasting": heard is not None,
                 "precision": options.precision,
                 "part": options.part,
                 "seamless": options.play == SEAMLESS,
                 "background": ground if looked.alpha else None,
             },
             notes=notes,
-            sound=Sound(looked.path, Fraction(options.slowdown), start)
-            if looked.sound and isinstance(pace, Steady)
-            else None,
+            companions=_companions(looked, heard, start, pace, options),
+            sound=heard if isinstance(pace, Steady) else None,
             alpha=looked.alpha and keep_alpha,
             transfer=transfer,
         )
+
+
+def _companions(
+    looked: VideoMetadata, heard: Sound | None, start: Fraction, pace: Pace, options: VideoOptions
+) -> Companions | None:
+    """What the film keeps beside picture and sound; with a curve of speeds nothing, whose times would be others."""
+    if not isinstance(pace, Steady):
+        return None
+    others = companions.with_tracks(heard, looked.tracks) if heard and options.sound and options.keep_streams else []
+    return Companions(looked.path, looked.subtitles, start, Fraction(options.slowdown), others)
 
 
 def _closed(shots: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:

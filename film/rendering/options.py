@@ -86,6 +86,9 @@ class VideoOptions(FilmOptions):
     speed: Curve | None = None  # instead of a slowdown
     sound: bool = True
     cut: float = scene_detection.CUT
+    duplicates: str = "auto"  # one of scene_detection.DUPLICATES
+    audio_track: int | None = None  # from 1; None: the default one
+    keep_streams: bool = False  # whether the other audio tracks are kept
     precision: float | Fraction = timeline.VIDEO_PRECISION
     start: float | Fraction | str | None = None  # of the part that is used: seconds or hh:mm:ss
     end: float | Fraction | str | None = None
@@ -99,6 +102,10 @@ class VideoOptions(FilmOptions):
         if not self.cut >= 0:
             told = validation.told(self.cut)
             raise ValueError(f"The threshold of a cut is {told}; it must be 0 or more (15 is usual, inf finds none).")
+        if self.duplicates not in list(scene_detection.DUPLICATES):
+            raise ValueError(f"The duplicates are {self.duplicates!r}; choose {', '.join(scene_detection.DUPLICATES)}.")
+        if self.audio_track is not None and not (validation.whole(self.audio_track) or 0) >= 1:
+            raise ValueError(f"The audio track is {validation.told(self.audio_track)}; they are counted from 1.")
         if self.speed is not None:
             object.__setattr__(self, "speed", curve_points(self.speed))
         begin, end = self.part

@@ -138,6 +138,9 @@ def retime(
     speed: Curve | None = None,
     background: str | None = None,
     depth_bits: int = 8,
+    duplicates: str = "auto",
+    audio_track: int | None = None,
+    keep_streams: bool = False,
 ) -> Generator[Event]:
     """Show a video in slow motion, at another frame rate, or both, and write it to `output`, yielding events.
 
@@ -147,14 +150,20 @@ def retime(
     quarter of its speed, straight from point to point; such a film is silent. `start` and `end` are the part of the
     video that is used: seconds, or text as hh:mm:ss; the times of `speed` are of the whole video, too. Sound is
     stretched with its pitch kept, unless `sound` is false. Nothing is made across a cut, which is a content value of
-    `cut` or more (0 to 255, inf: none; see `scene_detection`); repeated frames are left out. Moments are made to the
+    `cut` or more (0 to 255, inf: none; see `scene_detection`). With `duplicates` of "auto" repeated frames are left
+    out, and what stands still for long stays; "drop" goes on through it, "keep" takes every frame as it is. The sound
+    is that of `audio_track`, from 1, or the default one; with `keep_streams` the others are there as well. Subtitles,
+    chapters and tags are kept where the format can. Moments are made to the
     nearest `precision`, a power of 1/2, of the interval between two frames. A `play` of "seamless" moves from the last
     frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
     it becomes standard range. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
     cannot be opened (FileNotFoundError if there is none).
     """
-    looked = video_reader.read_metadata(source, max_pixels)
+    looked = video_reader.read_metadata(source, max_pixels, audio_track)
     options = VideoOptions(
+        duplicates=duplicates,
+        audio_track=audio_track,
+        keep_streams=keep_streams,
         slowdown=slowdown,
         speed=speed,
         fps=fps,
@@ -182,7 +191,9 @@ def video_film(
     resume: bool = False,
 ) -> Generator[Event]:
     """`retime`, with its choices as one value."""
-    looked = source if isinstance(source, VideoMetadata) else video_reader.read_metadata(source, max_pixels)
+    if not isinstance(source, VideoMetadata):
+        source = video_reader.read_metadata(source, max_pixels, options.audio_track)
+    looked = source
     looked = planning.part_of(looked, options)
     fps, pace = planning.pace(looked, options, output)
     target = Target(Path(output), fps, options, resume, [looked.path])
@@ -225,6 +236,7 @@ def _events(
                     raise
                 write()  # its frames were the work; if something else is wrong, this says so
                 yield Notice(f"The film is silent: its sound could not be added. {error}")
+            yield from map(Notice, _with_companions(source, target, clock.done))
     height, width = source.size
     if clock.per_call and renderer.timings_name:
         for device in {execution_info.device, renderer.requested_device}:
@@ -234,6 +246,16 @@ def _events(
     seconds = time.monotonic() - started
     fps = target.shown_fps
     yield Done(target.path, frames, width, height, fps, renderer.name, str(execution_info), seconds, clock.per_call)
+
+
+def _with_companions(source: Source, target: Target, frames: int) -> list[str]:
+    """Put what the video holds beside picture and sound into the film; what to tell of it."""
+    if source.companions is None:
+        return []
+    try:
+        return source.companions.add(target.path, float(frames / target.shown_fps))
+    except RuntimeError as error:
+        return [f"The film is without the video's subtitles, chapters and title: they could not be added. {error}"]
 
 
 def _segments(

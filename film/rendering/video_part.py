@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -23,11 +23,6 @@ class Part:
     reader: VideoReader
     begin: Fraction | None
     end: Fraction | None
-
-    @property
-    def damage(self) -> str | None:
-        """As `VideoReader` has it."""
-        return self.reader.damage
 
     def __iter__(self) -> Iterator[TimedFrame]:
         for frame in self.reader:
@@ -49,17 +44,18 @@ def opened(
     end: Fraction | None,
     max_pixels: int = images.MAX_PIXELS,
     deep: bool = False,
+    closes: Callable[[Fraction, Fraction], bool] | None = None,
 ) -> Iterator[Part]:
     """The frames of a video from `begin` to before `end`, in seconds after its first frame; None: to its last.
 
-    Leaving the context ends the reading. With `deep` frames are in 16 bits.
+    Leaving the context ends the reading. With `deep` frames are in 16 bits. `closes`: see `Clock`.
     """
     if not begin and end is None:
-        with VideoReader(clip, size, max_pixels, deep=deep) as reader:
+        with VideoReader(clip, size, max_pixels, deep=deep, closes=closes) as reader:
             yield Part(reader, None, None)
         return
     with VideoReader(clip, size, max_pixels) as reader:  # the clock of the file
         first = next(iter(reader)).time
     seek = begin - SEEK if begin > SEEK else Fraction(0)
-    with VideoReader(clip, size, max_pixels, deep=deep, seek=float(seek)) as reader:
+    with VideoReader(clip, size, max_pixels, deep=deep, seek=float(seek), closes=closes) as reader:
         yield Part(reader, first + begin if begin else None, None if end is None else first + end)
