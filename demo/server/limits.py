@@ -33,10 +33,10 @@ def choice(name: str, value: Any, choices: Collection[Any]) -> Any:
 
 def text(name: str, value: Any) -> str | None:
     """`value` as a text without spaces around it, None for none. ValueError unless it is a short text or a number."""
-    if value is None or (
-        isinstance(value, (str, int, float)) and not isinstance(value, bool) and len(str(value)) <= TEXT
-    ):
-        return str(value).strip() or None if value is not None else None
+    if value is None:
+        return None
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and len(str(value)) <= TEXT:
+        return str(value).strip() or None
     raise ValueError(f"{name} is {short(value)}; it must be a text of at most {TEXT} characters.")
 
 
