@@ -23,11 +23,10 @@ import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from film.media import alpha, images, muxers, video_segments
+from film.media import images, muxers, video_segments
 from film.media.audio import COPIED, Sound
 from film.media.colour_depth import STANDARD, ColourDepth
 from film.media.images import Frame
@@ -37,10 +36,10 @@ from film.support import tempdirs
 WRITERS = {
     ".mp4": muxers.mp4,
     ".webm": muxers.webm,
-    ".mov": muxers.mov,
     ".gif": muxers.gif,
     ".webp": muxers.webp,
     ".zip": muxers.png_zip,
+    ".mov": muxers.mov,
 }
 FASTEST = {".gif": muxers.MAX_GIF_FPS, ".webp": muxers.MAX_WEBP_FPS}  # frames per second
 WITH_ALPHA = (".webm", ".mov", ".webp", ".zip")
@@ -170,8 +169,8 @@ def write_video(
     Arrays of uint8 (0 … 255) are taken as they are. `fps` is from 1/600 to 240. `quality` is from 1, the smallest file,
     to 100, the best picture; 80 is visually lossless for photographs (GIF and ZIP have no choice). `play` is "loop",
     "once" or "pingpong": see PLAYS. `depth_bits` is 8, or 10 for MP4 (H.265), WebM and MOV. Frames of four channels,
-    RGB multiplied by the opacity and the opacity, make a transparent WebM, MOV, WebP or ZIP; in the others they lie
-    over white. The file appears when it is complete; until then the film is in a hidden folder
+    RGB multiplied by the opacity and the opacity, make a transparent WebM, MOV, WebP or ZIP; of uint8 they are not
+    multiplied. The file appears when it is complete; until then the film is in a hidden folder
     beside it. Returns the path. ValueError for an unknown suffix, a place where no file can be, an unusable frame rate,
     `quality` or `play`, before any frame is taken; for no frames, what is no frame, frames of different sizes, or
     values far outside of [0, 1], while slightly larger or smaller ones are clipped. RuntimeError with the tool's own
@@ -190,15 +189,10 @@ def write_video(
             if isinstance(frame, np.ndarray) and frame.size and frame.dtype.kind == "f":
                 images.check_values(frame, f"frame {encoder.count + 1}")
             if isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] == 4 and not carries_alpha(path):
-                frame = alpha.over(_multiplied(frame), alpha.WHITE)
+                raise ValueError(
+                    f"Frame {encoder.count + 1} is {frame.shape} {frame.dtype}; a frame is a (height, width, 3) array"
+                    f" of float32 in [0, 1] or of uint8 in a {path.suffix}; transparent are {', '.join(WITH_ALPHA)}."
+                )
             encoder.write(frame)
         encoder.finish()
         return write(encoder.segments, path, play=play, quality=quality, depth=depth)
-
-
-def _multiplied(frame: Any) -> Frame:
-    """(H, W, 4) as it is given -> colours multiplied by the opacity; of whole numbers they are not yet."""
-    if frame.dtype != np.uint8:
-        return np.asarray(frame, np.float32)
-    values = images.to_frame(frame)
-    return alpha.with_alpha(values[..., :3], values[..., 3])

@@ -196,7 +196,7 @@ def video_film(
     looked = source
     looked = planning.part_of(looked, options)
     fps, pace = planning.pace(looked, options, output)
-    target = Target(Path(output), fps if options.fps is None else Fraction(options.fps), options, resume, [looked.path])
+    target = Target(Path(output), fps, options, resume, [looked.path])
     alpha = options.keeps_alpha(os.fspath(output))
 
     def opened() -> AbstractContextManager[Source]:

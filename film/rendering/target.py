@@ -65,7 +65,8 @@ class Target:
             longer = f"{float(self.fps / fps):.3g}"
             yield f"A {suffix} plays at most {fps} frames a second: the film lasts {longer} times as long."
         if sound and not video_writer.carries_sound(self.path):
-            yield f"The film is silent: a {suffix} has no sound; {' and '.join(COPIED)} do."
+            *others, last = COPIED
+            yield f"The film is silent: a {suffix} has no sound; {', '.join(others)} and {last} do."
         elif sound and not video_writer.carries_sound(self.path, self.play):
             yield "The film is silent: what is played forth and back has no sound."
 
