@@ -17,23 +17,26 @@ from typing import Any, TypeAlias
 
 from demo.config import Config
 from demo.server.job_service import JobEvent, JobService, RenderJob
-from demo.server.limits import at_most, choice, number, short
-from demo.server.storage import status
+from demo.server.limits import at_most, choice, number, short, text
+from demo.server.storage import status, version
 from demo.server.video_probe import VideoProbe
 from demo.ui import thumbnails
 from film.engine import bisection
 from film.engine.interpolator import Interpolator
-from film.media import scene_detection, video_segments, video_writer
+from film.media import colour_depth, scene_detection, video_segments, video_writer
 from film.rendering import pipeline, planning
 from film.rendering.events import Event, Progress
+from film.rendering.options import PhotoOptions, VideoOptions
+from film.rendering.pace import EASINGS
 
-FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF", "webp": "WebP", "zip": "PNG files"}
+FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF", "webp": "WebP", "zip": "PNG files", "mov": "ProRes"}
 PLAYED = {"mp4", "webm"}  # formats that the page's player plays
 PLAYS = tuple(video_writer.PLAYS)
 FPS = (1, 60)  # frames per second, from … to …
 SLOWDOWNS = (1, planning.MAX_SLOWDOWN)
 CUTS = (0, 255)  # content values
 MASTER_BYTES = 4.0  # per pixel of a film whose frames are kept without loss until it is written
+DEEP_BYTES = 9.0  # the same where they have more than 8 bits
 THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
 
 
@@ -47,6 +50,19 @@ class OutputOptions:
     format: str = "mp4"
     quality: int = video_segments.QUALITY
     play: str = "loop"
+    background: str | None = None  # under what is transparent; None or "": kept where the format can, else white
+    depth_bits: int = 8
+
+    @property
+    def film(self) -> dict[str, Any]:
+        """By the names of `rendering.options.FilmOptions`."""
+        return {
+            "longest_side": self.longest_side or None,
+            "quality": self.quality,
+            "play": self.play,
+            "background": self.background or None,
+            "depth_bits": self.depth_bits,
+        }
 
     @property
     def file(self) -> str:
@@ -64,6 +80,13 @@ class PhotoRequest:
     count: int | None = None
     seconds: float | None = None
     fps: float = 15
+    easing: str = "linear"
+
+    @property
+    def film(self) -> PhotoOptions:
+        """As the pipeline takes it, of a checked request. ValueError as there."""
+        depth = self.depth if self.count is None else None
+        return PhotoOptions(depth=depth, count=self.count, fps=self.fps, easing=self.easing, **self.options.film)
 
     @property
     def files(self) -> list[str]:
@@ -80,6 +103,29 @@ class VideoRequest:
     fps: float | None = None  # None or 0: as the video
     sound: bool = True
     cut: float = scene_detection.CUT
+    start: str | float | None = None  # of the part: seconds or hh:mm:ss; None or "": its beginning
+    end: str | float | None = None
+    speed: str | None = None  # instead of a slow motion: points time:factor
+    duplicates: str = "auto"  # one of scene_detection.DUPLICATES
+    audio_track: int | None = None  # from 1; None or 0: the default one
+    keep_streams: bool = False  # the other audio tracks, too
+
+    @property
+    def film(self) -> VideoOptions:
+        """As the pipeline takes it, of a checked request. ValueError as there."""
+        return VideoOptions(
+            slowdown=1 if self.speed else self.slowdown,
+            speed=self.speed or None,
+            fps=self.fps,
+            sound=self.sound,
+            cut=self.cut,
+            start=None if self.start == "" else self.start,
+            end=None if self.end == "" else self.end,
+            duplicates=self.duplicates,
+            audio_track=self.audio_track or None,
+            keep_streams=self.keep_streams,
+            **self.options.film,
+        )
 
     @property
     def files(self) -> list[str]:
@@ -110,15 +156,24 @@ class RequestHandler:
         """
         options = self._checked_making(job_request.options)
         if isinstance(job_request, VideoRequest):
-            if not isinstance(job_request.sound, bool):
-                raise ValueError(f"The sound is {job_request.sound!r}; it must be true or false.")
-            return dataclasses.replace(
+            for name, value in (("sound", job_request.sound), ("keeping of streams", job_request.keep_streams)):
+                if not isinstance(value, bool):
+                    raise ValueError(f"The {name} is {short(value)}; it must be true or false.")
+            track = job_request.audio_track
+            checked: JobRequest = dataclasses.replace(
                 job_request,
                 options=options,
                 slowdown=number("The slow motion", job_request.slowdown, *SLOWDOWNS),
                 fps=None if job_request.fps in (None, 0) else number("The frame rate", job_request.fps, *FPS),
                 cut=number("The cut sensitivity", job_request.cut, *CUTS),
+                start=text("The start", job_request.start),
+                end=text("The end", job_request.end),
+                speed=text("The speed", job_request.speed),
+                duplicates=choice("The choice of duplicates", job_request.duplicates, scene_detection.DUPLICATES),
+                audio_track=number("The audio track", track, 1, 99, whole=True) if track else None,
             )
+            self._check_film(checked)
+            return checked
         self.check_number(len(job_request.files))
         depths = self.job_service.limits.depths
         fps = number("The frame rate", job_request.fps, *FPS)
@@ -132,14 +187,27 @@ class RequestHandler:
         depth = planning.DEFAULT_DEPTH  # which a count makes meaningless
         if count is None:
             depth = number("The depth", job_request.depth, min(depths), max(depths), whole=True)
-        return dataclasses.replace(
+        checked = dataclasses.replace(
             job_request,
             options=options,
             depth=depth,
             count=None if count is None else number("The number of frames", count, 2, bisection.MAX_COUNT, whole=True),
             seconds=None,
             fps=fps,
+            easing=choice("The easing", job_request.easing, EASINGS),
         )
+        self._check_film(checked)
+        return checked
+
+    def _check_film(self, job_request: JobRequest) -> None:
+        """ValueError for what no film, or none of that format, can have."""
+        if (
+            not isinstance(job_request, VideoRequest)
+            or job_request.speed
+            or job_request.fps
+            or job_request.slowdown > 1
+        ):
+            video_writer.check(job_request.options.file, bits=job_request.film.depth_bits)
 
     def _checked_making(self, options: OutputOptions) -> OutputOptions:
         may = self.job_service.limits
@@ -151,6 +219,8 @@ class RequestHandler:
             format=choice("The format", options.format, FORMATS),
             quality=number("The quality", options.quality, 1, 100, whole=True),
             play=choice("The play", options.play, PLAYS),
+            background=text("The background", options.background) or None,
+            depth_bits=choice("The depth in bits", options.depth_bits, colour_depth.DEPTHS),
         )
 
     def check_photo(self, path: str) -> None:
@@ -189,7 +259,7 @@ class RequestHandler:
     def thumbnail(self, photo: str) -> str | None:
         """A photo as a small data URI; None if it cannot be opened, or not at this moment."""
         try:
-            return self._thumbnail(photo)
+            return self._thumbnail(*version(photo))
         except (ValueError, RuntimeError, OSError):
             return None
 
@@ -202,25 +272,8 @@ class RequestHandler:
         if isinstance(job_request, VideoRequest):
             if not files:
                 return None
-            return planning.plan_retime(
-                files[0],
-                options.file,
-                slowdown=job_request.slowdown,
-                fps=job_request.fps,
-                longest_side=options.longest_side or None,
-                play=options.play,
-                look=self.video_probe.look,
-            )
-        return planning.plan(
-            files,
-            options.file,
-            depth=job_request.depth if job_request.count is None else None,
-            count=job_request.count,
-            fps=job_request.fps,
-            longest_side=options.longest_side or None,
-            play=options.play,
-            reader=self.job_service.sandbox,
-        )
+            return planning.plan_retime(files[0], options.file, job_request.film, look=self.video_probe.look)
+        return planning.plan(files, options.file, job_request.film, reader=self.job_service.sandbox)
 
     def check_budget(self, job_request: JobRequest, frames: int, size: tuple[int, int]) -> None:
         """ValueError if that many frames of that size are more than this server makes."""
@@ -242,48 +295,30 @@ class RequestHandler:
             self.check_budget(job_request, plan.frames, plan.size)
             return plan
 
-        lossless = video_writer.needs_lossless(job_request.options.file, job_request.options.play)
+        lossless = video_writer.needs_lossless(
+            job_request.options.file, job_request.options.play, job_request.options.depth_bits
+        )
         request = RenderJob(
             job_request.options.model,
             job_request.options.device,
             job_request.files,
             plan,
             lambda model, folder: self._start(job_request, model, folder),
-            MASTER_BYTES if lossless else 1.0,
+            (DEEP_BYTES if job_request.options.depth_bits > 8 else MASTER_BYTES) if lossless else 1.0,
         )
         yield from self.job_service.run(request)
 
     def _start(self, job_request: JobRequest, model: Interpolator, folder: Path) -> Generator[Event]:
         options = job_request.options
         target = folder / options.file
-        shared: dict[str, Any] = {
-            "longest_side": options.longest_side or None,
-            "quality": options.quality,
-            "play": options.play,
-        }
         if isinstance(job_request, PhotoRequest):
-            yield from pipeline.interpolate(
-                job_request.files,
-                model,
-                target,
-                depth=job_request.depth if job_request.count is None else None,
-                count=job_request.count,
-                fps=job_request.fps,
-                reader=self.job_service.sandbox,
-                **shared,
+            yield from pipeline.photo_film(
+                job_request.files, model, target, job_request.film, reader=self.job_service.sandbox
             )
             return
         assert job_request.video
-        events = pipeline.retime(
-            job_request.video,
-            model,
-            target,
-            slowdown=job_request.slowdown,
-            fps=job_request.fps,
-            sound=job_request.sound,
-            cut=job_request.cut,
-            max_pixels=self.video_probe.max_pixels,
-            **shared,
+        events = pipeline.video_film(
+            job_request.video, model, target, job_request.film, max_pixels=self.video_probe.max_pixels
         )
         with closing(events):
             for event in events:
@@ -293,7 +328,7 @@ class RequestHandler:
                     self.check_budget(job_request, event.done, (height, width))
                 yield event
 
-    def _read_thumbnail(self, photo: str) -> str:
+    def _read_thumbnail(self, photo: str, _: str) -> str:
         return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 2 * thumbnails.HEIGHT))
 
     def _check_video_size(self, path: str) -> None:

@@ -22,7 +22,7 @@ from film.batch.manifest import NAME, Manifest
 from film.batch.options import BatchOptions
 from film.batch.runner import Failed, There
 from film.cli import commands
-from film.rendering import checkpoint, pipeline
+from film.rendering import checkpoint, pipeline, planning
 from film.rendering.events import Done, Notice, Progress
 from tests.conftest import moved, photo
 from tests.support import clips
@@ -370,21 +370,25 @@ def test_a_batch_announces_films_as_they_play(
     tmp_path: Path, option: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = photos(tmp_path / "trip", 2)
-    made: list[dict[str, Any]] = []
-    monkeypatch.setattr(pipeline, "interpolate", lambda *_, **options: made.append(options) or (_ for _ in ()))
+    made: list[Any] = []
+    monkeypatch.setattr(pipeline, "photo_film", lambda *given, **_: made.append(given[3]) or (_ for _ in ()))
     command = ["batch", str(files[0].parent), "-o", str(tmp_path / "out"), "--format", "gif", "--fps", "60", *option]
     assert commands.main([*command, "--play", "pingpong", "--spacing", "motion"]) == 0
     assert "trip.gif: 100 frames of 64x48, 2.0 s, from" in capsys.readouterr().err
-    assert (made[0]["play"], made[0]["spacing"], made[0]["count"]) == ("pingpong", "motion", 100)
+    assert (made[0].play, made[0].spacing, planning.length(made[0], 2, "a.gif")[0]) == (
+        "pingpong",
+        "motion",
+        planning.moments(2, count=100, play="pingpong"),
+    )
 
 
 def test_what_a_batch_says_of_videos_reaches_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = clips.video(tmp_path / "clip.mp4", clips.pan(3, 48, 64))
-    made: list[dict[str, Any]] = []
-    monkeypatch.setattr(pipeline, "retime", lambda *_, **options: made.append(options) or (_ for _ in ()))
+    made: list[Any] = []
+    monkeypatch.setattr(pipeline, "video_film", lambda *given, **_: made.append(given[3]) or (_ for _ in ()))
     command = ["batch", str(clip), "-o", str(tmp_path / "out"), "--slowdown", "2", "--no-sound", "--cut", "inf"]
     assert commands.main([*command, "--play", "once"]) == 0
-    assert (made[0]["sound"], made[0]["cut"], made[0]["play"]) == (False, float("inf"), "once")
+    assert (made[0].sound, made[0].cut, made[0].play) == (False, float("inf"), "once")
 
 
 def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(

@@ -121,7 +121,7 @@ def test_sound_is_kept_as_it_is_at_another_rate_or_left_out(tmp_path: Path, mode
     made(source, model, tmp_path / "without.mp4", fps=48, sound=False)
     assert "Audio" not in ffmpeg("-i", str(tmp_path / "without.mp4"), "-f", "null", "-")
     _, notices = made(source, model, tmp_path / "film.gif", fps=25)
-    assert notices == ["The film is silent: a .gif has no sound; .mp4 and .webm do."]
+    assert notices == ["The film is silent: a .gif has no sound; .mp4, .mov and .webm do."]
     _, notices = made(source, model, tmp_path / "back.mp4", fps=25, play="pingpong")
     assert notices == ["The film is silent: what is played forth and back has no sound."]
 
