@@ -1,7 +1,8 @@
 """Which models exist, and where they come from.
 
-A model is named by a catalog name (`film-lite`, `film`), by the URL of a TensorFlow Hub module, or by the path of a
-SavedModel directory. All of them end as a SavedModel directory on this machine; nothing is fetched before `fetch`.
+A model is named by a catalog name (`film-lite`, `rife`, `film`), by the URL of a TensorFlow Hub module, or by the path
+of a SavedModel directory, of a directory of variables, or of a file of RIFE weights. All of them end as files on this
+machine; nothing is fetched before `fetch`.
 """
 
 from __future__ import annotations
@@ -87,14 +88,14 @@ def find(name: str | os.PathLike[str]) -> Model:
             weights = str(Path(text).resolve())
             return Model(weights, weights, "RIFE weights on this machine", honours_time=True)
     with contextlib.suppress(OSError):  # a name no file can have, or a place that must not be looked at
-        if (Path(text) / "saved_model.pb").is_file():
+        timed = (Path(text) / "variables.npz").is_file()
+        if timed or (Path(text) / "saved_model.pb").is_file():
             directory = str(Path(text).resolve())
-            timed = (Path(directory) / "variables.npz").is_file()
-            return Model(directory, directory, "a SavedModel on this machine", honours_time=timed)
+            return Model(directory, directory, "a model on this machine", honours_time=timed)
     known = ", ".join(model.name for model in CATALOG)
     raise ValueError(
         f"There is no model {text!r}; give one of {known}, the URL of a TensorFlow Hub module,"
-        " a directory that holds a saved_model.pb, or a file of RIFE weights (.pkl)."
+        " a directory that holds a saved_model.pb or a variables.npz, or a file of RIFE weights (.pkl)."
     )
 
 

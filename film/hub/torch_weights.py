@@ -25,7 +25,7 @@ class _Storage(NamedTuple):
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Every tensor of the file by its name, float32. ValueError if it is no such file, OSError if none can be opened."""
+    """Every tensor by its name, float32. ValueError if it is no such file, OSError if it cannot be opened."""
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
