@@ -15,7 +15,7 @@ from film.rendering import pace, planning
 from film.rendering.events import Done, Notice, Progress
 from film.rendering.options import FilmOptions, PhotoOptions, VideoOptions
 from film.rendering.pace import SpeedCurve, Steady
-from tests.conftest import photo
+from tests.conftest import photo, texture
 from tests.support import clips
 
 POINTS = ((0.0, 1.0), (2.0, 0.25), (4.0, 1.0))
@@ -111,7 +111,8 @@ def test_a_seamless_loop_comes_back_to_its_beginning(model: film.Interpolator, t
 
 
 def test_a_video_moves_from_its_last_frame_to_its_first(model: film.Interpolator, tmp_path: Path) -> None:
-    pictures = [np.full((32, 48, 3), level, np.uint8) for level in (100, 108, 116, 108)]
+    scene = texture(32, 48) * 100
+    pictures = [np.rint(scene - scene.mean() + level).astype(np.uint8) for level in (100, 108, 116, 108)]
     source = clips.video(tmp_path / "clip.mp4", pictures)
     made = [
         255 * level for level in levels(film.retime(source, model, tmp_path / "a.mp4", slowdown=4, play="seamless"))
@@ -120,8 +121,10 @@ def test_a_video_moves_from_its_last_frame_to_its_first(model: film.Interpolator
     np.testing.assert_allclose(made[12:], [108, 106, 104, 102], atol=2.1)
     held = [255 * level for level in levels(film.retime(source, model, tmp_path / "b.mp4", slowdown=4))]
     np.testing.assert_allclose(held[12:], [108] * 4, atol=2.1)
-    cut = levels(film.retime(source, model, tmp_path / "c.mp4", slowdown=4, play="seamless", cut=5))
-    assert np.ptp(cut[12:]) == 0  # where the end and the beginning are two scenes, nothing is made
+    other = np.rint(texture(32, 48, seed=5) * 250).astype(np.uint8)
+    source = clips.video(tmp_path / "cut.mp4", [*pictures[:3], other, other])
+    cut = levels(film.retime(source, model, tmp_path / "c.mp4", slowdown=4, play="seamless"))
+    assert np.ptp(cut[-4:]) == 0  # where the end and the beginning are two scenes, nothing is made
 
 
 def test_a_part_of_a_video(model: film.Interpolator, tmp_path: Path) -> None:
