@@ -190,7 +190,8 @@ def _closed(shots: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:
     for last in shots:
         yield last
     a, b = (scene_detection.small(shot.pixels) for shot in (last, first))
-    other = scene_detection.content_value(a, b) >= cut
+    unlike = scene_detection.likeness(a, b) < scene_detection.UNRELATED
+    other = unlike and scene_detection.content_value(a, b) >= cut
     yield SceneFrame(first.pixels, last.end, last.end, last.end, cut=other)
 
 
