@@ -129,6 +129,9 @@ class Endpoints:
         speed: str | None = None,
         background: str | None = None,
         depth_bits: int = 8,
+        duplicates: str = "auto",
+        audio_track: int | None = None,
+        keep_streams: bool = False,
         request: gr.Request | None = None,
     ) -> Iterator[Report]:
         """Show a video in slow motion, at another frame rate, or both. Returns and reports what `interpolate` does.
@@ -151,9 +154,13 @@ class Endpoints:
             speed: Instead of slowdown, points time:factor with commas, such as 0:1,2.5:0.25; the film is then silent.
             background: A colour's name or #rrggbb, under what is transparent; none keeps it where the format can.
             depth_bits: Bits of each colour channel, 8 or 10; 10 is for mp4 (H.265), webm and mov.
+            duplicates: What becomes of repeated frames: auto (left out, but what stands for long stays), drop, or keep.
+            audio_track: Which audio track is heard, from 1; none takes the default one.
+            keep_streams: Whether the other audio tracks are kept as well.
         """
         options = OutputOptions(model, device, longest_side, format, quality, play, background, depth_bits)
-        yield from self._report(VideoRequest(video, options, slowdown, fps, sound, cut, start, end, speed), request)
+        part = (start, end, speed, duplicates, audio_track, keep_streams)
+        yield from self._report(VideoRequest(video, options, slowdown, fps, sound, cut, *part), request)
 
     def _report(self, job_request: PhotoRequest | VideoRequest, request: gr.Request | None) -> Iterator[Report]:
         return while_polled(self._blocks, request.session_hash if request else None, report(job_request, self._handler))
@@ -198,11 +205,17 @@ def add_endpoints(
         NumberInput(options.depth_bits, precision=0, label="bits of each colour", **hidden),
     ]
 
+    streams: list[Any] = [
+        DropdownInput(list(scene_detection.DUPLICATES), value="auto", label="duplicates", **hidden),
+        NumberInput(precision=0, label="audio track", **hidden),
+        CheckboxInput(False, label="keep streams", **hidden),
+    ]
+
     outputs = [gr.File(label="film", **hidden), gr.JSON(label="report", **hidden)]
     endpoints = Endpoints(blocks, handler)
     for endpoint, inputs in (
         (endpoints.interpolate, [first, last, depths, fps, *made, *length, easing, *form]),
         (endpoints.interpolate_many, [photos, depths, fps, *made, *length, easing, *form]),
-        (endpoints.retime, [video, slowdown, *made, sound, cut, rate, *part, *form]),
+        (endpoints.retime, [video, slowdown, *made, sound, cut, rate, *part, *form, *streams]),
     ):
         gr.Button(visible=False).click(endpoint, inputs, outputs, api_name=endpoint.__name__, **queued)

@@ -106,6 +106,9 @@ class VideoRequest:
     start: str | float | None = None  # of the part: seconds or hh:mm:ss; None or "": its beginning
     end: str | float | None = None
     speed: str | None = None  # instead of a slow motion: points time:factor
+    duplicates: str = "auto"  # one of scene_detection.DUPLICATES
+    audio_track: int | None = None  # from 1; None or 0: the default one
+    keep_streams: bool = False  # the other audio tracks, too
 
     @property
     def film(self) -> VideoOptions:
@@ -118,6 +121,9 @@ class VideoRequest:
             cut=self.cut,
             start=None if self.start == "" else self.start,
             end=None if self.end == "" else self.end,
+            duplicates=self.duplicates,
+            audio_track=self.audio_track or None,
+            keep_streams=self.keep_streams,
             **self.options.film,
         )
 
@@ -150,8 +156,10 @@ class RequestHandler:
         """
         options = self._checked_making(job_request.options)
         if isinstance(job_request, VideoRequest):
-            if not isinstance(job_request.sound, bool):
-                raise ValueError(f"The sound is {job_request.sound!r}; it must be true or false.")
+            for name, value in (("sound", job_request.sound), ("keeping of streams", job_request.keep_streams)):
+                if not isinstance(value, bool):
+                    raise ValueError(f"The {name} is {short(value)}; it must be true or false.")
+            track = job_request.audio_track
             checked: JobRequest = dataclasses.replace(
                 job_request,
                 options=options,
@@ -161,6 +169,8 @@ class RequestHandler:
                 start=text("The start", job_request.start),
                 end=text("The end", job_request.end),
                 speed=text("The speed", job_request.speed),
+                duplicates=choice("The choice of duplicates", job_request.duplicates, scene_detection.DUPLICATES),
+                audio_track=number("The audio track", track, 1, 99, whole=True) if track else None,
             )
             self._check_film(checked)
             return checked

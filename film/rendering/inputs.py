@@ -136,7 +136,11 @@ def open_video(
             every: Iterator[TimedFrame] = itertools.chain(_emptied(first_two), stills)
             if heard and end is None:
                 every = soundtrack.held(every, looked, heard)
-            shots = scene_detection.shots(every, options.cut, options.duplicates)
+            duplicates = options.duplicates
+            if looked.interlaced and duplicates == "auto":
+                every = scene_detection.without_repeated_fields(every, 1 / looked.fps)
+                duplicates = "keep"
+            shots = scene_detection.shots(every, options.cut, duplicates)
             if options.play == SEAMLESS:
                 shots = _closed(shots, options.cut)
             for pair in timeline.retimed(shots, pace, Fraction(options.precision), ground):
