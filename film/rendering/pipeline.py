@@ -16,7 +16,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from film.engine import timings
+from film.engine import bisection, timings
 from film.media import images, scene_detection, video_reader, video_segments, video_writer
 from film.media.images import Reader
 from film.media.video_reader import VideoMetadata
@@ -99,20 +99,21 @@ def photo_film(
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
     video_writer.check_place(Path(output))
     paths, alpha = [Path(photo) for photo in photos], options.keeps_alpha(os.fspath(output))
-    moments, fps = planning.length(options, len(paths), output)
+    timed = model.honours_time
+    moments, fps = planning.length(options, len(paths), output, honours_time=timed)
     asked = fps if options.seconds is not None else options.rate  # a length in seconds knows the format's rate
     target = Target(Path(output), asked, options, resume, inputs=paths)
     route = [*paths, paths[0]] if options.play == video_writer.SEAMLESS else paths
+
+    ground = None if alpha else options.ground()
 
     def opened() -> AbstractContextManager[Source]:
         wanted = moments
         if options.spacing == "motion":
             weights = inputs.differences(route, max_pixels, reader)
-            wanted, _ = planning.length(options, len(paths), output, weights)
+            wanted, _ = planning.length(options, len(paths), output, weights, timed)
         return contextlib.nullcontext(
-            inputs.open_photos(
-                route, wanted, options.longest_side, max_pixels, reader, ground=None if alpha else options.ground()
-            )
+            inputs.open_photos(route, wanted, options.longest_side, max_pixels, reader, ground, timed)
         )
 
     return _events("reading", opened, model, target)
@@ -154,7 +155,7 @@ def retime(
     out, and what stands still for long stays; "drop" goes on through it, "keep" takes every frame as it is. The sound
     is that of `audio_track`, from 1, or the default one; with `keep_streams` the others are there as well. Subtitles,
     chapters and tags are kept where the format can. Moments are made to the
-    nearest `precision`, a power of 1/2, of the interval between two frames. A `play` of "seamless" moves from the last
+    nearest `precision`, a power of 1/2, of the interval between two frames, by a model that honours the time exactly. A `play` of "seamless" moves from the last
     frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
     it becomes standard range. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
     cannot be opened (FileNotFoundError if there is none).
@@ -198,9 +199,10 @@ def video_film(
     fps, pace = planning.pace(looked, options, output)
     target = Target(Path(output), fps, options, resume, [looked.path])
     alpha = options.keeps_alpha(os.fspath(output))
+    precision = bisection.EXACT if model.honours_time else Fraction(options.precision)
 
     def opened() -> AbstractContextManager[Source]:
-        return inputs.open_video(looked, pace, options, max_pixels, alpha)
+        return inputs.open_video(looked, pace, options, max_pixels, alpha, precision)
 
     return _events("looking", opened, model, target)
 
@@ -245,7 +247,18 @@ def _events(
     height, width = video_writer.shown_size(target.path, source.size)
     seconds = time.monotonic() - started
     fps = target.shown_fps
-    yield Done(target.path, frames, width, height, fps, renderer.name, str(execution_info), seconds, clock.per_call)
+    yield Done(
+        target.path,
+        frames,
+        width,
+        height,
+        fps,
+        renderer.name,
+        str(execution_info),
+        seconds,
+        clock.per_call,
+        execution_info.precision,
+    )
 
 
 def _with_companions(source: Source, target: Target, frames: int) -> list[str]:
