@@ -22,9 +22,11 @@ SDR = f"scale=out_color_matrix=bt709:{SCALED},setparams=range=tv:colorspace=bt70
 OVER_WHITE = (
     "split[a][b];[a]drawbox=color=white:thickness=fill:replace=1,format=gbrp[white];[white][b]overlay=format=gbrp,"
 )
+# zscale, because swscale takes 65280 for the white of 16 bits: 1.5 of 1023 too bright.
+DEEP_RGB = "format=gbrp16le,setparams=range=pc:colorspace=gbr"
 TONE_MAPPED = (
-    "zscale=primariesin=bt2020:matrixin=gbr:rangein=full:transferin={transfer}:transfer=linear:npl=203,"
-    "format=gbrpf32le,zscale=primaries=bt709,tonemap=mobius:desat=0,"
+    f"{DEEP_RGB}:color_primaries=bt2020:color_trc={{transfer}},zscale=transfer=linear:npl=203,format=gbrpf32le,"
+    "zscale=primaries=bt709,tonemap=mobius:desat=0,"
     "zscale=transfer=bt709:matrix=bt709:range=tv,format=yuv444p10le,"
 )
 
@@ -55,13 +57,15 @@ class ColourDepth:
         tone = TONE_MAPPED.format(transfer=self.transfer) if self.transfer else ""
         return (OVER_WHITE if channels == 4 else "") + tone + SDR
 
-    @property
-    def encoded(self) -> str:
+    def encoded(self, channels: int) -> str:
         """ffmpeg's filters from such pixels to those of the film."""
-        if self.transfer is None:
+        if self.bits == 8 or channels == 4:
             return SDR
-        tags = f"colorspace=bt2020nc:color_primaries=bt2020:color_trc={self.transfer}"
-        return f"scale=out_color_matrix=bt2020:{SCALED},setparams=range=tv:{tags}"
+        matrix, tags = ("2020_ncl", "bt2020nc:color_primaries=bt2020") if self.transfer else ("709", "bt709")
+        transfer = self.transfer or "bt709:color_primaries=bt709"
+        return (
+            f"{DEEP_RGB},zscale=matrix={matrix}:range=limited,setparams=range=tv:colorspace={tags}:color_trc={transfer}"
+        )
 
     def lossless(self, channels: int) -> list[str]:
         """ffmpeg's arguments for keeping such pixels: 8 bits exactly, more to 1/4096."""

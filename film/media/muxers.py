@@ -76,7 +76,16 @@ def webm(
             codec += ["-pix_fmt", "yuva420p", "-auto-alt-ref", "0"]  # with which libvpx takes no transparency
         else:
             codec += ["-pix_fmt", "yuv420p" if depth.bits == 8 else "yuv420p10le"]
-        command = [*raw_video(first, segments[0].fps), *inputs, "-map", "0:v", *codec, "-vf", depth.encoded, *outputs]
+        command = [
+            *raw_video(first, segments[0].fps),
+            *inputs,
+            "-map",
+            "0:v",
+            *codec,
+            "-vf",
+            depth.encoded(first.shape[2]),
+            *outputs,
+        ]
         limit = _limit(segments) + first.nbytes * _count(segments) * ENCODER_WORK if heard else None
         command += ["-fflags", "+bitexact", "-f", "webm", local(path)]  # else it is given a number drawn by lot
         _feed(command, itertools.chain([first], map(even, frames)), limit)
@@ -92,7 +101,16 @@ def _h265(
     codec += ["-tag:v", "hvc1", "-x265-params", f"log-level=error:pools={THREADS}:frame-threads=1"]
     with _played(segments, play) as frames:
         first = even(next(frames))
-        command = [*raw_video(first, segments[0].fps), *inputs, "-map", "0:v", *codec, "-vf", depth.encoded, *outputs]
+        command = [
+            *raw_video(first, segments[0].fps),
+            *inputs,
+            "-map",
+            "0:v",
+            *codec,
+            "-vf",
+            depth.encoded(first.shape[2]),
+            *outputs,
+        ]
         limit = _limit(segments) + first.nbytes * _count(segments) * ENCODER_WORK if heard else None
         _feed([*command, *MP4, local(path)], itertools.chain([first], map(even, frames)), limit)
 
@@ -107,7 +125,16 @@ def mov(
         first = next(frames)
         form = ["-pix_fmt", "yuva444p10le", "-alpha_bits", "16"] if first.shape[2] == 4 else ["-pix_fmt", "yuv444p10le"]
         codec = ["-c:v", "prores_ks", "-profile:v", "4444", "-vendor", "apl0", *form]
-        command = [*raw_video(first, segments[0].fps), *inputs, "-map", "0:v", *codec, "-vf", depth.encoded, *outputs]
+        command = [
+            *raw_video(first, segments[0].fps),
+            *inputs,
+            "-map",
+            "0:v",
+            *codec,
+            "-vf",
+            depth.encoded(first.shape[2]),
+            *outputs,
+        ]
         limit = _limit(segments) + first.nbytes * _count(segments) * ENCODER_WORK if heard else None
         _feed([*command, "-fflags", "+bitexact", "-f", "mov", local(path)], itertools.chain([first], frames), limit)
 

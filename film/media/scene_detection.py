@@ -40,6 +40,7 @@ SAME = 2.0  # largest difference of two small copies, of 255, for one to repeat 
 # The same for the brightness of every pixel: a star of two pixels is lost in the mean of a block. Where small copies
 # agree, repetitions in H.264 (HD and 4K, crf 17 to 28, with and without grain) were seen to differ by 20 at most.
 SAME_PIXEL = 24
+NEARLY_SAME = 0.2  # of the usual step from drawing to drawing: less is a repetition among others
 MOST_REPEATS = 3  # more repetitions in a row than that are a scene in which nothing moves
 PATTERN = Fraction(1, 4)  # seconds each drawing stands at most for many of them to be motion
 PATTERN_JITTER = 2  # times as long as the shorter ones around it: threes and twos, or soft motion in uneven steps
@@ -192,6 +193,23 @@ def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     return bool(np.asarray(ImageChops.difference(one, other)).max() < SAME_PIXEL)
 
 
+def without_repeated_fields(stills: Iterable[TimedFrame], frame: Fraction) -> Iterator[TimedFrame]:
+    """Of an interlaced video, each lasting `frame` seconds, without second fields that show what the first does.
+
+    So is a film that was filmed in whole frames. A field that repeats one of another frame is a rest of its own moment.
+    """
+    first: TimedFrame | None = None
+    for still in stills:
+        second = first is not None and still.time - first.time < frame * Fraction(3, 4)
+        if first is None or not second or not _is_repeat(first.pixels, still.pixels):
+            yield still
+        first = None if second else still
+
+
+def _is_repeat(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
+    return bool(np.abs(small(a).astype(np.int16) - small(b)).max() < SAME) and _same(a, b)
+
+
 def _distinct(stills: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8]]]:
     """Each frame that differs from the last one of these, and its small copy.
 
@@ -206,14 +224,21 @@ def _distinct(stills: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[S
         held = repeats[-1] if len(repeats) > MOST_REPEATS and duplicates != "drop" else still.time
         return SceneFrame(still.pixels, still.time, held, end, cut=False)
 
+    steps: deque[float] = deque(maxlen=2 * NEIGHBOURS + 1)  # by how much each of the last ones differs from its own
     for still in stills:
         now = small(still.pixels)
-        alike = duplicates != "keep" and shown is not None and np.abs(now.astype(np.int16) - copy).max() < SAME
-        if shown is not None and alike and _same(shown.pixels, still.pixels):
+        change = np.abs(now.astype(np.int16) - copy) if shown is not None else np.full(1, 255)
+        alike = duplicates != "keep" and shown is not None and change.max() < SAME
+        if alike and shown is not None:
+            alike = _same(shown.pixels, still.pixels)
+        elif repeats and steps:  # one more, which was coded otherwise
+            alike = float(change.mean()) < NEARLY_SAME * sorted(steps)[len(steps) // 2]
+        if alike:
             repeats = [*repeats[-MOST_REPEATS:], still.time]
         else:
             if shown is not None:
                 yield shot(shown), copy
+                steps.append(float(change.mean()))
             shown, copy, repeats = still, now, []
         end = still.time + still.duration
     if shown is not None:

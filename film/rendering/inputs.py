@@ -109,6 +109,7 @@ def open_video(
     options: VideoOptions,
     max_pixels: int = images.MAX_PIXELS,
     keep_alpha: bool = False,
+    precision: Fraction = timeline.VIDEO_PRECISION,
 ) -> Iterator[Source]:
     """A video shown anew: see `timeline.retimed`. ValueError if the part that is used holds no two frames."""
     size = images.common_size([(looked.height, looked.width)], options.longest_side)
@@ -137,10 +138,14 @@ def open_video(
             every: Iterator[TimedFrame] = itertools.chain(_emptied(first_two), stills)
             if heard and end is None:
                 every = soundtrack.held(every, looked, heard)
-            shots = scene_detection.shots(every, options.cut, options.duplicates)
+            duplicates = options.duplicates
+            if looked.interlaced and duplicates == "auto":
+                every = scene_detection.without_repeated_fields(every, 1 / looked.fps)
+                duplicates = "keep"
+            shots = scene_detection.shots(every, options.cut, duplicates)
             if options.play == SEAMLESS:
                 shots = _closed(shots, options.cut)
-            for pair in timeline.retimed(shots, pace, Fraction(options.precision), ground):
+            for pair in timeline.retimed(shots, pace, precision, ground):
                 yield pair
                 del pair
             notes.extend(decoder.reader.notes())
@@ -157,7 +162,7 @@ def open_video(
                 "cut": options.cut,
                 "duplicates": options.duplicates,
                 "lasting": heard is not None,
-                "precision": options.precision,
+                "precision": precision,
                 "part": options.part,
                 "seamless": options.play == SEAMLESS,
                 "background": ground if looked.alpha else None,
@@ -187,7 +192,8 @@ def _closed(shots: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:
     for last in shots:
         yield last
     a, b = (scene_detection.small(shot.pixels) for shot in (last, first))
-    other = scene_detection.content_value(a, b) >= cut
+    unlike = scene_detection.likeness(a, b) < scene_detection.UNRELATED
+    other = unlike and scene_detection.content_value(a, b) >= cut
     yield SceneFrame(first.pixels, last.end, last.end, last.end, cut=other)
 
 

@@ -8,7 +8,6 @@ unless it is to be kept for the next run.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -106,21 +105,15 @@ def photo_film(
     target = Target(Path(output), asked, options, resume, inputs=paths)
     route = [*paths, paths[0]] if options.play == video_writer.SEAMLESS else paths
 
+    ground = None if alpha else options.ground()
+
     def opened() -> AbstractContextManager[Source]:
         wanted = moments
         if options.spacing == "motion":
             weights = inputs.differences(route, max_pixels, reader)
             wanted, _ = planning.length(options, len(paths), output, weights, timed)
         return contextlib.nullcontext(
-            inputs.open_photos(
-                route,
-                wanted,
-                options.longest_side,
-                max_pixels,
-                reader,
-                ground=None if alpha else options.ground(),
-                honours_time=timed,
-            )
+            inputs.open_photos(route, wanted, options.longest_side, max_pixels, reader, ground, timed)
         )
 
     return _events("reading", opened, model, target)
@@ -162,7 +155,7 @@ def retime(
     out, and what stands still for long stays; "drop" goes on through it, "keep" takes every frame as it is. The sound
     is that of `audio_track`, from 1, or the default one; with `keep_streams` the others are there as well. Subtitles,
     chapters and tags are kept where the format can. Moments are made to the
-    nearest `precision`, a power of 1/2, of the interval between two frames. A `play` of "seamless" moves from the last
+    nearest `precision`, a power of 1/2, of the interval between two frames, by a model that honours the time exactly. A `play` of "seamless" moves from the last
     frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
     it becomes standard range. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
     cannot be opened (FileNotFoundError if there is none).
@@ -206,10 +199,10 @@ def video_film(
     fps, pace = planning.pace(looked, options, output)
     target = Target(Path(output), fps, options, resume, [looked.path])
     alpha = options.keeps_alpha(os.fspath(output))
-    exact = dataclasses.replace(options, precision=bisection.EXACT) if model.honours_time else options
+    precision = bisection.EXACT if model.honours_time else Fraction(options.precision)
 
     def opened() -> AbstractContextManager[Source]:
-        return inputs.open_video(looked, pace, exact, max_pixels, alpha)
+        return inputs.open_video(looked, pace, options, max_pixels, alpha, precision)
 
     return _events("looking", opened, model, target)
 

@@ -110,7 +110,8 @@ def length(
     count, rate = options.count, video_writer.shown_fps(output, options.rate)
     if options.seconds is not None:
         count, rate = lasting(options.seconds, options.rate, output, options.play, photos)
-    return moments(photos, options.depth, count, weights, options.play, options.easing, honours_time), rate
+    pairs = moments(photos, options.depth, count, weights, options.play, options.easing, honours_time)
+    return pairs, rate
 
 
 def lasting(
@@ -143,11 +144,11 @@ def moments(
         count = video_writer.made_frames(shown, play)
     precision = bisection.EXACT if honours_time else bisection.PRECISION
     if play != SEAMLESS or photos < 2:
-        film = bisection.pairs(photos, depth=depth, count=count, weights=weights, precision=precision)
-        return pace_.eased(film, easing)
+        pairs = bisection.pairs(photos, depth=depth, count=count, weights=weights, precision=precision)
+        return pace_.eased(pairs, easing, honours_time)
     count = count if shown is None or shown < 2 else shown + 1
     film = bisection.pairs(photos + 1, depth=depth, count=count, weights=weights, precision=precision)
-    return pace_.eased([*film[:-1], film[-1][:-1]], easing)
+    return pace_.eased([*film[:-1], film[-1][:-1]], easing, honours_time)
 
 
 def most_shown(photos: int, play: str) -> int:

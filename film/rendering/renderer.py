@@ -124,8 +124,9 @@ def render(
     """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
     if not isinstance(model, Interpolator):
         return model.make(chunks, folder, encoding)
-    frames = TransparentStream(Stream(model), Stream(model)).frames
-    return _render_here(frames, model.honours_time, chunks, folder, encoding)
+    return _render_here(
+        TransparentStream(Stream(model), Stream(model)).frames, model.honours_time, chunks, folder, encoding
+    )
 
 
 def _render_here(
