@@ -34,6 +34,7 @@ class Source:
     choices: dict[str, Any]  # what decides the frames, beside the model
     notes: deque[str] = field(default_factory=deque)  # for the user; more may come while gaps are taken
     sound: Sound | None = None
+    moments: Sequence[Sequence[Fraction]] | None = None  # wanted between each two photos; None for a video
 
     def take_notes(self) -> Iterator[str]:
         while self.notes:
@@ -66,6 +67,7 @@ def open_photos(
         calls=planning.calls(moments),
         choices={"photos": checkpoint.content(photos), "size": size, "moments": moments},
         notes=notes,
+        moments=moments,
     )
 
 

@@ -19,15 +19,16 @@ from pathlib import Path
 
 from film.engine import bisection, timings
 from film.engine.devices import ExecutionInfo
+from film.engine.interpolator import Interpolator
 from film.media import images, scene_detection, video_reader, video_segments, video_writer
 from film.media.audio import COPIED, Sound
 from film.media.images import Reader
-from film.rendering import checkpoint, inputs, planning, timeline
-from film.rendering.events import Done, Event, Notice, Progress, Segment, Stage
+from film.rendering import checkpoint, coarse_to_fine, inputs, planning, timeline
+from film.rendering.events import Done, Event, Level, Notice, Progress, Segment, Stage
 from film.rendering.inputs import Source
 from film.rendering.renderer import AnyRenderer, Chunk, Encoding, Made, render
 
-__all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
+__all__ = ["Done", "Event", "Level", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
 
 
 SPACINGS = ("equal", "motion")  # of photos in a film of a given count of frames
@@ -48,6 +49,7 @@ def interpolate(
     max_pixels: int = images.MAX_PIXELS,
     resume: bool = False,
     reader: Reader = images,
+    by_level: bool = False,
 ) -> Generator[Event]:
     """Make the film through two or more photos and write it to `output`, yielding events on the way.
 
@@ -58,6 +60,10 @@ def interpolate(
     longest side is at most `longest_side` pixels, 16 or more; its first and last frame are photos, each of at most
     `max_pixels` pixels. `quality` (1 to 100) and `play` are those of `film.write_video`. With `resume` an interrupted
     film leaves its parts in a folder beside it, and the next run goes on from there. `reader` opens the photos.
+    With `by_level` the levels of the bisection are made one after the other, so that the whole film moves after
+    one call of the model (see `coarse_to_fine`): `Progress` comes in the order in which frames are made, with the place
+    of each, and `Level` when a level is complete; the file is the same. Where there is no second level, many machines
+    make the film, or an interrupted one goes on, it is made in order.
     ValueError for bad input, OSError for a photo that cannot be opened (FileNotFoundError if there is none),
     RuntimeError with the tool's own words when the environment fails: what can be told without reading the photos at
     once, the rest with the events.
@@ -76,7 +82,7 @@ def interpolate(
             wanted = planning.moments(len(paths), count=count, weights=weights, play=play)
         return contextlib.nullcontext(inputs.open_photos(paths, wanted, longest_side, max_pixels, reader))
 
-    return _events("reading", opened, model, target)
+    return _events("reading", opened, model, target, by_level)
 
 
 def retime(
@@ -176,7 +182,11 @@ class Target:
 
 
 def _events(
-    first_stage: str, opened: Callable[[], AbstractContextManager[Source]], renderer: AnyRenderer, target: Target
+    first_stage: str,
+    opened: Callable[[], AbstractContextManager[Source]],
+    renderer: AnyRenderer,
+    target: Target,
+    by_level: bool = False,
 ) -> Generator[Event]:
     started = time.monotonic()
     yield Stage(first_stage)
@@ -195,7 +205,7 @@ def _events(
             yield from map(Notice, source.take_notes())
             yield Stage("interpolating")
             clock = _Clock(source)
-            segments = yield from _segments(source, renderer, target.encoding, folder, clock)
+            segments = yield from _segments(source, renderer, target.encoding, folder, clock, by_level)
             yield Stage("finishing")
             write = partial(video_writer.write, segments, target.path, play=target.play, quality=target.quality)
             try:
@@ -217,18 +227,30 @@ def _events(
 
 
 def _segments(
-    source: Source, renderer: AnyRenderer, encoding: Encoding, folder: Path, clock: _Clock
+    source: Source, renderer: AnyRenderer, encoding: Encoding, folder: Path, clock: _Clock, by_level: bool
 ) -> Generator[Event, None, list[Segment]]:
     """Make the film's segments, but for those that are in the folder already, and return all of them."""
     segments: list[Segment] = []
     there = {segment.first: segment for segment in encoding.finished(folder)}
     if there:
         yield Notice(f"{sum(segment.count for segment in there.values())} frames are there from an earlier run.")
-    with contextlib.closing(render(renderer, _missing(source, encoding.length, there), folder, encoding)) as everything:
+    everything: Generator[Made | Segment | Level]
+    if (
+        by_level
+        and isinstance(renderer, Interpolator)
+        and not there
+        and len(coarse_to_fine.levels(source.moments or ())) > 1
+    ):
+        everything = coarse_to_fine.render(renderer, source.pairs, source.moments or (), source.size, folder, encoding)
+    else:
+        everything = render(renderer, _missing(source, encoding.length, there), folder, encoding)
+    with contextlib.closing(everything):
         for made in everything:
             yield from map(Notice, source.take_notes())
             if isinstance(made, Made):
                 yield clock.tick(made)
+            elif isinstance(made, Level):
+                yield made
             else:
                 if there.get(made.first) is made:
                     clock.skip(made.count)
@@ -284,4 +306,4 @@ class _Clock:
                 left = passed / (self.done - self._skipped) * (total - self.done)
             else:
                 left = passed / self._calls * max(0, self._source.calls - self._calls)
-        return Progress(self.done, total, made.frame, self.per_call, left)
+        return Progress(self.done, total, made.frame, self.per_call, left, made.place)

@@ -67,6 +67,7 @@ class Made:
     calls: int  # middles that were made for them
     seconds: float | None = None  # it took, where they were made
     frame: Frame | None = None  # the last of them, if it was made here
+    place: int | None = None  # of that frame in the film, from 0
 
 
 class Renderer(Protocol):
@@ -129,8 +130,10 @@ def _render_here(
             encoding.encoder(folder, chunk.first, chunk.frames) as encoder,
             contextlib.closing(frames(chunk.pairs)) as made,
         ):
-            for calls, frame in zip(timeline.calls(chunk.pairs), made, strict=True):
-                yield Made(1, calls, frame=frame)
+            for place, (calls, frame) in enumerate(
+                zip(timeline.calls(chunk.pairs), made, strict=True), start=chunk.first
+            ):
+                yield Made(1, calls, frame=frame, place=place)
                 if segment := encoder.write(frame):
                     yield segment
             if segment := encoder.finish():
