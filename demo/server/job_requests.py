@@ -11,6 +11,7 @@ import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,10 +22,10 @@ from demo.server.limits import at_most, choice, number, short
 from demo.server.storage import status
 from demo.server.video_probe import VideoProbe
 from demo.ui import thumbnails
-from film.engine import bisection
+from film.engine import bisection, timings
 from film.engine.interpolator import Interpolator
 from film.media import scene_detection, video_segments, video_writer
-from film.rendering import pipeline, planning
+from film.rendering import coarse_to_fine, pipeline, planning
 from film.rendering.events import Event, Progress
 
 FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF", "webp": "WebP", "zip": "PNG files"}
@@ -34,6 +35,7 @@ FPS = (1, 60)  # frames per second, from … to …
 SLOWDOWNS = (1, planning.MAX_SLOWDOWN)
 CUTS = (0, 255)  # content values
 MASTER_BYTES = 4.0  # per pixel of a film whose frames are kept without loss until it is written
+LEVEL_BYTES = 7.0  # per pixel of a film made coarse to fine: about half its frames wait in 12 bytes per pixel
 THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
 
 
@@ -64,6 +66,7 @@ class PhotoRequest:
     count: int | None = None
     seconds: float | None = None
     fps: float = 15
+    by_level: bool = False  # coarse to fine, where the film takes longer to make than to play
 
     @property
     def files(self) -> list[str]:
@@ -249,7 +252,8 @@ class RequestHandler:
             job_request.files,
             plan,
             lambda model, folder: self._start(job_request, model, folder),
-            MASTER_BYTES if lossless else 1.0,
+            (MASTER_BYTES if lossless else 1.0)
+            + (LEVEL_BYTES if isinstance(job_request, PhotoRequest) and job_request.by_level else 0.0),
         )
         yield from self.job_service.run(request)
 
@@ -270,6 +274,7 @@ class RequestHandler:
                 count=job_request.count,
                 fps=job_request.fps,
                 reader=self.job_service.sandbox,
+                by_level=self._made_by_level(job_request),
                 **shared,
             )
             return
@@ -292,6 +297,23 @@ class RequestHandler:
                     height, width, _ = event.frame.shape
                     self.check_budget(job_request, event.done, (height, width))
                 yield event
+
+    def _made_by_level(self, job_request: PhotoRequest) -> bool:
+        """Whether to make it coarse to fine: it is asked for, takes longer to make than to play, and there is room."""
+        plan = self.plan(job_request, job_request.files)
+        if not job_request.by_level or plan is None or plan.size is None or plan.calls is None:
+            return False
+        gaps = self.moments(job_request)
+        if coarse_to_fine.stored_frames(gaps) * coarse_to_fine.STORED_BYTES > plan.frames * LEVEL_BYTES:
+            return False
+        each = timings.estimate(job_request.options.model, job_request.options.device, *plan.size)
+        return each is None or each * plan.calls > plan.duration
+
+    @staticmethod
+    def moments(job_request: PhotoRequest) -> list[list[Fraction]]:
+        """Which moments a checked request asks for, between each two photos."""
+        depth = job_request.depth if job_request.count is None else None
+        return planning.moments(len(job_request.files), depth, job_request.count, play=job_request.options.play)
 
     def _read_thumbnail(self, photo: str) -> str:
         return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 2 * thumbnails.HEIGHT))
