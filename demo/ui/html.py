@@ -33,7 +33,8 @@ PREVIEW = """
 VIEWS = """
 <div id="views" role="group" aria-label="Compare" hidden>
 <button type="button" value="film" aria-pressed="true">Film</button>
-<button type="button" value="fade" aria-pressed="false"><span class="for-photos">Cross-fade</span><span class="for-video">Original</span></button>
+<button type="button" value="fade" aria-pressed="false"><span class="for-photos">Cross-fade</span>
+<span class="for-video">Original</span></button>
 <button type="button" value="sides" aria-pressed="false">Side by side</button>
 </div>
 <div id="strip"><div class="cells" role="group" aria-label="Frames of the film"></div></div>
@@ -136,8 +137,8 @@ def is_idle(html: object) -> bool:
 def sheet_html(pictures: Sequence[str | None]) -> str:
     """The photos of a film in their order, each with its place and buttons; `html.SHEET` tells what was clicked."""
     cells = "".join(
-        f"<li draggable='true' data-place='{place}'><img src='{picture or ''}' alt='Photo {place + 1}'><em>{place + 1}</em>"
-        f"<button type='button' aria-label='Remove photo {place + 1}'>×</button></li>"
+        f"<li draggable='true' data-place='{place}'><img src='{picture or ''}' alt='Photo {place + 1}'>"
+        f"<em>{place + 1}</em><button type='button' aria-label='Remove photo {place + 1}'>×</button></li>"
         for place, picture in enumerate(pictures)
     )
     return f"<ol class='sheet'>{cells}</ol>"

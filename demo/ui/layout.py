@@ -129,7 +129,9 @@ def build(
                 elem_id="examples",
                 elem_classes="for-two",
             )
-            sample = gr.Button("No video at hand? Take this clip.", size="sm", visible=samples, elem_classes="for-video sample")
+            sample = gr.Button(
+                "No video at hand? Take this clip.", size="sm", visible=samples, elem_classes="for-video sample"
+            )
             burst = gr.Button(
                 "No photos at hand? Take this burst.", size="sm", visible=samples, elem_classes="for-many sample"
             )

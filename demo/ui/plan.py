@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gradio as gr
@@ -12,7 +12,6 @@ import gradio as gr
 import film
 from demo.server.job_requests import JobRequest, PhotoRequest, RequestHandler, VideoRequest
 from demo.server.messages import message
-from demo.ui import html
 from demo.ui.html import card_text, plan_html, size_text, time_text
 from film.engine import openvino_backend
 from film.hub import registry
@@ -29,25 +28,25 @@ def planned(ask: Callable[[], JobRequest], handler: RequestHandler) -> tuple[Job
 
     ValueError, RuntimeError, OSError where nothing can be made of it.
     """
-    job_request = handler.checked(ask_in_halves(ask()))
+    job_request = handler.checked(in_halves(ask(), handler.job_service.limits.depths))
     plan = handler.plan(job_request, job_request.files)
     if plan is None or plan.size is None:
         return job_request, plan, ""
     return fitted(job_request, plan, handler)
 
 
-def ask_in_halves(job_request: JobRequest) -> JobRequest:
+def in_halves(job_request: JobRequest, depths: Sequence[int]) -> JobRequest:
     """A length in seconds as the depth and frame rate that show every frame that is made."""
     if not isinstance(job_request, PhotoRequest) or job_request.seconds is None:
         return job_request
     options, photos = job_request.options, max(2, len(job_request.files))
     try:
         depth, fps = planning.by_halving(
-            job_request.seconds, job_request.fps, options.file, photos, options.play, range(1, 9)
+            job_request.seconds, job_request.fps, options.file, photos, options.play, depths
         )
     except (ValueError, TypeError):
         return job_request  # what is no length, the handler refuses
-    return dataclasses.replace(job_request, seconds=None, depth=depth, fps=fps)
+    return dataclasses.replace(job_request, seconds=None, depth=depth, fps=float(fps))
 
 
 def fitted(
@@ -139,6 +138,3 @@ def is_ready(job_request: JobRequest) -> bool:
     if isinstance(job_request, VideoRequest):
         return bool(job_request.video)
     return len(job_request.files) == len(job_request.photos) >= 2
-
-
-__all__ = ["html", "is_ready", "planned", "show_plan"]

@@ -32,6 +32,7 @@ class Preview:
         self._folder = storage.folder / secrets.token_hex(32)
         self._facts = facts | {"id": secrets.token_hex(4), "root": f"{FILE}{storage.folder}/", "photos": list(photos)}
         self._photos = frozenset(photos)
+        self.by_level = False  # whether it is made coarse to fine
         self.frames: dict[int, str] = {}  # by their places in the film; names below the storage's folder
 
     def take(self, event: Progress) -> bool:
@@ -51,7 +52,7 @@ class Preview:
 
     def told(self, state: str = "making", **facts: Any) -> str:
         """For `stage.js`."""
-        return json.dumps(self._facts | {"state": state, "frames": self.frames} | facts)
+        return json.dumps(self._facts | {"state": state, "byLevel": self.by_level, "frames": self.frames} | facts)
 
 
 def step_of(total: int) -> int:

@@ -112,13 +112,11 @@ def by_halving(
     lasting(seconds, fps, output, play, photos)  # refuses what is no length
     length, wanted = validation.exact(seconds), validation.exact(video_writer.shown_fps(output, fps))
     assert length and wanted
-    rates = {
-        depth: video_writer.shown_frames((photos - 1) * 2**depth + 1, play) / length for depth in depths
-    }
+    rates = {depth: video_writer.shown_frames((photos - 1) * 2**depth + 1, play) / length for depth in depths}
     fitting = {
         depth: rate
         for depth, rate in rates.items()
-        if rate <= max(2 * wanted, 1) and video_writer.shown_fps(output, rate) == rate
+        if rate <= max(2 * wanted, Fraction(1)) and video_writer.shown_fps(output, rate) == rate
     }
     if not fitting:
         fitting = {min(rates): wanted}
