@@ -25,7 +25,7 @@ from demo.ui.components import (
     VideoInput,
 )
 from film import Model
-from film.media import scene_detection
+from film.media import scene_detection, video_writer
 from film.rendering import planning
 
 MEASURES = {"depth": "Depth", "count": "Frames", "seconds": "Seconds"}
@@ -75,11 +75,16 @@ class Layout:
             [values["first"], values["last"]] if kind == "two" else values["photos"],
             options,
             values["depth"],
-            values["count"] if measure == "count" else None,
+            shown_count(values["count"], options.play) if measure == "count" else None,
             values["seconds"] if measure == "seconds" else None,
             values["fps"],
             by_level=True,
         )
+
+
+def shown_count(count: Any, play: str) -> Any:
+    """The frames that a film shows in which so many are different: of one forth and back almost twice as many."""
+    return video_writer.shown_frames(count, play) if isinstance(count, int) else count
 
 
 def build(
@@ -162,7 +167,7 @@ def build(
                         step=1,
                         precision=0,
                         label="Frames",
-                        info="Of the whole film as it plays.",
+                        info="From the first photo to the last.",
                         elem_classes="by-count",
                     )
                     seconds = SliderInput(

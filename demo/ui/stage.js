@@ -145,9 +145,10 @@ const words = (current, video) => {
 const stale = () => told.state === "done" && madeFrom !== "" && chosen().join() !== madeFrom && chosen().length > 0;
 
 // --- the strip: as many cells as fill the row, each a frame to go to
-const strip = find("#strip .cells");
 let drawn = "";
 const fill = () => {
+  const strip = find("#strip .cells");
+  if (!strip) return;
   const list = frames();
   const aspect = Number(find("#stage").style.getPropertyValue("--aspect")) || 16 / 9;
   const cells = told.total && list.length ? Math.min(told.total, Math.max(3, Math.floor(strip.clientWidth / (CELL * aspect)))) : 0;
@@ -204,6 +205,7 @@ try {
 watch("value", taken);
 
 const tick = () => {
+  if (!find("#views") || !find("#stage")) return; // they are yet to come
   sources = chosen();
   const first = sources[0];
   const from = kind() === "video" ? slow : first && picture(first);
@@ -215,6 +217,17 @@ const tick = () => {
   if (find("#views").hidden) view = "film";
   for (const button of document.querySelectorAll("#views button")) button.setAttribute("aria-pressed", button.value === view);
   fill();
+  name();
+};
+// Names for what Gradio leaves without one, for screen readers.
+const name = () => {
+  const places = { first: "Choose the first photo", last: "Choose the last photo", many: "Choose photos", clip: "Choose a video" };
+  for (const [id, text] of Object.entries(places)) {
+    for (const button of document.querySelectorAll(`#${id} [aria-label*="upload"]`)) button.setAttribute("aria-label", text);
+  }
+  document.querySelectorAll("#examples .gallery-item").forEach((button, number) => {
+    button.setAttribute("aria-label", `Take example pair ${number + 1}`);
+  });
 };
 setInterval(tick, 250);
 requestAnimationFrame(draw);

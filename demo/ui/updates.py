@@ -23,6 +23,8 @@ from demo.ui.layout import OTHERS
 from demo.ui.stage import Preview
 from film.rendering.events import Done, Level, Notice, Progress, Segment, Stage
 
+HASH = re.compile(r"[0-9a-f]{64}")  # the folder of an upload
+
 logger = logging.getLogger("film.page")
 
 Changes = dict[str, Any]  # new values of some of the page's outputs, by their names; the others stay as they are
@@ -137,7 +139,8 @@ def download(path: Path) -> Any:
 def file_name(job_request: JobRequest) -> str:
     """What a film is called that is saved: boats-film.mp4. An example's photos are named by their folder."""
     source = Path(job_request.files[0])
-    stem = source.parent.name if source.stem == "first" else source.stem
+    is_example = source.stem == "first" and not HASH.fullmatch(source.parent.name)
+    stem = source.parent.name if is_example else source.stem
     plain = re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:60]
     return f"{plain}-{job_request.options.file}" if plain else job_request.options.file
 
