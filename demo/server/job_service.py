@@ -32,6 +32,8 @@ JobEvent: TypeAlias = Event | Waiting
 # An absolute path inside what a tool said; not the path of a URL.
 PATH = re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"(),;]+)+/([^\s/:'\"(),;]+)|\b[A-Za-z]:\\(?:[^\s\\:'\"]+\\)*([^\s\\:'\"]+)")
 
+UNKNOWN = 300.0  # megapixels: what room is taken for a film of unknown length, where there is no limit
+
 logger = logging.getLogger("film.studio")
 
 
@@ -98,7 +100,7 @@ class JobService:
             height, width = plan.size
             log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
             yield from slot.wait(lambda: self._seconds(request, plan))
-            pixels = plan.frames * height * width if plan.length_known else self.limits.megapixels * MEGAPIXEL
+            pixels = plan.frames * height * width if plan.length_known else min(self.limits.megapixels, UNKNOWN) * MEGAPIXEL
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))
             log.info("begun")

@@ -68,7 +68,7 @@ def test_many_photos(page: Any, tmp_path: Path) -> None:
     assert not page.locator("#first").is_visible() and not page.locator("#examples").is_visible()
     page.set_input_files("#many input[type=file]", [ten, two, one])
     expect_names(page, "walk 1.jpg", "walk 2.jpg", "walk 10.jpg")
-        set_depth(page, 2, frames=9)
+    set_depth(page, 2, frames=9)
     click(page, "Create")
     expect_text(page, "#state", "9 frames, 96 × 64")
     frames = decoded(downloaded(page, tmp_path / "film.mp4"))
