@@ -316,7 +316,7 @@ class RequestHandler:
         return planning.moments(len(job_request.files), depth, job_request.count, play=job_request.options.play)
 
     def _read_thumbnail(self, photo: str) -> str:
-        return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 2 * thumbnails.HEIGHT))
+        return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 3 * thumbnails.HEIGHT))
 
     def _check_video_size(self, path: str) -> None:
         if not self.config.max_video_mb:

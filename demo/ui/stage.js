@@ -237,6 +237,7 @@ document.addEventListener("click", (event) => {
   if (button?.closest("#views")) view = button.value;
   if (button?.id === "create") {
     told = { ...told, lost: false };
-    if (innerWidth < 900) find("#stage").scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" });
+    const top = find("#stage").getBoundingClientRect().top;
+    if (innerWidth < 900 || top < 0) find("#stage").scrollIntoView({ behavior: calm.matches ? "auto" : "smooth" });
   }
 });
