@@ -12,6 +12,7 @@ def at_least(least: float, default: float, most: float = math.inf) -> Any:
     """A field whose number is that or more, with less nothing could be made or kept; and no more than `most`."""
     return field(default=default, metadata={"least": least, "most": most})
 
+
 LOCAL = ("127.0.0.1", "localhost", "::1")  # hosts that serve only this machine
 
 

@@ -19,7 +19,7 @@ from typing import Any, TypeAlias
 from demo.config import Config
 from demo.server.job_service import JobEvent, JobService, RenderJob
 from demo.server.limits import at_most, choice, number, short
-from demo.server.storage import status
+from demo.server.storage import status, version
 from demo.server.video_probe import VideoProbe
 from demo.ui import thumbnails
 from film.engine import bisection, timings
@@ -192,7 +192,7 @@ class RequestHandler:
     def thumbnail(self, photo: str) -> str | None:
         """A photo as a small data URI; None if it cannot be opened, or not at this moment."""
         try:
-            return self._thumbnail(photo)
+            return self._thumbnail(*version(photo))
         except (ValueError, RuntimeError, OSError):
             return None
 
@@ -315,7 +315,7 @@ class RequestHandler:
         depth = job_request.depth if job_request.count is None else None
         return planning.moments(len(job_request.files), depth, job_request.count, play=job_request.options.play)
 
-    def _read_thumbnail(self, photo: str) -> str:
+    def _read_thumbnail(self, photo: str, _: str) -> str:
         return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 3 * thumbnails.HEIGHT))
 
     def _check_video_size(self, path: str) -> None:

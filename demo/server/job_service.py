@@ -100,7 +100,9 @@ class JobService:
             height, width = plan.size
             log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
             yield from slot.wait(lambda: self._seconds(request, plan))
-            pixels = plan.frames * height * width if plan.length_known else min(self.limits.megapixels, UNKNOWN) * MEGAPIXEL
+            pixels = (
+                plan.frames * height * width if plan.length_known else min(self.limits.megapixels, UNKNOWN) * MEGAPIXEL
+            )
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))
             log.info("begun")

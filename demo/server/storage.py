@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from film.support.fingerprint import fingerprint
+
 GIGABYTE = 2**30
 KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
 GRACE_SECONDS = 120  # what is younger makes no room for others: its visitor has just chosen it, or still downloads it
@@ -37,10 +39,10 @@ def status(path: str | os.PathLike[str]) -> os.stat_result:
         raise ValueError(f"{Path(path).name} is no longer here: uploads expire. Choose it again.") from None
 
 
-def version(path: str | os.PathLike[str]) -> tuple[str, int, int]:
-    """An upload as it is now, to be remembered by: its path, when it was changed, its bytes. ValueError as above."""
-    facts = status(path)
-    return os.fspath(path), facts.st_mtime_ns, facts.st_size
+def version(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """An upload as it is now, to be remembered by: its path and a hash of its content. ValueError as above."""
+    status(path)
+    return os.fspath(path), fingerprint(path)
 
 
 class Full(RuntimeError):

@@ -11,8 +11,9 @@ from pathlib import Path
 from film.media import ffmpeg
 
 # By container: the codecs that are copied as they are, because browsers play them in it; what all others become.
-COPIED = {".mp4": ("aac", "mp3"), ".webm": ("opus", "vorbis")}
-ENCODED = {".mp4": ["-c:a", "aac", "-b:a", "192k"], ".webm": ["-c:a", "libopus", "-b:a", "128k"]}
+COPIED = {".mp4": ("aac", "mp3"), ".mov": ("aac", "mp3"), ".webm": ("opus", "vorbis")}
+AAC = ["-c:a", "aac", "-b:a", "192k"]
+ENCODED = {".mp4": AAC, ".mov": AAC, ".webm": ["-c:a", "libopus", "-b:a", "128k"]}
 
 LONGEST_GAP = 300  # seconds without sound: ffmpeg holds such a silence in memory, 0.2 MB a second for each channel
 WORK = 60.0  # seconds of processor time for any sound, beside as many as the film lasts; then it is not an honest one
@@ -44,8 +45,9 @@ def arguments(sound: Sound, seconds: float, suffix: str) -> tuple[list[str], lis
     # The source's own clock, because its streams need not start together; and no seek, which only good indexes survive.
     inputs = ["-copyts", *source]
     if sound.slowdown == 1 and _codec(source) in COPIED[suffix]:
-        # Packets that are not wholly in the film go. MP4 may keep one before it, from which the first one is decoded.
-        kept = -0.03 if suffix == ".mp4" else 0
+        # Packets that are not wholly in the film go. MP4 and MOV may keep one before it, from which the first one is
+        # decoded.
+        kept = 0 if suffix == ".webm" else -0.03
         outside = f"lt(pts*tb,{kept})+gt((pts+d)*tb,{seconds:.6f})"
         moved = f"setts=ts=TS-{sound.start:.6f}/TB,noise=drop='{outside}'"
         return inputs, ["-map", "1:a:0", "-c:a", "copy", "-bsf:a", moved]

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,15 +43,24 @@ PAUSE = Fraction(1, 4)  # seconds a frame is shown at least for it to be a pause
 class SceneFrame:
     """A frame of a video, and how it lies in the film."""
 
-    pixels: npt.NDArray[np.uint8]  # (H, W, 3)
+    pixels: npt.NDArray[Any]  # as those of the `TimedFrame`
     time: Fraction  # when it appears, seconds
     held: Fraction  # until when it is shown unchanged; then the motion to the next frame begins
     end: Fraction  # when it would vanish if nothing followed
     cut: bool  # whether a new scene begins with it
 
 
-def small(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def eight_bits(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """A frame as it is compared: (H, W, 3) uint8; what is transparent is grey, so that dark and bright shapes show."""
+    if pixels.shape[2] == 4:
+        opacity = pixels[..., 3:]
+        pixels = pixels[..., :3] + (np.iinfo(pixels.dtype).max - opacity) // 2
+    return pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
+
+
+def small(pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     """A copy of about SMALL pixels to compare, each the mean of a block: (h, w, 3) RGB."""
+    pixels = eight_bits(pixels)
     return np.asarray(Image.fromarray(pixels).reduce(max(1, max(pixels.shape[:2]) // SMALL)))
 
 
@@ -121,9 +131,9 @@ def _paused(shot: SceneFrame, waiting: deque[SceneFrame], intervals: list[Fracti
     return replace(shot, held=following - typical)
 
 
-def _same(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> bool:
+def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     """Whether no pixel of two frames differs by more than coding noise."""
-    one, other = (Image.fromarray(pixels).convert("L") for pixels in (a, b))
+    one, other = (Image.fromarray(eight_bits(pixels)).convert("L") for pixels in (a, b))
     return bool(np.asarray(ImageChops.difference(one, other)).max() < SAME_PIXEL)
 
 

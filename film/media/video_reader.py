@@ -40,13 +40,17 @@ LINES = 1000  # that are kept
 SHOWN = r"\[Parsed_showinfo_\d+ @ \w+\] \[info\] "
 TOLD = r"\[info\] +"
 COMPLAINT = r"(?:\[[^\]]* @ \w+\] )?\[(?:error|fatal)\] "
-TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: )|{COMPLAINT}")
+ALPHA_MODE = TOLD + r"alpha_mode +: 1\b"  # of WebM, for which there is no form of pixels
+TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: )|{ALPHA_MODE}|{COMPLAINT}")
 VIDEO = ["-map", "0:V:0"]  # a capital V: a cover picture is no video
 HD = 720  # rows from which an untagged video is taken for BT.709, as players do; below it is BT.601
 # Of two fields, each half the picture at its own moment, a whole frame at the first; other frames pass as they are. Any
 # other form of pixels would be converted for it, which changes colours, and no interlaced video has one.
 DEINTERLACE = "bwdif=mode=send_frame:deint=interlaced,"
 FIELDS = r"yuvj?4(?:11|20|22|44)p(?:10le)?"
+ALPHA = r"(?:yuva|rgba|bgra|argb|abgr|gbrap|ya)\w*"  # forms of pixels with opacity
+MULTIPLIED = "format=gbrap16le,premultiply=inplace=1"
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own leave the opacity out
 HDR = {"smpte2084", "arib-std-b67"}  # transfer functions: PQ and HLG, as phones record them
 WIDE = {"color_primaries": "color_primaries=bt2020", "color_space": "colorspace=bt2020nc"}  # what those come with
 TO_SDR = (
@@ -58,7 +62,7 @@ TO_SDR = (
 class TimedFrame(NamedTuple):
     """One frame of a video."""
 
-    pixels: npt.NDArray[np.uint8]  # (H, W, 3) RGB
+    pixels: npt.NDArray[Any]  # (H, W, 3) RGB, uint8 or, if deep, uint16; with opacity (H, W, 4) uint16, see VideoReader
     time: Fraction  # when it appears
     duration: Fraction  # how long it is shown, as the file says
 
@@ -73,8 +77,12 @@ class VideoMetadata:
     fps: Fraction  # nominal: phones and screen recorders leave it
     seconds: float | None  # as the container says
     sound: bool  # that can be heard
-    filters: str  # of ffmpeg, from what the file holds to 8-bit RGB
+    filters: str  # of ffmpeg, from what the file holds to RGB of standard range
     unheard: str | None = None  # why the sound that it has is none
+    alpha: bool = False  # whether it can be transparent
+    transfer: str | None = None  # the transfer function of high dynamic range, as ffmpeg calls it
+    untoned: str = ""  # as `filters`, but high dynamic range stays as it is encoded
+    decoder: str | None = None  # of ffmpeg, where its own leaves something out
 
     @property
     def name(self) -> str:
@@ -119,6 +127,7 @@ def read_metadata(path: str | os.PathLike[str], max_pixels: int = images.MAX_PIX
         sound=sound,
         filters=_filters(looked, height),
         unheard=unheard,
+        **_special(looked, height),
     )
 
 
@@ -168,20 +177,35 @@ class VideoReader:
 
     RuntimeError when ffmpeg stalls, ValueError when it finds no frame at all. What a damaged file is missing is
     left out; `damage` then says so.
+
+    Pixels are 8 bits of RGB in standard range; with `deep` 16 bits, in the range that the file has. Where the video has
+    an opacity they are 16 bits of RGBA, the colours multiplied by the opacity. Frames before `seek`, in seconds after
+    the beginning, may be left out.
     """
 
-    def __init__(self, clip: VideoMetadata, size: tuple[int, int], max_pixels: int = images.MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        clip: VideoMetadata,
+        size: tuple[int, int],
+        max_pixels: int = images.MAX_PIXELS,
+        deep: bool = False,
+        seek: float = 0.0,
+    ) -> None:
         self.damage: str | None = None  # known at the end
         self._clip = clip
-        self._size = size
         self._ended = threading.Event()
         height, width = size
-        command = [*_ffmpeg(clip.path, max_pixels), *VIDEO, "-copyts", "-fps_mode", "passthrough"]
-        command += ["-vf", f"{clip.filters.format(width=width, height=height)},showinfo=checksum=0"]
-        command += ["-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]
+        self._shape = (height, width, 4 if clip.alpha else 3)
+        self._dtype = np.dtype(np.uint16 if clip.alpha or deep else np.uint8)
+        pixels = "rgba64le" if clip.alpha else "rgb48le" if deep else "rgb24"
+        filters = (clip.untoned if deep else "") or clip.filters
+        before = [*(["-c:V", clip.decoder] if clip.decoder else []), *(["-ss", f"{seek:.6f}"] if seek else [])]
+        command = [*_ffmpeg(clip.path, max_pixels, *before), *VIDEO, "-copyts", "-fps_mode", "passthrough"]
+        command += ["-vf", f"{filters.format(width=width, height=height, pixels=pixels)},showinfo=checksum=0"]
+        command += ["-f", "rawvideo", "-pix_fmt", pixels, "pipe:1"]
         self._process = _started(command, stdout=subprocess.PIPE)
         # Bounded: a reader that waits lets ffmpeg wait, which reads no further.
-        self._pictures: queue.Queue[npt.NDArray[np.uint8] | None] = queue.Queue(PREFETCH)
+        self._pictures: queue.Queue[npt.NDArray[Any] | None] = queue.Queue(PREFETCH)
         self._times: queue.Queue[tuple[Fraction | None, Fraction]] = queue.Queue()
         self._words: list[str] = []  # complaints
         for target in (self._read_pictures, self._read_words):
@@ -221,16 +245,15 @@ class VideoReader:
             raise RuntimeError(f"ffmpeg gave no frame of {self._clip.name} for {STALLED:g} s and was ended.") from None
 
     def _read_pictures(self, process: subprocess.Popen[bytes]) -> None:
-        height, width = self._size
         assert process.stdout
         with process.stdout as pipe:
             while not self._ended.is_set():
-                pixels = np.empty((height, width, 3), np.uint8)
+                pixels = np.empty(self._shape, self._dtype)
                 whole = _fill(pipe, pixels.data.cast("B"))
                 if not self._offer(pixels if whole else None) or not whole:
                     return
 
-    def _offer(self, item: npt.NDArray[np.uint8] | None) -> bool:
+    def _offer(self, item: npt.NDArray[Any] | None) -> bool:
         while not self._ended.is_set():
             with contextlib.suppress(queue.Full):
                 self._pictures.put(item, timeout=0.2)
@@ -252,11 +275,11 @@ class VideoReader:
                     self._words.append(line.strip())
 
 
-def _ffmpeg(path: Path, max_pixels: int) -> list[str]:
-    """ffmpeg with a file as its input; level "info" for `showinfo`."""
+def _ffmpeg(path: Path, max_pixels: int, *options: str) -> list[str]:
+    """ffmpeg with a file as its input, and options for that; level "info" for `showinfo`."""
     return [
         *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"),
-        *("-max_pixels", str(max_pixels), *ffmpeg.untrusted(path)),
+        *("-max_pixels", str(max_pixels), *options, *ffmpeg.untrusted(path)),
     ]
 
 
@@ -276,8 +299,19 @@ def _lines(pipe: IO[bytes]) -> Iterator[str]:
         begins = raw.endswith(b"\n")
 
 
-def _filters(looked: ProbeResult, height: int) -> str:
-    """From what the file holds to whole frames of 8-bit RGB, of a `width` and `height` to be filled in."""
+def _special(looked: ProbeResult, height: int) -> dict[str, Any]:
+    """What `VideoMetadata` has of transparency and high dynamic range."""
+    transfer = looked.found(SHOWN + r"color_range:.* color_trc:(\S+)")
+    if transfer and transfer[1] in HDR:
+        return {"transfer": transfer[1], "untoned": _filters(looked, height, toned=False)}
+    codec = looked.found(TOLD + r"Stream #\S+ Video: (vp[89])\b")
+    if codec and looked.found(ALPHA_MODE):
+        return {"alpha": True, "decoder": ALPHA_DECODERS[codec[1]]}
+    return {"alpha": looked.found(SHOWN + rf"n: .* fmt:{ALPHA} ") is not None}
+
+
+def _filters(looked: ProbeResult, height: int, toned: bool = True) -> str:
+    """From what the file holds to whole frames of RGB, of a `width`, `height` and form of `pixels` to be filled in."""
     size = "scale={width}:{height}:flags=lanczos+accurate_rnd+full_chroma_int"
     # Of any yuv video: one whose first frame is whole may have fields later.
     whole = DEINTERLACE if looked.found(SHOWN + rf"n: .* fmt:{FIELDS} ") else ""
@@ -286,10 +320,16 @@ def _filters(looked: ProbeResult, height: int) -> str:
         # zscale knows no way from colours that are not told.
         untold = [told for tag, told in WIDE.items() if looked.found(SHOWN + rf"color_range:.* {tag}:unknown ")]
         tags = f"setparams={':'.join(untold)}," if untold else ""
-        return f"{whole}{tags}{TO_SDR}{size}:in_color_matrix=bt709,format=rgb24"
+        if not toned:
+            return f"{whole}{tags}{size}:in_color_matrix=bt2020,format={{pixels}}"
+        return f"{whole}{tags}{TO_SDR}{size}:in_color_matrix=bt709,format={{pixels}}"
     untagged = looked.found(SHOWN + r"color_range:.* color_space:unknown ")
     matrix = ("bt709" if height >= HD else "bt601") if untagged else "auto"
-    return f"{whole}{size}:in_color_matrix={matrix},format=rgb24"
+    if looked.found(ALPHA_MODE) or looked.found(SHOWN + rf"n: .* fmt:{ALPHA} "):
+        # Multiplied before they are resized, so that hidden colours do not bleed into the edges.
+        multiplied = f"scale=flags=accurate_rnd+full_chroma_int:in_color_matrix={matrix},{MULTIPLIED}"
+        return f"{whole}{multiplied},{size},format={{pixels}}"
+    return f"{whole}{size}:in_color_matrix={matrix},format={{pixels}}"
 
 
 def _fill(pipe: IO[bytes], buffer: memoryview) -> bool:

@@ -64,25 +64,27 @@ def render(
     come with the finest level, in the order of the film. Closing the generator stops the work.
     """
     times = [photo + moment for photo, moments in enumerate(gaps) for moment in moments]
-    places = {time: place for place, time in enumerate(times)}
+    places: dict[Fraction, list[int]] = {}  # several for a moment that is shown several times
+    for place, time in enumerate(times):
+        places.setdefault(time, []).append(place)
     *coarse, finest = levels(gaps)
     with tempdirs.folder() as directory, memory.told(memory.FOR_A_MODEL):
         store = FrameStore(directory)
         present = 0
         for photo, frame in enumerate(_photos(pairs)):
             store.save(Fraction(photo), frame)
-            if (place := places.get(Fraction(photo))) is not None:
-                present += 1
-                yield Made(1, 0, frame=frame, place=place)
+            if shown := places.get(Fraction(photo)):
+                present += len(shown)
+                yield Made(len(shown), 0, frame=frame, place=shown[0])
         yield Level(0, present, len(times))
         session = model.session(*size)
         for number, nodes in enumerate(coarse, 1):
             with contextlib.closing(middles(session, store.load, nodes)) as made:
                 for (_, _, time), frame in zip(nodes, made, strict=True):
                     store.save(time, frame)
-                    place = places.get(time)  # none: a moment on the way to others, which is not shown
-                    present += place is not None
-                    yield Made(int(place is not None), 1, frame=frame, place=place)
+                    shown = places.get(time, [])  # none: a moment on the way to others, which is not shown
+                    present += len(shown)
+                    yield Made(len(shown), 1, frame=frame, place=shown[0] if shown else None)
             yield Level(number, present, len(times))
         made_now = {time for _, _, time in finest}
         with contextlib.closing(middles(session, store.load, finest)) as made:
@@ -90,11 +92,12 @@ def render(
             for count in chunk_lengths(gaps, encoding.length):
                 with encoding.encoder(folder, first, count) as encoder:
                     for place in range(first, first + count):
-                        if times[place] in made_now:
+                        time = times[place]
+                        if time in made_now and place == places[time][0]:
                             frame = next(made)
-                            yield Made(1, 1, frame=frame, place=place)
-                        else:
-                            frame = store.load(times[place])
+                            yield Made(len(places[time]), 1, frame=frame, place=place)
+                        elif time not in made_now:
+                            frame = store.load(time)
                         if segment := encoder.write(frame):
                             yield segment
                     if segment := encoder.finish():
