@@ -170,6 +170,8 @@ def wire(
     page.sheet.input(uploads.reordered, photos, photos, **QUICK)
     clip.upload(uploads.check_video, [clip, state], [clip, *told], **QUICK)
     pair = [inputs["first"], inputs["last"], *told]
+    part = [page.outputs["trim"], inputs["start"], inputs["end"]]
+    clip.change(uploads.trim, clip, part, **QUICK)
     page.gallery.click(lambda index, state: (*pairs[index], *taken(state)), [page.gallery, state], pair, **QUICK)
     page.burst.click(
         lambda state: (samples.burst, samples.burst, *taken(state)), state, [photos, known, *told], **QUICK

@@ -35,6 +35,7 @@ FPS = (1, 60)  # frames per second, from … to …
 SLOWDOWNS = (1, planning.MAX_SLOWDOWN)
 CUTS = (0, 255)  # content values
 MASTER_BYTES = 4.0  # per pixel of a film whose frames are kept without loss until it is written
+END_STEP = 0.1  # seconds: how finely the page sets where a video's part ends
 LEVEL_BYTES = 7.0  # per pixel of a film made coarse to fine: about half its frames wait in 12 bytes per pixel
 THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
 
@@ -83,6 +84,8 @@ class VideoRequest:
     fps: float | None = None  # None or 0: as the video
     sound: bool = True
     cut: float = scene_detection.CUT
+    start: float | None = None  # of the part that is used, in seconds; None: from its beginning, to its end
+    end: float | None = None
 
     @property
     def files(self) -> list[str]:
@@ -121,6 +124,8 @@ class RequestHandler:
                 slowdown=number("The slow motion", job_request.slowdown, *SLOWDOWNS),
                 fps=None if job_request.fps in (None, 0) else number("The frame rate", job_request.fps, *FPS),
                 cut=number("The cut sensitivity", job_request.cut, *CUTS),
+                start=None if job_request.start is None else number("The start", job_request.start, 0, math.inf),
+                end=None if job_request.end is None else number("The end", job_request.end, 0, math.inf),
             )
         self.check_number(len(job_request.files))
         depths = self.job_service.limits.depths
@@ -213,6 +218,7 @@ class RequestHandler:
                 longest_side=options.longest_side or None,
                 play=options.play,
                 look=self.video_probe.look,
+                **self._part(job_request),
             )
         return planning.plan(
             files,
@@ -288,6 +294,7 @@ class RequestHandler:
             sound=job_request.sound,
             cut=job_request.cut,
             max_pixels=self.video_probe.max_pixels,
+            **self._part(job_request),
             **shared,
         )
         with closing(events):
@@ -297,6 +304,12 @@ class RequestHandler:
                     height, width, _ = event.frame.shape
                     self.check_budget(job_request, event.done, (height, width))
                 yield event
+
+    def _part(self, job_request: VideoRequest) -> dict[str, Any]:
+        """The part of the video that is used; an end that is the video's, as finely as it can be set, is none."""
+        assert job_request.video
+        seconds, end = self.video_probe.look(job_request.video).seconds, job_request.end
+        return {"start": job_request.start, "end": None if seconds and end and end > seconds - END_STEP else end}
 
     def _made_by_level(self, job_request: PhotoRequest) -> bool:
         """Whether to make it coarse to fine: it is asked for, takes longer to make than to play, and there is room."""

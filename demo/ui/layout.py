@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo.server.job_requests import FORMATS, FPS, JobRequest, OutputOptions, PhotoRequest, VideoRequest
+from demo.server.job_requests import END_STEP, FORMATS, FPS, JobRequest, OutputOptions, PhotoRequest, VideoRequest
 from demo.ui import html
 from demo.ui.components import (
     CheckboxInput,
@@ -69,7 +69,14 @@ class Layout:
         )
         if kind == "video":
             return VideoRequest(
-                values["video"], options, values["slowdown"], values["rate"], values["sound"], values["cut"]
+                values["video"],
+                options,
+                values["slowdown"],
+                values["rate"],
+                values["sound"],
+                values["cut"],
+                values["start"] or None,
+                values["end"] or None,
             )
         return PhotoRequest(
             [values["first"], values["last"]] if kind == "two" else values["photos"],
@@ -184,6 +191,9 @@ def build(
                         elem_id="rate",
                     )
                     sound = CheckboxInput(True, label="Keep the sound", elem_id="sound")
+                with gr.Row(elem_classes="for-video", elem_id="trim", visible=False) as trim:
+                    start = SliderInput(0, 1, 0, step=END_STEP, label="From, seconds", elem_id="start")
+                    end = SliderInput(0, 1, 0, step=END_STEP, label="To, seconds", elem_id="end")
             model = RadioInput(
                 [(html.card_text(model, []), model.name) for model in models],
                 value=options.model,
@@ -261,6 +271,8 @@ def build(
         "rate": rate,
         "sound": sound,
         "cut": cut,
+        "start": start,
+        "end": end,
         "model": model,
         "device": device,
         "longest_side": longest_side,
@@ -277,5 +289,6 @@ def build(
         "create": create,
         "stop": stop,
         "others": others,
+        "trim": trim,
     }
     return Layout(inputs, outputs, plan, gallery, sheet, sample, burst)

@@ -20,6 +20,7 @@ from film.rendering import planning
 # Bytes of an MP4 of quality 80 per pixel of its frames: what the example pairs take. A step of quality is 0.4 of x264's
 # rate factor, and a factor less is 12 % more.
 MP4_BYTES = 0.045
+LEAST_SECONDS = 0.5  # of a video that is cut to fit
 SLOWER = {"film": 12}  # times film-lite's seconds per frame, as measured; for models that were not run here yet
 
 
@@ -71,7 +72,30 @@ def fitted(
         except ValueError:
             continue
         return smaller, less, f"Made at {side} pixels to fit this server."
-    raise refusal
+    return first_seconds(job_request, handler, refusal)
+
+
+def first_seconds(
+    job_request: JobRequest, handler: RequestHandler, refusal: ValueError
+) -> tuple[JobRequest, planning.Plan, str]:
+    """As much from the beginning of a video as this server makes at its smallest size. Raises `refusal` for less than
+    half a second, and for photos."""
+    side = min((side for side in handler.job_service.limits.sides if side), default=0)
+    if not isinstance(job_request, VideoRequest):
+        raise refusal
+    small = dataclasses.replace(job_request, options=dataclasses.replace(job_request.options, longest_side=side))
+    plan = handler.plan(small, small.files)
+    if plan is None or not plan.size or not plan.length_known:
+        raise refusal
+    film_seconds = 0.98 * handler.job_service.limits.megapixels * 1e6 / (math.prod(plan.size) * float(plan.fps))
+    seconds = math.floor(10 * film_seconds / job_request.slowdown) / 10
+    if seconds < LEAST_SECONDS:
+        raise refusal
+    part = dataclasses.replace(small, end=(job_request.start or 0) + seconds)
+    plan = handler.plan(part, part.files)
+    assert plan and plan.size
+    handler.check_budget(part, plan.frames, plan.size)
+    return part, plan, f"{seconds:g} s of the video, at {side} pixels, to fit this server."
 
 
 def show_plan(ask: Callable[[], JobRequest], handler: RequestHandler) -> tuple[str, Any]:

@@ -130,6 +130,8 @@ const follow = (comparing) => {
     const time = (told.start ?? 0) + player().currentTime / slowdown;
     if (Math.abs(slow.currentTime - time) > 0.1 || player().paused) slow.currentTime = time;
   }
+  const [from, to] = ["start", "end"].map((id) => Number(find(`#${id} input`)?.value) || 0);
+  if (!comparing && to > from && (slow.currentTime < from || slow.currentTime > to)) slow.currentTime = from;
   if (slow.paused && !(comparing && player().paused)) slow.play().catch(() => {});
 };
 
@@ -231,6 +233,12 @@ const name = () => {
 };
 setInterval(tick, 250);
 requestAnimationFrame(draw);
+
+// The frame at which the part of a video begins or ends, while it is chosen.
+document.addEventListener("input", (event) => {
+  const clip = event.target.closest?.("#start, #end") && find("#clip video");
+  if (clip) Object.assign(clip, { currentTime: Number(event.target.value) || 0 }).pause();
+});
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("button");

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from demo.server.job_requests import RequestHandler
+from demo.server.job_requests import END_STEP, RequestHandler
 from demo.server.messages import message
 from demo.ui import html
 from demo.ui.components import UNSHOWN
@@ -71,6 +72,18 @@ class Uploads:
         """The photos in another order, or fewer, as the sheet was clicked or dragged."""
         order = [place for place in getattr(chosen, "order", []) if isinstance(place, int) and 0 <= place < len(photos)]
         return [photos[place] for place in dict.fromkeys(order)]
+
+    def trim(self, path: str | None) -> tuple[Any, Any, Any]:
+        """Where the part of a video begins and ends: at first the whole video. Hidden where its length is unknown."""
+        try:
+            seconds = self._handler.video_probe.look(path).seconds if path else None
+        except (ValueError, RuntimeError, OSError):
+            seconds = None
+        if not seconds or seconds < 2 * END_STEP:
+            return gr.update(visible=False), gr.update(value=0), gr.update(value=0)
+        whole = math.floor(seconds / END_STEP) * END_STEP
+        ends = gr.update(maximum=whole, value=0), gr.update(maximum=whole, value=whole)
+        return gr.update(visible=True), *ends
 
     def next_step(self, kind: str, first: Any, last: Any, photos: Any, video: Any, state: str) -> Any:
         """What to do next, unless something else is told: "Choose two photos" goes when they are there."""
