@@ -231,8 +231,11 @@ class RequestHandler:
         else:
             self.job_service.limits.check_film(frames, size)
 
-    def make(self, job_request: JobRequest) -> Generator[JobEvent]:
-        """The events of one film. What they name is there until the next one is asked for; the film stays."""
+    def make(self, job_request: JobRequest, owner: str = "") -> Generator[JobEvent]:
+        """The events of one film. What they name is there until the next one is asked for; the film stays.
+
+        `owner` is the address that asks, which has its share of the line.
+        """
         job_request = self.checked(job_request)
         self.check_files(job_request)
 
@@ -249,6 +252,7 @@ class RequestHandler:
             job_request.files,
             plan,
             lambda model, folder: self._start(job_request, model, folder),
+            owner,
             MASTER_BYTES if lossless else 1.0,
         )
         yield from self.job_service.run(request)
