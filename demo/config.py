@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from demo.server.addresses import space_defaults
+
 
 def at_least(least: float, default: float, most: float = math.inf) -> Any:
     """A field whose number is that or more, with less nothing could be made or kept; and no more than `most`."""
@@ -37,11 +39,17 @@ class Config:
     max_waiting: int = 20  # visitors in the line
     keep_minutes: float = at_least(0.1, 60.0)  # how long uploads and films stay
     disk_gb: float = at_least(0.01, 4.0)  # that uploads and films may take together
+    allowed_hosts: str = ""  # names this server goes by, with commas between; loopback names always do
+    proxies: str = ""  # addresses or networks whose X-Forwarded-* headers are believed, with commas between
+    max_per_address: int = at_least(1, 6)  # films of one address that are made or wait
+    jobs_per_minute: int = at_least(1, 30)  # that one address may ask for
+    files_per_minute: int = at_least(2, 300)  # that one address may upload
+    requests_per_minute: int = at_least(60, 1500)  # of one address, of any kind; a page loads some 150 files
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Config:
         space = bool(environment.get("SPACE_ID"))
-        chosen: dict[str, Any] = {"host": "0.0.0.0"} if space else {}
+        chosen: dict[str, Any] = dict(space_defaults(environment)) if space else {}
         for each in fields(cls):
             name = f"FILM_{each.name.upper()}"
             if text := environment.get(name, "").strip():

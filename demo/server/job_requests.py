@@ -50,11 +50,12 @@ class OutputOptions:
     format: str = "mp4"
     quality: int = video_segments.QUALITY
     play: str = "loop"
+    name: str = "film"  # of the file, without its suffix
 
     @property
     def file(self) -> str:
         """The film's name."""
-        return f"film.{self.format}"
+        return f"{self.name}.{self.format}"
 
 
 @dataclass(frozen=True)
@@ -240,8 +241,11 @@ class RequestHandler:
         else:
             self.job_service.limits.check_film(frames, size)
 
-    def make(self, job_request: JobRequest) -> Generator[JobEvent]:
-        """The events of one film. What they name is there until the next one is asked for; the film stays."""
+    def make(self, job_request: JobRequest, owner: str = "") -> Generator[JobEvent]:
+        """The events of one film. What they name is there until the next one is asked for; the film stays.
+
+        `owner` is the address that asks, which has its share of the line.
+        """
         job_request = self.checked(job_request)
         self.check_files(job_request)
 
@@ -258,6 +262,7 @@ class RequestHandler:
             job_request.files,
             plan,
             lambda model, folder: self._start(job_request, model, folder),
+            owner,
             (MASTER_BYTES if lossless else 1.0)
             + (LEVEL_BYTES if isinstance(job_request, PhotoRequest) and job_request.by_level else 0.0),
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,6 +22,7 @@ from film.rendering import planning
 # Bytes of an MP4 of quality 80 per pixel of its frames: what the example pairs take. A step of quality is 0.4 of x264's
 # rate factor, and a factor less is 12 % more.
 MP4_BYTES = 0.045
+UPLOADED = re.compile(r"[0-9a-f]{64}")  # the folder of an upload
 LEAST_SECONDS = 0.5  # of a video that is cut to fit
 SLOWER = {"film": 12}  # times film-lite's seconds per frame, as measured; for models that were not run here yet
 
@@ -30,10 +33,21 @@ def planned(ask: Callable[[], JobRequest], handler: RequestHandler) -> tuple[Job
     ValueError, RuntimeError, OSError where nothing can be made of it.
     """
     job_request = handler.checked(in_halves(ask(), handler.job_service.limits.depths))
+    if job_request.files:
+        options = dataclasses.replace(job_request.options, name=film_name(job_request.files[0]))
+        job_request = dataclasses.replace(job_request, options=options)
     plan = handler.plan(job_request, job_request.files)
     if plan is None or plan.size is None:
         return job_request, plan, ""
     return fitted(job_request, plan, handler)
+
+
+def film_name(source: str) -> str:
+    """What a film is called that is saved: boats-film. An example's photos are named by their folder."""
+    path = Path(source)
+    is_example = path.stem == "first" and not UPLOADED.fullmatch(path.parent.name)
+    plain = re.sub(r"[^\w.-]+", "-", path.parent.name if is_example else path.stem).strip("-.")[:60]
+    return f"{plain}-film" if plain else "film"
 
 
 def in_halves(job_request: JobRequest, depths: Sequence[int]) -> JobRequest:

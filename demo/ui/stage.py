@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -29,7 +30,7 @@ class Preview:
 
     def __init__(self, storage: Storage, facts: dict[str, Any], photos: Sequence[int] = ()) -> None:
         """`facts` are told as they are; `photos` are the places of the photos among the film's frames."""
-        self._folder = storage.folder / secrets.token_hex(32)
+        self._storage = storage
         self._facts = facts | {"id": secrets.token_hex(4), "root": f"{FILE}{storage.folder}/", "photos": list(photos)}
         self._photos = frozenset(photos)
         self.by_level = False  # whether it is made coarse to fine
@@ -42,10 +43,11 @@ class Preview:
             return False
         if place % step and place != event.total - 1 and place not in self._photos:
             return False
-        self._folder.mkdir(exist_ok=True)
-        path = self._folder / f"{place:05d}.jpg"
-        save(event.frame, path)
-        self.frames[place] = f"{self._folder.name}/{path.name}"
+        with tempfile.TemporaryDirectory(prefix="film-", dir=self._storage.scratch) as folder:
+            path = Path(folder) / f"{place:05d}.jpg"
+            save(event.frame, path)
+            kept = self._storage.keep(path)
+        self.frames[place] = f"{kept.parent.name}/{kept.name}"
         self._facts |= {"total": event.total, "step": step}
         self._facts.setdefault("size", event.frame.shape[1::-1])
         return True

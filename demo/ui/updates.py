@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -22,8 +21,6 @@ from demo.ui.html import error_html, size_text, state_html, time_text
 from demo.ui.layout import OTHERS
 from demo.ui.stage import Preview
 from film.rendering.events import Done, Level, Notice, Progress, Segment, Stage
-
-HASH = re.compile(r"[0-9a-f]{64}")  # the folder of an upload
 
 logger = logging.getLogger("film.page")
 
@@ -109,7 +106,7 @@ def waiting_text(waiting: Waiting) -> tuple[str, str]:
 
 def finished(event: Done, job_request: JobRequest, preview: Preview, notes: list[str]) -> Changes:
     """The complete film: in the player if browsers play it, on the stage if it is a picture, and to be downloaded."""
-    path = event.path.rename(event.path.with_name(file_name(job_request)))
+    path = event.path
     kind = path.suffix.removeprefix(".")
     made = (event.frames + 2) // 2 if job_request.options.play == "pingpong" else event.frames
     twice = ", forth and back" if made != event.frames else ""
@@ -134,15 +131,6 @@ def download(path: Path) -> Any:
     """The button that saves a film, with its format and size."""
     format = FORMATS[path.suffix.removeprefix(".")]
     return gr.update(value=path, label=f"Download {format} ({size_text(path.stat().st_size)})", visible=True)
-
-
-def file_name(job_request: JobRequest) -> str:
-    """What a film is called that is saved: boats-film.mp4. An example's photos are named by their folder."""
-    source = Path(job_request.files[0])
-    is_example = source.stem == "first" and not HASH.fullmatch(source.parent.name)
-    stem = source.parent.name if is_example else source.stem
-    plain = re.sub(r"[^\w.-]+", "-", stem).strip("-.")[:60]
-    return f"{plain}-{job_request.options.file}" if plain else job_request.options.file
 
 
 def stopped(told: str, handler: RequestHandler) -> Changes:
