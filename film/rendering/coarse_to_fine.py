@@ -37,13 +37,23 @@ Gaps: TypeAlias = Sequence[Sequence[Fraction]]  # the moments wanted between eac
 Node: TypeAlias = tuple[Fraction, Fraction, Fraction]  # (left, right, middle)
 
 
-def levels(gaps: Gaps) -> list[list[Node]]:
+def levels(gaps: Gaps, direct: bool = False) -> list[list[Node]]:
     """The calls that make these moments, coarsest level first, each level in the order of the film.
 
-    Level k holds the middles whose moment is an odd multiple of 1/2**(k + 1).
+    Level k holds the middles whose moment is an odd multiple of 1/2**(k + 1). A model that makes any moment (`direct`)
+    makes each from both photos, the middle ones of those that are left first.
     """
     found: dict[int, list[Node]] = {}
     for photo, moments in enumerate(gaps):
+        if direct:
+            spans, level = [sorted({moment for moment in moments if 0 < moment < 1})], 0
+            while spans := [span for span in spans if span]:
+                level += 1
+                found.setdefault(level, []).extend(
+                    (Fraction(photo), Fraction(photo + 1), photo + span[len(span) // 2]) for span in spans
+                )
+                spans = [half for span in spans for half in (span[: len(span) // 2], span[len(span) // 2 + 1 :])]
+            continue
         for left, right, middle in bisection.tree(moments):
             exponent = middle.denominator.bit_length() - 1
             found.setdefault(exponent, []).append((photo + left, photo + right, photo + middle))
@@ -51,7 +61,7 @@ def levels(gaps: Gaps) -> list[list[Node]]:
 
 
 def stored_frames(gaps: Gaps) -> int:
-    """How many frames wait on the disk for the finest level: photos, and all middles but its own."""
+    """How many frames wait on the disk for the finest level, at most: photos, and all middles but its own."""
     return len(gaps) + 1 + sum(map(len, levels(gaps)[:-1]))
 
 
@@ -67,7 +77,8 @@ def render(
     places: dict[Fraction, list[int]] = {}  # several for a moment that is shown several times
     for place, time in enumerate(times):
         places.setdefault(time, []).append(place)
-    *coarse, finest = levels(gaps)
+    session = model.session(*size)
+    *coarse, finest = levels(gaps, honours_time(session))
     with tempdirs.folder() as directory, memory.told(memory.FOR_A_MODEL):
         store = FrameStore(directory)
         present = 0
@@ -77,7 +88,6 @@ def render(
                 present += len(shown)
                 yield Made(len(shown), 0, frame=frame, place=shown[0])
         yield Level(0, present, len(times))
-        session = model.session(*size)
         for number, nodes in enumerate(coarse, 1):
             with contextlib.closing(middles(session, store.load, nodes)) as made:
                 for (_, _, time), frame in zip(nodes, made, strict=True):
@@ -129,12 +139,19 @@ def middles(session: Session[Any], load: Callable[[Fraction], Frame], nodes: Ite
     Neighbours in a level share an end, which is loaded and encoded once.
     """
     running: deque[Callable[[], Any]] = deque()
-    last: tuple[Fraction, Any] | None = None
+    ends: dict[Fraction, Any] = {}
+    direct = honours_time(session)
     try:
-        for left, right, _ in nodes:
-            begin = last[1] if last and last[0] == left else session.keyframe(load(left))
-            last = right, session.keyframe(load(right))
-            running.append(session.start(begin, last[1]))
+        for left, right, time in nodes:
+            ends = {end: ends[end] if end in ends else session.keyframe(load(end)) for end in (left, right)}
+            if direct:
+                running.append(
+                    session.start_at(  # type: ignore[attr-defined]
+                        ends[left], ends[right], float(time - left)
+                    )
+                )
+            else:
+                running.append(session.start(ends[left], ends[right]))
             if len(running) == session.lanes:
                 yield session.frame(running.popleft()())
         while running:
@@ -143,6 +160,11 @@ def middles(session: Session[Any], load: Callable[[Fraction], Frame], nodes: Ite
         for finish in running:
             with contextlib.suppress(Exception):  # nobody will see this one; the others are to be waited for too
                 finish()
+
+
+def honours_time(session: Session[Any]) -> bool:
+    """Whether it makes any moment of two photos, and not only the middle."""
+    return bool(getattr(session, "honours_time", False))
 
 
 def chunk_lengths(gaps: Gaps, least: int) -> Iterator[int]:

@@ -107,3 +107,14 @@ def test_several_lanes_make_the_same_frames(photos: list[Path], lite: film.Film,
     made(photos, lite, tmp_path / "one.mp4", depth=3)
     made(photos, wide, tmp_path / "three.mp4", depth=3, by_level=True)
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "three.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("count", [3, 4, 12, 33])
+def test_a_model_that_makes_any_moment_makes_each_from_the_photos(count: int) -> None:
+    moments = [Fraction(k, count - 1) for k in range(count)]
+    nodes = coarse_to_fine.levels([moments], direct=True)
+    assert sorted(time for level in nodes for *_, time in level) == moments[1:-1]
+    assert all((left, right) == (0, 1) for level in nodes for left, right, _ in level)
+    assert len(nodes[0]) == 1 and abs(nodes[0][0][2] - Fraction(1, 2)) <= Fraction(1, count - 1)
+    assert all(len(later) <= 2 * len(level) for level, later in zip(nodes, nodes[1:], strict=False))
+    assert all(level == sorted(level) for level in nodes)
