@@ -24,6 +24,7 @@ from demo.server.video_probe import VideoProbe
 from demo.ui import thumbnails
 from film.engine import bisection, timings
 from film.engine.interpolator import Interpolator
+from film.hub import registry
 from film.media import scene_detection, video_segments, video_writer
 from film.rendering import coarse_to_fine, pipeline, planning
 from film.rendering.events import Event, Progress
@@ -230,6 +231,7 @@ class RequestHandler:
             longest_side=options.longest_side or None,
             play=options.play,
             reader=self.job_service.sandbox,
+            honours_time=registry.find(options.model).honours_time,
         )
 
     def check_budget(self, job_request: JobRequest, frames: int, size: tuple[int, int]) -> None:
@@ -331,7 +333,13 @@ class RequestHandler:
     def moments(job_request: PhotoRequest) -> list[list[Fraction]]:
         """Which moments a checked request asks for, between each two photos."""
         depth = job_request.depth if job_request.count is None else None
-        return planning.moments(len(job_request.files), depth, job_request.count, play=job_request.options.play)
+        return planning.moments(
+            len(job_request.files),
+            depth,
+            job_request.count,
+            play=job_request.options.play,
+            honours_time=registry.find(job_request.options.model).honours_time,
+        )
 
     def _read_thumbnail(self, photo: str, _: str) -> str:
         return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 3 * thumbnails.HEIGHT))

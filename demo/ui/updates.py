@@ -111,7 +111,7 @@ def finished(event: Done, job_request: JobRequest, preview: Preview, notes: list
     made = (event.frames + 2) // 2 if job_request.options.play == "pingpong" else event.frames
     twice = ", forth and back" if made != event.frames else ""
     size = f"{made} frames, {event.width} × {event.height}, {time_text(event.duration)}{twice}"
-    device = f"{event.device} ({film.devices().get(event.device, 'device')})"
+    device = f"{event.device_text} ({film.devices().get(event.device, 'device')})"
     pace = f", {time_text(event.seconds_per_frame)} per frame" if event.seconds_per_frame else ""
     by = f"made by {event.model} on {device} in {time_text(event.seconds)}{pace}"
     image = str(path.relative_to(path.parents[1])) if kind in ("gif", "webp") else None

@@ -78,7 +78,7 @@ def render(
     for place, time in enumerate(times):
         places.setdefault(time, []).append(place)
     session = model.session(*size)
-    *coarse, finest = levels(gaps, honours_time(session))
+    *coarse, finest = levels(gaps, session.honours_time)
     with tempdirs.folder() as directory, memory.told(memory.FOR_A_MODEL):
         store = FrameStore(directory)
         present = 0
@@ -140,16 +140,11 @@ def middles(session: Session[Any], load: Callable[[Fraction], Frame], nodes: Ite
     """
     running: deque[Callable[[], Any]] = deque()
     ends: dict[Fraction, Any] = {}
-    direct = honours_time(session)
     try:
         for left, right, time in nodes:
             ends = {end: ends[end] if end in ends else session.keyframe(load(end)) for end in (left, right)}
-            if direct:
-                running.append(
-                    session.start_at(  # type: ignore[attr-defined]
-                        ends[left], ends[right], float(time - left)
-                    )
-                )
+            if session.honours_time:
+                running.append(session.start_at(ends[left], ends[right], float(time - left)))
             else:
                 running.append(session.start(ends[left], ends[right]))
             if len(running) == session.lanes:
@@ -160,11 +155,6 @@ def middles(session: Session[Any], load: Callable[[Fraction], Frame], nodes: Ite
         for finish in running:
             with contextlib.suppress(Exception):  # nobody will see this one; the others are to be waited for too
                 finish()
-
-
-def honours_time(session: Session[Any]) -> bool:
-    """Whether it makes any moment of two photos, and not only the middle."""
-    return bool(getattr(session, "honours_time", False))
 
 
 def chunk_lengths(gaps: Gaps, least: int) -> Iterator[int]:

@@ -8,6 +8,7 @@ unless it is to be kept for the next run.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -16,7 +17,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from film.engine import timings
+from film.engine import bisection, timings
 from film.engine.interpolator import Interpolator
 from film.media import images, scene_detection, video_reader, video_segments, video_writer
 from film.media.images import Reader
@@ -108,7 +109,8 @@ def photo_film(
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
     video_writer.check_place(Path(output))
     paths, alpha = [Path(photo) for photo in photos], options.keeps_alpha(os.fspath(output))
-    moments, fps = planning.length(options, len(paths), output)
+    timed = model.honours_time
+    moments, fps = planning.length(options, len(paths), output, honours_time=timed)
     asked = fps if options.seconds is not None else options.rate  # a length in seconds knows the format's rate
     target = Target(Path(output), asked, options, resume, inputs=paths)
     route = [*paths, paths[0]] if options.play == video_writer.SEAMLESS else paths
@@ -117,10 +119,16 @@ def photo_film(
         wanted = moments
         if options.spacing == "motion":
             weights = inputs.differences(route, max_pixels, reader)
-            wanted, _ = planning.length(options, len(paths), output, weights)
+            wanted, _ = planning.length(options, len(paths), output, weights, timed)
         return contextlib.nullcontext(
             inputs.open_photos(
-                route, wanted, options.longest_side, max_pixels, reader, ground=None if alpha else options.ground()
+                route,
+                wanted,
+                options.longest_side,
+                max_pixels,
+                reader,
+                ground=None if alpha else options.ground(),
+                honours_time=timed,
             )
         )
 
@@ -157,7 +165,8 @@ def retime(
     video that is used: seconds, or text as hh:mm:ss; the times of `speed` are of the whole video, too. Sound is
     stretched with its pitch kept, unless `sound` is false. Nothing is made across a cut, which is a content value of
     `cut` or more (0 to 255, inf: none; see `scene_detection`); repeated frames are left out. Moments are made to the
-    nearest `precision`, a power of 1/2, of the interval between two frames. A `play` of "seamless" moves from the last
+    nearest `precision`, a power of 1/2, of the interval between two frames, by a model that honours the time exactly. A
+    `play` of "seamless" moves from the last
     frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
     it becomes standard range. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
     cannot be opened (FileNotFoundError if there is none).
@@ -193,6 +202,8 @@ def video_film(
     """`retime`, with its choices as one value."""
     looked = source if isinstance(source, VideoMetadata) else video_reader.read_metadata(source, max_pixels)
     looked = planning.part_of(looked, options)
+    if model.honours_time:
+        options = dataclasses.replace(options, precision=bisection.EXACT)
     fps, pace = planning.pace(looked, options, output)
     target = Target(Path(output), fps if options.fps is None else Fraction(options.fps), options, resume, [looked.path])
     alpha = options.keeps_alpha(os.fspath(output))
@@ -246,7 +257,18 @@ def _events(
     height, width = video_writer.shown_size(target.path, source.size)
     seconds = time.monotonic() - started
     fps = target.shown_fps
-    yield Done(target.path, frames, width, height, fps, renderer.name, str(execution_info), seconds, clock.per_call)
+    yield Done(
+        target.path,
+        frames,
+        width,
+        height,
+        fps,
+        renderer.name,
+        str(execution_info),
+        seconds,
+        clock.per_call,
+        execution_info.precision,
+    )
 
 
 def _segments(
@@ -263,7 +285,7 @@ def _segments(
         and isinstance(renderer, Interpolator)
         and not there
         and not source.alpha
-        and len(coarse_to_fine.levels(source.moments or ())) > 1
+        and len(coarse_to_fine.levels(source.moments or (), renderer.honours_time)) > 1
     ):
         everything = coarse_to_fine.render(renderer, source.pairs, source.moments or (), source.size, folder, encoding)
     else:

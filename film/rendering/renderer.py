@@ -73,7 +73,7 @@ class Made:
     """Frames that are there now."""
 
     frames: int
-    calls: int  # middles that were made for them
+    calls: int  # of the model that they took
     seconds: float | None = None  # it took, where they were made
     frame: Frame | None = None  # the last of them, if it was made here
     place: int | None = None  # of that frame in the film, from 0
@@ -85,6 +85,10 @@ class Renderer(Protocol):
     @property
     def name(self) -> str:
         """Of the model."""
+
+    @property
+    def honours_time(self) -> bool:
+        """Whether any moment takes one call of the model, see `engine.interpolator`."""
 
     @property
     def requested_device(self) -> str:
@@ -121,11 +125,13 @@ def render(
     """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
     if not isinstance(model, Interpolator):
         return model.make(chunks, folder, encoding)
-    return _render_here(TransparentStream(Stream(model), Stream(model)).frames, chunks, folder, encoding)
+    frames = TransparentStream(Stream(model), Stream(model)).frames
+    return _render_here(frames, model.honours_time, chunks, folder, encoding)
 
 
 def _render_here(
     frames: Callable[[Sequence[FramePair]], Generator[Frame]],
+    honours_time: bool,
     chunks: Iterable[Chunk | Segment],
     folder: Path,
     encoding: Encoding,
@@ -140,7 +146,7 @@ def _render_here(
             contextlib.closing(frames(chunk.pairs)) as made,
         ):
             for place, (calls, frame) in enumerate(
-                zip(timeline.calls(chunk.pairs), made, strict=True), start=chunk.first
+                zip(timeline.calls(chunk.pairs, honours_time), made, strict=True), start=chunk.first
             ):
                 yield Made(1, calls, frame=alpha.over(frame, alpha.WHITE), place=place)
                 if segment := encoder.write(frame):
