@@ -1,6 +1,6 @@
 """Stretches made by the workers of a Ray cluster: each is an actor that loads the model once.
 
-The package itself travels to the machines; what it needs (requirements.txt, requirements-cluster.txt) must be there,
+The package itself travels to the machines; what it needs (`pip install ".[cluster]"`) must be there,
 and so must a model that is given as a directory. Every worker has two stretches at a time, one in the making and one
 waiting, so that it never waits for the network. What a lost worker had is given to another.
 """
@@ -302,12 +302,7 @@ class _Seat:
 def _connected(address: str) -> Iterator[list[dict[str, float]]]:
     """Be a part of the cluster; the resources of each of its machines."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray that is started here tells nobody
-    try:
-        import ray
-    except ImportError as error:
-        raise RuntimeError(
-            f"Ray is not there ({error}); `pip install -r requirements-cluster.txt` brings it."
-        ) from error
+    ray = extras.load("ray", "cluster", "A Ray cluster")
     options: dict[str, Any] = {
         "runtime_env": {"py_modules": [str(Path(film.__file__).parent)]},
         "log_to_driver": False,
