@@ -34,8 +34,8 @@ from film.rendering.events import Done
 from film.rendering.renderer import AnyRenderer, Chunk
 
 
-def make(maker: AnyRenderer, photos: list[Path], depth: int, output: Path) -> Done:
-    (done,) = (e for e in pipeline.interpolate(photos, maker, output, depth=depth) if isinstance(e, Done))
+def make(renderer: AnyRenderer, photos: list[Path], depth: int, output: Path) -> Done:
+    (done,) = (e for e in pipeline.interpolate(photos, renderer, output, depth=depth) if isinstance(e, Done))
     return done
 
 
@@ -74,12 +74,12 @@ def there(model: str, workers: int, photos: list[Path], depth: int, output: Path
         done = make(cluster, photos, depth, output)
         seconds = time.monotonic() - begun
     assert done.seconds_per_frame
-    calls, stretches = (len(photos) - 1) * (2**depth - 1), len(photos) - 1
+    calls, chunks = (len(photos) - 1) * (2**depth - 1), len(photos) - 1
     return {
         "workers": cluster.size,
         "s": seconds,
         "busy": done.seconds_per_frame * calls / (seconds * workers),
-        "apart_s_per_stretch": (seconds * workers - done.seconds_per_frame * calls) / stretches,
+        "apart_s_per_stretch": (seconds * workers - done.seconds_per_frame * calls) / chunks,
     }
 
 
@@ -98,8 +98,8 @@ def main() -> None:
         for n, path in enumerate(photos):
             Image.fromarray(images.to_uint8(photo(height, width, 8 * n))).save(path)
         outputs = [Path(scratch) / f"{n}.mp4" for n in range(len(options.workers) + 1)]
-        gap = FramePair(film.read_image(photos[0]), film.read_image(photos[1]), [])
-        sent = sum(frame.nbytes for frame in ray_worker.packed(Chunk(0, [gap])).frames) / 2**options.depth
+        pair = FramePair(film.read_image(photos[0]), film.read_image(photos[1]), [])
+        sent = sum(frame.nbytes for frame in ray_worker.packed(Chunk(0, [pair])).frames) / 2**options.depth
         result = {"size": str(options.size), "here": here(options.model, photos, options.depth, outputs[0])}
         result["here"]["bytes_per_frame_sent"] = sent
         print(

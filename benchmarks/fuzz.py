@@ -2,10 +2,10 @@
 
     python -m benchmarks.fuzz [--files 1000] [--seed 0] [--json FILE]
 
-Files are mutations of valid photos and videos (`tests/corpus.py`), each uploaded and ordered: a photo as a film's first
-one, a video in slow motion. Orders and requests are those of `tests/attacks.py`. Every answer is searched for
-tracebacks, paths and foreign files, and must come within its time. Afterwards the server must still make a correct
-film, and nobody may have been visited.
+Files are mutations of valid photos and videos (`tests/support/corpus.py`), each uploaded and ordered: a photo as a
+film's first one, a video in slow motion. Orders and requests are those of `tests/support/attacks.py`. Every answer is
+searched for tracebacks, paths and foreign files, and must come within its time. Afterwards the server must still make a
+correct film, and nobody may have been visited.
 """
 
 from __future__ import annotations

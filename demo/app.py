@@ -26,7 +26,7 @@ import film
 from demo.api import mcp
 from demo.api.endpoints import add_endpoints
 from demo.config import Config
-from demo.gradio_patches import keep_messages, while_polled
+from demo.gradio_patches import bound_forms, keep_messages, while_polled
 from demo.server import json_logging
 from demo.server.http_guard import Guard
 from demo.server.job_queue import JobQueue
@@ -37,7 +37,6 @@ from demo.server.malloc import limit_malloc_arenas
 from demo.server.model_cache import ModelCache
 from demo.server.photo_sandbox import PhotoSandbox
 from demo.server.storage import GIGABYTE, Storage
-from demo.server.upload_forms import bound_forms
 from demo.ui import html, layout, updates
 from demo.ui.components import Page, forget_streams, limit_streams
 from demo.ui.plan import plan_html
@@ -58,7 +57,7 @@ SESSIONS = 500  # pages whose state Gradio keeps; it would be 10,000, some hundr
 UPLOAD_SHARE = 4  # one request may upload a quarter of the disk's room
 HIDDEN: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 QUICK: dict[str, Any] = {**HIDDEN, "queue": False}
-QUEUED: dict[str, Any] = {"concurrency_limit": None}  # the studio's line decides
+QUEUED: dict[str, Any] = {"concurrency_limit": None}  # the job queue decides
 
 logger = logging.getLogger("film.app")
 
@@ -68,25 +67,25 @@ def example_pairs(folder: Path = EXAMPLES) -> list[tuple[str, str]]:
     return [(str(last.with_name("first.jpg")), str(last)) for last in sorted(folder.glob("*/last.jpg"))]
 
 
-def open_handler(settings: Config) -> RequestHandler:
+def open_handler(config: Config) -> RequestHandler:
     """Where all visitors' orders go, to the machine as its host wants it shared.
 
     ValueError when a setting names a model or device that is not there.
     """
     models, devices = [model.name for model in film.models()], list(film.devices())
-    for name, value, known in (("FILM_MODEL", settings.model, models), ("FILM_DEVICE", settings.device, devices)):
+    for name, value, known in (("FILM_MODEL", config.model, models), ("FILM_DEVICE", config.device, devices)):
         if value not in known:
             raise ValueError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
-    sides = [side for side in LONGEST_SIDES if not 0 < settings.max_side <= side] + [settings.max_side or ORIGINAL]
-    depths = range(1, min(settings.max_depth, bisection.MAX_DEPTH) + 1)
-    studio = JobService(
-        Limits(models, devices, sides, depths, settings.max_megapixels),
-        JobQueue(settings.max_running, settings.max_waiting),
-        Storage(Path(get_upload_folder()), settings.keep_minutes * 60, int(settings.disk_gb * GIGABYTE)),
-        ModelCache(film.load, settings.max_running),
-        PhotoSandbox(int(settings.max_photo_megapixels * 1e6), films=settings.max_running + settings.max_waiting),
+    sides = [side for side in LONGEST_SIDES if not 0 < config.max_side <= side] + [config.max_side or ORIGINAL]
+    depths = range(1, min(config.max_depth, bisection.MAX_DEPTH) + 1)
+    job_service = JobService(
+        Limits(models, devices, sides, depths, config.max_megapixels),
+        JobQueue(config.max_running, config.max_waiting),
+        Storage(Path(get_upload_folder()), config.keep_minutes * 60, int(config.disk_gb * GIGABYTE)),
+        ModelCache(film.load, config.max_running),
+        PhotoSandbox(int(config.max_photo_megapixels * 1e6), films=config.max_running + config.max_waiting),
     )
-    return RequestHandler(studio, settings)
+    return RequestHandler(job_service, config)
 
 
 def changes(values: updates.Changes) -> tuple[Any, ...]:
@@ -94,39 +93,41 @@ def changes(values: updates.Changes) -> tuple[Any, ...]:
     return tuple(values.get(name, gr.skip()) for name in updates.OUTPUTS)
 
 
-def build_app(desk: RequestHandler | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
+def build_app(handler: RequestHandler | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
     """The page and its endpoints; without a desk, as the environment says. ValueError as in `open_desk`."""
-    desk = desk or open_handler(Config.read(os.environ))
-    settings, sides, depths = desk.settings, desk.studio.budget.sides, max(desk.studio.budget.depths)
+    handler = handler or open_handler(Config.read(os.environ))
+    config, sides, depths = handler.config, handler.job_service.limits.sides, max(handler.job_service.limits.depths)
     default_side = max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
-    making = OutputOptions(settings.model, settings.device, default_side)
+    options = OutputOptions(config.model, config.device, default_side)
     pairs = example_pairs(examples)
     gr.set_static_paths([examples])
 
     with Page(title=html.TITLE, analytics_enabled=False) as app:
-        videos = settings.max_video_mb > 0
-        page = layout.build(film.models(), film.devices(), sides, depths, making, pairs, videos)
-        wire(app, page, desk, pairs)
-        add_endpoints(app, desk, making, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
-    desk.studio.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
+        videos = config.max_video_mb > 0
+        page = layout.build(film.models(), film.devices(), sides, depths, options, pairs, videos)
+        wire(app, page, handler, pairs)
+        add_endpoints(app, handler, options, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
+    handler.job_service.storage.on_removed = lambda gone: [
+        files.difference_update(gone) for files in app.temp_file_sets
+    ]
     app.queue(max_size=QUEUE, api_open=False)
     keep_messages(app)
     return app
 
 
-def wire(app: gr.Blocks, page: layout.Layout, desk: RequestHandler, pairs: Sequence[tuple[str, str]]) -> None:
+def wire(app: gr.Blocks, page: layout.Layout, handler: RequestHandler, pairs: Sequence[tuple[str, str]]) -> None:
     """What happens when somebody clicks."""
     asked, shown = list(page.inputs.values()), [page.outputs[name] for name in updates.OUTPUTS]
     inputs, state = page.inputs, page.outputs["state"]
     told = [page.outputs["refused"], state]  # what came of an upload
-    uploads = Uploads(desk)
+    uploads = Uploads(handler)
 
     def show_plan(*values: Any) -> str:
-        return plan_html(lambda: page.order(values), desk)
+        return plan_html(lambda: page.job_request(values), handler)
 
     def show_film(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         limit_streams(app)
-        shown = updates.show(lambda: page.order(values), desk)
+        shown = updates.show(lambda: page.job_request(values), handler)
         yield from map(changes, while_polled(app, request.session_hash, shown))
 
     def begin(request: gr.Request) -> tuple[Any, ...]:
@@ -150,13 +151,13 @@ def wire(app: gr.Blocks, page: layout.Layout, desk: RequestHandler, pairs: Seque
     stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK)
 
 
-def gate(desk: RequestHandler) -> dict[str, Any]:
+def gate(handler: RequestHandler) -> dict[str, Any]:
     """What stands before Gradio's own routes: the guard, and an answer that needs none of its threads."""
 
     async def health(_: Request) -> JSONResponse:
-        return JSONResponse(desk.studio.health(desk.settings.model))
+        return JSONResponse(handler.job_service.health(handler.config.model))
 
-    storage = desk.studio.storage
+    storage = handler.job_service.storage
     examples = [photo for pair in example_pairs() for photo in pair]
     guard = Middleware(Guard, storage, examples, storage.ceiling // UPLOAD_SHARE)
     return {"middleware": [guard], "routes": [Route("/health", health)]}
@@ -184,24 +185,24 @@ def main() -> None:
         except OSError:  # Windows, to most users
             examples = EXAMPLES
         try:
-            settings = Config.read(os.environ)
-            check_address(settings.host, settings.port)
+            config = Config.read(os.environ)
+            check_address(config.host, config.port)
             memory.budget(), download.time_limit()  # what is set there is refused now, not in a visitor's film
-            desk = open_handler(settings)
-            app = build_app(desk, examples)
+            handler = open_handler(config)
+            app = build_app(handler, examples)
         except ValueError as error:
             raise SystemExit(str(error)) from None
-        storage = desk.studio.storage
+        storage = handler.job_service.storage
         tempfile.tempdir = str(storage.scratch)  # all that is written counts
         bound_forms()
         storage.keep_swept()
-        desk.studio.decoder.start()
-        logger.info("serving at http://%s:%d", settings.host, settings.port)
+        handler.job_service.sandbox.start()
+        logger.info("serving at http://%s:%d", config.host, config.port)
         app.launch(
-            server_name=settings.host,
-            server_port=settings.port,
-            max_threads=settings.max_running + settings.max_waiting + THREADS,
-            max_file_size=settings.max_upload_bytes,
+            server_name=config.host,
+            server_port=config.port,
+            max_threads=config.max_running + config.max_waiting + THREADS,
+            max_file_size=config.max_upload_bytes,
             state_session_capacity=SESSIONS,
             theme=html.theme(),
             css_paths=html.STYLE,
@@ -211,5 +212,5 @@ def main() -> None:
             ssr_mode=False,
             quiet=True,
             mcp_server=mcp.offer(storage),
-            app_kwargs=gate(desk),
+            app_kwargs=gate(handler),
         )

@@ -1,8 +1,12 @@
-"""Whether anybody still listens to what is made for him.
+"""Where Gradio needs other behaviour than its own.
 
-Gradio keeps the messages to each session until somebody fetches them, of the latest 2,000 sessions. An order that is
-sent and never listened to would be made to its end, and 2,000 of them would take the messages of all whose films are
-still in the making, which ends those.
+Uploads: Gradio keeps the fields of a form in memory, whatever their size, and leaves on the disk what came of an upload
+that breaks off. `bound_forms` bounds the one and deletes the other.
+
+Messages: Gradio keeps the messages to each session until somebody fetches them, of the latest 2,000 sessions. A job
+whose client never polls would run to its end, and 2,000 of them would take the messages of everybody whose film is
+still being made, which ends those films. `keep_messages` keeps these, and `while_polled` cancels jobs whose client
+stopped polling.
 """
 
 from __future__ import annotations
@@ -12,11 +16,15 @@ from asyncio import Queue
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
-from gradio import queueing
+from gradio import queueing, route_utils
+from starlette.datastructures import FormData
+from starlette.formparsers import MultiPartException
 
+FIELD_BYTES = 64 * 2**10  # of all fields of one form that are no files; the page sends none
 SESSIONS = 2000  # whose messages are kept, beside those for which something is made now
 SILENCE_SECONDS = 60.0  # without a message being fetched; a program may send its order first and listen then
 
@@ -63,3 +71,30 @@ def while_polled(blocks: gr.Blocks, session: str | None, told: Iterator[T]) -> I
             elif now - heard > SILENCE_SECONDS:
                 return
             yield each
+
+
+class BoundedForm(route_utils.GradioMultiPartParser):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._field_bytes = 0
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._current_part.file is None:
+            self._field_bytes += end - start
+            if self._field_bytes > FIELD_BYTES:
+                raise MultiPartException("The form holds more than its files.")
+        super().on_part_data(data, start, end)
+
+    async def parse(self) -> FormData:
+        try:
+            return await super().parse()
+        except BaseException:
+            for file in self._files_to_close_on_error:
+                file.close()
+                Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def bound_forms() -> None:
+    """From now on Gradio reads uploads so."""
+    route_utils.GradioMultiPartParser = BoundedForm  # type: ignore[misc]

@@ -21,9 +21,9 @@ from film.media import scene_detection
 class Endpoints:
     """Methods are endpoints; they tell the events of one film each."""
 
-    def __init__(self, blocks: gr.Blocks, desk: RequestHandler) -> None:
+    def __init__(self, blocks: gr.Blocks, handler: RequestHandler) -> None:
         self._blocks = blocks
-        self._desk = desk
+        self._handler = handler
 
     def interpolate(
         self,
@@ -60,8 +60,8 @@ class Endpoints:
             count: The film's number of frames as it plays, both ways of a pingpong, instead of a depth.
             seconds: The film's length as it plays, instead of a depth.
         """
-        making = OutputOptions(model, device, longest_side, format, quality, play)
-        yield from self._report(PhotoRequest([first, last], making, depth, count, seconds, fps), request)
+        options = OutputOptions(model, device, longest_side, format, quality, play)
+        yield from self._report(PhotoRequest([first, last], options, depth, count, seconds, fps), request)
 
     def interpolate_many(
         self,
@@ -93,8 +93,8 @@ class Endpoints:
             count: The whole film's number of frames as it plays, both ways of a pingpong, instead of a depth.
             seconds: The whole film's length as it plays, instead of a depth.
         """
-        making = OutputOptions(model, device, longest_side, format, quality, play)
-        yield from self._report(PhotoRequest(photos or [], making, depth, count, seconds, fps), request)
+        options = OutputOptions(model, device, longest_side, format, quality, play)
+        yield from self._report(PhotoRequest(photos or [], options, depth, count, seconds, fps), request)
 
     def retime(
         self,
@@ -126,30 +126,30 @@ class Endpoints:
             cut: How different two frames must be, 0 to 255, for a new scene; nothing is made across a cut.
             fps: Frames per second of the film; none keeps the video's.
         """
-        making = OutputOptions(model, device, longest_side, format, quality, play)
-        yield from self._report(VideoRequest(video, making, slowdown, fps, sound, cut), request)
+        options = OutputOptions(model, device, longest_side, format, quality, play)
+        yield from self._report(VideoRequest(video, options, slowdown, fps, sound, cut), request)
 
-    def _report(self, order: PhotoRequest | VideoRequest, request: gr.Request | None) -> Iterator[Report]:
-        return while_polled(self._blocks, request.session_hash if request else None, report(order, self._desk))
+    def _report(self, job_request: PhotoRequest | VideoRequest, request: gr.Request | None) -> Iterator[Report]:
+        return while_polled(self._blocks, request.session_hash if request else None, report(job_request, self._handler))
 
 
 def add_endpoints(
     blocks: gr.Blocks,
-    desk: RequestHandler,
-    making: OutputOptions,
+    handler: RequestHandler,
+    options: OutputOptions,
     depth: int,
     sides: Sequence[int],
     **queued: Any,
 ) -> None:
-    """Add them to the Blocks, whose context this is. `making` and `depth` are the defaults."""
-    budget = desk.studio.budget
+    """Add them to the Blocks, whose context this is. `options` and `depth` are the defaults."""
+    limits = handler.job_service.limits
     hidden: dict[str, Any] = {"visible": False}
-    model = DropdownInput(list(budget.models), value=making.model, label="model", **hidden)
-    device = DropdownInput(list(budget.devices), value=making.device, label="device", **hidden)
-    longest_side = DropdownInput(list(sides), value=making.longest_side, label="longest side in pixels", **hidden)
-    format = DropdownInput(list(FORMATS), value=making.format, label="format", **hidden)
-    quality = NumberInput(making.quality, precision=0, label="quality", **hidden)
-    play = DropdownInput(list(PLAYS), value=making.play, label="play", **hidden)
+    model = DropdownInput(list(limits.models), value=options.model, label="model", **hidden)
+    device = DropdownInput(list(limits.devices), value=options.device, label="device", **hidden)
+    longest_side = DropdownInput(list(sides), value=options.longest_side, label="longest side in pixels", **hidden)
+    format = DropdownInput(list(FORMATS), value=options.format, label="format", **hidden)
+    quality = NumberInput(options.quality, precision=0, label="quality", **hidden)
+    play = DropdownInput(list(PLAYS), value=options.play, label="play", **hidden)
     made: list[Any] = [model, device, longest_side, format, quality, play]
 
     first, last = PhotoInput(label="first photo", **hidden), PhotoInput(label="last photo", **hidden)
@@ -166,7 +166,7 @@ def add_endpoints(
     rate = NumberInput(label="frames per second", **hidden)
 
     outputs = [gr.File(label="film", **hidden), gr.JSON(label="report", **hidden)]
-    endpoints = Endpoints(blocks, desk)
+    endpoints = Endpoints(blocks, handler)
     for endpoint, inputs in (
         (endpoints.interpolate, [first, last, depths, fps, *made, *length]),
         (endpoints.interpolate_many, [photos, depths, fps, *made, *length]),

@@ -132,7 +132,7 @@ class McpServer(gradio.mcp.GradioMCPServer):
 
 
 def offer(storage: Storage) -> bool:
-    """Put `Tools` where `launch(mcp_server=True)` looks for its server. False where the package `mcp` is missing."""
+    """Put `McpServer` where `launch(mcp_server=True)` looks for its server. False without the package `mcp`."""
     if importlib.util.find_spec("mcp") is None:
         return False
     McpServer.storage = storage

@@ -33,8 +33,8 @@ class Waiting:
 class Slot:
     """One visitor's place: in the line at first, at work later."""
 
-    def __init__(self, line: JobQueue) -> None:
-        self._line = line
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
         self.ready = False  # whether it could begin; before that it only keeps its position
         self.working = False
         self.seconds: float | None = None  # what its film will take in all
@@ -50,7 +50,7 @@ class Slot:
 
         `estimate` tells the seconds its film will take; it is asked again as long as it does not know.
         """
-        return self._line.wait(self, estimate)
+        return self._queue.wait(self, estimate)
 
 
 class JobQueue:
@@ -67,37 +67,37 @@ class JobQueue:
         self._took: deque[float] = deque(maxlen=REMEMBERED)
 
     @contextlib.contextmanager
-    def place(self) -> Iterator[Slot]:
+    def slot(self) -> Iterator[Slot]:
         """A place in the line for as long as the context, however it ends. Busy when there is none."""
         with self._changed:
             if len(self._working) + len(self._waiting) >= self._room:
                 raise QueueFull(self._full())
-            place = Slot(self)
-            self._waiting.append(place)
+            slot = Slot(self)
+            self._waiting.append(slot)
         try:
-            yield place
+            yield slot
         finally:
             with self._changed:
-                (self._working if place.working else self._waiting).remove(place)
+                (self._working if slot.working else self._waiting).remove(slot)
                 self._admit()
 
-    def wait(self, place: Slot, estimate: Callable[[], float | None]) -> Iterator[Waiting]:
-        """See `Place.wait`."""
-        place.seconds = estimate()
+    def wait(self, slot: Slot, estimate: Callable[[], float | None]) -> Iterator[Waiting]:
+        """See `Slot.wait`."""
+        slot.seconds = estimate()
         with self._changed:
-            place.ready = True
+            slot.ready = True
             self._admit()
         while True:
             with self._changed:
-                if place.working:  # another film that ends may see to that at any moment
+                if slot.working:  # another film that ends may see to that at any moment
                     return
-                news = Waiting(self._waiting.index(place) + 1, self._starts_in(place))
+                news = Waiting(self._waiting.index(slot) + 1, self._starts_in(slot))
             yield news
-            if place.seconds is None:  # perhaps it is known by now
-                place.seconds = estimate()
+            if slot.seconds is None:  # perhaps it is known by now
+                slot.seconds = estimate()
             with self._changed:
                 self._admit()
-                self._changed.wait_for(lambda: place.working, LOOK_SECONDS)
+                self._changed.wait_for(lambda: slot.working, LOOK_SECONDS)
 
     def took(self, seconds: float) -> None:
         """A film was made in so many seconds: remembered for the estimate of those that are not known."""
@@ -111,19 +111,19 @@ class JobQueue:
 
     def _admit(self) -> None:
         """Give free places away. Called with the lock held."""
-        for place in list(self._waiting):
-            if place.ready and self._may_begin(place.long, [other.long for other in self._working]):
-                self._waiting.remove(place)
-                self._working.append(place)
-                place.working, place.seconds_left = True, place.seconds
+        for slot in list(self._waiting):
+            if slot.ready and self._may_begin(slot.long, [other.long for other in self._working]):
+                self._waiting.remove(slot)
+                self._working.append(slot)
+                slot.working, slot.seconds_left = True, slot.seconds
                 self._changed.notify_all()
 
     def _may_begin(self, long: bool, working: list[bool]) -> bool:
         """Whether a film may begin beside these; of each, whether it is long."""
         return len(working) < self._places and not (long and sum(working) >= max(1, self._places - 1))
 
-    def _starts_in(self, place: Slot) -> float | None:
-        """Seconds until `place` begins, if all before it take what they are expected to."""
+    def _starts_in(self, slot: Slot) -> float | None:
+        """Seconds until `slot` begins, if all before it take what they are expected to."""
         known = statistics.mean(self._took) if self._took else None
         working = [
             (other.seconds_left if other.seconds_left is not None else known, other.long) for other in self._working
@@ -135,7 +135,7 @@ class JobQueue:
         while True:
             for other in list(waiting):
                 if self._may_begin(other.long, [long for _, long in ends]):
-                    if other is place:
+                    if other is slot:
                         return now
                     seconds = other.seconds if other.seconds is not None else known
                     if seconds is None:

@@ -1,7 +1,7 @@
 """What a visitor asks for: checked, planned, and made by the studio that everybody shares.
 
-An order holds whatever was sent. `Desk` refuses in one sentence what is not on a list, not in its range, or more than
-this machine makes; the page and the endpoints differ only in how they show what comes of it.
+A request holds whatever was sent. `RequestHandler` refuses in one sentence what is not on a list, not in its range, or
+more than this machine makes; the page and the endpoints differ only in how they show what comes of it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class PhotoRequest:
     """A film through photos. Its length is `count` frames, or `seconds`, or of `depth` if neither is given."""
 
     photos: Sequence[str | None]
-    making: OutputOptions
+    options: OutputOptions
     depth: int = planning.DEFAULT_DEPTH
     count: int | None = None
     seconds: float | None = None
@@ -75,7 +75,7 @@ class VideoRequest:
     """A video shown anew."""
 
     video: str | None
-    making: OutputOptions
+    options: OutputOptions
     slowdown: float = 4
     fps: float | None = None  # None or 0: as the video
     sound: bool = True
@@ -97,94 +97,94 @@ JobRequest: TypeAlias = PhotoRequest | VideoRequest
 class RequestHandler:
     """Where orders are taken."""
 
-    def __init__(self, studio: JobService, settings: Config) -> None:
-        self.studio = studio
-        self.clips = VideoProbe(studio.decoder.max_pixels)
+    def __init__(self, job_service: JobService, config: Config) -> None:
+        self.job_service = job_service
+        self.video_probe = VideoProbe(job_service.sandbox.max_pixels)
         self._thumbnail = lru_cache(THUMBNAILS)(self._read_thumbnail)  # raises what is not to be remembered
-        self.settings = settings
+        self.config = config
 
-    def checked(self, order: JobRequest) -> JobRequest:
+    def checked(self, job_request: JobRequest) -> JobRequest:
         """The order with every name on its list, every number in its range, and no more photos than are taken.
 
         ValueError says what is not. It comes before all else that is done with an order: nothing is planned unbounded.
         """
-        making = self._checked_making(order.making)
-        if isinstance(order, VideoRequest):
-            if not isinstance(order.sound, bool):
-                raise ValueError(f"The sound is {order.sound!r}; it must be true or false.")
+        options = self._checked_making(job_request.options)
+        if isinstance(job_request, VideoRequest):
+            if not isinstance(job_request.sound, bool):
+                raise ValueError(f"The sound is {job_request.sound!r}; it must be true or false.")
             return dataclasses.replace(
-                order,
-                making=making,
-                slowdown=number("The slow motion", order.slowdown, *SLOWDOWNS),
-                fps=None if order.fps in (None, 0) else number("The frame rate", order.fps, *FPS),
-                cut=number("The cut sensitivity", order.cut, *CUTS),
+                job_request,
+                options=options,
+                slowdown=number("The slow motion", job_request.slowdown, *SLOWDOWNS),
+                fps=None if job_request.fps in (None, 0) else number("The frame rate", job_request.fps, *FPS),
+                cut=number("The cut sensitivity", job_request.cut, *CUTS),
             )
-        self.check_number(len(order.files))
-        depths = self.studio.budget.depths
-        fps = number("The frame rate", order.fps, *FPS)
-        count = order.count
-        if count is not None and order.seconds is not None:
-            lengths = f"{short(count)} frames and {short(order.seconds)} seconds"
+        self.check_number(len(job_request.files))
+        depths = self.job_service.limits.depths
+        fps = number("The frame rate", job_request.fps, *FPS)
+        count = job_request.count
+        if count is not None and job_request.seconds is not None:
+            lengths = f"{short(count)} frames and {short(job_request.seconds)} seconds"
             raise ValueError(f"The length is given twice, as {lengths}; give one of them.")
-        if order.seconds is not None:
-            seconds = number("The length in seconds", order.seconds, 0, math.inf)
-            count, fps = planning.lasting(seconds, fps, making.file, making.play, max(2, len(order.files)))
+        if job_request.seconds is not None:
+            seconds = number("The length in seconds", job_request.seconds, 0, math.inf)
+            count, fps = planning.lasting(seconds, fps, options.file, options.play, max(2, len(job_request.files)))
         depth = planning.DEFAULT_DEPTH  # which a count makes meaningless
         if count is None:
-            depth = number("The depth", order.depth, min(depths), max(depths), whole=True)
+            depth = number("The depth", job_request.depth, min(depths), max(depths), whole=True)
         return dataclasses.replace(
-            order,
-            making=making,
+            job_request,
+            options=options,
             depth=depth,
             count=None if count is None else number("The number of frames", count, 2, bisection.MAX_COUNT, whole=True),
             seconds=None,
             fps=fps,
         )
 
-    def _checked_making(self, making: OutputOptions) -> OutputOptions:
-        may = self.studio.budget
+    def _checked_making(self, options: OutputOptions) -> OutputOptions:
+        may = self.job_service.limits
         return dataclasses.replace(
-            making,
-            model=choice("The model", making.model, may.models),
-            device=choice("The device", making.device, may.devices),
-            longest_side=choice("The longest side", making.longest_side, may.sides),
-            format=choice("The format", making.format, FORMATS),
-            quality=number("The quality", making.quality, 1, 100, whole=True),
-            play=choice("The play", making.play, PLAYS),
+            options,
+            model=choice("The model", options.model, may.models),
+            device=choice("The device", options.device, may.devices),
+            longest_side=choice("The longest side", options.longest_side, may.sides),
+            format=choice("The format", options.format, FORMATS),
+            quality=number("The quality", options.quality, 1, 100, whole=True),
+            play=choice("The play", options.play, PLAYS),
         )
 
     def check_photo(self, path: str) -> None:
         """ValueError for a file that is no photo this server takes."""
-        self._check_size(path, self.settings.max_upload_mb)
-        self.studio.decoder.image_size(path)
+        self._check_size(path, self.config.max_upload_mb)
+        self.job_service.sandbox.image_size(path)
 
     def check_number(self, photos: int) -> None:
         """ValueError for more photos than this server makes a film of."""
-        if photos > (most := self.settings.max_photos):
+        if photos > (most := self.config.max_photos):
             raise ValueError(f"These are {photos} photos; this server makes a film of at most {most}.")
 
     def check_video(self, path: str) -> None:
         """ValueError for a file that is no video this server takes."""
         self._check_video_size(path)
-        self.clips.look(path)
+        self.video_probe.look(path)
 
-    def check_files(self, order: JobRequest) -> None:
+    def check_files(self, job_request: JobRequest) -> None:
         """ValueError unless there are files, and all of a size that this server takes."""
-        if isinstance(order, VideoRequest):
-            if not order.video:
+        if isinstance(job_request, VideoRequest):
+            if not job_request.video:
                 raise ValueError("Choose a video first.")
-            if not isinstance(order.video, str):
+            if not isinstance(job_request.video, str):
                 raise ValueError("The video is no file; upload it first.")
-            self._check_video_size(order.video)
+            self._check_video_size(job_request.video)
             return
-        if not all(isinstance(photo, str) for photo in order.files):
+        if not all(isinstance(photo, str) for photo in job_request.files):
             raise ValueError("A photo is no file; upload it first.")
-        if not all(order.photos):
+        if not all(job_request.photos):
             raise ValueError("Choose two photos: the first and the last moment of the film.")
-        if len(order.photos) < 2:
+        if len(job_request.photos) < 2:
             raise ValueError("Choose two photos at least; a film is made of what lies between them.")
-        for photo in order.files:
-            self._check_size(photo, self.settings.max_upload_mb)
+        for photo in job_request.files:
+            self._check_size(photo, self.config.max_upload_mb)
 
     def thumbnail(self, photo: str) -> str | None:
         """A photo as a small data URI; None if it cannot be opened, or not at this moment."""
@@ -193,96 +193,96 @@ class RequestHandler:
         except (ValueError, RuntimeError, OSError):
             return None
 
-    def plan(self, order: JobRequest, files: Sequence[str]) -> planning.Plan | None:
+    def plan(self, job_request: JobRequest, files: Sequence[str]) -> planning.Plan | None:
         """What would be made of a checked order and these files of it, opening them. ValueError as in `film`.
 
         None for a video that is not there yet.
         """
-        making = order.making
-        if isinstance(order, VideoRequest):
+        options = job_request.options
+        if isinstance(job_request, VideoRequest):
             if not files:
                 return None
             return planning.plan_retime(
                 files[0],
-                making.file,
-                slowdown=order.slowdown,
-                fps=order.fps,
-                longest_side=making.longest_side or None,
-                play=making.play,
-                look=self.clips.look,
+                options.file,
+                slowdown=job_request.slowdown,
+                fps=job_request.fps,
+                longest_side=options.longest_side or None,
+                play=options.play,
+                look=self.video_probe.look,
             )
         return planning.plan(
             files,
-            making.file,
-            depth=order.depth if order.count is None else None,
-            count=order.count,
-            fps=order.fps,
-            longest_side=making.longest_side or None,
-            play=making.play,
-            reader=self.studio.decoder,
+            options.file,
+            depth=job_request.depth if job_request.count is None else None,
+            count=job_request.count,
+            fps=job_request.fps,
+            longest_side=options.longest_side or None,
+            play=options.play,
+            reader=self.job_service.sandbox,
         )
 
-    def check_budget(self, order: JobRequest, frames: int, size: tuple[int, int]) -> None:
+    def check_budget(self, job_request: JobRequest, frames: int, size: tuple[int, int]) -> None:
         """ValueError if that many frames of that size are more than this server makes."""
-        if isinstance(order, VideoRequest):
-            self.studio.budget.check_film(frames, size, lambda fitting: order.slower(fitting / frames))
-        elif order.count is not None or len(order.files) > 2:
-            self.studio.budget.check_film(frames, size, at_most)
+        if isinstance(job_request, VideoRequest):
+            self.job_service.limits.check_film(frames, size, lambda fitting: job_request.slower(fitting / frames))
+        elif job_request.count is not None or len(job_request.files) > 2:
+            self.job_service.limits.check_film(frames, size, at_most)
         else:
-            self.studio.budget.check_film(frames, size)
+            self.job_service.limits.check_film(frames, size)
 
-    def make(self, order: JobRequest) -> Generator[JobEvent]:
+    def make(self, job_request: JobRequest) -> Generator[JobEvent]:
         """The events of one film. What they name is there until the next one is asked for; the film stays."""
-        order = self.checked(order)
-        self.check_files(order)
+        job_request = self.checked(job_request)
+        self.check_files(job_request)
 
         def plan() -> planning.Plan:
-            plan = self.plan(order, order.files)
+            plan = self.plan(job_request, job_request.files)
             assert plan and plan.size
-            self.check_budget(order, plan.frames, plan.size)
+            self.check_budget(job_request, plan.frames, plan.size)
             return plan
 
-        masters = video_writer.needs_lossless(order.making.file, order.making.play)
+        lossless = video_writer.needs_lossless(job_request.options.file, job_request.options.play)
         request = RenderJob(
-            order.making.model,
-            order.making.device,
-            order.files,
+            job_request.options.model,
+            job_request.options.device,
+            job_request.files,
             plan,
-            lambda model, folder: self._start(order, model, folder),
-            MASTER_BYTES if masters else 1.0,
+            lambda model, folder: self._start(job_request, model, folder),
+            MASTER_BYTES if lossless else 1.0,
         )
-        yield from self.studio.run(request)
+        yield from self.job_service.run(request)
 
-    def _start(self, order: JobRequest, model: Interpolator, folder: Path) -> Generator[Event]:
-        making = order.making
-        target = folder / making.file
+    def _start(self, job_request: JobRequest, model: Interpolator, folder: Path) -> Generator[Event]:
+        options = job_request.options
+        target = folder / options.file
         shared: dict[str, Any] = {
-            "longest_side": making.longest_side or None,
-            "quality": making.quality,
-            "play": making.play,
+            "longest_side": options.longest_side or None,
+            "quality": options.quality,
+            "play": options.play,
         }
-        if isinstance(order, PhotoRequest):
+        if isinstance(job_request, PhotoRequest):
             yield from pipeline.interpolate(
-                order.files,
+                job_request.files,
                 model,
                 target,
-                depth=order.depth if order.count is None else None,
-                count=order.count,
-                fps=order.fps,
-                reader=self.studio.decoder,
+                depth=job_request.depth if job_request.count is None else None,
+                count=job_request.count,
+                fps=job_request.fps,
+                reader=self.job_service.sandbox,
                 **shared,
             )
             return
-        assert order.video
+        assert job_request.video
         events = pipeline.retime(
-            order.video,
+            job_request.video,
             model,
             target,
-            slowdown=order.slowdown,
-            fps=order.fps,
-            sound=order.sound,
-            cut=order.cut,
-            max_pixels=self.clips.max_pixels,
+            slowdown=job_request.slowdown,
+            fps=job_request.fps,
+            sound=job_request.sound,
+            cut=job_request.cut,
+            max_pixels=self.video_probe.max_pixels,
             **shared,
         )
         with closing(events):
@@ -290,16 +290,16 @@ class RequestHandler:
                 # A header may tell less than there is.
                 if isinstance(event, Progress) and event.frame is not None:
                     height, width, _ = event.frame.shape
-                    self.check_budget(order, event.done, (height, width))
+                    self.check_budget(job_request, event.done, (height, width))
                 yield event
 
     def _read_thumbnail(self, photo: str) -> str:
-        return thumbnails.uri(self.studio.decoder.thumbnail(photo, 2 * thumbnails.HEIGHT))
+        return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 2 * thumbnails.HEIGHT))
 
     def _check_video_size(self, path: str) -> None:
-        if not self.settings.max_video_mb:
+        if not self.config.max_video_mb:
             raise ValueError("This server takes no videos, only photos.")
-        self._check_size(path, self.settings.max_video_mb)
+        self._check_size(path, self.config.max_video_mb)
 
     def _check_size(self, path: str, megabytes: int) -> None:
         size = status(path).st_size

@@ -1,6 +1,6 @@
 """One film, from a stranger's order to its result: a place in the line, room on the disk, a log, a budget.
 
-A request is for anything that is told as `film.events`. A new kind of film needs a `Request` and nothing else.
+A request is for anything that is told as `rendering.events`. A new kind of film needs a `RenderJob` and nothing else.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ class JobService:
     """The machine that everybody shares."""
 
     def __init__(
-        self, budget: Limits, line: JobQueue, storage: Storage, shelf: ModelCache, decoder: PhotoSandbox
+        self, limits: Limits, queue: JobQueue, storage: Storage, model_cache: ModelCache, sandbox: PhotoSandbox
     ) -> None:
-        self.budget = budget
-        self.line = line
+        self.limits = limits
+        self.queue = queue
         self.storage = storage
-        self.shelf = shelf
-        self.decoder = decoder
+        self.model_cache = model_cache
+        self.sandbox = sandbox
         self._pace: dict[tuple[str, str], float] = {}  # of a model on a device now: seconds per frame and pixel
 
     def run(self, request: RenderJob) -> Generator[JobEvent]:
@@ -92,31 +92,31 @@ class JobService:
 
     def _run(self, request: RenderJob, log: RequestLog) -> Generator[JobEvent]:
         asked = time.monotonic()
-        with self.line.place() as place, self.storage.held(request.files):
+        with self.queue.slot() as slot, self.storage.held(request.files):
             plan = request.plan()
             assert plan.size
             height, width = plan.size
             log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
-            yield from place.wait(lambda: self._seconds(request, plan))
-            pixels = plan.frames * height * width if plan.length_known else self.budget.megapixels * MEGAPIXEL
+            yield from slot.wait(lambda: self._seconds(request, plan))
+            pixels = plan.frames * height * width if plan.length_known else self.limits.megapixels * MEGAPIXEL
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))
             log.info("begun")
             with (
                 self.storage.reserved(int(pixels * request.bytes_per_pixel)),
                 tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
-                self.shelf.model(request.model, request.device) as model,
+                self.model_cache.model(request.model, request.device) as model,
                 closing(request.start(model, Path(folder))) as events,
             ):
                 for event in events:
                     if isinstance(event, Progress):
                         if not plan.length_known:  # the header's total is what has been made
                             event = replace(event, total=0, seconds_left=None)
-                        place.seconds_left = event.seconds_left
+                        slot.seconds_left = event.seconds_left
                         if event.seconds_per_frame:
                             self._pace[request.model, request.device] = event.seconds_per_frame / (height * width)
                     elif isinstance(event, Done):
-                        self.line.took(time.monotonic() - begun)
+                        self.queue.took(time.monotonic() - begun)
                         per_frame = event.seconds_per_frame and round(event.seconds_per_frame, 3)
                         log.know(device=event.device, seconds=round(event.seconds, 1), seconds_per_frame=per_frame)
                         log.info("made frame %d of %d", event.frames, event.frames)
@@ -134,7 +134,7 @@ class JobService:
 
     def health(self, model: str) -> dict[str, object]:
         """What the machine is doing."""
-        return {"status": "ok", **self.line.status(), "model": model, "version": film.__version__}
+        return {"status": "ok", **self.queue.status(), "model": model, "version": film.__version__}
 
 
 def without_paths(text: str) -> str:

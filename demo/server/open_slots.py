@@ -14,12 +14,12 @@ class TooMany(RuntimeError):
 
 
 class OpenSlots:
-    """Where files of one kind are opened; up to `line` requests may wait for that. Shared by threads."""
+    """Where files of one kind are opened; up to `queue` requests may wait for that. Shared by threads."""
 
-    def __init__(self, kind: str, line: int) -> None:
+    def __init__(self, kind: str, queue: int) -> None:
         self._kind = kind
         self._places = threading.Semaphore(AT_ONCE)
-        self._line = threading.Semaphore(AT_ONCE + line)
+        self._line = threading.Semaphore(AT_ONCE + queue)
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:

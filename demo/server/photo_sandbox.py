@@ -5,7 +5,7 @@ gigabytes must cost its sender one sentence and nobody else anything. So one sma
 imported, forks for each photo (milliseconds); the child takes its limits, decodes, writes plain pixels into a file it
 was handed, and is gone, whatever happened in it. Where there is no fork (Windows) photos are opened in the server.
 
-The functions are those of `film.images`: an `images.Reader`.
+The functions are those of `media.images`: an `images.Reader`.
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ class PhotoSandbox:
 
 
 def _work(request: dict[str, Any], output: IO[bytes] | None) -> dict[str, Any]:
-    """Do what `Decoder._ask` asks for."""
+    """Do what `PhotoSandbox._ask` asks for."""
     try:
         if request["task"] == "measure":
             return {"size": images.image_size(request["path"], request["max_pixels"], to_the_end=True)}

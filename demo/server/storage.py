@@ -176,8 +176,8 @@ class Storage:
 
     def _free(self) -> list[tuple[str, int, float]]:
         """(path, bytes, when it was last used) of what is kept and not held, the oldest first."""
-        making = f"{self.scratch}{os.sep}"
-        free = (file for file in self._files() if file[0] not in self._held and not file[0].startswith(making))
+        options = f"{self.scratch}{os.sep}"
+        free = (file for file in self._files() if file[0] not in self._held and not file[0].startswith(options))
         return sorted(free, key=lambda file: file[2])
 
     def _make_room(self, size: int) -> None:

@@ -1,7 +1,7 @@
 """Strangers' videos, looked into before anything is made of them.
 
-ffmpeg does it in a process of its own (see `film.clip`), so a hostile file costs its sender one sentence. What is left
-for here: only a few are opened at a time, and each once.
+ffmpeg does it in a process of its own (see `film.media.video_reader`), so a hostile file costs its sender one sentence.
+What is left for here: only a few are opened at a time, and each once.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ class VideoProbe:
         self._look = lru_cache(REMEMBERED)(self._open)  # raises what is not to be remembered
 
     def look(self, path: str | os.PathLike[str]) -> VideoMetadata:
-        """`clip.read_clip`, of a video that has two frames. ValueError for what has not; TooMany; OSError."""
+        """As `read_metadata`, of a video that has two frames. ValueError for what has not; TooMany; OSError."""
         return self._look(*version(path))
 
     def _open(self, path: str, *_: int) -> VideoMetadata:
         with self._opening.turn():
             looked = video_reader.read_metadata(path, self.max_pixels)
-            with video_reader.VideoReader(looked, (looked.height, looked.width), self.max_pixels) as decoder:
-                if len(list(itertools.islice(decoder, 2))) < 2:
+            with video_reader.VideoReader(looked, (looked.height, looked.width), self.max_pixels) as reader:
+                if len(list(itertools.islice(reader, 2))) < 2:
                     raise ValueError(f"{looked.name} holds a single frame; there is no motion in it.")
         return looked

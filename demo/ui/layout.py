@@ -47,22 +47,22 @@ class Layout:
     plan: gr.HTML
     gallery: gr.Dataset
 
-    def order(self, given: Sequence[Any]) -> JobRequest:
+    def job_request(self, given: Sequence[Any]) -> JobRequest:
         """What the values of all inputs ask for together. ValueError if there is no such kind of film."""
         values = dict(zip(self.inputs, given, strict=True))
-        making = OutputOptions(
+        options = OutputOptions(
             *(values[name] for name in ("model", "device", "longest_side", "format", "quality", "play"))
         )
         kind, measure = values["kind"], values["measure"]
         if kind == "video":
             return VideoRequest(
-                values["video"], making, values["slowdown"], values["rate"], values["sound"], values["cut"]
+                values["video"], options, values["slowdown"], values["rate"], values["sound"], values["cut"]
             )
         if kind not in html.KINDS or measure not in MEASURES:
             raise ValueError("There is no such kind of film.")
         return PhotoRequest(
             [values["first"], values["last"]] if kind == "two" else values["photos"],
-            making,
+            options,
             values["depth"],
             values["count"] if measure == "count" else None,
             values["seconds"] if measure == "seconds" else None,
@@ -75,13 +75,13 @@ def build(
     devices: Mapping[str, str],
     sides: Sequence[int],
     depths: int,
-    making: OutputOptions,
+    options: OutputOptions,
     pairs: Sequence[tuple[str, str]],
     videos: bool = True,
 ) -> Layout:
     """Lay the page out, in the Blocks whose context this is.
 
-    `making` holds the defaults; `videos` says whether it takes any.
+    `options` holds the defaults; `videos` says whether it takes any.
     """
     gr.HTML(html.HEADER, elem_id="header")
     with gr.Row(elem_id="choose"):
@@ -177,10 +177,10 @@ def build(
     with gr.Accordion("Format, speed, size, model and device", open=False, elem_id="advanced"):
         with gr.Row():
             format = DropdownInput(
-                [(text, name) for name, text in FORMATS.items()], value=making.format, label="Format"
+                [(text, name) for name, text in FORMATS.items()], value=options.format, label="Format"
             )
-            play = DropdownInput([(text, name) for name, text in PLAYS.items()], value=making.play, label="Play")
-            quality = SliderInput(1, 100, making.quality, step=1, precision=0, label="Quality")
+            play = DropdownInput([(text, name) for name, text in PLAYS.items()], value=options.play, label="Play")
+            quality = SliderInput(1, 100, options.quality, step=1, precision=0, label="Quality")
             fps = SliderInput(*FPS, PhotoRequest.fps, step=1, label="Frames per second", elem_classes="for-photos")
             cut = SliderInput(
                 1,
@@ -193,10 +193,10 @@ def build(
             )
         with gr.Row():
             sizes = [(f"{side} pixels" if side else "Original", side) for side in sides]
-            longest_side = DropdownInput(sizes, value=making.longest_side, label="Longest side")
-            model = DropdownInput([model.name for model in models], value=making.model, label="Model")
+            longest_side = DropdownInput(sizes, value=options.longest_side, label="Longest side")
+            model = DropdownInput([model.name for model in models], value=options.model, label="Model")
             device = DropdownInput(
-                [(f"{key}: {name}", key) for key, name in devices.items()], value=making.device, label="Device"
+                [(f"{key}: {name}", key) for key, name in devices.items()], value=options.device, label="Device"
             )
         gr.Markdown(html.models_text(models))
     with gr.Accordion("Compare with a plain cross-fade", open=False, elem_id="comparing", elem_classes="for-photos"):

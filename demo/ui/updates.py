@@ -36,15 +36,15 @@ BEGUN: Changes = {"stop": gr.update(interactive=True)}  # no sooner: what has no
 STOPPED: Changes = {**READY, "state": state_html("Stopped")}
 
 
-def show(ask: Callable[[], JobRequest], desk: RequestHandler) -> Iterator[Changes]:
+def show(ask: Callable[[], JobRequest], handler: RequestHandler) -> Iterator[Changes]:
     """A film on the page, from its order to its end. What goes wrong is told in a sentence, and what plays stays."""
     notes: list[str] = []
     strip = Filmstrip()
     yield BEGUN
     try:
-        order = desk.checked(ask())
-        comparison = compared(order)
-        with closing(desk.make(order)) as events:
+        job_request = handler.checked(ask())
+        comparison = compared(job_request)
+        with closing(handler.make(job_request)) as events:
             for event in events:
                 match event:
                     case Waiting():
@@ -69,13 +69,15 @@ def show(ask: Callable[[], JobRequest], desk: RequestHandler) -> Iterator[Change
     yield READY
 
 
-def compared(order: JobRequest) -> Comparison | None:
+def compared(job_request: JobRequest) -> Comparison | None:
     """What the film's middle is compared with; of a video nobody knows where its frames will lie."""
-    if not isinstance(order, PhotoRequest):
+    if not isinstance(job_request, PhotoRequest):
         return None
     try:
-        depth = None if order.count else order.depth
-        return Comparison(planning.moments(len(order.files), depth, order.count, play=order.making.play))
+        depth = None if job_request.count else job_request.depth
+        return Comparison(
+            planning.moments(len(job_request.files), depth, job_request.count, play=job_request.options.play)
+        )
     except ValueError:
         return None  # there will be no film; `show` tells why
 

@@ -21,18 +21,18 @@ logger = logging.getLogger("film.page")
 class Uploads:
     """Methods handle events of the page: they return what an input holds now, and what `taken` tells."""
 
-    def __init__(self, desk: RequestHandler) -> None:
-        self._desk = desk
+    def __init__(self, handler: RequestHandler) -> None:
+        self._handler = handler
 
     def check_photo(self, path: str | None, state: str) -> tuple[Any, Any, Any]:
         """Refuse at once an upload that is no photo; show one that browsers do not know as a JPEG."""
         if path is None:
             return gr.skip(), gr.skip(), gr.skip()
         try:
-            self._desk.check_photo(path)
+            self._handler.check_photo(path)
             if Path(path).suffix.lower() in UNSHOWN:
                 shown = str(Path(path).with_suffix(".jpg"))
-                self._desk.studio.decoder.save_jpeg(path, shown)
+                self._handler.job_service.sandbox.save_jpeg(path, shown)
                 path = shown
         except Exception as error:
             logger.info("no photo: %s", error)
@@ -44,9 +44,9 @@ class Uploads:
         refused, photos = [], [path for path in paths if path in known]
         for path in sorted((path for path in paths if path not in known), key=lambda path: images.natural(Path(path))):
             try:
-                if len(photos) == self._desk.settings.max_photos:
-                    self._desk.check_number(len(paths))
-                self._desk.check_photo(path)
+                if len(photos) == self._handler.config.max_photos:
+                    self._handler.check_number(len(paths))
+                self._handler.check_photo(path)
                 photos.append(path)
             except Exception as error:
                 logger.info("no photo: %s", error)
@@ -58,7 +58,7 @@ class Uploads:
         if path is None:
             return gr.skip(), gr.skip(), gr.skip()
         try:
-            self._desk.check_video(path)
+            self._handler.check_video(path)
         except Exception as error:
             logger.info("no video: %s", error)
             return None, *taken(state, message(error))
@@ -69,7 +69,7 @@ class Uploads:
         if not photos:
             return html.strip_html([None] * CELLS)
         chosen = evenly(len(photos))
-        pictures = [self._desk.thumbnail(photos[place]) for place in chosen]
+        pictures = [self._handler.thumbnail(photos[place]) for place in chosen]
         return html.contact_html(pictures, [place + 1 for place in chosen], CELLS)
 
 

@@ -55,8 +55,8 @@ class BatchOptions:
         else:
             self._check_not_given(OF_VIDEOS, "videos")
 
-    def _check_not_given(self, settings: Mapping[str, str], kind: str) -> None:
-        for name, told in settings.items():
+    def _check_not_given(self, options: Mapping[str, str], kind: str) -> None:
+        for name, told in options.items():
             if getattr(self, name) != getattr(BatchOptions, name):
                 raise ValueError(f"{told} is for {kind}, and there are none among the inputs.")
 
@@ -87,8 +87,8 @@ class BatchOptions:
         own = {"sound": self.sound, "cut": self.cut} if job.is_video else {"spacing": self.spacing}
         return {"quality": self.quality, **self._planned(job), **own}
 
-    def events(self, job: Job, maker: AnyRenderer) -> Generator[Event]:
+    def events(self, job: Job, renderer: AnyRenderer) -> Generator[Event]:
         """Make the job's film. ValueError, RuntimeError, OSError as in `pipeline`."""
         if job.is_video:
-            return pipeline.retime(job.inputs[0], maker, job.output, **self.choices(job), resume=True)
-        return pipeline.interpolate(job.inputs, maker, job.output, **self.choices(job), resume=True)
+            return pipeline.retime(job.inputs[0], renderer, job.output, **self.choices(job), resume=True)
+        return pipeline.interpolate(job.inputs, renderer, job.output, **self.choices(job), resume=True)

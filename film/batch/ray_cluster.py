@@ -1,7 +1,7 @@
 """Stretches made by the workers of a Ray cluster: each is an actor that loads the model once.
 
-The package itself travels to the machines; what it needs (`pip install ".[cluster]"`) must be there,
-and so must a model that is given as a directory. Every worker has two stretches at a time, one in the making and one
+The package itself travels to the machines; what it needs (`pip install ".[cluster]"`) must be there, and so must a model
+that is given as a directory. Every worker has two chunks at a time, one in the making and one
 waiting, so that it never waits for the network. What a lost worker had is given to another.
 """
 
@@ -29,13 +29,13 @@ from film.hub import registry
 from film.media.video_segments import Segment
 from film.rendering import timeline
 from film.rendering.renderer import Chunk, Encoding, Made
-from film.support import memory
+from film.support import extras, memory
 
 log = logging.getLogger(__name__)
 
 CPUS = 2  # per worker, unless told otherwise
-AHEAD = 2  # stretches at a worker
-TRIES = 4  # of a stretch whose workers are lost, and of a worker that does not start
+PREFETCH = 2  # chunks at a worker
+TRIES = 4  # of a chunk whose workers are lost, and of a worker that does not start
 # A middle in a piece of a gap may need up to seven others outside it: shorter pieces cost more, and of longer ones more
 # is lost with a worker.
 PIECE = 64  # frames
@@ -43,7 +43,7 @@ TIMEOUT = 120.0  # seconds without a single worker after which films fail
 
 
 class Cluster:
-    """A `making.Maker` of many machines, from entering the context to leaving it. Films may share it, by threads."""
+    """A `Renderer` of many machines, from entering the context to leaving it. Films may share it, by threads."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Cluster:
         self._load = WorkerConfig(
             found.name if found in registry.models() else found.handle, device, precision, cpus_per_worker, memory_gb
         )
-        self._turns = WorkQueue()
+        self._work_queue = WorkQueue()
         self._lock = threading.Lock()  # guards what follows, and `fingerprint`
         self._present = 0  # workers
         self._preparing = 0  # ... that download or convert their model, which may take long
@@ -85,27 +85,27 @@ class Cluster:
         self._resources = contextlib.ExitStack()
 
     @property
-    def asked_device(self) -> str:
+    def requested_device(self) -> str:
         return str(ExecutionInfo(self._device, workers=self.size))
 
     @property
-    def speed_name(self) -> None:
+    def timings_name(self) -> None:
         """What many workers take says nothing about this machine."""
 
-    def runner(self, height: int, width: int) -> ExecutionInfo:
+    def execution_info(self, height: int, width: int) -> ExecutionInfo:
         return ExecutionInfo(self._device, workers=self.size)
 
-    def preparation(self, height: int, width: int) -> SetupSteps:
-        """Nothing: workers compile for a size when their first stretch of it comes."""
+    def setup_steps(self, height: int, width: int) -> SetupSteps:
+        """Nothing: workers compile for a size when their first chunk of it comes."""
         return iter(())
 
     def room(self) -> bool:
         """Whether a worker waits for a film that there is not yet."""
-        return self._turns.room()
+        return self._work_queue.room()
 
-    def make(self, stretches: Iterable[Chunk | Segment], folder: Path, encoding: Encoding) -> Generator[Made | Segment]:
-        """See `turns.Turns.make`. RuntimeError when there is nobody left to work."""
-        return self._turns.make(_pieces(stretches, encoding.length), folder, encoding, self._check)
+    def make(self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding) -> Generator[Made | Segment]:
+        """See `WorkQueue.make`. RuntimeError when there is nobody left to work."""
+        return self._work_queue.make(_pieces(chunks, encoding.length), folder, encoding, self._check)
 
     def __enter__(self) -> Cluster:
         """Connect, and wait for the first worker. RuntimeError without Ray, such a cluster, or a worker."""
@@ -126,8 +126,8 @@ class Cluster:
                 self._load = replace(self._load, memory_gb=min(shares) / memory.GIGABYTE)
             self._changed = time.monotonic()  # before that nobody could come
             for _ in range(self.size):
-                stack.enter_context(_Seat(self, self._turns, self._load))
-            stack.callback(self._turns.close)  # before any seat is left
+                stack.enter_context(_WorkerSlot(self, self._work_queue, self._load))
+            stack.callback(self._work_queue.close)  # before any seat is left
             while not self._present:
                 self._check()
                 time.sleep(0.1)
@@ -185,20 +185,20 @@ class Cluster:
                 )
 
 
-class _Seat:
-    """The place of one worker: an actor, another one when it is lost, and the threads that bring it its stretches."""
+class _WorkerSlot:
+    """The place of one worker: an actor, another one when it is lost, and the threads that bring it its chunks."""
 
-    def __init__(self, cluster: Cluster, turns: WorkQueue, load: WorkerConfig) -> None:
+    def __init__(self, cluster: Cluster, work_queue: WorkQueue, load: WorkerConfig) -> None:
         self._cluster = cluster
-        self._turns = turns
+        self._work_queue = work_queue
         self._load = load
         self._starting = threading.Lock()  # held while an actor starts, which may take for ever
         self._state = threading.Lock()  # guards `_actor` and `_ready`
         self._actor: Any = None
         self._ready = self._closing = False
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(AHEAD)]
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(PREFETCH)]
 
-    def __enter__(self) -> _Seat:
+    def __enter__(self) -> _WorkerSlot:
         for thread in self._threads:
             thread.start()
         return self
@@ -214,7 +214,7 @@ class _Seat:
             self._threads[-1].join(0.1)
 
     def _serve(self) -> None:
-        while (actor := self._present()) and (task := self._turns.take()):
+        while (actor := self._present()) and (task := self._work_queue.get()):
             try:
                 self._make(actor, task)
             except Exception as error:  # whatever it is, it ends the film, not this thread
@@ -225,7 +225,7 @@ class _Seat:
         import ray
         from ray.exceptions import RayError, RayTaskError
 
-        packed = ray.put(ray_worker.packed(task.stretch))
+        packed = ray.put(ray_worker.packed(task.chunk))
         try:
             answer = ray.get(actor.make.remote(packed, task.film.encoding))
         except RayTaskError as error:  # the worker's own words: another one would say the same
@@ -236,11 +236,11 @@ class _Seat:
             log.warning("A worker was lost: %s", _first_line(error))
             task.tries += 1
             if task.tries < TRIES:  # given back at once: for this seat there may be no other worker
-                self._turns.again(task)
+                self._work_queue.requeue(task)
             else:
                 task.film.fail(
                     RuntimeError(
-                        f"Frames {task.stretch.first} to {task.stretch.first + task.stretch.frames - 1} could not be"
+                        f"Frames {task.chunk.first} to {task.chunk.first + task.chunk.frames - 1} could not be"
                         f" made: {TRIES} workers were lost with them, the last one so: {_first_line(error)}"
                     )
                 )
@@ -281,7 +281,7 @@ class _Seat:
         self._actor = remote(Worker).remote(self._load)
         ray.get(self._actor.__ray_ready__.remote())  # for that long it waits for a place
         with self._cluster.preparing():
-            fingerprint = ray.get(self._actor.introduce.remote())
+            fingerprint = ray.get(self._actor.load_model.remote())
         self._cluster.joined(fingerprint)
         with self._state:
             self._ready = True
@@ -320,22 +320,22 @@ def _connected(address: str) -> Iterator[list[dict[str, float]]]:
         ray.shutdown()
 
 
-def _pieces(stretches: Iterable[Chunk | Segment], length: int) -> Iterator[Chunk | Segment]:
-    """The same, but long stretches in pieces of about PIECE frames, cut where segments of `length` frames begin."""
-    for stretch in stretches:
-        if isinstance(stretch, Segment) or stretch.frames <= PIECE:
-            yield stretch
+def _pieces(chunks: Iterable[Chunk | Segment], length: int) -> Iterator[Chunk | Segment]:
+    """The same, but long chunks in pieces of about PIECE frames, cut where segments of `length` frames begin."""
+    for chunk in chunks:
+        if isinstance(chunk, Segment) or chunk.frames <= PIECE:
+            yield chunk
             continue
-        segments, pieces = max(1, stretch.frames // length), math.ceil(stretch.frames / PIECE)
+        segments, pieces = max(1, chunk.frames // length), math.ceil(chunk.frames / PIECE)
         step = math.ceil(segments / pieces) * length
         for begin in range(0, segments * length, step):
-            end = begin + step if begin + step < segments * length else stretch.frames  # the last segment is longer
-            yield Chunk(stretch.first + begin, timeline.part(stretch.gaps, begin, end))
+            end = begin + step if begin + step < segments * length else chunk.frames  # the last segment is longer
+            yield Chunk(chunk.first + begin, timeline.part(chunk.pairs, begin, end))
 
 
 def _result(task: Task, answer: Answer) -> Result:
     segments = [ray_worker.stored(segment, task.film.folder, task.film.encoding.fps) for segment in answer.segments]
-    return Result(segments, Made(task.stretch.frames, answer.calls, answer.seconds))
+    return Result(segments, Made(task.chunk.frames, answer.calls, answer.seconds))
 
 
 def _ordinary(error: BaseException) -> Exception:

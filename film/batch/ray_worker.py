@@ -1,4 +1,4 @@
-"""What one worker of a cluster does: it loads the model once, and makes stretches of any film from then on.
+"""What one worker of a cluster does: it loads the model once, and makes chunks of any film from then on.
 
 Stretches come packed: a frame of 8 bits travels as such, a quarter of its size as a Frame, and each frame once though
 two gaps share it. What goes back is the encoded segments. Nothing here knows who carries them.
@@ -37,11 +37,11 @@ class WorkerConfig:
 
 
 class Packed(NamedTuple):
-    """A stretch as it travels."""
+    """A chunk as it travels."""
 
     first: int
     frames: Sequence[npt.NDArray[Any]]  # uint8 where that is all a frame holds, else float32
-    gaps: Sequence[tuple[int, int, Sequence[Fraction]]]  # left, right: places in `frames`; moments
+    pairs: Sequence[tuple[int, int, Sequence[Fraction]]]  # left, right: places in `frames`; moments
 
 
 class Encoded(NamedTuple):
@@ -50,15 +50,15 @@ class Encoded(NamedTuple):
     first: int
     frames: int
     file: bytes
-    master: bytes | None
+    lossless_copy: bytes | None
 
 
 class Answer(NamedTuple):
-    """A stretch that was made."""
+    """A chunk that was made."""
 
     segments: Sequence[Encoded]
     calls: int
-    seconds: float  # from the stretch's arrival to this
+    seconds: float  # from the chunk's arrival to this
 
 
 class Worker:
@@ -68,10 +68,10 @@ class Worker:
         self._load = load
         self._model: film.Interpolator | None = None
 
-    def introduce(self) -> str:
+    def load_model(self) -> str:
         """Make the model ready, but for compiling; returns its fingerprint.
 
-        ValueError, RuntimeError as in `film.load` and `film.engine`.
+        ValueError, RuntimeError as in `film.load` and `engine.openvino_backend`.
         """
         load = self._load
         self._model = film.load(
@@ -80,7 +80,7 @@ class Worker:
         return self._model.fingerprint
 
     def make(self, packed: Packed, encoding: Encoding) -> Answer:
-        """Make a stretch. RuntimeError with the tool's own words when the environment fails."""
+        """Make a chunk. RuntimeError with the tool's own words when the environment fails."""
         assert self._model, "introduce comes first"
         begun, calls, segments = time.monotonic(), 0, []
         with checkpoint.discarded() as folder:
@@ -92,44 +92,44 @@ class Worker:
         return Answer(segments, calls, time.monotonic() - begun)
 
 
-def packed(stretch: Chunk) -> Packed:
-    """The stretch as it travels: every frame once, and in 8 bits if that loses nothing."""
+def packed(chunk: Chunk) -> Packed:
+    """The chunk as it travels: every frame once, and in 8 bits if that loses nothing."""
     places: dict[int, int] = {}
     frames: list[npt.NDArray[Any]] = []
-    gaps = []
-    for gap in stretch.gaps:
-        for frame in (gap.left, gap.right):
+    pairs = []
+    for pair in chunk.pairs:
+        for frame in (pair.left, pair.right):
             if id(frame) not in places:
                 places[id(frame)] = len(frames)
                 pixels = images.to_uint8(frame)
                 frames.append(pixels if np.array_equal(images.to_frame(pixels), frame) else frame)
-        gaps.append((places[id(gap.left)], places[id(gap.right)], gap.moments))
-    return Packed(stretch.first, frames, gaps)
+        pairs.append((places[id(pair.left)], places[id(pair.right)], pair.moments))
+    return Packed(chunk.first, frames, pairs)
 
 
 def unpacked(packed: Packed) -> Chunk:
-    """The very same stretch."""
+    """The very same chunk."""
     frames = [images.to_frame(frame) if frame.dtype == np.uint8 else frame for frame in packed.frames]
     return Chunk(
-        packed.first, [FramePair(frames[left], frames[right], moments) for left, right, moments in packed.gaps]
+        packed.first, [FramePair(frames[left], frames[right], moments) for left, right, moments in packed.pairs]
     )
 
 
 def stored(encoded: Encoded, folder: Path, fps: Fraction) -> Segment:
     """Write a segment that came; its files appear when they are complete, the master first."""
     path = video_segments.segment_path(folder, encoded.first, encoded.frames)
-    master = None if encoded.master is None else path.with_suffix(".mkv")
-    for target, content in ((master, encoded.master), (path, encoded.file)):
+    lossless_copy = None if encoded.lossless_copy is None else path.with_suffix(".mkv")
+    for target, content in ((lossless_copy, encoded.lossless_copy), (path, encoded.file)):
         if target is not None and content is not None:
             partial = target.with_name(f"{target.name}.part")
             partial.write_bytes(content)
             os.replace(partial, target)
-    return Segment(path, encoded.first, encoded.frames, fps, master)
+    return Segment(path, encoded.first, encoded.frames, fps, lossless_copy)
 
 
 def _taken(segment: Segment) -> Encoded:
     """Its content; the files are deleted, so that the node's disk holds one segment at a time."""
-    files = [segment.path] if segment.master is None else [segment.path, segment.master]
+    files = [segment.path] if segment.lossless_copy is None else [segment.path, segment.lossless_copy]
     content = [file.read_bytes() for file in files]
     for file in files:
         file.unlink()

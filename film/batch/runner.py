@@ -44,20 +44,20 @@ def identity(model: registry.Model, device: str, precision: str) -> str:
     return f"{content} on {device}, {precision}"
 
 
-def plans(jobs: Iterable[Job], settings: BatchOptions) -> Iterator[tuple[Job, Plan | Failed]]:
+def plans(jobs: Iterable[Job], options: BatchOptions) -> Iterator[tuple[Job, Plan | Failed]]:
     """What each film would be, as far as the headers of its inputs tell."""
     for job in jobs:
         try:
-            yield job, settings.plan(job)
+            yield job, options.plan(job)
         except (ValueError, RuntimeError, OSError) as error:
             yield job, _failed(error)
 
 
 def run(
     jobs: Iterable[Job],
-    maker: AnyRenderer,
-    settings: BatchOptions,
-    record: Manifest,
+    renderer: AnyRenderer,
+    options: BatchOptions,
+    manifest: Manifest,
     model: str,
     room: Callable[[], bool] | None = None,
 ) -> Generator[Told]:
@@ -67,7 +67,7 @@ def run(
     maker could begin another, also side by side, in threads. Closing the generator stops the work; what is finished
     stays for the next run. A film fails whose name is taken by a file that the record does not know.
     """
-    films = (_film(job, maker, settings, record, model) for job in jobs)
+    films = (_film(job, renderer, options, manifest, model) for job in jobs)
     if room is None:
         for film in films:
             yield from film
@@ -75,19 +75,19 @@ def run(
         yield from concurrent.run(films, room, lambda told: isinstance(told[1], Stage) and told[1].name == STARTED)
 
 
-def _film(job: Job, maker: AnyRenderer, settings: BatchOptions, record: Manifest, model: str) -> Generator[Told]:
+def _film(job: Job, renderer: AnyRenderer, options: BatchOptions, manifest: Manifest, model: str) -> Generator[Told]:
     try:
-        choices = {"inputs": checkpoint.content(job.inputs), "settings": settings.choices(job), "model": model}
-        if record.holds(job.output, choices):
+        choices = {"inputs": checkpoint.content(job.inputs), "settings": options.choices(job), "model": model}
+        if manifest.holds(job.output, choices):
             yield job, There()
             return
-        record.check_free(job.output)
-        with contextlib.closing(settings.events(job, maker)) as events:
+        manifest.check_free(job.output)
+        with contextlib.closing(options.events(job, renderer)) as events:
             for event in events:
                 if isinstance(event, Stage) and event.name == WRITTEN:
-                    record.claim(job.output)
+                    manifest.claim(job.output)
                 elif isinstance(event, Done):
-                    record.note(job.output, choices)
+                    manifest.note(job.output, choices)
                 yield job, event
     except (ValueError, RuntimeError, OSError) as error:
         yield job, _failed(error)

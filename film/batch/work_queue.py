@@ -1,7 +1,7 @@
-"""Whose turn it is: films ask for somebody to make their stretches, and those who make them take the next.
+"""Whose turn it is: films ask for somebody to make their chunks, and those who make them take the next.
 
 Nothing is read from a film's source before there is somebody for it, so frames never pile up. Films each run in a
-thread of their own, and so do those who make stretches; films that began first are served first.
+thread of their own, and so do those who make chunks; films that began first are served first.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ HEARTBEAT = 0.5  # seconds; a film can be stopped that often
 
 @dataclass(frozen=True)
 class Result:
-    """A stretch was made: its segments lie in the film's folder."""
+    """A chunk was made: its segments lie in the film's folder."""
 
     segments: Sequence[Segment]
     made: Made
 
 
 class Production:
-    """A film in the making, as those see it who make its stretches."""
+    """A film in the making, as those see it who make its chunks."""
 
     def __init__(self, folder: Path, encoding: Encoding, order: int) -> None:
         self.folder = folder
@@ -41,8 +41,8 @@ class Production:
         self._lock = threading.Lock()
         self._closed = False
 
-    def stretch(self) -> Chunk | None:
-        """Its next stretch, which it reads now; None if there is no more."""
+    def chunk(self) -> Chunk | None:
+        """Its next chunk, which it reads now; None if there is no more."""
         asked: Future[Chunk | None] = Future()
         with self._lock:
             if self._closed:
@@ -61,7 +61,7 @@ class Production:
             self._news.put(error)
 
     def next(self) -> Future[Chunk | None] | Result | Exception | None:
-        """What comes next: somebody who asks for a stretch, a result, an error; None when nothing did for a while."""
+        """What comes next: somebody who asks for a chunk, a result, an error; None when nothing did for a while."""
         with contextlib.suppress(queue.Empty):
             return self._news.get(timeout=HEARTBEAT)
         return None
@@ -77,10 +77,10 @@ class Production:
 
 @dataclass
 class Task:
-    """A stretch that somebody has taken."""
+    """A chunk that somebody has taken."""
 
     film: Production
-    stretch: Chunk
+    chunk: Chunk
     tries: int = 0  # that came to nothing
 
 
@@ -89,25 +89,25 @@ Ask: TypeAlias = "tuple[int, int, Production | Task | None]"
 
 
 class WorkQueue:
-    """The line in which films wait for those who make their stretches."""
+    """The line in which films wait for those who make their chunks."""
 
     def __init__(self) -> None:
         self._line: queue.PriorityQueue[Ask] = queue.PriorityQueue()
         self._count = itertools.count()
         self._lock = threading.Lock()
-        self._idle = 0  # who waits in `take`
+        self._idle = 0  # who waits in `get`
 
     def make(
-        self, stretches: Iterable[Chunk | Segment], folder: Path, encoding: Encoding, check: Callable[[], None]
+        self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding, check: Callable[[], None]
     ) -> Generator[Made | Segment]:
-        """`making.Maker.make` for one film. Segments come as they are finished, not in order.
+        """`Renderer.make` for one film. Segments come as they are finished, not in order.
 
         At least twice a second something is told, were it that no frame is there, so that the film can be stopped;
         `check` is called then, and may raise.
         """
         film = Production(folder, encoding, next(self._count))
-        waiting = iter(stretches)
-        asks, away = True, 0  # whether it stands in the line; stretches that are being made
+        waiting = iter(chunks)
+        asks, away = True, 0  # whether it stands in the line; chunks that are being made
         try:
             self._enter(film.order, film)
             while asks or away:
@@ -122,25 +122,25 @@ class WorkQueue:
                         yield from result.segments
                         yield result.made
                     case Future() as asked:
-                        stretch = None
+                        chunk = None
                         try:
                             for item in waiting:
                                 if isinstance(item, Chunk):
-                                    stretch = item
+                                    chunk = item
                                     break
                                 yield item
                         finally:
-                            asked.set_result(stretch)
-                        asks = stretch is not None
+                            asked.set_result(chunk)
+                        asks = chunk is not None
                         if asks:
                             away += 1
                             self._enter(film.order, film)
-                        del stretch, asked  # so that its frames can be freed
+                        del chunk, asked  # so that its frames can be freed
         finally:
             film.close()
 
-    def take(self) -> Task | None:
-        """The next stretch, when it comes; None to go home."""
+    def get(self) -> Task | None:
+        """The next chunk, when it comes; None to go home."""
         while True:
             with self._lock:
                 self._idle += 1
@@ -148,14 +148,14 @@ class WorkQueue:
             with self._lock:
                 self._idle -= 1
             if isinstance(ask, Production):
-                if stretch := ask.stretch():
-                    return Task(ask, stretch)
+                if chunk := ask.chunk():
+                    return Task(ask, chunk)
                 continue
             if ask is None:
                 self.close()  # for the next of them
             return ask
 
-    def again(self, task: Task) -> None:
+    def requeue(self, task: Task) -> None:
         """Let somebody else make it, before anything new."""
         self._enter(-1, task)
 

@@ -236,7 +236,7 @@ def _retime(options: argparse.Namespace) -> None:
 
 
 def _batch(options: argparse.Namespace) -> None:
-    settings = BatchOptions(
+    batch_options = BatchOptions(
         depth=options.depth,
         count=options.count,
         slowdown=options.slowdown,
@@ -250,14 +250,14 @@ def _batch(options: argparse.Namespace) -> None:
         cut=options.cut,
     )
     found = jobs.find(options.inputs, options.pairs, options.output, f".{options.format}")
-    settings.check(found)
+    batch_options.check(found)
     identity = runner.identity(registry.find(options.model), options.device, options.precision)
-    maker: Film | Cluster
+    renderer: Film | Cluster
     if options.ray is None:
-        maker = Film(registry.find(options.model), options.device, options.memory_gb, precision=options.precision)
+        renderer = Film(registry.find(options.model), options.device, options.memory_gb, precision=options.precision)
         room = None
     else:
-        maker = Cluster(
+        renderer = Cluster(
             options.ray,
             options.model,
             options.device,
@@ -265,17 +265,19 @@ def _batch(options: argparse.Namespace) -> None:
             cpus_per_worker=options.cpus_per_worker,
             memory_gb=options.memory_gb,
         )
-        room = maker.room
-    record = Manifest(options.output)
-    shown = progress.show_plans(runner.plans(found, settings))
+        room = renderer.room
+    manifest = Manifest(options.output)
+    shown = progress.show_plans(runner.plans(found, batch_options))
     planned = {job: plan for job, plan in shown.items() if not isinstance(plan, Failed)}
     try:
         with contextlib.ExitStack() as stack:
-            if isinstance(maker, Cluster) and planned:
-                stack.enter_context(maker)
-                machines = "1 machine" if maker.machines == 1 else f"{maker.machines} machines"
-                print(f"Ray at {options.ray}: {maker.size} workers on {machines}", file=sys.stderr)
-            told = stack.enter_context(contextlib.closing(runner.run(planned, maker, settings, record, identity, room)))
+            if isinstance(renderer, Cluster) and planned:
+                stack.enter_context(renderer)
+                machines = "1 machine" if renderer.machines == 1 else f"{renderer.machines} machines"
+                print(f"Ray at {options.ray}: {renderer.size} workers on {machines}", file=sys.stderr)
+            told = stack.enter_context(
+                contextlib.closing(runner.run(planned, renderer, batch_options, manifest, identity, room))
+            )
             failed = [job for job in shown if job not in planned] + progress.show_batch(told, planned)
     except KeyboardInterrupt:
         print(f"film: what is finished lies in {options.output}; the same command goes on from there.", file=sys.stderr)

@@ -40,7 +40,7 @@ def evenly(count: int, precision: float | Fraction = PRECISION) -> list[Fraction
     Where neighbours would fall on one multiple, the precision is refined until they do not. ValueError for a count that
     is not from 2 to 10,000, or a precision that is none.
     """
-    (moments,) = gaps(2, count=count, precision=precision)
+    (moments,) = pairs(2, count=count, precision=precision)
     return moments
 
 
@@ -86,7 +86,7 @@ def moments(
     return nearest(times, precision)
 
 
-def gaps(
+def pairs(
     photos: int,
     depth: int | None = None,
     count: int | None = None,
@@ -115,12 +115,12 @@ def gaps(
     while precision * longest * (frames - 1) > starts[-1]:
         precision /= 2
     film: list[list[Fraction]] = [[] for _ in range(photos - 1)]
-    gap = 0
+    pair = 0
     for k in range(frames):
         position = starts[-1] * k / (frames - 1)
-        while gap < photos - 2 and starts[gap + 1] <= position:
-            gap += 1
-        film[gap] += nearest([(position - starts[gap]) / (starts[gap + 1] - starts[gap])], precision)
+        while pair < photos - 2 and starts[pair + 1] <= position:
+            pair += 1
+        film[pair] += nearest([(position - starts[pair]) / (starts[pair + 1] - starts[pair])], precision)
     return film
 
 

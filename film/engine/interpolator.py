@@ -22,7 +22,7 @@ class Interpolator(ABC):
     """A FILM, whatever runs it. Lazy, immutable once loaded, and safe to share between threads."""
 
     name: str
-    asked_device: str  # the device that was asked for, such as AUTO
+    requested_device: str  # the device that was asked for, such as AUTO
 
     @property
     @abstractmethod
@@ -40,16 +40,16 @@ class Interpolator(ABC):
         """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
 
     @property
-    def speed_name(self) -> str:
-        """The name by which `film.speed` notes it, apart from the device: the model's, if it is computed as usual."""
+    def timings_name(self) -> str:
+        """The name by which `engine.timings` notes it, apart from the device: the model's, if computed as usual."""
         return self.name
 
-    def runner(self, height: int, width: int) -> ExecutionInfo:
+    def execution_info(self, height: int, width: int) -> ExecutionInfo:
         """The device that really runs the model for frames of this size, and why; prepares what is missing."""
         return ExecutionInfo(self.device)
 
     @abstractmethod
-    def preparation(self, height: int, width: int) -> SetupSteps:
+    def setup_steps(self, height: int, width: int) -> SetupSteps:
         """What remains to be done before frames of this size can be made, as (stage, work) pairs in order.
 
         Stages are "downloading", "converting", "loading", "measuring" and "compiling". Call each `work` before asking
@@ -101,12 +101,12 @@ class Interpolator(ABC):
         _check_sizes(a.shape, b.shape)
         return _copies(self.sequence([FramePair(a, b, moments)]))
 
-    def sequence(self, gaps: Iterable[FramePair]) -> Generator[Frame]:
+    def sequence(self, pairs: Iterable[FramePair]) -> Generator[Frame]:
         """Stream the frames at the moments of each gap, in order; gaps are taken when the film comes to them.
 
         The frames are those it goes on computing with: look at them, and copy what is to be changed.
         """
-        return Stream(self).frames(gaps)
+        return Stream(self).frames(pairs)
 
 
 class Stream:
@@ -118,33 +118,33 @@ class Stream:
         self._shape: tuple[int, ...] | None = None
         self._end: tuple[Frame, Any] | None = None  # the last gap's right frame, and its keyframe
 
-    def frames(self, gaps: Iterable[FramePair]) -> Generator[Frame]:
+    def frames(self, pairs: Iterable[FramePair]) -> Generator[Frame]:
         """Yield the frames at the moments of each gap.
 
         ValueError if the frames' sizes differ, NotEnoughMemory if there was too little for this film.
         """
         with memory.told(memory.FOR_A_MODEL):
-            for gap in gaps:
-                left, right = check_frame(gap.left), check_frame(gap.right)
+            for pair in pairs:
+                left, right = check_frame(pair.left), check_frame(pair.right)
                 _check_sizes(self._shape or left.shape, left.shape)
                 _check_sizes(left.shape, right.shape)
                 self._shape = left.shape
-                if any(0 < moment < 1 for moment in gap.moments):
-                    with contextlib.closing(self._keyframes(gap, left, right)) as frames:
+                if any(0 < moment < 1 for moment in pair.moments):
+                    with contextlib.closing(self._keyframes(pair, left, right)) as frames:
                         yield from frames
                 else:
                     self._end = None
-                    yield from (right if moment == 1 else left for moment in gap.moments)
+                    yield from (right if moment == 1 else left for moment in pair.moments)
 
-    def _keyframes(self, gap: FramePair, left: Frame, right: Frame) -> Generator[Frame]:
+    def _keyframes(self, pair: FramePair, left: Frame, right: Frame) -> Generator[Frame]:
         session = self._session = self._session or self._model.session(*left.shape[:2])
-        begin = self._end[1] if self._end and self._end[0] is gap.left else session.keyframe(left)
+        begin = self._end[1] if self._end and self._end[0] is pair.left else session.keyframe(left)
         end = session.keyframe(right)
-        self._end = gap.right, end
+        self._end = pair.right, end
         if session.lanes > 1:
-            keyframes = bisection.walk_ahead(begin, end, gap.moments, session.start, session.lanes)
+            keyframes = bisection.walk_ahead(begin, end, pair.moments, session.start, session.lanes)
         else:
-            keyframes = bisection.walk(begin, end, gap.moments, session.middle)
+            keyframes = bisection.walk(begin, end, pair.moments, session.middle)
         del begin, end, left, right  # so that what has been passed can be freed
         with contextlib.closing(keyframes):
             for keyframe in keyframes:

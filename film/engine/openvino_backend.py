@@ -58,7 +58,7 @@ class Film(Interpolator):
             raise ValueError(f"The number of threads is {threads!r}; it must be a whole number, 1 or more.")
         self.model = model
         self.name = model.name
-        self.asked_device = check_device(device)
+        self.requested_device = check_device(device)
         self._budget = memory.budget(memory_gb)
         self._precision = precision
         self._threads = threads
@@ -67,7 +67,7 @@ class Film(Interpolator):
         self._converted: convert.Converted | None = None
         self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()  # least recently used first
         self._choices: dict[int, ExecutionInfo] = {}  # by size class; for FASTEST
-        self._last = ExecutionInfo(self.asked_device)  # what was compiled or used last
+        self._last = ExecutionInfo(self.requested_device)  # what was compiled or used last
 
     @property
     def device(self) -> str:
@@ -82,21 +82,21 @@ class Film(Interpolator):
         return f"{self.converted().directory.name}, {self._precision}"
 
     @property
-    def speed_name(self) -> str:
+    def timings_name(self) -> str:
         return self.name if self._precision == "exact" else f"{self.name} ({self._precision})"
 
-    def runner(self, height: int, width: int) -> ExecutionInfo:
+    def execution_info(self, height: int, width: int) -> ExecutionInfo:
         with self._lock:
             self.compiled(height, width)
             return self._last
 
-    def preparation(self, height: int, width: int) -> SetupSteps:
+    def setup_steps(self, height: int, width: int) -> SetupSteps:
         if self._find_converted() is None:
             if registry.downloaded(self.model) is None:
                 yield "downloading", lambda: tensorflow_process.fetch(self.model)
             yield "converting", self.converted
         shape = self.shape(height, width)
-        if self.asked_device == FASTEST and self._must_measure(shape.frame):
+        if self.requested_device == FASTEST and self._must_measure(shape.frame):
             yield "measuring", lambda: self._chosen(shape.frame)
         if shape not in self._compiled:
             yield "compiling", lambda: self.compiled(height, width)
@@ -120,7 +120,9 @@ class Film(Interpolator):
         """The graphs for frames of that size, compiled now unless they are kept from before."""
         with self._lock, memory.told(memory.FOR_A_MODEL):
             shape = self.shape(height, width)
-            choice = self._chosen(shape.frame) if self.asked_device == FASTEST else ExecutionInfo(self.asked_device)
+            choice = (
+                self._chosen(shape.frame) if self.requested_device == FASTEST else ExecutionInfo(self.requested_device)
+            )
             if shape not in self._compiled:
                 self._make_room(shape)
                 self._compiled[shape] = self.compile(shape, choice.device)
@@ -131,13 +133,13 @@ class Film(Interpolator):
     def compile(self, shape: Shape, device: str | None = None) -> Compiled:
         """The graphs at that shape, compiled anew and not kept, for `device` (default: the one that was asked for)."""
         cache = registry.cache_directory() / convert.COMPILED
-        device = device or self.asked_device
+        device = device or self.requested_device
         return compiled.compile_model(self.converted(), shape, device, self._precision, cache, self._threads)
 
     def _must_measure(self, size: tuple[int, int]) -> bool:
         pixels = math.prod(device_benchmark.measured_size(*size))
         return timings.size_class(pixels) not in self._choices and device_benchmark.needs_measuring(
-            self.speed_name, pixels
+            self.timings_name, pixels
         )
 
     def _chosen(self, size: tuple[int, int]) -> ExecutionInfo:
@@ -147,7 +149,7 @@ class Film(Interpolator):
             size_class = timings.size_class(math.prod(size))
             if size_class not in self._choices:
                 measure = functools.partial(self._seconds, size=size)
-                self._choices[size_class] = device_benchmark.choose(self.speed_name, math.prod(size), measure)
+                self._choices[size_class] = device_benchmark.choose(self.timings_name, math.prod(size), measure)
             return self._choices[size_class]
 
     def _seconds(self, device: str, size: tuple[int, int]) -> float:

@@ -174,7 +174,7 @@ class Synthesizer:
 
 
 class DirectSession(Session[Keyframe]):
-    """The two graphs of `network.py` on whole frames."""
+    """The two graphs of `networks/film.py` on whole frames."""
 
     def __init__(
         self, encoder: ov.CompiledModel, synthesizer: ov.CompiledModel, size: tuple[int, int], capacity: int, lanes: int

@@ -22,7 +22,7 @@ class Reference(Interpolator):
     def __init__(self, model: registry.Model) -> None:
         self.model = model
         self.name = model.name
-        self.asked_device = self.device
+        self.requested_device = self.device
         self._lock = threading.Lock()
         self._loaded: SavedModel | None = None
 
@@ -34,7 +34,7 @@ class Reference(Interpolator):
     def fingerprint(self) -> str:
         return f"{convert.fingerprint(registry.fetch(self.model))} in TensorFlow"
 
-    def preparation(self, height: int, width: int) -> SetupSteps:
+    def setup_steps(self, height: int, width: int) -> SetupSteps:
         if registry.downloaded(self.model) is None:
             yield "downloading", lambda: registry.fetch(self.model)
         if self._loaded is None:

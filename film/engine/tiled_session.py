@@ -17,7 +17,7 @@ COARSE_SETS = 4  # coarse features are a hundredth of a frame's; with four, few 
 
 @dataclass(frozen=True)
 class TiledGraphs:
-    """The four graphs of `cut.py`, compiled."""
+    """The four graphs of `graph_split.py`, compiled."""
 
     coarse_encoder: ov.CompiledModel
     coarse_flow: ov.CompiledModel

@@ -4,7 +4,7 @@ A converted model is a directory named by the fingerprint of the SavedModel's co
 appears by one rename, so it is complete or absent; its manifest holds the hash of every file, so one that was damaged
 later is rebuilt. A lock file keeps two processes from converting the same model at once.
 
-Where the variables are FILM's, the graphs are built directly from them (`network.py`) and compared once with
+Where the variables are FILM's, the graphs are built directly from them (`networks/film.py`) and compared once with
 TensorFlow's own output. Otherwise OpenVINO converts the whole SavedModel, as its tutorial does.
 """
 

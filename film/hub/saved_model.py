@@ -1,4 +1,4 @@
-"""A FILM as TensorFlow knows it: the SavedModel. TensorFlow is imported here and, by TensorFlow Hub, in `hub.py`."""
+"""A FILM as TensorFlow knows it: the SavedModel. TensorFlow is imported here and, for its Hub, in `download.py`."""
 
 from __future__ import annotations
 

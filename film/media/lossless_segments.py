@@ -1,4 +1,4 @@
-"""Segments with masters -> their frames again, exactly, in the order in which they are played."""
+"""Lossless segments -> their frames again, exactly, in the order in which they are played."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def _backwards(segments: Sequence[Segment]) -> Generator[Pixels]:
 
 
 def _decoded(segment: Segment, *filters: str) -> Generator[Pixels]:
-    assert segment.master, segment
+    assert segment.lossless_copy, segment
     count = 0
     # PPM tells the size before each frame.
     output = ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "pipe:1"]
-    with Ffmpeg("-i", local(segment.master), *filters, *output, writes=True) as process:
+    with Ffmpeg("-i", local(segment.lossless_copy), *filters, *output, writes=True) as process:
         while (pixels := _next(process.output)) is not None:
             count += 1
             yield pixels
     if count != segment.count:
-        raise RuntimeError(f"{segment.master} is damaged: it has {count} frames, not {segment.count}.")
+        raise RuntimeError(f"{segment.lossless_copy} is damaged: it has {count} frames, not {segment.count}.")
 
 
 def _next(stream: IO[bytes]) -> Pixels | None:

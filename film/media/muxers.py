@@ -1,6 +1,6 @@
 """One function per format: segments -> one file, streaming, with memory that the film's length does not change.
 
-`play` is "loop", "once" or "pingpong", `quality` from 1 to 100; formats.py says what they mean.
+`play` is "loop", "once" or "pingpong", `quality` from 1 to 100; video_writer.py says what they mean.
 """
 
 from __future__ import annotations

@@ -164,7 +164,7 @@ def _look(path: Path, max_pixels: int, *arguments: str) -> ProbeResult:
 
 
 class VideoReader:
-    """Iterate for the `Still`s of a clip, scaled to `size` (height, width). Leaving the context ends ffmpeg.
+    """Iterate for the `TimedFrame`s of a clip, scaled to `size` (height, width). Leaving the context ends ffmpeg.
 
     RuntimeError when ffmpeg stalls, ValueError when it finds no frame at all. What a damaged file is missing is
     left out; `damage` then says so.

@@ -48,7 +48,7 @@ class Segment:
     first: int  # number of its first frame in the film, from 0
     count: int  # frames
     fps: Fraction
-    master: Path | None = None  # the same frames without loss (Matroska)
+    lossless_copy: Path | None = None  # the same frames without loss (Matroska)
 
     @property
     def start(self) -> float:
@@ -149,7 +149,7 @@ class SegmentEncoder:
         fps: float | Fraction,
         *,
         quality: int = QUALITY,
-        masters: bool = False,
+        lossless: bool = False,
         first: int = 0,
         frames: int | None = None,
     ) -> None:
@@ -164,7 +164,7 @@ class SegmentEncoder:
         self._directory = directory
         self._fps = exact(fps)
         self._codec = h264(quality)
-        self._masters = masters
+        self._lossless = lossless
         self._first = first
         self._length = segment_length(fps)
         self._frames = frames
@@ -225,7 +225,7 @@ class SegmentEncoder:
         offset = f"{float(self._begun / self._fps):.6f}"  # ffmpeg counts microseconds
         outputs = [*self._codec, "-f", "mpegts", "-muxdelay", "0", "-output_ts_offset", offset]
         outputs.append(local(self._part(".ts")))
-        if self._masters:
+        if self._lossless:
             crop = f"crop={self._size[1]}:{self._size[0]}:0:0:exact=1"
             outputs += ["-vf", crop, *LOSSLESS, "-fflags", "+bitexact", "-f", "matroska", local(self._part(".mkv"))]
         return outputs
@@ -242,11 +242,11 @@ class SegmentEncoder:
             raise
         count = self._first + self.count - self._begun
         path = segment_path(self._directory, self._begun, count)
-        master = path.with_suffix(".mkv") if self._masters else None
-        if master:
-            os.replace(self._part(".mkv"), master)
+        lossless_copy = path.with_suffix(".mkv") if self._lossless else None
+        if lossless_copy:
+            os.replace(self._part(".mkv"), lossless_copy)
         os.replace(self._part(".ts"), path)  # last: where it is, the master is too
-        self.segments.append(Segment(path, self._begun, count, self._fps, master))
+        self.segments.append(Segment(path, self._begun, count, self._fps, lossless_copy))
         return self.segments[-1]
 
     def __exit__(
@@ -264,12 +264,12 @@ class SegmentEncoder:
             self._part(suffix).unlink(missing_ok=True)
 
 
-def finished(directory: Path, fps: float | Fraction, *, masters: bool = False) -> list[Segment]:
-    """The complete segments (with `masters`, those that have one) that are in a directory, in the order of the film."""
+def finished(directory: Path, fps: float | Fraction, *, lossless: bool = False) -> list[Segment]:
+    """The complete segments (with `lossless`, those that have one) in a directory, in the order of the film."""
     segments = []
     for path in directory.iterdir():
         if name := NAME.fullmatch(path.name):
-            master = path.with_suffix(".mkv") if masters else None
-            if master is None or master.exists():
-                segments.append(Segment(path, int(name[1]), int(name[2]), exact(fps), master))
+            lossless_copy = path.with_suffix(".mkv") if lossless else None
+            if lossless_copy is None or lossless_copy.exists():
+                segments.append(Segment(path, int(name[1]), int(name[2]), exact(fps), lossless_copy))
     return sorted(segments, key=lambda segment: segment.first)

@@ -69,7 +69,7 @@ def check_place(path: Path) -> None:
 
 
 def needs_lossless(path: str | os.PathLike[str], play: str = "loop") -> bool:
-    """Whether `write` needs segments with masters for that file. ValueError as in `check`."""
+    """Whether `write` needs lossless segments for that file. ValueError as in `check`."""
     return check(path, play) != ".mp4" or play == "pingpong"
 
 
@@ -152,7 +152,7 @@ def write_video(
     check_place(path)
     with (
         tempdirs.folder(path.parent) as folder,
-        SegmentEncoder(folder, fps, quality=quality, masters=needs_lossless(path, play)) as encoder,
+        SegmentEncoder(folder, fps, quality=quality, lossless=needs_lossless(path, play)) as encoder,
     ):
         for frame in frames:
             # What is no frame at all, the encoder refuses.

@@ -132,7 +132,7 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     first, last = frame("first"), frame("last")
     forward = _flow(own=first[2], other=last[1], variables=variables, architecture=architecture)
     backward = _flow(own=last[2], other=first[1], variables=variables, architecture=architecture)
-    for i in range(architecture.levels):  # names by which `cut.py` finds them
+    for i in range(architecture.levels):  # names by which `graph_split.py` finds them
         forward[i].get_node().set_friendly_name(f"forward_{i}")
         backward[i].get_node().set_friendly_name(f"backward_{i}")
 

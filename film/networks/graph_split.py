@@ -1,4 +1,4 @@
-"""The two graphs of `network.py` cut at one pyramid level, for frames too large to be computed whole.
+"""The two graphs of `networks/film.py` cut at one pyramid level, for frames too large to be computed whole.
 
 What FILM does at coarse levels sees the whole frame but is cheap; what it does at fine levels is expensive but local:
 a few convolutions, and a warp by a flow that is already known. So the coarse half runs on the whole frame and

@@ -22,8 +22,8 @@ from film.support import tempdirs
 NOTE = "film.json"
 SUFFIX = ".parts"
 # What the choices that a film's pipeline makes are to the user.
-CALLED = {"fps": "frame rate", "masters": "format", "moments": "length", "step": "pace", "tiles": "memory"}
-# The note, segments and their masters, whole or in the making; see `film.video`.
+CALLED = {"fps": "frame rate", "lossless": "format", "moments": "length", "step": "pace", "tiles": "memory"}
+# The note, segments and their lossless copies, whole or in the making; see `media.video_segments`.
 OWN = re.compile(rf"{re.escape(NOTE)}|\d{{8,}}(-\d{{6,}})?\.(ts|mkv)(\.part)?")
 
 

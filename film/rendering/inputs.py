@@ -27,7 +27,7 @@ from film.rendering import checkpoint, planning, timeline
 class Source:
     """The gaps of a film, and what is known of it beforehand."""
 
-    gaps: Iterator[FramePair]
+    pairs: Iterator[FramePair]
     size: tuple[int, int]  # height and width of its frames
     frames: int  # of the film; for a video as far as its header tells
     calls: int | None  # of the model for all of them, if known
@@ -60,7 +60,7 @@ def open_photos(
     frames = _fitted((reader.read_image(photo, max_pixels) for photo in photos), photos, size, notes)
     frames = itertools.chain(_emptied(deque(itertools.islice(frames, 2))), frames)
     return Source(
-        gaps=timeline.through(frames, moments),
+        pairs=timeline.through(frames, moments),
         size=size,
         frames=count,
         calls=planning.calls(moments),
@@ -101,14 +101,14 @@ def open_video(
             raise ValueError(f"{looked.name} holds a single frame; there is no motion in it.")
         start = float(first_two[0].time)
 
-        def gaps() -> Iterator[FramePair]:
+        def pairs() -> Iterator[FramePair]:
             every = itertools.chain(_emptied(first_two), stills)
             yield from timeline.retimed(scene_detection.shots(every, cut), step, precision)
             if decoder.damage:
                 notes.append(decoder.damage)
 
         yield Source(
-            gaps=gaps(),
+            pairs=pairs(),
             size=size,
             frames=planning.frames_of(looked, step),
             calls=None,

@@ -100,9 +100,9 @@ def retime(
     The film lasts `slowdown` (1 to 16) times as long as the video and has `fps` frames per second (1/600 to 240,
     default: the video's), or as many as its format plays at most. Sound is stretched with its pitch kept, unless
     `sound` is false. Nothing is made across a cut, which is a content value of `cut` or more (0 to 255, inf: none; see
-    `film.shots`); repeated frames are left out. Moments are made to the nearest `precision`, a power of 1/2, of the
-    interval between two frames. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
-    cannot be opened (FileNotFoundError if there is none).
+    `scene_detection`); repeated frames are left out. Moments are made to the nearest `precision`, a power of 1/2, of
+    the interval between two frames. The rest is as in `interpolate`, but the video is looked into at once: OSError when
+    it cannot be opened (FileNotFoundError if there is none).
     """
     looked = video_reader.read_metadata(source, max_pixels)
     factor = planning.check_pace(slowdown, fps)
@@ -163,16 +163,20 @@ class Target:
         elif sound and not video_writer.carries_sound(self.path, self.play):
             yield "The film is silent: what is played forth and back has no sound."
 
-    def parts(self, source: Source, maker: AnyRenderer, runner: ExecutionInfo) -> AbstractContextManager[Path]:
-        """The folder for the film's segments, as `runner` runs `maker`."""
+    def parts(self, source: Source, renderer: AnyRenderer, info: ExecutionInfo) -> AbstractContextManager[Path]:
+        """The folder for the film's segments, as `info` runs `renderer`."""
         if not self.resume:
             return checkpoint.discarded()
-        made_by = {"model": f"{maker.fingerprint}, on {runner.device}", "tiles": runner.tiles, **vars(self.encoding)}
+        made_by = {
+            "model": f"{renderer.fingerprint}, on {info.device}",
+            "tiles": info.tiles,
+            **vars(self.encoding),
+        }
         return checkpoint.kept(checkpoint.folder(self.path), source.choices | made_by, source.notes.append)
 
 
 def _events(
-    first_stage: str, opened: Callable[[], AbstractContextManager[Source]], maker: AnyRenderer, target: Target
+    first_stage: str, opened: Callable[[], AbstractContextManager[Source]], renderer: AnyRenderer, target: Target
 ) -> Generator[Event]:
     started = time.monotonic()
     yield Stage(first_stage)
@@ -181,17 +185,17 @@ def _events(
         source.notes.extend(target.notes(sound))
         sound = sound if video_writer.carries_sound(target.path, target.play) else None
         yield from map(Notice, source.take_notes())
-        for stage, work in maker.preparation(*source.size):
+        for stage, work in renderer.setup_steps(*source.size):
             yield Stage(stage)
             work()
-        runner = maker.runner(*source.size)
-        if runner.why:
-            yield Notice(runner.why)
-        with target.parts(source, maker, runner) as folder:
+        execution_info = renderer.execution_info(*source.size)
+        if execution_info.why:
+            yield Notice(execution_info.why)
+        with target.parts(source, renderer, execution_info) as folder:
             yield from map(Notice, source.take_notes())
             yield Stage("interpolating")
             clock = _Clock(source)
-            segments = yield from _segments(source, maker, target.encoding, folder, clock)
+            segments = yield from _segments(source, renderer, target.encoding, folder, clock)
             yield Stage("finishing")
             write = partial(video_writer.write, segments, target.path, play=target.play, quality=target.quality)
             try:
@@ -202,25 +206,25 @@ def _events(
                 write()  # its frames were the work; if something else is wrong, this says so
                 yield Notice(f"The film is silent: its sound could not be added. {error}")
     height, width = source.size
-    if clock.per_call and maker.speed_name:
-        for device in {runner.device, maker.asked_device}:
-            timings.remember(maker.speed_name, device, height * width, clock.per_call)
+    if clock.per_call and renderer.timings_name:
+        for device in {execution_info.device, renderer.requested_device}:
+            timings.remember(renderer.timings_name, device, height * width, clock.per_call)
     frames = video_writer.shown_frames(clock.done, target.play)
     height, width = video_writer.shown_size(target.path, source.size)
     seconds = time.monotonic() - started
     fps = target.encoding.fps
-    yield Done(target.path, frames, width, height, fps, maker.name, str(runner), seconds, clock.per_call)
+    yield Done(target.path, frames, width, height, fps, renderer.name, str(execution_info), seconds, clock.per_call)
 
 
 def _segments(
-    source: Source, maker: AnyRenderer, encoding: Encoding, folder: Path, clock: _Clock
+    source: Source, renderer: AnyRenderer, encoding: Encoding, folder: Path, clock: _Clock
 ) -> Generator[Event, None, list[Segment]]:
     """Make the film's segments, but for those that are in the folder already, and return all of them."""
     segments: list[Segment] = []
     there = {segment.first: segment for segment in encoding.finished(folder)}
     if there:
         yield Notice(f"{sum(segment.count for segment in there.values())} frames are there from an earlier run.")
-    with contextlib.closing(render(maker, _missing(source, encoding.length, there), folder, encoding)) as everything:
+    with contextlib.closing(render(renderer, _missing(source, encoding.length, there), folder, encoding)) as everything:
         for made in everything:
             yield from map(Notice, source.take_notes())
             if isinstance(made, Made):
@@ -235,20 +239,20 @@ def _segments(
 
 
 def _missing(source: Source, least: int, there: Mapping[int, Segment]) -> Generator[Chunk | Segment]:
-    """The film in order: the segments that are there, and the stretches that are not, or what is missing of them."""
+    """The film in order: the segments that are there, and the chunks that are not, or what is missing of them."""
     begin = 0
-    for gaps in timeline.stretches(source.gaps, least):
-        first, end = begin, begin + timeline.length(gaps)
+    for pairs in timeline.chunks(source.pairs, least):
+        first, end = begin, begin + timeline.length(pairs)
         while first < end:
             if segment := there.get(first):
                 yield segment
                 first += segment.count
             else:
                 until = next((number for number in range(first, end) if number in there), end)
-                yield Chunk(first, timeline.part(gaps, first - begin, until - begin))
+                yield Chunk(first, timeline.part(pairs, first - begin, until - begin))
                 first = until
         begin = end
-        del gaps  # before the next are read
+        del pairs  # before the next are read
 
 
 class _Clock:

@@ -59,11 +59,11 @@ def plan(
 
     Reads their headers only; of `output` only the format matters. ValueError as there.
     """
-    gaps = moments(max(2, len(photos)), depth, count, play=play)
-    frames = sum(map(len, gaps))
+    pairs = moments(max(2, len(photos)), depth, count, play=play)
+    frames = sum(map(len, pairs))
     rate = video_writer.shown_fps(output, fps)
     size = images.common_size([reader.image_size(photo) for photo in photos], longest_side) if photos else None
-    return Plan(frames, rate, size, calls(gaps), play)
+    return Plan(frames, rate, size, calls(pairs), play)
 
 
 def plan_retime(
@@ -107,17 +107,17 @@ def moments(
     weights: Sequence[float] | None = None,
     play: str = "loop",
 ) -> list[list[Fraction]]:
-    """`recursion.gaps`, with the default depth if neither it nor a count is given. `count` is of frames as played."""
+    """`recursion.pairs`, with the default depth if neither it nor a count is given. `count` is of frames as played."""
     depth = DEFAULT_DEPTH if depth is None and count is None else depth
     shown, most = validation.whole(count), video_writer.shown_frames(bisection.most(photos), play)
     if shown is not None and 2 <= shown <= most:  # what else it is, is refused
         count = video_writer.made_frames(shown, play)
-    return bisection.gaps(photos, depth=depth, count=count, weights=weights)
+    return bisection.pairs(photos, depth=depth, count=count, weights=weights)
 
 
-def calls(gaps: Sequence[Sequence[Fraction]]) -> int:
+def calls(pairs: Sequence[Sequence[Fraction]]) -> int:
     """How many middles are made for the moments of these gaps."""
-    return sum(bisection.calls(gap)[-1] for gap in gaps if gap)
+    return sum(bisection.calls(pair)[-1] for pair in pairs if pair)
 
 
 def pace(

@@ -28,33 +28,35 @@ class Chunk:
     """Gaps that follow each other in a film."""
 
     first: int  # number in the film of its first frame, from 0
-    gaps: Sequence[FramePair]
+    pairs: Sequence[FramePair]
 
     @property
     def frames(self) -> int:
-        return timeline.length(self.gaps)
+        return timeline.length(self.pairs)
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a film's segments are encoded; see `film.video`."""
+    """How a film's segments are encoded; see `media.video_segments`."""
 
     fps: Fraction
     quality: int = video_segments.QUALITY
-    masters: bool = False
+    lossless: bool = False
 
     @property
     def length(self) -> int:
-        """Frames of a segment, but for the last of a stretch."""
+        """Frames of a segment, but for the last of a chunk."""
         return video_segments.segment_length(self.fps)
 
     def encoder(self, folder: Path, first: int, frames: int) -> SegmentEncoder:
-        """For a stretch of so many frames, the first of which has that number in the film."""
-        return SegmentEncoder(folder, self.fps, quality=self.quality, masters=self.masters, first=first, frames=frames)
+        """For a chunk of so many frames, the first of which has that number in the film."""
+        return SegmentEncoder(
+            folder, self.fps, quality=self.quality, lossless=self.lossless, first=first, frames=frames
+        )
 
     def finished(self, folder: Path) -> list[Segment]:
         """The segments in that folder, in the order of the film."""
-        return video_segments.finished(folder, self.fps, masters=self.masters)
+        return video_segments.finished(folder, self.fps, lossless=self.lossless)
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Renderer(Protocol):
         """Of the model."""
 
     @property
-    def asked_device(self) -> str:
+    def requested_device(self) -> str:
         """The device that was asked for, such as AUTO."""
 
     @property
@@ -83,20 +85,20 @@ class Renderer(Protocol):
         """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
 
     @property
-    def speed_name(self) -> str | None:
+    def timings_name(self) -> str | None:
         """The name by which `engine.timings` notes it, apart from the device; None if it is not to be noted."""
 
-    def runner(self, height: int, width: int) -> ExecutionInfo:
+    def execution_info(self, height: int, width: int) -> ExecutionInfo:
         """What really runs the model for frames of this size, once it is prepared for them."""
 
-    def preparation(self, height: int, width: int) -> SetupSteps:
+    def setup_steps(self, height: int, width: int) -> SetupSteps:
         """What remains to be done before frames of this size can be made, as (stage, work) pairs in order."""
 
-    def make(self, stretches: Iterable[Chunk | Segment], folder: Path, encoding: Encoding) -> Generator[Made | Segment]:
-        """Make the segments of a film's stretches in `folder`, and tell of each as it comes.
+    def make(self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding) -> Generator[Made | Segment]:
+        """Make the segments of a film's chunks in `folder`, and tell of each as it comes.
 
-        A stretch is taken when there is somebody to make it. Segments that are there already stand in their place
-        among the stretches, and are handed on. Closing the generator stops the work on this film.
+        A chunk is taken when there is somebody to make it. Segments that are there already stand in their place
+        among the chunks, and are handed on. Closing the generator stops the work on this film.
         """
 
 
@@ -104,33 +106,33 @@ AnyRenderer: TypeAlias = Interpolator | Renderer
 
 
 def render(
-    model: AnyRenderer, stretches: Iterable[Chunk | Segment], folder: Path, encoding: Encoding
+    model: AnyRenderer, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding
 ) -> Generator[Made | Segment]:
     """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
     if not isinstance(model, Interpolator):
-        return model.make(stretches, folder, encoding)
-    return _render_here(Stream(model).frames, stretches, folder, encoding)
+        return model.make(chunks, folder, encoding)
+    return _render_here(Stream(model).frames, chunks, folder, encoding)
 
 
 def _render_here(
     frames: Callable[[Sequence[FramePair]], Generator[Frame]],
-    stretches: Iterable[Chunk | Segment],
+    chunks: Iterable[Chunk | Segment],
     folder: Path,
     encoding: Encoding,
 ) -> Generator[Made | Segment]:
     """By means of a function from frame pairs to their frames: in the order of the film, frame by frame."""
-    for stretch in stretches:
-        if isinstance(stretch, Segment):
-            yield stretch
+    for chunk in chunks:
+        if isinstance(chunk, Segment):
+            yield chunk
             continue
         with (
-            encoding.encoder(folder, stretch.first, stretch.frames) as encoder,
-            contextlib.closing(frames(stretch.gaps)) as made,
+            encoding.encoder(folder, chunk.first, chunk.frames) as encoder,
+            contextlib.closing(frames(chunk.pairs)) as made,
         ):
-            for calls, frame in zip(timeline.calls(stretch.gaps), made, strict=True):
+            for calls, frame in zip(timeline.calls(chunk.pairs), made, strict=True):
                 yield Made(1, calls, frame=frame)
                 if segment := encoder.write(frame):
                     yield segment
             if segment := encoder.finish():
                 yield segment
-        del stretch  # before the next is read
+        del chunk  # before the next is read

@@ -67,41 +67,41 @@ def retimed(shots: Iterable[SceneFrame], step: Fraction, precision: Fraction = V
         yield FramePair(frame, frame, [Fraction(0)] * len(due(left.end)))
 
 
-def stretches(gaps: Iterable[FramePair], least: int) -> Iterator[list[FramePair]]:
+def chunks(pairs: Iterable[FramePair], least: int) -> Iterator[list[FramePair]]:
     """Group gaps that have moments, in order, until each group has `least` of them; the last group may have fewer.
 
-    A stretch can be made by itself: on another machine, or in another run. It holds no frames but those it needs, even
+    A chunk can be made by itself: on another machine, or in another run. It holds no frames but those it needs, even
     where most frames of a video are left out.
     """
-    stretch: list[FramePair] = []
-    for gap in gaps:
-        if gap.moments:
-            stretch.append(gap)
-        del gap
-        if length(stretch) >= least:
-            yield stretch
-            stretch = []
-    if stretch:
-        yield stretch
+    chunk: list[FramePair] = []
+    for pair in pairs:
+        if pair.moments:
+            chunk.append(pair)
+        del pair
+        if length(chunk) >= least:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
 
 
-def length(stretch: Iterable[FramePair]) -> int:
+def length(chunk: Iterable[FramePair]) -> int:
     """How many frames of the film are in it."""
-    return sum(len(gap.moments) for gap in stretch)
+    return sum(len(pair.moments) for pair in chunk)
 
 
-def calls(stretch: Iterable[FramePair]) -> Iterator[int]:
+def calls(chunk: Iterable[FramePair]) -> Iterator[int]:
     """For each of its frames, how many middles are made to come to it from the frame before."""
-    for gap in stretch:
-        totals = bisection.calls(gap.moments)
+    for pair in chunk:
+        totals = bisection.calls(pair.moments)
         yield from (later - earlier for earlier, later in zip([0, *totals], totals, strict=False))
 
 
-def part(stretch: Iterable[FramePair], begin: int, end: int) -> list[FramePair]:
-    """Some frames of a stretch: those numbered from `begin` to before `end`, and no gap that has none of them."""
+def part(chunk: Iterable[FramePair], begin: int, end: int) -> list[FramePair]:
+    """Some frames of a chunk: those numbered from `begin` to before `end`, and no gap that has none of them."""
     parts = []
-    for gap in stretch:
-        if max(0, begin) < min(end, len(gap.moments)):
-            parts.append(gap.part(begin, end))
-        begin, end = begin - len(gap.moments), end - len(gap.moments)
+    for pair in chunk:
+        if max(0, begin) < min(end, len(pair.moments)):
+            parts.append(pair.part(begin, end))
+        begin, end = begin - len(pair.moments), end - len(pair.moments)
     return parts

@@ -11,6 +11,5 @@ def load(module: str, extra: str, purpose: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise RuntimeError(
-            f'{purpose} needs {module} ({error}); install the extra: `pip install ".[{extra}]"` in the project\'s folder.'
-        ) from error
+        install = f'pip install ".[{extra}]"'
+        raise RuntimeError(f"{purpose} needs {module} ({error}); `{install}` in this project's folder adds it.") from error

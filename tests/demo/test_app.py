@@ -110,8 +110,8 @@ def test_hanging_up_stops_the_computing(server: Server, tmp_path: Path) -> None:
     stopped = server.log().count("stopped after frame")
     attacker = Attacker(server.url)
     first, last = (attacker.photo(path.name, path.read_bytes()) for path in photos(tmp_path, 96, 128))
-    order = {"data": [first, last, 8, 15, "film-lite", "CPU", 512, *REST]}
-    event = httpx.post(f"{server.url}{API}/call/interpolate", json=order).json()["event_id"]
+    job_request = {"data": [first, last, 8, 15, "film-lite", "CPU", 512, *REST]}
+    event = httpx.post(f"{server.url}{API}/call/interpolate", json=job_request).json()["event_id"]
     with httpx.stream("GET", f"{server.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) as events:
         assert next(line for line in events.iter_lines() if "done" in line)
     wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
@@ -150,13 +150,13 @@ def test_health_answers_while_a_film_is_made(busy: Server) -> None:
 
 def test_who_waits_is_told_and_can_leave(busy: Server, tmp_path: Path) -> None:
     client = connected(busy)
-    order = dict(zip(("first", "last"), map(handle_file, photos(tmp_path, 64, 64)), strict=True)) | {"depth": 1}
-    waiting = client.submit(**order, api_name="/interpolate")
+    job_request = dict(zip(("first", "last"), map(handle_file, photos(tmp_path, 64, 64)), strict=True)) | {"depth": 1}
+    waiting = client.submit(**job_request, api_name="/interpolate")
     wait_until(lambda: bool(waiting.outputs()), "news of the line")
     assert waiting.outputs()[0][1]["place"] == 1
     assert health(busy)["waiting"] == 1
     with pytest.raises(AppError, match="Busy: 1 film is being made here and 1 visitor waits"):
-        client.predict(**order, api_name="/interpolate")
+        client.predict(**job_request, api_name="/interpolate")
     waiting.cancel()
     wait_until(lambda: health(busy)["waiting"] == 0, "the place in the line to be free")
     assert health(busy)["running"] == 1
@@ -218,8 +218,8 @@ def test_files_of_the_server_cannot_be_read(server: Server, tmp_path: Path) -> N
         assert httpx.get(f"{server.url}/gradio_api/file={path}").status_code == 403
     for stolen in (outside, "http://127.0.0.1:1/photo.jpg"):
         photo = {"path": str(stolen), "meta": {"_type": "gradio.FileData"}}
-        order = httpx.post(f"{server.url}/gradio_api/call/interpolate", json={"data": [photo, photo]})
-        assert order.status_code == 403
+        job_request = httpx.post(f"{server.url}/gradio_api/call/interpolate", json={"data": [photo, photo]})
+        assert job_request.status_code == 403
 
 
 def test_only_films_are_endpoints(client: Client) -> None:

@@ -43,7 +43,7 @@ class Counter:
         finally:
             self.ended += 1
 
-    def order(self, number: int) -> None:
+    def job_request(self, number: int) -> None:
         """Send an order, and do not listen."""
         httpx.post(f"{self.url}{API.removeprefix('/')}/call/count", json={"data": [number]}).raise_for_status()
 
@@ -57,7 +57,7 @@ def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
 
 
 def test_what_nobody_listens_to_ends(counter: Counter) -> None:
-    counter.order(1_000_000)
+    counter.job_request(1_000_000)
     wait_until(lambda: counter.ended == 1, "the end of what nobody listens to")
 
 
@@ -74,13 +74,13 @@ def test_orders_of_many_others_take_nobodys_messages(counter: Counter, monkeypat
     client = Client(counter.url, verbose=False)
     job = client.submit(100, api_name="/count")
     wait_until(lambda: bool(job.outputs()), "its begin")
-    senders = [threading.Thread(target=counter.order, args=[0]) for _ in range(30)]
+    senders = [threading.Thread(target=counter.job_request, args=[0]) for _ in range(30)]
     for sender in senders:
         sender.start()
     for sender in senders:
         sender.join()
     assert job.result(TIMEOUT) == 99
-    counter.order(0)
+    counter.job_request(0)
     assert len(counter.blocks._queue.pending_messages_per_session) <= 5 + 2
     assert len(counter.blocks._queue.pending_event_ids_session) <= 5 + 2
     client.close()

@@ -1,7 +1,7 @@
 """FILM written a second time, in Keras 2, the way the official SavedModel was made: the oracle of `test_official_form`.
 
-It shares no code with the package or with `training/`. `python tests/keras2_film.py FILTERS DIRECTORY` saves one with
-random variables: a functional model with inputs x0, x1, time and a dict of outputs, of which `image` is one.
+It shares no code with the package or with `training/`. Run as `python keras2_film.py FILTERS DIRECTORY` it saves one
+with random variables: a functional model with inputs x0, x1, time and a dict of outputs, of which `image` is one.
 """
 
 import os

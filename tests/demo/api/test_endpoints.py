@@ -80,10 +80,10 @@ def test_many_photos(client: Client, tmp_path: Path) -> None:
 
 def test_lengths(client: Client, tmp_path: Path) -> None:
     first, last = map(handle_file, photos(tmp_path, 64, 96))
-    order = {"first": first, "last": last, "fps": 10, "api_name": "/interpolate"}
-    assert client.predict(**order, count=6)[1]["frames"] == 6
-    assert client.predict(**order, seconds=0.7)[1]["frames"] == 7
-    assert client.predict(**order, depth=1, play="pingpong")[1]["frames"] == 4
+    job_request = {"first": first, "last": last, "fps": 10, "api_name": "/interpolate"}
+    assert client.predict(**job_request, count=6)[1]["frames"] == 6
+    assert client.predict(**job_request, seconds=0.7)[1]["frames"] == 7
+    assert client.predict(**job_request, depth=1, play="pingpong")[1]["frames"] == 4
 
 
 def test_png_files(client: Client, tmp_path: Path) -> None:
@@ -206,8 +206,8 @@ def test_tools_make_films(server: Server, tmp_path: Path) -> None:
         told.append(done)
 
     async def two(session: ClientSession) -> Any:
-        order = {"first": data, "last": uploaded(server, last), "depth": 2}
-        return await session.call_tool("interpolate", order, progress_callback=progress)
+        job_request = {"first": data, "last": uploaded(server, last), "depth": 2}
+        return await session.call_tool("interpolate", job_request, progress_callback=progress)
 
     address, facts = [content.text for content in called(server, two).content]
     frames = decoded(fetched(address, tmp_path / "two.mp4"))
@@ -215,8 +215,8 @@ def test_tools_make_films(server: Server, tmp_path: Path) -> None:
     assert difference(frames[0], first) < LOSSY and difference(frames[-1], last) < LOSSY
     assert told and told == sorted(told) and told[-1] <= 5
 
-    order = [data, uploaded(server, last), uploaded(server, first)]
-    well, (address, facts) = call(server, "interpolate_many", photos=order, depth=1, format="gif")
+    job_request = [data, uploaded(server, last), uploaded(server, first)]
+    well, (address, facts) = call(server, "interpolate_many", photos=job_request, depth=1, format="gif")
     assert well and address.endswith("film.gif") and json.loads(facts)["frames"] == 5
 
     source = uploaded(server, video(tmp_path / "pan.mp4", pan(6)))
@@ -265,8 +265,8 @@ def test_leaving_a_tool_stops_the_computing(server: Server, tmp_path: Path) -> N
         async def progress(done: float, total: float | None, text: str | None) -> None:
             begun.set()
 
-        order = {"first": first, "last": last, "depth": 8}
-        work = asyncio.create_task(session.call_tool("interpolate", order, progress_callback=progress))
+        job_request = {"first": first, "last": last, "depth": 8}
+        work = asyncio.create_task(session.call_tool("interpolate", job_request, progress_callback=progress))
         await begun.wait()
         work.cancel()
 

@@ -94,10 +94,15 @@ def test_hostile_files(attacker: Attacker, photo: dict[str, Any]) -> None:
 def test_hostile_orders(
     attacker: Attacker, photo: dict[str, Any], clip: dict[str, Any], trap: tuple[str, list[str]]
 ) -> None:
-    orders = list(wrong_orders(photo, clip, trap[0]))
-    picked = orders[:: max(1, len(orders) // ORDERS)]
+    job_requests = list(wrong_orders(photo, clip, trap[0]))
+    picked = job_requests[:: max(1, len(job_requests) // ORDERS)]
     with ThreadPoolExecutor(4) as visitors:
-        answers = list(visitors.map(lambda order: attacker.order(*order[2], case=order[1], endpoint=order[0]), picked))
+        answers = list(
+            visitors.map(
+                lambda order: attacker.order(*order[2], case=order[1], endpoint=order[0]),
+                picked,
+            )
+        )
     assert {endpoint for endpoint, _, _ in picked} == set(PARAMETERS)
     assert faults(answers) == []
     assert [answer.case for answer in answers if answer.made or len(answer.refusal) < 20] == []

@@ -17,7 +17,7 @@ SHORT, LONG = 1.0, LONG_SECONDS * 10
 
 @contextmanager
 def visitors(
-    line: JobQueue, *seconds: float | None
+    queue: JobQueue, *seconds: float | None
 ) -> Iterator[list[tuple[Slot, Iterator[Waiting], Callable[[], None]]]]:
     """A visitor for each film of so many seconds, in order of arrival: (place, what it is told, how it leaves)."""
     with ExitStack() as all_of_them:
@@ -25,8 +25,8 @@ def visitors(
         for each in seconds:
             stay = ExitStack()
             all_of_them.enter_context(stay)
-            place = stay.enter_context(line.place())
-            come.append((place, place.wait(lambda each=each: each), stay.close))
+            slot = stay.enter_context(queue.slot())
+            come.append((slot, slot.wait(lambda each=each: each), stay.close))
         yield come
 
 
@@ -36,32 +36,32 @@ def begun(told: Iterator[Waiting]) -> bool:
 
 
 def test_places_are_given_in_order_of_arrival() -> None:
-    line = JobQueue(1, 3)
-    with visitors(line, SHORT, SHORT, SHORT) as (first, second, third):
+    queue = JobQueue(1, 3)
+    with visitors(queue, SHORT, SHORT, SHORT) as (first, second, third):
         assert begun(first[1])
         assert (next(second[1]).position, next(third[1]).position) == (1, 2)
-        assert line.status() == {"running": 1, "waiting": 2}
+        assert queue.status() == {"running": 1, "waiting": 2}
         first[2]()
         assert begun(second[1])
         assert next(third[1]).position == 1
-    assert line.status() == {"running": 0, "waiting": 0}
+    assert queue.status() == {"running": 0, "waiting": 0}
 
 
 def test_a_full_line_turns_away() -> None:
-    line = JobQueue(2, 1)
-    with visitors(line, SHORT, SHORT, SHORT) as come:
+    queue = JobQueue(2, 1)
+    with visitors(queue, SHORT, SHORT, SHORT) as come:
         assert [begun(told) for _, told, _ in come[:2]] == [True, True]
-        with pytest.raises(QueueFull, match="2 films are being made here and 1 visitor waits"), line.place():
+        with pytest.raises(QueueFull, match="2 films are being made here and 1 visitor waits"), queue.slot():
             pass
         come[2][2]()
-        with line.place() as place:
-            assert not place.working
-    assert line.status() == {"running": 0, "waiting": 0}
+        with queue.slot() as slot:
+            assert not slot.working
+    assert queue.status() == {"running": 0, "waiting": 0}
 
 
 def test_a_long_film_leaves_a_place_for_short_ones() -> None:
-    line = JobQueue(2, 5)
-    with visitors(line, LONG, LONG, SHORT, SHORT) as (long, longer, short, shorter):
+    queue = JobQueue(2, 5)
+    with visitors(queue, LONG, LONG, SHORT, SHORT) as (long, longer, short, shorter):
         assert begun(long[1])
         assert next(longer[1]).position == 1
         assert begun(short[1])  # though it came later
@@ -73,9 +73,9 @@ def test_a_long_film_leaves_a_place_for_short_ones() -> None:
 
 
 def test_a_film_of_unknown_length_is_a_long_one_until_it_is_known() -> None:
-    line, known = JobQueue(2, 5), []
+    queue, known = JobQueue(2, 5), []
     with ExitStack() as places:
-        long, unknown = places.enter_context(line.place()), places.enter_context(line.place())
+        long, unknown = places.enter_context(queue.slot()), places.enter_context(queue.slot())
         assert begun(long.wait(lambda: LONG))
         told = unknown.wait(lambda: known[0] if known else None)
         assert next(told).position == 1
@@ -89,15 +89,15 @@ def test_with_one_place_long_films_are_made_too() -> None:
 
 
 def test_who_is_not_ready_holds_nobody_up() -> None:
-    line = JobQueue(1, 2)
-    with line.place() as slow, visitors(line, SHORT) as ((_, told, _),):
+    queue = JobQueue(1, 2)
+    with queue.slot() as slow, visitors(queue, SHORT) as ((_, told, _),):
         assert begun(told)
         assert next(slow.wait(lambda: SHORT)).position == 1
 
 
 def test_the_wait_is_the_sum_of_what_comes_before() -> None:
-    line = JobQueue(1, 5)
-    with visitors(line, 10, 20, 30) as (first, second, third):
+    queue = JobQueue(1, 5)
+    with visitors(queue, 10, 20, 30) as (first, second, third):
         assert begun(first[1])
         first[0].seconds_left = 4.0
         assert next(second[1]).seconds == 4
@@ -105,26 +105,26 @@ def test_the_wait_is_the_sum_of_what_comes_before() -> None:
 
 
 def test_the_wait_of_a_long_film_is_for_the_other_long_one() -> None:
-    line = JobQueue(2, 5)
-    with visitors(line, LONG, LONG, SHORT, SHORT) as (long, longer, short, shorter):
+    queue = JobQueue(2, 5)
+    with visitors(queue, LONG, LONG, SHORT, SHORT) as (long, longer, short, shorter):
         assert begun(long[1]) and begun(short[1])
         assert next(longer[1]).seconds == LONG
         assert next(shorter[1]).seconds == SHORT
 
 
 def test_an_unknown_wait_is_told_as_such_until_films_have_been_made() -> None:
-    line = JobQueue(1, 5)
-    with visitors(line, None, SHORT) as (unknown, waiting):
+    queue = JobQueue(1, 5)
+    with visitors(queue, None, SHORT) as (unknown, waiting):
         assert begun(unknown[1])
         assert next(waiting[1]).seconds is None
-        line.took(10)
-        line.took(30)
+        queue.took(10)
+        queue.took(30)
         assert next(waiting[1]).seconds == 20
 
 
 def test_who_leaves_while_waiting_makes_room() -> None:
-    line = JobQueue(1, 2)
-    with visitors(line, SHORT, SHORT, SHORT) as (first, second, third):
+    queue = JobQueue(1, 2)
+    with visitors(queue, SHORT, SHORT, SHORT) as (first, second, third):
         assert begun(first[1])
         assert (next(second[1]).position, next(third[1]).position) == (1, 2)
         second[2]()
@@ -132,21 +132,21 @@ def test_who_leaves_while_waiting_makes_room() -> None:
 
 
 def test_an_exception_frees_the_place() -> None:
-    line = JobQueue(1, 0)
-    with pytest.raises(ZeroDivisionError), line.place() as place:
-        assert begun(place.wait(lambda: SHORT))
+    queue = JobQueue(1, 0)
+    with pytest.raises(ZeroDivisionError), queue.slot() as slot:
+        assert begun(slot.wait(lambda: SHORT))
         1 / 0  # noqa: B018
-    assert line.status() == {"running": 0, "waiting": 0}
+    assert queue.status() == {"running": 0, "waiting": 0}
 
 
 def test_many_threads_never_exceed_the_places_and_all_get_one() -> None:
-    line = JobQueue(3, 100)
+    queue = JobQueue(3, 100)
     now, most, lock, done = [0], [0], threading.Lock(), itertools.count()
     hurry = random.Random(0)
 
     def visit(seconds: float | None, patience: int) -> None:
-        with line.place() as place:
-            for turn, _ in enumerate(place.wait(lambda: seconds)):
+        with queue.slot() as slot:
+            for turn, _ in enumerate(slot.wait(lambda: seconds)):
                 if turn == patience:
                     return next(done) and None  # left while waiting
             with lock:
@@ -165,7 +165,7 @@ def test_many_threads_never_exceed_the_places_and_all_get_one() -> None:
         thread.join(60)
     assert next(done) == 60
     assert 1 < most[0] <= 3
-    assert line.status() == {"running": 0, "waiting": 0}
+    assert queue.status() == {"running": 0, "waiting": 0}
 
 
 @pytest.mark.parametrize(("places", "waiting"), [(0, 5), (1, -1)])
@@ -175,14 +175,14 @@ def test_a_line_without_places_cannot_be(places: int, waiting: int) -> None:
 
 
 def test_who_does_not_know_its_time_harms_nobody_else() -> None:
-    line = JobQueue(1, 2)
+    queue = JobQueue(1, 2)
 
     def fail() -> float:
         raise ValueError("photo.jpg is no longer here.")
 
-    with visitors(line, SHORT, SHORT) as (first, second):
+    with visitors(queue, SHORT, SHORT) as (first, second):
         assert begun(first[1])
-        with line.place() as third, pytest.raises(ValueError, match="no longer here"):
+        with queue.slot() as third, pytest.raises(ValueError, match="no longer here"):
             next(third.wait(fail))
         assert next(second[1]).position == 1
         first[2]()
@@ -190,8 +190,8 @@ def test_who_does_not_know_its_time_harms_nobody_else() -> None:
 
 
 def test_a_film_may_end_while_somebody_looks_for_his_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = JobQueue(1, 1)
-    with visitors(line, SHORT, SHORT) as (first, second):
+    queue = JobQueue(1, 1)
+    with visitors(queue, SHORT, SHORT) as (first, second):
         assert begun(first[1])
         assert next(second[1]).position == 1
 
@@ -207,5 +207,5 @@ def test_a_film_may_end_while_somebody_looks_for_his_place(monkeypatch: pytest.M
                 return super().__enter__()
 
         monkeypatch.setattr("demo.server.job_queue.LOOK_SECONDS", 0.01)
-        monkeypatch.setattr(line, "_changed", Ends())
+        monkeypatch.setattr(queue, "_changed", Ends())
         assert begun(second[1])

@@ -28,10 +28,10 @@ MAKING = OutputOptions("film-lite", "CPU")
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> RequestHandler:
-    budget = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+def handler(tmp_path: Path) -> RequestHandler:
+    limits = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
     storage = Storage(tmp_path / "page", 3600, GIGABYTE)
-    return RequestHandler(JobService(budget, JobQueue(1, 1), storage, ModelCache(load, 1), PhotoSandbox()), Config())
+    return RequestHandler(JobService(limits, JobQueue(1, 1), storage, ModelCache(load, 1), PhotoSandbox()), Config())
 
 
 def photos(folder: Path, count: int) -> list[str]:
@@ -39,25 +39,27 @@ def photos(folder: Path, count: int) -> list[str]:
     return [str(photo(folder / "photo.png", texture(64, 96)))] * count
 
 
-def test_what_create_refuses_is_no_plan(desk: RequestHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "3169 frames" in plan_html(lambda: PhotoRequest(photos(tmp_path, 100), MAKING), desk)
+def test_what_create_refuses_is_no_plan(
+    handler: RequestHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "3169 frames" in plan_html(lambda: PhotoRequest(photos(tmp_path, 100), MAKING), handler)
     monkeypatch.setattr(planning, "moments", None)  # so many photos are not even planned
-    order, words = (
+    job_request, words = (
         PhotoRequest(photos(tmp_path, 101), MAKING),
         "These are 101 photos; this server makes a film of at most",
     )
-    assert words in plan_html(lambda: order, desk)
-    states = [str(changes.get("state")) for changes in updates.show(lambda: order, desk)]
+    assert words in plan_html(lambda: job_request, handler)
+    states = [str(changes.get("state")) for changes in updates.show(lambda: job_request, handler)]
     assert any(words in state for state in states)
     with pytest.raises(ValueError, match=words):
-        next(desk.make(order))
+        next(handler.make(job_request))
 
 
-def test_an_unknown_length_is_told_as_such(desk: RequestHandler, tmp_path: Path) -> None:
-    order = VideoRequest(str(recorded(tmp_path / "recorded.webm")), MAKING, slowdown=2)
-    told = plan_html(lambda: order, desk)
+def test_an_unknown_length_is_told_as_such(handler: RequestHandler, tmp_path: Path) -> None:
+    job_request = VideoRequest(str(recorded(tmp_path / "recorded.webm")), MAKING, slowdown=2)
+    told = plan_html(lambda: job_request, handler)
     assert "Length unknown" in told and "frames" not in told
-    texts = [str(changes.get("state")) for changes in updates.show(lambda: order, desk)]
+    texts = [str(changes.get("state")) for changes in updates.show(lambda: job_request, handler)]
     assert [text for text in texts if "<b>Frame 7</b><span>length unknown</span>" in text]
     assert not [text for text in texts if "Frame 7 of" in text]
     assert "24 frames, 96 × 64" in texts[-2]
@@ -76,20 +78,22 @@ class Moody:
 
 
 @pytest.mark.parametrize("error", [TooMany("Busy"), ValueError("photo.jpg cannot be read"), OSError(5, "unreadable")])
-def test_a_busy_moment_costs_no_picture(desk: RequestHandler, error: Exception) -> None:
+def test_a_busy_moment_costs_no_picture(handler: RequestHandler, error: Exception) -> None:
     answers: Sequence[Any] = [error, b"small", AssertionError("It was there.")]
-    desk.studio.decoder = Moody(*answers)  # type: ignore[assignment]
-    assert desk.thumbnail("photo.jpg") is None
-    assert (uri := desk.thumbnail("photo.jpg")) and uri.startswith("data:image/jpeg;base64,")
-    assert desk.thumbnail("photo.jpg") == uri
+    handler.job_service.sandbox = Moody(*answers)  # type: ignore[assignment]
+    assert handler.thumbnail("photo.jpg") is None
+    assert (uri := handler.thumbnail("photo.jpg")) and uri.startswith("data:image/jpeg;base64,")
+    assert handler.thumbnail("photo.jpg") == uri
 
 
-def test_what_has_expired_is_said_to_be_gone(desk: RequestHandler, tmp_path: Path) -> None:
+def test_what_has_expired_is_said_to_be_gone(handler: RequestHandler, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.png")
-    for order in (PhotoRequest([gone, gone], MAKING), VideoRequest(gone, MAKING)):
-        assert "gone.png is no longer here: uploads expire. Choose it again." in plan_html(lambda o=order: o, desk)
+    for job_request in (PhotoRequest([gone, gone], MAKING), VideoRequest(gone, MAKING)):
+        assert "gone.png is no longer here: uploads expire. Choose it again." in plan_html(
+            lambda o=job_request: o, handler
+        )
         with pytest.raises(ValueError, match="gone.png is no longer here"):
-            next(desk.make(order))
+            next(handler.make(job_request))
 
 
 @pytest.mark.parametrize(
@@ -97,44 +101,49 @@ def test_what_has_expired_is_said_to_be_gone(desk: RequestHandler, tmp_path: Pat
     [("loop", "mp4", "5 frames, 0.1 s"), ("pingpong", "mp4", "8 frames, 0.1 s"), ("loop", "gif", "5 frames, 0.1 s")],
 )
 def test_the_plan_is_of_what_will_be_seen(
-    desk: RequestHandler, tmp_path: Path, play: str, format: str, words: str
+    handler: RequestHandler, tmp_path: Path, play: str, format: str, words: str
 ) -> None:
-    making = OutputOptions("film-lite", "CPU", format=format, play=play)
-    assert words in plan_html(lambda: PhotoRequest(photos(tmp_path, 2), making, depth=2, fps=60), desk)
+    options = OutputOptions("film-lite", "CPU", format=format, play=play)
+    assert words in plan_html(lambda: PhotoRequest(photos(tmp_path, 2), options, depth=2, fps=60), handler)
 
 
-def test_a_gif_is_planned_as_slow_as_it_plays(desk: RequestHandler, tmp_path: Path) -> None:
-    making = OutputOptions("film-lite", "CPU", format="gif")
-    assert "500 frames, 10 s" in plan_html(lambda: PhotoRequest(photos(tmp_path, 2), making, count=500, fps=60), desk)
+def test_a_gif_is_planned_as_slow_as_it_plays(handler: RequestHandler, tmp_path: Path) -> None:
+    options = OutputOptions("film-lite", "CPU", format="gif")
+    assert "500 frames, 10 s" in plan_html(
+        lambda: PhotoRequest(photos(tmp_path, 2), options, count=500, fps=60), handler
+    )
 
 
 @pytest.mark.parametrize(("format", "play"), [("gif", "loop"), ("mp4", "pingpong"), ("gif", "pingpong")])
 def test_seconds_are_those_of_the_film_as_it_plays(
-    desk: RequestHandler, tmp_path: Path, format: str, play: str
+    handler: RequestHandler, tmp_path: Path, format: str, play: str
 ) -> None:
-    making = OutputOptions("film-lite", "CPU", format=format, play=play)
+    options = OutputOptions("film-lite", "CPU", format=format, play=play)
     frames = 100 if format == "gif" else 120
-    told = plan_html(lambda: PhotoRequest(photos(tmp_path, 2), making, seconds=2, fps=60), desk)
+    told = plan_html(lambda: PhotoRequest(photos(tmp_path, 2), options, seconds=2, fps=60), handler)
     assert f"{frames} frames, 2.0 s" in told
 
 
-def test_a_checked_order_may_be_checked_again(desk: RequestHandler) -> None:
-    orders = [PhotoRequest(["a.jpg", "b.jpg"], MAKING, seconds=2), VideoRequest("clip.mp4", MAKING, slowdown=2, fps=24)]
-    for order in orders:
-        checked = desk.checked(order)
-        assert desk.checked(checked) == checked
+def test_a_checked_order_may_be_checked_again(handler: RequestHandler) -> None:
+    job_requests = [
+        PhotoRequest(["a.jpg", "b.jpg"], MAKING, seconds=2),
+        VideoRequest("clip.mp4", MAKING, slowdown=2, fps=24),
+    ]
+    for job_request in job_requests:
+        checked = handler.checked(job_request)
+        assert handler.checked(checked) == checked
 
 
-def test_a_video_that_is_too_much_is_told_what_its_controls_offer(desk: RequestHandler) -> None:
-    order = VideoRequest("clip.mp4", MAKING, slowdown=4)
+def test_a_video_that_is_too_much_is_told_what_its_controls_offer(handler: RequestHandler) -> None:
+    job_request = VideoRequest("clip.mp4", MAKING, slowdown=4)
     with pytest.raises(ValueError, match="choose a slow motion of at most × 2[.]"):
-        desk.check_budget(order, 1000, (1000, 600))
+        handler.check_budget(job_request, 1000, (1000, 600))
     with pytest.raises(ValueError, match="choose a shorter video[.]"):
-        desk.check_budget(order, 10_000, (1000, 600))
+        handler.check_budget(job_request, 10_000, (1000, 600))
 
 
-def test_one_length_is_enough(desk: RequestHandler, tmp_path: Path) -> None:
+def test_one_length_is_enough(handler: RequestHandler, tmp_path: Path) -> None:
     two = photos(tmp_path, 2)
     with pytest.raises(ValueError, match="The length is given twice, as 4 frames and 60 seconds; give one of them"):
-        desk.checked(PhotoRequest(two, MAKING, count=4, seconds=60))
-    assert desk.checked(PhotoRequest(two, MAKING, depth=None, count=4)).count == 4  # type: ignore[arg-type]
+        handler.checked(PhotoRequest(two, MAKING, count=4, seconds=60))
+    assert handler.checked(PhotoRequest(two, MAKING, depth=None, count=4)).count == 4  # type: ignore[arg-type]

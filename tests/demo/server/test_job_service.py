@@ -35,10 +35,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def studio(tmp_path: Path) -> JobService:
+def job_service(tmp_path: Path) -> JobService:
     timings.remember("film-lite", "CPU", 64 * 96, 1.0)
-    budget = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    return JobService(budget, JobQueue(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
+    limits = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    return JobService(limits, JobQueue(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
 
 
 def film(model: Interpolator, folder: Path) -> Generator[Event]:
@@ -57,11 +57,13 @@ def asked(
     return RenderJob("film-lite", "CPU", files, plan, start)
 
 
-def unused(studio: JobService) -> bool:
+def unused(job_service: JobService) -> bool:
     """Whether nothing is held: no place, no room, no folder."""
-    with studio.storage.reserved(GIGABYTE - studio.storage.used()):
+    with job_service.storage.reserved(GIGABYTE - job_service.storage.used()):
         pass
-    return studio.line.status() == {"running": 0, "waiting": 0} and list(studio.storage.scratch.iterdir()) == []
+    return (
+        job_service.queue.status() == {"running": 0, "waiting": 0} and list(job_service.storage.scratch.iterdir()) == []
+    )
 
 
 def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
@@ -69,13 +71,13 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     return [json.loads(JsonLines().format(record)) for record in caplog.records]
 
 
-def test_a_film(studio: JobService, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_film(job_service: JobService, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    *progress, done = studio.run(asked())
+    *progress, done = job_service.run(asked())
     assert [event.done for event in progress if isinstance(event, Progress)] == [1, 2, 3]
     assert isinstance(done, Done) and done.path.read_bytes() == b"a film"
-    assert done.path.parent.parent == studio.storage.folder
-    assert unused(studio)
+    assert done.path.parent.parent == job_service.storage.folder
+    assert unused(job_service)
     begun, made = lines(caplog)
     assert begun["request"] == made["request"] and made["message"] == "made frame 3 of 3"
     known = {
@@ -89,8 +91,8 @@ def test_a_film(studio: JobService, caplog: pytest.LogCaptureFixture) -> None:
     assert known.items() <= made.items()
 
 
-def test_who_waits_is_told_so(studio: JobService) -> None:
-    first, second, third = studio.run(asked()), studio.run(asked()), studio.run(asked())
+def test_who_waits_is_told_so(job_service: JobService) -> None:
+    first, second, third = job_service.run(asked()), job_service.run(asked()), job_service.run(asked())
     next(first)
     assert next(second) == Waiting(1, 0.2)
     with pytest.raises(QueueFull):
@@ -98,14 +100,14 @@ def test_who_waits_is_told_so(studio: JobService) -> None:
     first.close()
     assert isinstance(next(second), Progress)
     second.close()
-    assert unused(studio)
+    assert unused(job_service)
 
 
 def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
-    budget = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    studio = JobService(budget, JobQueue(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
+    limits = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    job_service = JobService(limits, JobQueue(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
     # Nothing is noted yet, so each may be a long one.
-    first, second, waiting = studio.run(asked()), studio.run(asked()), studio.run(asked())
+    first, second, waiting = job_service.run(asked()), job_service.run(asked()), job_service.run(asked())
     assert isinstance(next(first), Progress)  # 0.1 s a frame
     assert isinstance(next(second), Progress)
     first.close()
@@ -118,28 +120,30 @@ def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    budget = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    studio = JobService(budget, JobQueue(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
+    limits = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    job_service = JobService(limits, JobQueue(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
     unknown = planning.Plan(2, Fraction(20), (64, 96), None)
     short, first, second = (
-        studio.run(asked()),
-        studio.run(asked(plan=lambda: unknown)),
-        studio.run(asked(plan=lambda: unknown)),
+        job_service.run(asked()),
+        job_service.run(asked(plan=lambda: unknown)),
+        job_service.run(asked(plan=lambda: unknown)),
     )
     assert isinstance(next(short), Progress)  # tells the pace of this model
     short.close()
     event = next(first)
     assert isinstance(event, Progress) and (event.done, event.total, event.seconds_left) == (1, 0, None)
-    assert studio.storage._reserved == 300_000_000  # an encoded frame takes no more than a byte for each of its pixels
+    assert (
+        job_service.storage._reserved == 300_000_000
+    )  # an encoded frame takes no more than a byte for each of its pixels
     assert next(second) == Waiting(1, None)  # the other place is for short ones, and nobody knows when this one is free
     first.close()
     second.close()
-    assert studio.storage._reserved == 0
-    assert "stopped after frame 1 of an unknown number" in [line["message"] for line in lines(caplog)]
-    assert {line.get("frames") for line in lines(caplog)} == {3, None}
+    assert job_service.storage._reserved == 0
+    assert "stopped after frame 1 of an unknown number" in [queue["message"] for queue in lines(caplog)]
+    assert {queue.get("frames") for queue in lines(caplog)} == {3, None}
 
 
-def test_leaving_while_waiting_and_while_it_is_made(studio: JobService, caplog: pytest.LogCaptureFixture) -> None:
+def test_leaving_while_waiting_and_while_it_is_made(job_service: JobService, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     ended: list[str] = []
 
@@ -149,26 +153,26 @@ def test_leaving_while_waiting_and_while_it_is_made(studio: JobService, caplog: 
         finally:
             ended.append("the film's own generator")
 
-    first, second = studio.run(asked(watched)), studio.run(asked())
+    first, second = job_service.run(asked(watched)), job_service.run(asked())
     next(first)
     next(second)
     second.close()
     first.close()
     assert ended == ["the film's own generator"]
-    assert unused(studio)
-    assert [line["message"] for line in lines(caplog)][1:] == ["stopped after no frame", "stopped after frame 1 of 3"]
+    assert unused(job_service)
+    assert [queue["message"] for queue in lines(caplog)][1:] == ["stopped after no frame", "stopped after frame 1 of 3"]
 
 
-def test_a_bad_order_needs_no_place_at_work(studio: JobService) -> None:
+def test_a_bad_order_needs_no_place_at_work(job_service: JobService) -> None:
     def refuse() -> planning.Plan:
         raise ValueError("photo.jpg is damaged.")
 
-    first = studio.run(asked())
+    first = job_service.run(asked())
     next(first)
     with pytest.raises(ValueError, match=r"photo\.jpg is damaged\."):
-        next(studio.run(asked(plan=refuse)))
+        next(job_service.run(asked(plan=refuse)))
     first.close()
-    assert unused(studio)
+    assert unused(job_service)
 
 
 @pytest.mark.parametrize(
@@ -185,43 +189,43 @@ def test_a_bad_order_needs_no_place_at_work(studio: JobService) -> None:
     ],
 )
 def test_errors_are_sentences(
-    studio: JobService, caplog: pytest.LogCaptureFixture, error: Exception, words: str
+    job_service: JobService, caplog: pytest.LogCaptureFixture, error: Exception, words: str
 ) -> None:
     def fail(model: Interpolator, folder: Path) -> Generator[Event]:
         yield from list(film(model, folder))[:2]
         raise error
 
     with pytest.raises((ValueError, RuntimeError), match=words):
-        list(studio.run(asked(fail)))
-    assert unused(studio)
-    line = lines(caplog)[-1]
-    assert line["size"] == "96x64"
-    assert str(error) in json.dumps(line, ensure_ascii=False) or "traceback" in line  # the log keeps the whole
+        list(job_service.run(asked(fail)))
+    assert unused(job_service)
+    queue = lines(caplog)[-1]
+    assert queue["size"] == "96x64"
+    assert str(error) in json.dumps(queue, ensure_ascii=False) or "traceback" in queue  # the log keeps the whole
 
 
-def test_its_photos_do_not_expire_while_it_is_made(studio: JobService) -> None:
-    photo = studio.storage.folder / ("a" * 64) / "photo.jpg"
+def test_its_photos_do_not_expire_while_it_is_made(job_service: JobService) -> None:
+    photo = job_service.storage.folder / ("a" * 64) / "photo.jpg"
     photo.parent.mkdir()
     photo.touch()
-    events = studio.run(asked(film, lambda: PLAN, str(photo)))
+    events = job_service.run(asked(film, lambda: PLAN, str(photo)))
     next(events)
-    assert studio.storage._held == {str(photo): 1}
+    assert job_service.storage._held == {str(photo): 1}
     events.close()
-    assert not studio.storage._held
+    assert not job_service.storage._held
 
 
 def test_a_film_without_room_is_not_begun(tmp_path: Path) -> None:
-    budget = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    studio = JobService(budget, JobQueue(1, 1), Storage(tmp_path / "page", 3600, 1000), SHELF, PhotoSandbox())
+    limits = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
+    job_service = JobService(limits, JobQueue(1, 1), Storage(tmp_path / "page", 3600, 1000), SHELF, PhotoSandbox())
     with pytest.raises(RuntimeError, match="The disk for uploads and films is full"):
-        list(studio.run(asked()))
-    assert studio.line.status() == {"running": 0, "waiting": 0}
+        list(job_service.run(asked()))
+    assert job_service.queue.status() == {"running": 0, "waiting": 0}
 
 
-def test_health(studio: JobService) -> None:
-    events = studio.run(asked())
+def test_health(job_service: JobService) -> None:
+    events = job_service.run(asked())
     next(events)
-    health = studio.health("film-lite")
+    health = job_service.health("film-lite")
     assert (health["status"], health["running"], health["waiting"], health["model"]) == ("ok", 1, 0, "film-lite")
     events.close()
 
@@ -258,5 +262,5 @@ def test_what_libraries_print_becomes_lines(
     print("after", file=stray)  # type: ignore[call-overload]
     told = lines(caplog)
     assert (told[0]["message"], told[-1]["message"]) == ("a warning in parts", "after")
-    assert any("KeyError" in str(line.get("traceback")) for line in told)
+    assert any("KeyError" in str(queue.get("traceback")) for queue in told)
     assert len(told) <= 6

@@ -12,13 +12,13 @@ from demo.server.limits import MEGAPIXEL, Limits, at_most, choice, number
 from film.engine.bisection import MAX_COUNT
 
 
-def budget(megapixels: float = 300) -> Limits:
+def limits(megapixels: float = 300) -> Limits:
     return Limits(["film-lite"], ["CPU"], [512, 768, 1024, 1536, 2048, 0], range(1, 9), megapixels)
 
 
 def test_what_fits_is_let_through() -> None:
-    budget().check_film(257, (1024, 1024))
-    budget(0.001).check_film(1, (10, 100))
+    limits().check_film(257, (1024, 1024))
+    limits(0.001).check_film(1, (10, 100))
 
 
 def test_the_refusal_tells_the_numbers_and_what_would_fit() -> None:
@@ -27,22 +27,22 @@ def test_the_refusal_tells_the_numbers_and_what_would_fit() -> None:
         " choose depth 4 or a longest side of 2048."
     )
     with pytest.raises(ValueError, match=re.escape(words)):
-        budget().check_film(33, (3000, 4000))
+        limits().check_film(33, (3000, 4000))
 
 
 def test_a_film_that_is_not_a_recursion_is_told_frames() -> None:
     with pytest.raises(ValueError, match="choose at most 25 frames or a longest side of 2048"):
-        budget().check_film(33, (3000, 4000), at_most)
+        limits().check_film(33, (3000, 4000), at_most)
 
 
 def test_no_more_frames_are_proposed_than_can_be_asked_for() -> None:
     with pytest.raises(ValueError, match=f"choose at most {MAX_COUNT} frames"):
-        budget().check_film(30_000, (128, 96), at_most)
+        limits().check_film(30_000, (128, 96), at_most)
 
 
 def test_where_no_choice_fits_it_says_so() -> None:
     with pytest.raises(ValueError, match="choose fewer frames and a smaller size"):
-        budget(1).check_film(257, (9000, 9000))
+        limits(1).check_film(257, (9000, 9000))
 
 
 @pytest.mark.parametrize("depth", range(1, 9))
@@ -51,7 +51,7 @@ def test_where_no_choice_fits_it_says_so() -> None:
 def test_what_is_proposed_fits(depth: int, size: tuple[int, int], megapixels: float) -> None:
     frames = 2**depth + 1
     try:
-        budget(megapixels).check_film(frames, size)
+        limits(megapixels).check_film(frames, size)
     except ValueError as error:
         if proposed := re.search(r"depth (\d)", str(error)):
             assert (2 ** int(proposed[1]) + 1) * math.prod(size) <= megapixels * MEGAPIXEL

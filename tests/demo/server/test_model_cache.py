@@ -24,13 +24,13 @@ class Model:
         self.alive.add(self)
 
 
-def shelf(room: int) -> ModelCache:
+def model_cache(room: int) -> ModelCache:
     gc.collect()
     return ModelCache(lambda name, device: cast(Interpolator, Model(name, device)), room)
 
 
 def test_all_who_ask_for_a_model_share_it() -> None:
-    models = shelf(2)
+    models = model_cache(2)
     with (
         models.model("film", "CPU") as first,
         models.model("film", "CPU") as second,
@@ -42,7 +42,7 @@ def test_all_who_ask_for_a_model_share_it() -> None:
 
 
 def test_the_one_not_used_for_longest_makes_room() -> None:
-    models = shelf(2)
+    models = model_cache(2)
     for name in ("a", "b", "a", "c"):
         with models.model(name, "CPU"):
             pass
@@ -50,7 +50,7 @@ def test_the_one_not_used_for_longest_makes_room() -> None:
 
 
 def test_a_model_at_work_is_not_taken_away() -> None:
-    models = shelf(1)
+    models = model_cache(1)
     with models.model("a", "CPU") as at_work:
         for name in ("b", "c"):
             with models.model(name, "CPU"):
@@ -62,7 +62,7 @@ def test_a_model_at_work_is_not_taken_away() -> None:
 
 
 def test_threads_that_come_at_once_get_one() -> None:
-    models, got = shelf(1), []
+    models, got = model_cache(1), []
     together = threading.Barrier(8)
 
     def ask() -> None:

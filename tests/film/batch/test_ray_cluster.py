@@ -118,9 +118,9 @@ def local(folder: Path, averaging: Path, tmp_path_factory: pytest.TempPathFactor
     return output / "pan.mp4"
 
 
-def run(maker: film.Interpolator | Cluster, folder: Path, output: Path) -> Iterator[runner.Told]:
-    room = maker.room if isinstance(maker, Cluster) else None
-    return runner.run(jobs.find([folder], [], output, ".mp4"), maker, SETTINGS, Manifest(output), "model", room)
+def run(renderer: film.Interpolator | Cluster, folder: Path, output: Path) -> Iterator[runner.Told]:
+    room = renderer.room if isinstance(renderer, Cluster) else None
+    return runner.run(jobs.find([folder], [], output, ".mp4"), renderer, SETTINGS, Manifest(output), "model", room)
 
 
 def kill_a_worker(nodes: Nodes, cluster: Cluster) -> None:

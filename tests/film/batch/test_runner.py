@@ -181,8 +181,8 @@ SETTINGS = BatchOptions(depth=2, slowdown=Fraction(2), quality=60)
 def run(
     inputs: list[Path], model: film.Interpolator, output: Path, settings: BatchOptions = SETTINGS
 ) -> list[runner.Told]:
-    record = Manifest(output)
-    return list(runner.run(jobs.find(inputs, [], output, ".mp4"), model, settings, record, "the model"))
+    manifest = Manifest(output)
+    return list(runner.run(jobs.find(inputs, [], output, ".mp4"), model, settings, manifest, "the model"))
 
 
 def listed(output: Path) -> list[str]:
@@ -247,10 +247,10 @@ def test_two_runs_into_one_folder_know_each_others_films(
     inputs: list[Path], model: film.Interpolator, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    record = Manifest(output)  # as it is when both begin
+    manifest = Manifest(output)  # as it is when both begin
     run(inputs[:1], model, output)
     found = jobs.find(inputs[2:], [], output, ".mp4")
-    assert last_words(list(runner.run(found, model, SETTINGS, record, "the model"))) == {"clip.mp4": Done}
+    assert last_words(list(runner.run(found, model, SETTINGS, manifest, "the model"))) == {"clip.mp4": Done}
     assert last_words(run([inputs[0], inputs[2]], model, output)) == {"good.mp4": There, "clip.mp4": There}
 
 

@@ -47,7 +47,7 @@ def noted(cache: Path) -> dict[str, object]:
 
 def stages(model: film.Interpolator, side: int) -> list[str]:
     told = []
-    for stage, work in model.preparation(side, side):
+    for stage, work in model.setup_steps(side, side):
         told.append(stage)
         work()
     return told
@@ -86,7 +86,7 @@ def test_the_devices_are_compared_once(averaging: Path, cache: Path) -> None:
     assert stages(again, 300) == ["compiling"]
     other = film.load(averaging, device="FASTEST", precision="fast")
     a, b = moved(64, 64)
-    np.testing.assert_allclose(other.middle(a, b), (a + b) / 2, atol=0.01)  # without `preparation`, the same happens
+    np.testing.assert_allclose(other.middle(a, b), (a + b) / 2, atol=0.01)  # without `setup_steps`, the same happens
     assert len(noted(cache)) == 3 * len(known)
 
 
@@ -109,10 +109,10 @@ def test_each_size_has_its_own_device(averaging: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr(film.Film, "_seconds", seconds)
     model = film.load(averaging, device="FASTEST")
-    small, large = model.runner(64, 64), model.runner(200, 200)
+    small, large = model.execution_info(64, 64), model.execution_info(200, 200)
     assert small.why and small.why.startswith("CPU was chosen")
     assert large.why and large.why.startswith("HETERO:CPU was chosen")
-    assert model.runner(64, 64) == small and model.choice == small.why
+    assert model.execution_info(64, 64) == small and model.choice == small.why
 
 
 @pytest.mark.usefixtures("three")

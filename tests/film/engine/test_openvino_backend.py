@@ -350,13 +350,13 @@ def test_what_remains_to_be_done_is_told(averaging: Path, tmp_path: Path, monkey
     model = film.load(averaging)
     assert list(tmp_path.iterdir()) == []
     stages = []
-    for stage, work in model.preparation(64, 64):
+    for stage, work in model.setup_steps(64, 64):
         stages.append(stage)
         work()
     assert stages == ["converting", "compiling"]
-    assert list(model.preparation(64, 64)) == []
-    assert [stage for stage, _ in model.preparation(128, 64)] == ["compiling"]
-    assert [stage for stage, _ in film.load(averaging).preparation(64, 64)] == ["compiling"]
+    assert list(model.setup_steps(64, 64)) == []
+    assert [stage for stage, _ in model.setup_steps(128, 64)] == ["compiling"]
+    assert [stage for stage, _ in film.load(averaging).setup_steps(64, 64)] == ["compiling"]
 
 
 # TensorFlow stays out

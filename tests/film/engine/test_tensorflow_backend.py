@@ -42,9 +42,9 @@ def test_a_film_is_made_of_middles(reference: film.Reference) -> None:
 def test_it_says_what_runs(reference: film.Reference) -> None:
     assert (reference.name, reference.device) == ("film-lite", "TensorFlow")
     reference.loaded()
-    assert list(reference.preparation(64, 64)) == []
+    assert list(reference.setup_steps(64, 64)) == []
     fresh = film.load("film-lite", backend="tensorflow")
-    assert [stage for stage, _ in fresh.preparation(64, 64)] == ["loading"]
+    assert [stage for stage, _ in fresh.setup_steps(64, 64)] == ["loading"]
 
 
 def test_frames_are_checked(reference: film.Reference) -> None:

@@ -112,7 +112,7 @@ def test_a_failed_download_names_the_model_that_needs_none(hub: Path) -> None:
 
 
 def test_a_download_is_the_first_thing_that_remains_to_be_done() -> None:
-    stage, work = next(iter(film.load(f"{NOWHERE}/never-seen").preparation(96, 128)))
+    stage, work = next(iter(film.load(f"{NOWHERE}/never-seen").setup_steps(96, 128)))
     assert stage == "downloading"
     with pytest.raises(RuntimeError, match="could not be downloaded.*film-lite") as raised:  # in another process
         work()
@@ -145,7 +145,7 @@ def test_the_hub_cache_of_other_programs_is_used(hub: Path, handle: str) -> None
     shutil.copytree(LITE, hub_directory(hub, handle))
     model = registry.find("film")
     assert registry.fetch(model) == registry.downloaded(model) == hub_directory(hub, handle)
-    stage, _ = next(iter(film.load("film").preparation(64, 64)))
+    stage, _ = next(iter(film.load("film").setup_steps(64, 64)))
     assert stage != "downloading"
 
 

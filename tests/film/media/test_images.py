@@ -24,7 +24,7 @@ LOSSY_MEAN = 0.01  # mean absolute error that quality 95 may leave on a smooth t
 LEVEL = 1.01 / 255  # one 8-bit level
 
 pillow_heif.register_heif_opener()
-# `film.images` does so for programs; pytest has a list of its own.
+# `media.images` does so for programs; pytest has a list of its own.
 pytestmark = [
     pytest.mark.filterwarnings(f"ignore::Warning:{module}") for module in ("PIL.Image", "PIL.TiffImagePlugin")
 ]

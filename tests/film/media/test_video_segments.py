@@ -370,7 +370,7 @@ def written(
     directory: Path, frames: Sequence[np.ndarray], first: int = 0, fps: float | Fraction = 30
 ) -> list[video_segments.Segment]:
     directory.mkdir(exist_ok=True)
-    with video_segments.SegmentEncoder(directory, fps, masters=True, first=first) as encoder:
+    with video_segments.SegmentEncoder(directory, fps, lossless=True, first=first) as encoder:
         for frame in frames:
             encoder.write(frame)
         encoder.finish()
@@ -396,10 +396,10 @@ def test_finished_segments_are_read_back_from_the_folder_alone(out: Path) -> Non
     (out / "00000040.ts.part").write_bytes(b"what a killed run leaves")
     (out / "notes.ts").write_bytes(b"")
     rate = Fraction(30000, 1001)
-    assert video_segments.finished(out, rate, masters=True) == segments
+    assert video_segments.finished(out, rate, lossless=True) == segments
     assert [(part.first, part.count) for part in video_segments.finished(out, rate)] == [(0, 15), (15, 15), (30, 10)]
     (out / "00000015-000015.mkv").unlink()
-    assert [part.first for part in video_segments.finished(out, rate, masters=True)] == [0, 30]
+    assert [part.first for part in video_segments.finished(out, rate, lossless=True)] == [0, 30]
     assert len(video_segments.finished(out, rate)) == 3
 
 

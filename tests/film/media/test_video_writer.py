@@ -58,10 +58,10 @@ def delays(path: Path) -> list[int]:
 
 
 def in_segments(
-    directory: Path, count: int, fps: float | Fraction = 30, size: int = 48, *, masters: bool = True
+    directory: Path, count: int, fps: float | Fraction = 30, size: int = 48, *, lossless: bool = True
 ) -> list[Segment]:
     directory.mkdir(exist_ok=True)
-    with SegmentEncoder(directory, fps, masters=masters) as encoder:
+    with SegmentEncoder(directory, fps, lossless=lossless) as encoder:
         for frame in numbered(count, size, size):
             encoder.write(frame)
         encoder.finish()
@@ -278,11 +278,11 @@ def test_an_existing_film_survives_a_failure(
 
 def test_a_damaged_master_is_told(out: Path, tmp_path: Path) -> None:
     segments = in_segments(tmp_path / "segments", 40)
-    master = segments[1].master
-    assert master
-    whole = master.read_bytes()
+    lossless_copy = segments[1].lossless_copy
+    assert lossless_copy
+    whole = lossless_copy.read_bytes()
     for damage, reason in ((whole[: len(whole) // 2], "is damaged|ffmpeg failed"), (b"", "ffmpeg failed")):
-        master.write_bytes(damage)
+        lossless_copy.write_bytes(damage)
         for suffix in (".gif", ".zip"):
             with pytest.raises(RuntimeError, match=reason):
                 video_writer.write(segments, out / f"film{suffix}")
@@ -311,7 +311,7 @@ def lengths(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Segment], li
     noise = np.random.default_rng(0).random((64, 64, 3), dtype=np.float32)
     films = []
     for count in (60, 600):
-        with SegmentEncoder(tmp_path_factory.mktemp("film"), 60, masters=True) as encoder:
+        with SegmentEncoder(tmp_path_factory.mktemp("film"), 60, lossless=True) as encoder:
             for k in range(count):
                 encoder.write(np.float32(0.2 + 0.8 * k / count) * (texture(64, 64, k % 10) + 0.1 * noise))
             encoder.finish()
@@ -414,8 +414,8 @@ def pitch(sound: np.ndarray) -> float:
 
 
 def with_sound(folder: Path, suffix: str, seconds: float, sound: Sound) -> Path:
-    masters = video_writer.needs_lossless(f"film{suffix}")
-    segments = in_segments(folder / "segments", round(seconds * FPS), FPS, 32, masters=masters)
+    lossless = video_writer.needs_lossless(f"film{suffix}")
+    segments = in_segments(folder / "segments", round(seconds * FPS), FPS, 32, lossless=lossless)
     return video_writer.write(segments, folder / f"film{suffix}", sound=sound)
 
 

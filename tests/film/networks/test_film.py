@@ -59,8 +59,8 @@ def test_other_variables_are_refused(variables: dict[str, np.ndarray]) -> None:
     renamed = {f"model/{name}": value for name, value in variables.items()}
     missing = {name: value for name, value in variables.items() if name != some}
     more = variables | {"another/kernel": np.zeros((3, 3, 3, 3), np.float32)}
-    gap = {name: value for name, value in variables.items() if "flow_predictor_1" not in name}
-    for wrong in (renamed, missing, more, gap, {}):
+    pair = {name: value for name, value in variables.items() if "flow_predictor_1" not in name}
+    for wrong in (renamed, missing, more, pair, {}):
         with pytest.raises(ValueError, match="not FILM's") as raised:
             network.Architecture.of(wrong)
         assert "\n" not in str(raised.value)

@@ -225,7 +225,7 @@ def test_a_cache_that_vanishes_under_a_running_program(
     a, b = moved(64, 64)
     np.testing.assert_allclose(model.middle(a, b), (a + b) / 2, atol=1e-6)
     shutil.rmtree(tmp_path / "not")
-    assert [stage for stage, _ in model.preparation(128, 64)] == ["converting", "compiling"]
+    assert [stage for stage, _ in model.setup_steps(128, 64)] == ["converting", "compiling"]
     a, b = moved(128, 64)
     np.testing.assert_allclose(model.middle(a, b), (a + b) / 2, atol=1e-6)
 
@@ -236,7 +236,7 @@ def test_two_versions_share_a_cache(
     """Two programs whose converters differ, at once, then again: each keeps to its own, and neither starts over."""
     other = tmp_path / "other"
     shutil.copytree(ROOT / "film", other / "film", ignore=shutil.ignore_patterns("models", "__pycache__"))
-    with open(other / "film" / "network.py", "a") as source:
+    with open(other / "film" / "networks" / "film.py", "a") as source:
         source.write("# another version\n")
     monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
     for converts in (True, False):
@@ -326,7 +326,7 @@ def test_parts_of_a_film_whose_note_was_being_written_are_made_anew(tmp_path: Pa
     assert not folder.exists()
 
 
-# Hubs (one that is out of reach and one that answers with a page: test_catalog.py)
+# Hubs (one that is out of reach and one that answers with a page: test_registry.py)
 
 
 def refused(hub: Server, message: str) -> None:
@@ -419,7 +419,7 @@ def test_a_model_converted_before_its_module_was_damaged_is_used(hub: Server, li
     assert len(hub.requests) == asked
 
 
-# ffmpeg (one that fails by itself, or is not there: test_video.py)
+# ffmpeg (one that fails by itself, or is not there: test_video_segments.py)
 
 
 def kill_encoder() -> None:

@@ -18,21 +18,21 @@ from tests.conftest import texture
 
 
 def test_a_count_is_spread_evenly_over_all_gaps() -> None:
-    gaps = bisection.gaps(4, count=25)
-    positions = [gap + moment for gap, moments in enumerate(gaps) for moment in moments]
+    pairs = bisection.pairs(4, count=25)
+    positions = [pair + moment for pair, moments in enumerate(pairs) for moment in moments]
     assert len(positions) == 25
     assert positions[0] == 0 and positions[-1] == 3
     for k, position in enumerate(positions):
         assert abs(position - Fraction(3 * k, 24)) <= bisection.PRECISION / 2
-    assert gaps[1][0] == 0 and gaps[2][0] == 0  # 24 steps divide by 3: the photos themselves are in the film
+    assert pairs[1][0] == 0 and pairs[2][0] == 0  # 24 steps divide by 3: the photos themselves are in the film
 
 
 def test_gaps_last_in_proportion_to_their_weights() -> None:
-    gaps = bisection.gaps(4, count=13, weights=[1, 4, 1])
-    assert [len(gap) for gap in gaps] == [2, 8, 3]
-    assert [float(moment) for moment in gaps[1]] == [k / 8 for k in range(8)]
-    still = bisection.gaps(3, count=101, weights=[0, 1])  # two photos alike: a moment all the same, no division by 0
-    assert [len(gap) for gap in still] == [1, 100]
+    pairs = bisection.pairs(4, count=13, weights=[1, 4, 1])
+    assert [len(pair) for pair in pairs] == [2, 8, 3]
+    assert [float(moment) for moment in pairs[1]] == [k / 8 for k in range(8)]
+    still = bisection.pairs(3, count=101, weights=[0, 1])  # two photos alike: a moment all the same, no division by 0
+    assert [len(pair) for pair in still] == [1, 100]
     with pytest.raises(ValueError, match="spacing"):
         pipeline.interpolate([Path("a"), Path("b")], film.load(), "film.mp4", depth=3, spacing="motion")
 
@@ -56,15 +56,15 @@ def test_motion_decides_how_long_a_gap_lasts(tmp_path: Path, averaging: Path) ->
 
 
 def test_a_depth_holds_for_every_gap_and_photos_come_once() -> None:
-    assert [len(gap) for gap in bisection.gaps(4, depth=3)] == [8, 8, 9]
-    assert [len(gap) for gap in bisection.gaps(2, depth=0)] == [2]
+    assert [len(pair) for pair in bisection.pairs(4, depth=3)] == [8, 8, 9]
+    assert [len(pair) for pair in bisection.pairs(2, depth=0)] == [2]
 
 
 @pytest.mark.parametrize("arguments", [(1, 3, None), (0, 3, None), (2, None, None), (2, 3, 10), (2, None, 1)])
 def test_impossible_films_are_refused(arguments: tuple[int, int | None, int | None]) -> None:
     photos, depth, count = arguments
     with pytest.raises(ValueError):
-        bisection.gaps(photos, depth=depth, count=count)
+        bisection.pairs(photos, depth=depth, count=count)
 
 
 def test_24_frames_between_two_photos_are_evenly_spaced_with_few_calls() -> None:
@@ -77,7 +77,7 @@ def test_24_frames_between_two_photos_are_evenly_spaced_with_few_calls() -> None
 
 def test_a_film_through_three_photos_encodes_each_once(averaging: Path) -> None:
     photos = [np.full((64, 64, 3), value, np.float32) for value in (0.0, 0.5, 0.25)]
-    frames = list(film.load(averaging).sequence(timeline.through(photos, bisection.gaps(3, depth=2))))
+    frames = list(film.load(averaging).sequence(timeline.through(photos, bisection.pairs(3, depth=2))))
     values = [float(frame[0, 0, 0]) for frame in frames]
     assert values == pytest.approx([0, 0.125, 0.25, 0.375, 0.5, 0.4375, 0.375, 0.3125, 0.25], abs=1e-6)
     assert frames[0] is photos[0] and frames[4] is photos[1] and frames[8] is photos[2]
@@ -86,7 +86,7 @@ def test_a_film_through_three_photos_encodes_each_once(averaging: Path) -> None:
 def test_photos_of_different_size_in_a_sequence_are_refused(averaging: Path) -> None:
     photos = [np.zeros((64, 64, 3), np.float32), np.zeros((64, 80, 3), np.float32)]
     with pytest.raises(ValueError, match="one size"):
-        list(film.load(averaging).sequence(timeline.through(photos, bisection.gaps(2, depth=1))))
+        list(film.load(averaging).sequence(timeline.through(photos, bisection.pairs(2, depth=1))))
 
 
 def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:
@@ -139,4 +139,4 @@ def test_a_folder_of_photos_becomes_a_film_of_so_many_seconds(tmp_path: Path) ->
 def test_too_few_photos_are_refused(averaging: Path) -> None:
     for photos in ([], [np.zeros((64, 64, 3), np.float32)]):
         with pytest.raises(ValueError, match="fewer photos"):
-            list(film.load(averaging).sequence(timeline.through(photos, bisection.gaps(2, depth=1))))
+            list(film.load(averaging).sequence(timeline.through(photos, bisection.pairs(2, depth=1))))

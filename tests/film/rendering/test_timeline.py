@@ -24,40 +24,40 @@ def numbered(times: Sequence[Fraction], cuts: Sequence[int] = ()) -> Iterator[Sc
         yield SceneFrame(pixels, time, time, time + FRAME, k in cuts)
 
 
-def values(gaps: Sequence[FramePair]) -> list[float]:
+def values(pairs: Sequence[FramePair]) -> list[float]:
     """The number of the frame shown at each moment, with an exact middle."""
     shown = []
-    for gap in gaps:
-        left, right = (float(frame[0, 0, 0]) * 25.5 for frame in (gap.left, gap.right))
-        shown += list(bisection.walk(left, right, gap.moments, lambda a, b: (a + b) / 2))
+    for pair in pairs:
+        left, right = (float(frame[0, 0, 0]) * 25.5 for frame in (pair.left, pair.right))
+        shown += list(bisection.walk(left, right, pair.moments, lambda a, b: (a + b) / 2))
     return shown
 
 
 def test_slow_motion_is_exact_and_cheap() -> None:
-    gaps = list(timeline.retimed(numbered([k * FRAME for k in range(5)]), FRAME / 4))
-    assert values(gaps) == pytest.approx([min(4, k / 4) for k in range(20)], abs=1e-5)  # the last frame stays
-    assert sum(timeline.calls(gaps)) == 4 * 3
+    pairs = list(timeline.retimed(numbered([k * FRAME for k in range(5)]), FRAME / 4))
+    assert values(pairs) == pytest.approx([min(4, k / 4) for k in range(20)], abs=1e-5)  # the last frame stays
+    assert sum(timeline.calls(pairs)) == 4 * 3
 
 
 @pytest.mark.parametrize(("fps", "frames"), [(60, 25), (30, 13), (24, 10), (12, 5), (Fraction(24000, 1001), 10)])
 def test_any_rate(fps: Fraction, frames: int) -> None:
-    gaps = list(timeline.retimed(numbered([k * FRAME for k in range(10)]), 1 / Fraction(fps)))
+    pairs = list(timeline.retimed(numbered([k * FRAME for k in range(10)]), 1 / Fraction(fps)))
     expected = [min(9, k * 24 / fps) for k in range(frames)]
-    assert values(gaps) == pytest.approx(expected, abs=1 / 32 + 1e-5)
+    assert values(pairs) == pytest.approx(expected, abs=1 / 32 + 1e-5)
 
 
 def test_frames_are_shown_at_their_times_however_uneven() -> None:
     times = [Fraction(t, 100) for t in (3, 4, 10, 11, 30)]
-    gaps = list(timeline.retimed(numbered(times), Fraction(1, 100), Fraction(1, 256)))
-    shown = values(gaps)
+    pairs = list(timeline.retimed(numbered(times), Fraction(1, 100), Fraction(1, 256)))
+    shown = values(pairs)
     assert len(shown) == 27 + 5  # until the last one's end
     expected = np.interp(np.arange(3, 35), [3, 4, 10, 11, 30], range(5))
     assert shown == pytest.approx(expected, abs=1 / 512 + 1e-5)
 
 
 def test_nothing_is_made_across_a_cut() -> None:
-    gaps = list(timeline.retimed(numbered([k * FRAME for k in range(4)], cuts=[2]), FRAME / 4))
-    assert values(gaps) == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1, 1, 1, 2, 2.25, 2.5, 2.75, 3, 3, 3, 3], abs=1e-5)
+    pairs = list(timeline.retimed(numbered([k * FRAME for k in range(4)], cuts=[2]), FRAME / 4))
+    assert values(pairs) == pytest.approx([0, 0.25, 0.5, 0.75, 1, 1, 1, 1, 2, 2.25, 2.5, 2.75, 3, 3, 3, 3], abs=1e-5)
 
 
 def test_a_held_frame_moves_only_at_its_end() -> None:
@@ -66,57 +66,57 @@ def test_a_held_frame_moves_only_at_its_end() -> None:
         yield SceneFrame(still, Fraction(0), 3 * FRAME, 4 * FRAME, False)
         yield SceneFrame(moved, 4 * FRAME, 4 * FRAME, 5 * FRAME, False)
 
-    gaps = list(timeline.retimed(shots(), FRAME / 2))
-    assert values(gaps) == pytest.approx([0, 0, 0, 0, 0, 0, 0, 0.5, 1, 1], abs=1e-5)
+    pairs = list(timeline.retimed(shots(), FRAME / 2))
+    assert values(pairs) == pytest.approx([0, 0, 0, 0, 0, 0, 0, 0.5, 1, 1], abs=1e-5)
 
 
 def test_neighbouring_gaps_share_their_frame() -> None:
-    gaps = list(timeline.retimed(numbered([k * FRAME for k in range(4)]), FRAME / 2))
-    assert all(before.right is after.left for before, after in zip(gaps, gaps[1:], strict=False))
+    pairs = list(timeline.retimed(numbered([k * FRAME for k in range(4)]), FRAME / 2))
+    assert all(before.right is after.left for before, after in zip(pairs, pairs[1:], strict=False))
 
 
 def test_an_hour_is_exact_to_a_frame() -> None:
     """Slow motion of a video of one frame a minute, at 30000/1001: counted without an error that grows."""
     times = [Fraction(60 * k) for k in range(61)]
     step = Fraction(1001, 30000)
-    count = sum(len(gap.moments) for gap in timeline.retimed(numbered(times), step))
+    count = sum(len(pair.moments) for pair in timeline.retimed(numbered(times), step))
     assert count == -(-(3600 + FRAME) // step)
 
 
 def test_stretches_hold_whole_gaps_and_everything() -> None:
     frame = np.zeros((4, 4, 3), np.float32)
-    gaps = [FramePair(frame, frame, [Fraction(0)] * count) for count in (2, 1, 5, 0, 1, 1)]
-    stretches = list(timeline.stretches(iter(gaps), 3))
-    assert [[len(gap.moments) for gap in stretch] for stretch in stretches] == [[2, 1], [5], [1, 1]]
-    assert [gap for stretch in stretches for gap in stretch] == [gap for gap in gaps if gap.moments]
+    pairs = [FramePair(frame, frame, [Fraction(0)] * count) for count in (2, 1, 5, 0, 1, 1)]
+    chunks = list(timeline.chunks(iter(pairs), 3))
+    assert [[len(pair.moments) for pair in chunk] for chunk in chunks] == [[2, 1], [5], [1, 1]]
+    assert [pair for chunk in chunks for pair in chunk] == [pair for pair in pairs if pair.moments]
 
 
 def test_frames_that_are_left_out_are_not_kept() -> None:
     """A video of 60 frames a second at one: of each second only two are needed."""
     alive: weakref.WeakValueDictionary[int, np.ndarray] = weakref.WeakValueDictionary()
     most = 0
-    gaps = timeline.retimed(numbered([k * Fraction(1, 60) for k in range(1200)]), Fraction(1))
+    pairs = timeline.retimed(numbered([k * Fraction(1, 60) for k in range(1200)]), Fraction(1))
 
     def watched() -> Iterator[FramePair]:
         nonlocal most
-        for gap in gaps:
-            alive.update({id(frame): frame for frame in (gap.left, gap.right)})
+        for pair in pairs:
+            alive.update({id(frame): frame for frame in (pair.left, pair.right)})
             most = max(most, len(alive))
-            yield gap
-            del gap
+            yield pair
+            del pair
 
-    assert [len(stretch) for stretch in timeline.stretches(watched(), 5)] == [5, 5, 5, 5, 1]
+    assert [len(chunk) for chunk in timeline.chunks(watched(), 5)] == [5, 5, 5, 5, 1]
     assert most < 30  # of two stretches
 
 
 def test_any_part_of_a_stretch_can_be_made_by_itself() -> None:
     photos = [np.full((4, 4, 3), value, np.float32) for value in (0, 1, 3)]
-    stretch = list(timeline.through(photos, bisection.gaps(3, depth=2)))
-    whole = values(stretch)
-    assert timeline.length(stretch) == len(whole) == 9
+    chunk = list(timeline.through(photos, bisection.pairs(3, depth=2)))
+    whole = values(chunk)
+    assert timeline.length(chunk) == len(whole) == 9
     for begin in range(10):
         for end in range(10):
-            part = timeline.part(stretch, begin, end)
+            part = timeline.part(chunk, begin, end)
             assert values(part) == whole[begin:end]
-            assert all(gap.moments for gap in part)
-    assert len(list(timeline.calls(stretch))) == 9
+            assert all(pair.moments for pair in part)
+    assert len(list(timeline.calls(chunk))) == 9

@@ -10,7 +10,7 @@ import pytest
 from starlette.datastructures import Headers
 from starlette.formparsers import MultiPartException
 
-from demo.server.upload_forms import BoundedForm
+from demo.gradio_patches import BoundedForm
 
 HEADERS = Headers({"content-type": "multipart/form-data; boundary=mark"})
 PART = b'--mark\r\nContent-Disposition: form-data; name="files"; filename="photo.jpg"\r\n\r\n'
