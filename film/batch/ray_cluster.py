@@ -1,8 +1,8 @@
 """Stretches made by the workers of a Ray cluster: each is an actor that loads the model once.
 
-The package itself travels to the machines; what it needs (`pip install ".[cluster]"`) must be there, and so must a model
-that is given as a directory. Every worker has two chunks at a time, one in the making and one
-waiting, so that it never waits for the network. What a lost worker had is given to another.
+The package itself travels to the machines; what it needs (`pip install ".[cluster]"`) must be there, and so must a
+model that is given as a directory. Every worker has two chunks at a time, one in the making and one waiting, so that it
+never waits for the network. What a lost worker had is given to another.
 """
 
 from __future__ import annotations

@@ -12,4 +12,4 @@ def load(module: str, extra: str, purpose: str) -> Any:
         return importlib.import_module(module)
     except ImportError as error:
         install = f'pip install ".[{extra}]"'
-        raise RuntimeError(f"{purpose} needs {module} ({error}); `{install}` in this project's folder adds it.") from error
+        raise RuntimeError(f"{purpose} needs {module} ({error}); `{install}` adds it.") from error
