@@ -6,9 +6,10 @@ two gaps share it. What goes back is the encoded segments. Nothing here knows wh
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,8 +22,12 @@ import film
 from film.engine.frame_pair import FramePair
 from film.media import images, video_segments
 from film.media.video_segments import Segment
-from film.rendering import checkpoint
+from film.rendering import checkpoint, timeline
 from film.rendering.renderer import Chunk, Encoding, Made, render
+
+# A middle in a piece of a gap may need up to seven others outside it: shorter pieces cost more, and of longer ones more
+# is lost with a worker.
+PIECE = 64  # frames
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,19 @@ class Worker:
                 else:
                     segments.append(_taken(made))
         return Answer(segments, calls, time.monotonic() - begun)
+
+
+def pieces(chunks: Iterable[Chunk | Segment], length: int) -> Iterator[Chunk | Segment]:
+    """The same, but long chunks in pieces of about PIECE frames, cut where segments of `length` frames begin."""
+    for chunk in chunks:
+        if isinstance(chunk, Segment) or chunk.frames <= PIECE:
+            yield chunk
+            continue
+        segments, count = max(1, chunk.frames // length), math.ceil(chunk.frames / PIECE)
+        step = math.ceil(segments / count) * length
+        for begin in range(0, segments * length, step):
+            end = begin + step if begin + step < segments * length else chunk.frames  # the last segment is longer
+            yield Chunk(chunk.first + begin, timeline.part(chunk.pairs, begin, end))
 
 
 def packed(chunk: Chunk) -> Packed:
