@@ -5,8 +5,8 @@ photo, a video or a number in its range, and says in one sentence what is not.
 
 Gradio can stream a video output as an HLS playlist, but hands every chunk to the ffmpeg and ffprobe it finds on PATH.
 The segments that come here are finished H.264 MPEG-TS whose timestamps continue, so they need neither and go into the
-playlist as they are. In a handler, yield a `Chunk` to append it, and `gr.update(value=path)` to show a complete film
-in the stream's place; a stream that is cut short stays playable as far as it got.
+playlist as they are. In a handler, yield a `StreamSegment` to append it, and `gr.update(value=path)` to show a complete
+film in its place; a stream that is cut short stays playable as far as it got.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ It shines when the photos differ by what can happen in about a second; between u
 # What the machine is doing, asked of `/health` while somebody looks at the page.
 MACHINE = """
 const told = (running, waiting) =>
-  running ? `${running} ${running > 1 ? "films" : "film"} in the options, ${waiting || "nobody"} waiting` : "idle";
+  running ? `${running} ${running > 1 ? "films" : "film"} in the making, ${waiting || "nobody"} waiting` : "idle";
 const show = async () => {
   if (document.hidden) return;
   const root = window.gradio_config?.root ?? "";

@@ -20,12 +20,12 @@ USER_ERROR, FAILURE = 2, 3  # exit codes whose standard output is the message of
 
 
 def fetch(model: registry.Model) -> Path:
-    """`catalog.fetch` in a process of its own; not started if the model is here already. Same errors."""
+    """`registry.fetch` in a process of its own; not started if the model is here already. Same errors."""
     return registry.downloaded(model) or Path(_run("fetch", model.handle))
 
 
 def convert_model(name: str | os.PathLike[str], cache: Path) -> convert.Converted:
-    """`catalog.fetch` and `convert.convert` in a process of its own; `name` is one that `catalog.find` knows.
+    """`registry.fetch` and `convert.convert` in a process of its own; `name` is one that `registry.find` knows.
 
     Not started if the converted model is in the cache. Same errors.
     """

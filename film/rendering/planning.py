@@ -107,7 +107,7 @@ def moments(
     weights: Sequence[float] | None = None,
     play: str = "loop",
 ) -> list[list[Fraction]]:
-    """`recursion.pairs`, with the default depth if neither it nor a count is given. `count` is of frames as played."""
+    """`bisection.pairs`, with the default depth if neither it nor a count is given. `count` is of frames as played."""
     depth = DEFAULT_DEPTH if depth is None and count is None else depth
     shown, most = validation.whole(count), video_writer.shown_frames(bisection.most(photos), play)
     if shown is not None and 2 <= shown <= most:  # what else it is, is refused

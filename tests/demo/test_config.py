@@ -68,6 +68,7 @@ def python(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]
     )
 
 
+@pytest.mark.server
 def test_where_nothing_can_be_served_it_says_so(listening: socket.socket) -> None:
     port = str(listening.getsockname()[1])
     ended = python("app.py", FILM_PORT=port)
@@ -76,6 +77,7 @@ def test_where_nothing_can_be_served_it_says_so(listening: socket.socket) -> Non
     assert "Traceback" not in ended.stderr and "GRADIO" not in ended.stderr
 
 
+@pytest.mark.server
 def test_nothing_is_served_with_an_unusable_setting(listening: socket.socket) -> None:
     """All in one process, because it takes seconds to import what would serve."""
     port = str(listening.getsockname()[1])

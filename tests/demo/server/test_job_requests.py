@@ -55,6 +55,7 @@ def test_what_create_refuses_is_no_plan(
         next(handler.make(job_request))
 
 
+@pytest.mark.slow
 def test_an_unknown_length_is_told_as_such(handler: RequestHandler, tmp_path: Path) -> None:
     job_request = VideoRequest(str(recorded(tmp_path / "recorded.webm")), MAKING, slowdown=2)
     told = plan_html(lambda: job_request, handler)

@@ -8,6 +8,8 @@ import weakref
 from contextlib import ExitStack
 from typing import Any, cast
 
+import pytest
+
 import film
 from demo.server.model_cache import ModelCache
 from film.engine.interpolator import Interpolator
@@ -78,6 +80,7 @@ def test_threads_that_come_at_once_get_one() -> None:
     assert len({id(model) for model in got}) == 1
 
 
+@pytest.mark.slow
 def test_many_sizes_at_once_compile_once_each_and_keep_two() -> None:
     """A film keeps the graphs it began with: other visitors' sizes neither slow it down nor pile up."""
     models, compiled = ModelCache(lambda name, device: film.load(name, device, lanes=1), 1), []

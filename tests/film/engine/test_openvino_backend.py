@@ -345,6 +345,7 @@ def test_interleaved_streams_do_not_disturb_each_other(lite: film.Film) -> None:
         np.testing.assert_allclose(frames, list(lite.frames(*moved(64, 64, seed), depth=2)), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_what_remains_to_be_done_is_told(averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FILM_CACHE", str(tmp_path))
     model = film.load(averaging)
@@ -392,7 +393,7 @@ sys.path.insert(0, {str(tmp_path)!r})
 import numpy as np, film
 model = film.load("film-lite")
 a = np.zeros((64, 64, 3), np.float32)
-assert [stage for stage, _ in model.preparation(64, 64)] == ["compiling"]
+assert [stage for stage, _ in model.setup_steps(64, 64)] == ["compiling"]
 print(len(list(model.frames(a, a + 0.5, depth=1))), "tensorflow" in sys.modules)
 """
     assert python(program, PYTHONPATH=str(tmp_path)) == "3 False"

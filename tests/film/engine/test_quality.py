@@ -10,6 +10,8 @@ import pytest
 import film
 from tests.conftest import EXAMPLES, Example, psnr
 
+pytestmark = pytest.mark.slow
+
 
 def test_every_example_has_its_true_middle(examples: Callable[[str], Example]) -> None:
     folders = {path.name for path in (Path(film.__file__).parents[1] / "examples").iterdir() if path.is_dir()}

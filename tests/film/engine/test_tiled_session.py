@@ -23,6 +23,8 @@ from film.networks import graph_split
 from film.rendering.events import Notice, Segment
 from tests.conftest import EXAMPLES, Example, moved, photo, psnr
 
+pytestmark = pytest.mark.slow
+
 ALIKE = 60  # dB; 45 is promised, 74 and more were measured. Rounding to 8 bits alone costs all above 59.
 
 

@@ -22,7 +22,7 @@ from film.hub import convert, tensorflow_process
 from film.hub.saved_model import SavedModel
 from tests.conftest import LITE, moved
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 
 def command(saved_model: Path, cache: Path) -> list[str]:

@@ -13,7 +13,7 @@ import film
 from film.hub import convert, registry
 from tests.conftest import texture
 
-pytestmark = pytest.mark.tensorflow
+pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
 BUILDER = Path(__file__).parents[2] / "support" / "keras2_film.py"
 

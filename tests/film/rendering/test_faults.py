@@ -33,6 +33,8 @@ from tests.conftest import LITE, moved, photo, texture
 from tests.film.media.test_video_segments import encoders
 from tests.support.hub_server import Server, archive
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(film.__file__).parents[1]
 
 
@@ -262,8 +264,8 @@ def test_what_killed_programs_left_is_deleted_by_the_next(averaging: Path, tmp_p
     program = f"""
 import signal, sys, os
 from pathlib import Path
-from film import scratch
-with scratch.folder(Path({str(tmp_path)!r})) as folder:
+from film.support import tempdirs
+with tempdirs.folder(Path({str(tmp_path)!r})) as folder:
     (folder / "000000.ts").write_bytes(b"half")
     print(folder.name, flush=True)
     sys.stdin.read(1)
@@ -463,7 +465,7 @@ def test_memory_that_runs_out(lite: film.Film, tmp_path: Path) -> None:
     program = f"""
 import resource
 import numpy as np, film
-from film import memory
+from film.support import memory
 
 def limit(more):  # bytes beyond what is taken now
     taken = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

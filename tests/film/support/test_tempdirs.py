@@ -19,8 +19,8 @@ def test_what_a_killed_server_left_is_deleted_by_the_next(tmp_path: Path, monkey
     monkeypatch.setattr(tempfile, "tempdir", None)
     code = """
 import os
-from film import scratch
-with scratch.folder(prefix="film-page-") as folder:
+from film.support import tempdirs
+with tempdirs.folder(prefix="film-page-") as folder:
     print(folder, flush=True)
     os._exit(9)
 """
