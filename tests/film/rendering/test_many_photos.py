@@ -60,14 +60,6 @@ def test_a_depth_holds_for_every_gap_and_photos_come_once() -> None:
     assert [len(pair) for pair in bisection.pairs(2, depth=0)] == [2]
 
 
-def test_24_frames_between_two_photos_are_evenly_spaced_with_few_calls() -> None:
-    moments = bisection.evenly(24)
-    exact = list(bisection.walk(0.0, 1.0, moments, lambda a, b: (a + b) / 2))  # an oracle whose middle is exact
-    assert np.abs(np.array(exact) - np.linspace(0, 1, 24)).max() <= 1 / 512
-    calls = bisection.calls(moments)[-1]
-    assert 22 <= calls <= 22 * 6  # each needs at most the few levels below what is there already
-
-
 def test_a_film_through_three_photos_encodes_each_once(averaging: Path) -> None:
     photos = [np.full((64, 64, 3), value, np.float32) for value in (0.0, 0.5, 0.25)]
     frames = list(film.load(averaging).sequence(timeline.through(photos, bisection.pairs(3, depth=2))))
