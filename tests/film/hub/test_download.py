@@ -19,6 +19,8 @@ from film.hub import registry
 from tests.conftest import LITE, moved, one_line
 from tests.support.hub_server import Server
 
+pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
+
 
 def refused(hub: Server, message: str) -> None:
     """The module cannot be had, in words that match; nothing of it is kept; when the hub has recovered, it can."""
