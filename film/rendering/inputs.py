@@ -46,6 +46,7 @@ def open_photos(
     longest_side: int | None = None,
     max_pixels: int = images.MAX_PIXELS,
     reader: Reader = images,
+    honours_time: bool = False,
 ) -> Source:
     """A film through photos: `moments[i]` lie between photos i and i + 1. ValueError, OSError as in `images`."""
     sizes = [reader.image_size(photo, max_pixels) for photo in photos]
@@ -63,7 +64,7 @@ def open_photos(
         pairs=timeline.through(frames, moments),
         size=size,
         frames=count,
-        calls=planning.calls(moments),
+        calls=planning.calls(moments, honours_time),
         choices={"photos": checkpoint.content(photos), "size": size, "moments": moments},
         notes=notes,
     )

@@ -64,7 +64,8 @@ def interpolate(
     """
     if isinstance(photos, (str, bytes, os.PathLike)):
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
-    moments = planning.moments(len(photos), depth, count, play=play)
+    timed = model.honours_time
+    moments = planning.moments(len(photos), depth, count, play=play, honours_time=timed)
     check_spacing(spacing, count is not None)
     paths = [Path(photo) for photo in photos]
     target = Target(Path(output), video_segments.exact(fps), quality, play, resume, inputs=paths)
@@ -73,8 +74,8 @@ def interpolate(
         wanted = moments
         if spacing == "motion":
             weights = inputs.differences(paths, max_pixels, reader)
-            wanted = planning.moments(len(paths), count=count, weights=weights, play=play)
-        return contextlib.nullcontext(inputs.open_photos(paths, wanted, longest_side, max_pixels, reader))
+            wanted = planning.moments(len(paths), count=count, weights=weights, play=play, honours_time=timed)
+        return contextlib.nullcontext(inputs.open_photos(paths, wanted, longest_side, max_pixels, reader, timed))
 
     return _events("reading", opened, model, target)
 
@@ -101,13 +102,13 @@ def retime(
     default: the video's), or as many as its format plays at most. Sound is stretched with its pitch kept, unless
     `sound` is false. Nothing is made across a cut, which is a content value of `cut` or more (0 to 255, inf: none; see
     `scene_detection`); repeated frames are left out. Moments are made to the nearest `precision`, a power of 1/2, of
-    the interval between two frames. The rest is as in `interpolate`, but the video is looked into at once: OSError when
-    it cannot be opened (FileNotFoundError if there is none).
+    the interval between two frames, by a model that honours the time exactly. The rest is as in `interpolate`, but the
+    video is looked into at once: OSError when it cannot be opened (FileNotFoundError if there is none).
     """
     looked = video_reader.read_metadata(source, max_pixels)
     factor = planning.check_pace(slowdown, fps)
     fps, step = planning.pace(looked, factor, fps, output)
-    precision = bisection.exact(precision)
+    precision = bisection.EXACT if model.honours_time else bisection.exact(precision)
     check_cut(cut)
     target = Target(Path(output), fps, quality, play, resume, sound, [looked.path])
 
@@ -213,7 +214,18 @@ def _events(
     height, width = video_writer.shown_size(target.path, source.size)
     seconds = time.monotonic() - started
     fps = target.encoding.fps
-    yield Done(target.path, frames, width, height, fps, renderer.name, str(execution_info), seconds, clock.per_call)
+    yield Done(
+        target.path,
+        frames,
+        width,
+        height,
+        fps,
+        renderer.name,
+        str(execution_info),
+        seconds,
+        clock.per_call,
+        execution_info.precision,
+    )
 
 
 def _segments(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from film.engine import bisection
+from film.engine import bisection, direct
 from film.media import images, video_segments, video_writer
 from film.media.images import Reader
 from film.media.video_reader import VideoMetadata, read_metadata
@@ -25,7 +25,7 @@ class Plan:
     frames: int  # to be made; of a video's film: as far as its header tells
     fps: Fraction  # frames per second, as the film plays
     size: tuple[int, int] | None  # height and width; None while there are no photos
-    calls: int | None  # middles that it takes; None for a video that does not tell its length
+    calls: int | None  # of the model that it takes; None for a video that does not tell its length
     play: str = "loop"
 
     @property
@@ -54,16 +54,18 @@ def plan(
     longest_side: int | None = None,
     play: str = "loop",
     reader: Reader = images,
+    honours_time: bool = False,
 ) -> Plan:
     """What `pipeline.interpolate` would make of these photos, or of any two if there are none yet.
 
-    Reads their headers only; of `output` only the format matters. ValueError as there.
+    Reads their headers only; of `output` only the format matters. `honours_time` is the model's, see
+    `engine.interpolator`. ValueError as there.
     """
-    pairs = moments(max(2, len(photos)), depth, count, play=play)
+    pairs = moments(max(2, len(photos)), depth, count, play=play, honours_time=honours_time)
     frames = sum(map(len, pairs))
     rate = video_writer.shown_fps(output, fps)
     size = images.common_size([reader.image_size(photo) for photo in photos], longest_side) if photos else None
-    return Plan(frames, rate, size, calls(pairs), play)
+    return Plan(frames, rate, size, calls(pairs, honours_time), play)
 
 
 def plan_retime(
@@ -106,18 +108,21 @@ def moments(
     count: int | None = None,
     weights: Sequence[float] | None = None,
     play: str = "loop",
+    honours_time: bool = False,
 ) -> list[list[Fraction]]:
     """`bisection.pairs`, with the default depth if neither it nor a count is given. `count` is of frames as played."""
     depth = DEFAULT_DEPTH if depth is None and count is None else depth
     shown, most = validation.whole(count), video_writer.shown_frames(bisection.most(photos), play)
     if shown is not None and 2 <= shown <= most:  # what else it is, is refused
         count = video_writer.made_frames(shown, play)
-    return bisection.pairs(photos, depth=depth, count=count, weights=weights)
+    precision = bisection.EXACT if honours_time else bisection.PRECISION
+    return bisection.pairs(photos, depth=depth, count=count, weights=weights, precision=precision)
 
 
-def calls(pairs: Sequence[Sequence[Fraction]]) -> int:
-    """How many middles are made for the moments of these gaps."""
-    return sum(bisection.calls(pair)[-1] for pair in pairs if pair)
+def calls(pairs: Sequence[Sequence[Fraction]], honours_time: bool = False) -> int:
+    """How often the model is called for the moments of these gaps."""
+    count = direct.calls if honours_time else bisection.calls
+    return sum(count(pair)[-1] for pair in pairs if pair)
 
 
 def pace(

@@ -96,7 +96,7 @@ VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
     ),
     "model": (
         lambda name: film.load(name),
-        "There is no model .*; give one of film-lite, film",
+        "There is no model .*; give one of film-lite, rife, film",
         [None, "film3", [], 5],
     ),
     "device": (
@@ -107,7 +107,7 @@ VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
     "backend": (lambda backend: film.load(backend=backend), "There is no backend .*; choose openvino or", ["torch", 1]),
     "kind of precision": (
         lambda precision: film.load(precision=precision),
-        "There is no precision .*; choose exact or fast",
+        "There is no precision .*; choose auto, mixed or exact",
         ["half", ["exact"]],
     ),
     "lanes": (lambda lanes: film.load(lanes=lanes), "whole number from 1 to 64", [0, -1, 65, 1.5, "2", True]),
