@@ -55,7 +55,7 @@ VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
     "precision": (
         lambda precision: bisection.nearest([0.5], precision),
         "The precision is .*; it must be 1, 1/2",
-        [Fraction(0), Fraction(2), Fraction(1, 3), Fraction(3, 4), Fraction(-1, 2), 0.3, *NO_NUMBERS],
+        [Fraction(2), Fraction(1, 3), Fraction(3, 4), Fraction(-1, 2), 0.3, *NO_NUMBERS],
     ),
     "frame rate": (
         video_segments.exact,
