@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LARGEST = 2**30  # bytes of all numbers
-TYPES = {"FloatStorage": np.dtype("<f4"), "HalfStorage": np.dtype("<f2")}
+TYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "HalfStorage": np.dtype("<f2")}
 
 
 class _Storage(NamedTuple):
