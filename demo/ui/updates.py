@@ -36,7 +36,7 @@ BEGUN: Changes = {"stop": gr.update(interactive=True)}  # no sooner: what has no
 STOPPED: Changes = {**READY, "state": state_html("Stopped")}
 
 
-def show(ask: Callable[[], JobRequest], handler: RequestHandler) -> Iterator[Changes]:
+def show(ask: Callable[[], JobRequest], handler: RequestHandler, owner: str = "") -> Iterator[Changes]:
     """A film on the page, from its order to its end. What goes wrong is told in a sentence, and what plays stays."""
     notes: list[str] = []
     strip = Filmstrip()
@@ -44,7 +44,7 @@ def show(ask: Callable[[], JobRequest], handler: RequestHandler) -> Iterator[Cha
     try:
         job_request = handler.checked(ask())
         comparison = compared(job_request)
-        with closing(handler.make(job_request)) as events:
+        with closing(handler.make(job_request, owner)) as events:
             for event in events:
                 match event:
                     case Waiting():
