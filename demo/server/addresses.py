@@ -21,7 +21,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # What a Space is reached through: Hugging Face's proxy, in the network of its machines.
 PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 SPACE_FRAMES = "https://huggingface.co https://*.huggingface.co https://*.hf.space"
@@ -38,9 +37,8 @@ def split(text: str) -> tuple[str, ...]:
 class Names:
     """Which Host a request may name."""
 
-    names: frozenset[
-        str
-    ]  # beside those of the loopback, which always do; in lower case; *.example.org stands for every name below it
+    # Beside the loopback's, which always do; in lower case. *.example.org stands for every name below it.
+    names: frozenset[str]
     any_address: bool = False  # a number in place of a name cannot be rebound
 
     @classmethod
@@ -54,7 +52,9 @@ class Names:
         name = hostname(f"//{host}")
         if name is None:
             return False
-        return name in LOOPBACK or self.listed(name) or (self.any_address and _is_address(name))
+        return (
+            name == "localhost" or _is_loopback(name) or self.listed(name) or (self.any_address and _is_address(name))
+        )
 
     def listed(self, name: str) -> bool:
         """Whether the host of this server has named it so."""

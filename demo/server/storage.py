@@ -1,8 +1,8 @@
 """What visitors leave on the disk: it expires, and all of it together stays under a ceiling.
 
 Uploads and finished films lie in one folder, each in a folder of its own with a name nobody guesses, and beside them in
-`scratch` what is in the making. What a running job needs is held, what an open page shows is never deleted to make room;
-of the rest the oldest goes first. Files are counted as they come; the whole folder is only read by the sweep.
+`scratch` what is in the making. What a running job needs is held, what an open page shows makes no room for others; of
+the rest the oldest goes first. Files are counted as they come; the whole folder is only read by the sweep.
 """
 
 from __future__ import annotations
@@ -138,7 +138,7 @@ class Storage:
                 self._reserved -= size
 
     def check_room(self, size: int, owner: str = "") -> None:
-        """Full if an upload of `size` bytes could not be taken now, even if the oldest files made room. Takes nothing."""
+        """Full if an upload of `size` bytes could not be taken now, whatever made room for it. Takes nothing."""
         with self._lock:
             self._oldest_of(owner, size)
             self._oldest_for(size, self._for_uploads())

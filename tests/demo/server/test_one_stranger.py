@@ -94,7 +94,9 @@ def test_one_address_has_its_share_of_the_line(shared: Server) -> None:
     streams = [httpx.stream("GET", f"{shared.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) for event in events]
     open_streams = [stream.__enter__() for stream in streams]
     try:
-        wait_until(lambda: sum(httpx.get(f"{shared.url}/health").json()[k] for k in ("running", "waiting")) == 2, "both")
+        wait_until(
+            lambda: sum(httpx.get(f"{shared.url}/health").json()[k] for k in ("running", "waiting")) == 2, "both"
+        )
         assert "that is the share of one address" in film(shared, photo, photo, "192.0.2.30")
         assert "event: complete" in film(shared, photo, photo, "192.0.2.31")
     finally:
