@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from demo.config import Config
-from demo.server.http_guard import BODY_BYTES, Guard
+from demo.server.http_guard import BODY_BYTES, Guard, Rates
 from demo.server.storage import PART_BYTES, Storage
 
 OWN = "0123456789abcdef" * 4
