@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import uvicorn
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -28,9 +29,10 @@ import film
 from demo.api import mcp
 from demo.api.endpoints import add_endpoints
 from demo.config import Config
-from demo.gradio_patches import bound_forms, keep_messages, while_polled
-from demo.server import json_logging
-from demo.server.http_guard import Guard
+from demo.gradio_patches import bound_forms, client_address, keep_messages, serve_with, while_polled
+from demo.server import connections, json_logging
+from demo.server.addresses import ForwardedHeaders, Names, SameSite, frames, split
+from demo.server.http_guard import Guard, Rates
 from demo.server.job_queue import JobQueue
 from demo.server.job_requests import OutputOptions, RequestHandler
 from demo.server.job_service import JobService
@@ -99,7 +101,7 @@ def open_handler(config: Config) -> RequestHandler:
     depths = range(1, min(config.max_depth, bisection.MAX_DEPTH) + 1)
     job_service = JobService(
         Limits(models, devices, sides, depths, config.max_megapixels),
-        JobQueue(config.max_running, config.max_waiting),
+        JobQueue(config.max_running, config.max_waiting, config.max_per_address),
         Storage(Path(get_upload_folder()), config.keep_minutes * 60, int(config.disk_gb * GIGABYTE)),
         ModelCache(film.load, config.max_running),
         PhotoSandbox(int(config.max_photo_megapixels * 1e6), films=config.max_running + config.max_waiting),
@@ -156,7 +158,7 @@ def wire(
 
     def show_film(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         limit_streams(app)
-        shown = updates.show(lambda: page.job_request(values), handler)
+        shown = updates.show(lambda: page.job_request(values), handler, client_address(request))
         yield from map(changes, while_polled(app, request.session_hash, shown))
 
     def begin(request: gr.Request) -> tuple[Any, ...]:
@@ -198,7 +200,7 @@ def wire(
         button.click(export, finished, [page.outputs["download"], state, button], **HIDDEN, **QUEUED)
 
 
-def gate(handler: RequestHandler) -> dict[str, Any]:
+def gate(app: gr.Blocks, handler: RequestHandler) -> dict[str, Any]:
     """What stands before Gradio's own routes: the guard, and an answer that needs none of its threads."""
 
     async def health(_: Request) -> JSONResponse:
@@ -206,8 +208,29 @@ def gate(handler: RequestHandler) -> dict[str, Any]:
 
     storage = handler.job_service.storage
     examples = [*(photo for pair in example_pairs() for photo in pair), *Samples.find().files]
-    guard = Middleware(Guard, storage, examples, storage.ceiling // UPLOAD_SHARE)
+    guard = Middleware(
+        Guard,
+        storage,
+        examples,
+        storage.ceiling // UPLOAD_SHARE,
+        handler.config.max_photos,
+        Rates.of(handler.config),
+        app._queue.pending_messages_per_session,
+        app.fns,
+    )
     return {"middleware": [guard], "routes": [Route("/health", health)]}
+
+
+def serve_safely(config: Config) -> None:
+    """From now on `launch` serves with limits on connections, for its own names, trusting only the proxies named."""
+    names = Names.of(config.host, split(config.allowed_hosts))
+
+    def change(uvicorn_config: uvicorn.Config) -> None:
+        forwarded = ForwardedHeaders(SameSite(uvicorn_config.app, names, frames()), config.proxies)  # type: ignore
+        uvicorn_config.app = forwarded
+        connections.limit(uvicorn_config, forwarded.proxies)
+
+    serve_with(change)
 
 
 def compile_ahead(handler: RequestHandler) -> None:
@@ -234,41 +257,49 @@ def main() -> None:
     limit_malloc_arenas()  # before there are threads
     json_logging.to_standard_error()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
-    with tempdirs.folder(prefix="film-page-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
-        examples = folder / "examples"  # so that the page does not tell where this program lies
-        try:
-            examples.symlink_to(EXAMPLES)
-        except OSError:  # Windows, to most users
-            examples = EXAMPLES
-        try:
-            config = Config.read(os.environ)
-            check_address(config.host, config.port)
-            memory.budget(), download.time_limit()  # what is set there is refused now, not in a visitor's film
-            handler = open_handler(config)
-            app = build_app(handler, examples)
-        except ValueError as error:
-            raise SystemExit(str(error)) from None
-        storage = handler.job_service.storage
-        tempfile.tempdir = str(storage.scratch)  # all that is written counts
-        bound_forms()
-        storage.keep_swept()
-        handler.job_service.sandbox.start()
-        compile_ahead(handler)
-        logger.info("serving at http://%s:%d", config.host, config.port)
-        app.launch(
-            server_name=config.host,
-            server_port=config.port,
-            max_threads=config.max_running + config.max_waiting + THREADS,
-            max_file_size=config.max_upload_bytes,
-            state_session_capacity=SESSIONS,
-            theme=html.theme(),
-            css_paths=html.STYLE,
-            favicon_path=html.ICON,
-            footer_links=["api"],
-            run_history=False,
-            ssr_mode=False,
-            quiet=True,
-            mcp_server=mcp.offer(storage),
-            app_kwargs=gate(handler),
-        )
+    with tempdirs.folder(prefix="film-page-", background=True) as folder:
+        serve(folder)
+    logging.shutdown()
+    os._exit(0)  # films in the making end here: their threads compute in C++, which cannot be told to stop
+
+
+def serve(folder: Path) -> None:
+    """Serve until SIGTERM or Ctrl-C, with everything temporary in `folder`. SystemExit if nothing can be served."""
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
+    examples = folder / "examples"  # so that the page does not tell where this program lies
+    try:
+        examples.symlink_to(EXAMPLES)
+    except OSError:  # Windows, to most users
+        examples = EXAMPLES
+    try:
+        config = Config.read(os.environ)
+        check_address(config.host, config.port)
+        memory.budget(), download.time_limit()  # what is set there is refused now, not in a visitor's film
+        handler = open_handler(config)
+        app = build_app(handler, examples)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    storage = handler.job_service.storage
+    tempfile.tempdir = str(storage.scratch)  # all that is written counts
+    bound_forms()
+    serve_safely(config)
+    storage.keep_swept()
+    handler.job_service.sandbox.start()
+    compile_ahead(handler)
+    logger.info("serving at http://%s:%d", config.host, config.port)
+    app.launch(
+        server_name=config.host,
+        server_port=config.port,
+        max_threads=config.max_running + config.max_waiting + THREADS,
+        max_file_size=config.max_upload_bytes,
+        state_session_capacity=SESSIONS,
+        theme=html.theme(),
+        css_paths=html.STYLE,
+        favicon_path=html.ICON,
+        footer_links=["api"],
+        run_history=False,
+        ssr_mode=False,
+        quiet=True,
+        mcp_server=mcp.offer(storage),
+        app_kwargs=gate(app, handler),
+    )

@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 from demo.api.reports import Report, report
-from demo.gradio_patches import while_polled
+from demo.gradio_patches import client_address, while_polled
 from demo.server.job_requests import FORMATS, PLAYS, OutputOptions, PhotoRequest, RequestHandler, VideoRequest
 from demo.ui.components import CheckboxInput, DropdownInput, FilesInput, NumberInput, PhotoInput, TextInput, VideoInput
 from film.media import scene_detection
@@ -163,7 +163,8 @@ class Endpoints:
         yield from self._report(VideoRequest(video, options, slowdown, fps, sound, cut, *part), request)
 
     def _report(self, job_request: PhotoRequest | VideoRequest, request: gr.Request | None) -> Iterator[Report]:
-        return while_polled(self._blocks, request.session_hash if request else None, report(job_request, self._handler))
+        told = report(job_request, self._handler, client_address(request))
+        return while_polled(self._blocks, request.session_hash if request else None, told)
 
 
 def add_endpoints(

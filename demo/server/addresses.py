@@ -21,7 +21,6 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # What a Space is reached through: Hugging Face's proxy, in the network of its machines.
 PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 SPACE_FRAMES = "https://huggingface.co https://*.huggingface.co https://*.hf.space"
@@ -38,22 +37,29 @@ def split(text: str) -> tuple[str, ...]:
 class Names:
     """Which Host a request may name."""
 
-    names: frozenset[str]  # in lower case; *.example.org stands for every name below it
+    # Beside the loopback's, which always do; in lower case. *.example.org stands for every name below it.
+    names: frozenset[str]
     any_address: bool = False  # a number in place of a name cannot be rebound
 
     @classmethod
     def of(cls, host: str, allowed: Iterable[str]) -> Names:
         """Of a server that listens at `host`: loopback names, those allowed, and addresses if it is not a loopback."""
-        local = host in LOOPBACK or _is_loopback(host)
-        return cls(LOOPBACK | {name.lower() for name in allowed} | ({host} if local else set()), not local)
+        local = host == "localhost" or _is_loopback(host)
+        return cls(frozenset(name.lower() for name in allowed), not local)
 
     def allow(self, host: str) -> bool:
         """Whether a Host header (name or address, with or without a port) names this server."""
         name = hostname(f"//{host}")
         if name is None:
             return False
+        return (
+            name == "localhost" or _is_loopback(name) or self.listed(name) or (self.any_address and _is_address(name))
+        )
+
+    def listed(self, name: str) -> bool:
+        """Whether the host of this server has named it so."""
         below = any(wild.startswith("*.") and name.endswith(wild[1:]) for wild in self.names)
-        return name in self.names or below or (self.any_address and _is_address(name))
+        return name in self.names or below
 
 
 def hostname(url: str) -> str | None:
@@ -85,11 +91,12 @@ class ForwardedHeaders:
     def __init__(self, app: ASGIApp, proxies: str) -> None:
         self._app = app
         self._proxied = ProxyHeadersMiddleware(app, list(split(proxies)))  # type: ignore[arg-type]
+        self.proxies = self._proxied.trusted_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        if scope.get("client") and scope["client"][0] in self._proxied.trusted_hosts:
+        if scope.get("client") and scope["client"][0] in self.proxies:
             return await self._proxied(scope, receive, send)  # type: ignore[arg-type]
         kept = [
             header for header in scope["headers"] if not header[0].lower().startswith((b"x-forwarded-", b"forwarded"))
@@ -116,28 +123,35 @@ class SameSite:
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
+                if foreign:  # Gradio lets any page read what a hosted server answers
+                    del headers["access-control-allow-origin"]
                 for name, value in self._headers.items():
                     headers[name] = value
             await send(message)
 
         headers = Headers(scope=scope)
-        answer = self._refusal(scope["method"], headers)
+        hosts = [part.strip() for name in ("host", "x-forwarded-host") for part in headers.get(name, "").split(",")]
+        hosts = [host for host in hosts if host] or [""]
+        foreign = self._foreign(headers.get("origin"), hosts)
+        answer = self._refusal(scope["method"], hosts, foreign)
         await (answer or self._app)(scope, receive, sent)
 
-    def _refusal(self, method: str, headers: Headers) -> JSONResponse | None:
-        hosts = [*headers.getlist("host"), *headers.getlist("x-forwarded-host")]
-        for host in [part.strip() for value in hosts for part in value.split(",")] or [""]:
+    def _refusal(self, method: str, hosts: list[str], foreign: bool) -> JSONResponse | None:
+        for host in hosts:
             if not self._names.allow(host):
                 words = f"This server does not go by the name {host[:80]!r}; its host can add it to FILM_ALLOWED_HOSTS."
                 return JSONResponse({"detail": words}, 421)
-        origin = headers.get("origin")
-        if origin is None or method in ("GET", "HEAD"):
-            return None
-        own = urlsplit(origin).netloc.lower() in {host.lower() for host in hosts} if hostname(origin) else False
-        named = (hostname(origin) or "") in self._names.names - LOOPBACK
-        if own or named:
-            return None
-        return JSONResponse({"detail": "Requests from other web pages are refused."}, 403)
+        if foreign and method not in ("GET", "HEAD"):
+            return JSONResponse({"detail": "Requests from other web pages are refused."}, 403)
+        return None
+
+    def _foreign(self, origin: str | None, hosts: list[str]) -> bool:
+        """Whether a request comes from a page of another site. A program names no origin."""
+        if origin is None:
+            return False
+        name = hostname(origin)
+        own = name is not None and urlsplit(origin).netloc.lower() in {host.lower() for host in hosts}
+        return not own and not (name and self._names.listed(name))
 
 
 class Rate:

@@ -124,12 +124,14 @@ class JobQueue:
 
     def _admit(self) -> None:
         """Give free places away. Called with the lock held."""
-        for slot in self._in_turn():
-            if slot.ready and self._may_begin(slot.long, [other.long for other in self._working]):
-                self._waiting.remove(slot)
-                self._working.append(slot)
-                slot.working, slot.seconds_left = True, slot.seconds
-                self._changed.notify_all()
+        while slot := next((slot for slot in self._in_turn() if slot.ready and self._fits(slot)), None):
+            self._waiting.remove(slot)
+            self._working.append(slot)
+            slot.working, slot.seconds_left = True, slot.seconds
+            self._changed.notify_all()
+
+    def _fits(self, slot: Slot) -> bool:
+        return self._may_begin(slot.long, [other.long for other in self._working])
 
     def _in_turn(self) -> list[Slot]:
         """Who waits, in the order in which places are given: first who has the fewest films at work."""

@@ -43,7 +43,7 @@ STARTED: Changes = {
 STOPPED: Changes = {**READY, "state": state_html("Stopped")}
 
 
-def show(ask: Callable[[], JobRequest], handler: RequestHandler) -> Iterator[Changes]:
+def show(ask: Callable[[], JobRequest], handler: RequestHandler, owner: str = "") -> Iterator[Changes]:
     """A film on the page, from its order to its end. What goes wrong is told in a sentence, and what plays stays."""
     notes: list[str] = []
     preview: Preview | None = None
@@ -52,7 +52,7 @@ def show(ask: Callable[[], JobRequest], handler: RequestHandler) -> Iterator[Cha
         notes += [note] if note else []
         preview = Preview(handler.job_service.storage, *facts(job_request, planned))
         yield {"preview": preview.told()}
-        with closing(handler.make(job_request)) as events:
+        with closing(handler.make(job_request, owner)) as events:
             for event in events:
                 match event:
                     case Waiting():
