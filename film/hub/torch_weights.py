@@ -65,7 +65,7 @@ class _Unpickler(pickle.Unpickler):
         kind, storage, key, _, count = pid
         if kind != "storage" or storage not in TYPES or not str(key).isdecimal():
             raise pickle.UnpicklingError(f"it names {pid!r}")
-        values = np.frombuffer(self._archive.read(f"{self._folder}data/{key}"), dtype=TYPES[storage])
+        values = np.frombuffer(self._archive.read(f"{self._folder}data/{key}"), TYPES[str(storage)])
         if len(values) != count:
             raise pickle.UnpicklingError(f"tensor {key} has {len(values)} numbers of {count}")
         return _Storage(values)

@@ -16,12 +16,16 @@ import film
 from film.batch import jobs, runner
 from film.batch.manifest import Manifest
 from film.batch.options import BatchOptions
+from film.batch.ray_worker import Worker, WorkerConfig, packed
 from film.engine import bisection, direct
 from film.engine.compiled import Shape
+from film.engine.frame_pair import FramePair
 from film.engine.session import DirectSession
 from film.engine.tiled_session import TiledGraphs, TiledSession
+from film.hub import convert, registry
 from film.rendering import planning
 from film.rendering.events import Done, Notice, Progress, Segment
+from film.rendering.renderer import Chunk, Encoding, render
 from tests.conftest import moved, photo, psnr
 from tests.support import clips, timed_models
 
@@ -200,3 +204,37 @@ def test_a_batch(model: film.Film, calls: list[float], tmp_path: Path) -> None:
     found = jobs.find([tmp_path / "trip"], [], output, ".mp4")
     told = [event for _, event in runner.run(found, model, BatchOptions(count=6), Manifest(output), "the model")]
     assert isinstance(told[-1], Done) and told[-1].frames == 6 and len(calls) == 4
+
+
+def test_a_worker_of_a_cluster_makes_the_same_segments(folder: Path, tmp_path: Path) -> None:
+    a, b = (frame.round(1).astype(np.float32) for frame in moved(64, 96))
+    chunk = Chunk(0, [FramePair(a, b, bisection.evenly(7, bisection.EXACT))])
+    encoding = Encoding(Fraction(12))
+    worker = Worker(WorkerConfig(str(folder), "CPU", "exact", 1, None))
+    worker.load_model()
+    answer = worker.make(packed(chunk), encoding)
+    model = film.load(folder, precision="exact", threads=1, lanes=1)
+    here = [made for made in render(model, [chunk], tmp_path, encoding) if isinstance(made, Segment)]
+    assert answer.calls == 5
+    assert [(one.first, one.frames, one.file) for one in answer.segments] == [
+        (one.first, one.count, one.path.read_bytes()) for one in here
+    ]
+
+
+@pytest.mark.tensorflow
+def test_a_saved_model_that_honours_the_time_is_recognised(tmp_path: Path, pair: tuple) -> None:
+    tf = pytest.importorskip("tensorflow")
+    images = [tf.TensorSpec([None, None, None, 3], tf.float32, name=name) for name in ("x0", "x1")]
+    module = tf.Module()
+    module.mix = tf.function(
+        lambda x0, x1, time: {"image": x0 + (x1 - x0) * tf.reshape(time, [-1, 1, 1, 1])},
+        input_signature=[*images, tf.TensorSpec([None, 1], tf.float32, name="time")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "mix"), signatures=module.mix)
+    convert.convert(tmp_path / "mix", registry.cache_directory())
+    model = film.load(tmp_path / "mix", precision="exact")
+    model.middle(*pair)
+    assert model.honours_time
+    a, b = pair
+    for k, frame in enumerate(model.frames(a, b, count=6)):
+        np.testing.assert_allclose(frame, a + (b - a) * np.float32(k / 5), atol=1e-5)
