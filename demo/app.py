@@ -43,6 +43,7 @@ from demo.ui.plan import plan_html
 from demo.ui.uploads import Uploads, taken
 from film.engine import bisection
 from film.hub import download
+from film.media import images
 from film.rendering import planning
 from film.support import memory, tempdirs
 
@@ -93,12 +94,16 @@ def changes(values: updates.Changes) -> tuple[Any, ...]:
     return tuple(values.get(name, gr.skip()) for name in updates.OUTPUTS)
 
 
+def default_side(sides: Sequence[int]) -> int:
+    """The longest side that the page offers first."""
+    return max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
+
+
 def build_app(handler: RequestHandler | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
     """The page and its endpoints; without a desk, as the environment says. ValueError as in `open_desk`."""
     handler = handler or open_handler(Config.read(os.environ))
     config, sides, depths = handler.config, handler.job_service.limits.sides, max(handler.job_service.limits.depths)
-    default_side = max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
-    options = OutputOptions(config.model, config.device, default_side)
+    options = OutputOptions(config.model, config.device, default_side(sides))
     pairs = example_pairs(examples)
     gr.set_static_paths([examples])
 
@@ -163,6 +168,16 @@ def gate(handler: RequestHandler) -> dict[str, Any]:
     return {"middleware": [guard], "routes": [Route("/health", health)]}
 
 
+def compile_ahead(handler: RequestHandler) -> None:
+    """Compile the page's first choice of model for the examples' size, in the background."""
+    config, service = handler.config, handler.job_service
+    for pair in example_pairs()[:1]:
+        size = images.common_size(
+            [images.image_size(photo) for photo in pair], default_side(service.limits.sides) or None
+        )
+        service.model_cache.warm_up(config.model, config.device, size)
+
+
 def check_address(host: str, port: int) -> None:
     """ValueError, with the system's own words, if nothing can be served there. (Gradio names settings of its own.)"""
     try:
@@ -197,6 +212,7 @@ def main() -> None:
         bound_forms()
         storage.keep_swept()
         handler.job_service.sandbox.start()
+        compile_ahead(handler)
         logger.info("serving at http://%s:%d", config.host, config.port)
         app.launch(
             server_name=config.host,

@@ -56,7 +56,7 @@ def load(
     backend: str = "openvino",
     memory_gb: float | None = None,
     lanes: int | None = None,
-    precision: str = "exact",
+    precision: str = "auto",
     threads: int | None = None,
 ) -> Interpolator:
     """A model by catalog name, TensorFlow Hub URL or SavedModel directory. Nothing is fetched or compiled yet.
@@ -66,7 +66,8 @@ def load(
     Frames too large for `memory_gb` (default: FILM_MEMORY_GB, else a quarter of the machine) are made in tiles.
     `threads` is how many of the processor's cores it uses (default: all); `lanes` is how many frames are made side by
     side (default: one per four cores).
-    `precision` "fast" lets OpenVINO compute in bfloat16 or float16 where the device has it; "exact" is float32.
+    `precision` "mixed" computes convolutions in bfloat16 or float16 where the device has it, and motion and pictures in
+    float32; "exact" is float32 throughout; "auto" is mixed where the device is quicker by it.
     ValueError when there is no such model, device, backend or precision, and for amounts that cannot be: `memory_gb` is
     above 0, `threads` 1 or more, `lanes` from 1 to 64.
     """

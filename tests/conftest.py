@@ -69,8 +69,8 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def lite() -> film.Film:
-    """film-lite on OpenVINO, one middle at a time however many cores there are."""
-    model = film.load("film-lite", lanes=1)
+    """film-lite on OpenVINO in float32, one middle at a time however many cores there are."""
+    model = film.load("film-lite", lanes=1, precision="exact")
     assert isinstance(model, film.Film)
     return model
 

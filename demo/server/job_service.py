@@ -118,7 +118,8 @@ class JobService:
                     elif isinstance(event, Done):
                         self.queue.took(time.monotonic() - begun)
                         per_frame = event.seconds_per_frame and round(event.seconds_per_frame, 3)
-                        log.know(device=event.device, seconds=round(event.seconds, 1), seconds_per_frame=per_frame)
+                        log.know(device=event.device, precision=event.precision)
+                        log.know(seconds=round(event.seconds, 1), seconds_per_frame=per_frame)
                         log.info("made frame %d of %d", event.frames, event.frames)
                         event = replace(event, path=self.storage.keep(event.path))
                     yield event

@@ -99,7 +99,7 @@ def waiting_text(waiting: Waiting) -> tuple[str, str]:
 def finished(event: Done, notes: list[str]) -> Changes:
     """The complete film: in the player if browsers play it, and to be downloaded."""
     size = f"{event.frames} frames, {event.width} × {event.height}, {time_text(event.duration)}"
-    device = f"{event.device} ({film.devices().get(event.device, 'device')})"
+    device = f"{event.device_text} ({film.devices().get(event.device, 'device')})"
     by = f"made by {event.model} on {device} in {time_text(event.seconds)}"
     kind = event.path.suffix.removeprefix(".")
     changes = {

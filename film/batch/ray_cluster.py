@@ -50,7 +50,7 @@ class Cluster:
         address: str,
         model: str | os.PathLike[str] = "film-lite",
         device: str = "CPU",
-        precision: str = "exact",
+        precision: str = "auto",
         *,
         cpus_per_worker: int = CPUS,
         memory_gb: float | None = None,
@@ -67,7 +67,7 @@ class Cluster:
         if memory_gb is not None:
             memory.budget(memory_gb)  # refuses what is none
         found = registry.find(model)
-        self.name = found.name
+        self.name, self.honours_time = found.name, found.honours_time
         self.fingerprint = ""  # of the first worker; the others' must be the same
         self.size = 0  # workers that there are when none is lost
         self.machines = 0

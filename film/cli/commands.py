@@ -183,7 +183,13 @@ def _parser() -> argparse.ArgumentParser:
         making.add_argument("--longest-side", type=int, metavar="PIXELS", help="make it smaller (default: original)")
         making.add_argument("--model", default="film-lite", metavar="M")
         making.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
-        making.add_argument("--precision", default="exact", choices=["exact", "fast"], help="default exact: float32")
+        making.add_argument(
+            "--precision",
+            default="auto",
+            choices=["auto", "mixed", "exact", "fast"],
+            help="mixed: convolutions in bfloat16 or float16, motion and pictures in float32; exact: all in float32;"
+            " auto (default): mixed where the device is quicker by it; fast: an old name for mixed",
+        )
         making.add_argument(
             "--memory-gb",
             type=float,
@@ -320,7 +326,8 @@ def _convert(options: argparse.Namespace) -> None:
 def _models(_: argparse.Namespace) -> None:
     for model in film.models():
         size = f", {model.megabytes:g} MB to download once" if model.megabytes else ""
-        print(f"{model.name:10} {model.summary}{size}")
+        credits = f" ({model.credits})" if model.credits else ""
+        print(f"{model.name:10} {model.summary}{size}{credits}")
 
 
 def _devices(_: argparse.Namespace) -> None:

@@ -23,6 +23,7 @@ Keyframe = TypeVar("Keyframe")
 
 MAX_DEPTH = 8  # 257 frames; one more level would double the work for a difference nobody sees
 MAX_COUNT = 10_000  # frames between two photos
+EXACT = Fraction(0)  # a precision: moments stay as they are, for models that honour the time
 PRECISION = Fraction(1, 256)  # of the interval: where a moment is not dyadic, the nearest multiple is made
 
 
@@ -45,15 +46,17 @@ def evenly(count: int, precision: float | Fraction = PRECISION) -> list[Fraction
 
 
 def exact(precision: float | Fraction) -> Fraction:
-    """A precision as a fraction. ValueError unless it is a power of 1/2."""
+    """A precision as a fraction. ValueError unless it is a power of 1/2, or EXACT."""
     fraction = validation.exact(precision)
+    if fraction == EXACT:
+        return EXACT
     if fraction is None or fraction.numerator != 1 or fraction.denominator.bit_count() != 1:
         raise ValueError(f"The precision is {validation.told(precision)}; it must be 1, 1/2, 1/4, 1/8, …")
     return fraction
 
 
 def nearest(times: Iterable[float | Fraction], precision: float | Fraction = PRECISION) -> list[Fraction]:
-    """Ascending times in [0, 1], each as the nearest multiple of `precision` (a power of 1/2).
+    """Ascending times in [0, 1], each as the nearest multiple of `precision` (a power of 1/2, or EXACT).
 
     ValueError if they are not that, or the precision is none.
     """
@@ -66,7 +69,7 @@ def nearest(times: Iterable[float | Fraction], precision: float | Fraction = PRE
         if moments and moment < moments[-1]:
             raise ValueError("The moments must be in ascending order.")
         moments.append(moment)
-    return [round(moment / precision) * precision for moment in moments]
+    return [round(moment / precision) * precision for moment in moments] if precision else moments
 
 
 def moments(
@@ -112,7 +115,7 @@ def pairs(
     precision = exact(precision)
     starts = _starts([1] * (photos - 1) if weights is None else weights)
     longest = max(end - start for start, end in zip(starts, starts[1:], strict=False))
-    while precision * longest * (frames - 1) > starts[-1]:
+    while precision and precision * longest * (frames - 1) > starts[-1]:
         precision /= 2
     film: list[list[Fraction]] = [[] for _ in range(photos - 1)]
     pair = 0

@@ -25,6 +25,9 @@ STAGES = {
 }
 
 
+PRECISIONS = {"mixed": "mixed precision", "exact": "float32"}
+
+
 @dataclass(frozen=True)
 class Stage:
     """What begins now."""
@@ -67,6 +70,12 @@ class Done:
     device: str
     seconds: float  # from the first event to this one
     seconds_per_frame: float | None
+    precision: str | None = None  # "mixed" or "exact"; None: what each worker takes
+
+    @property
+    def device_text(self) -> str:
+        """The device and the precision, for the user."""
+        return f"{self.device}, {PRECISIONS[self.precision]}" if self.precision else self.device
 
     @property
     def duration(self) -> float:

@@ -57,6 +57,7 @@ def open_photos(
     max_pixels: int = images.MAX_PIXELS,
     reader: Reader = images,
     ground: Sequence[float] | None = alpha.WHITE,
+    honours_time: bool = False,
 ) -> Source:
     """A film through photos: `moments[i]` lie between photos i and i + 1. ValueError, OSError as in `images`.
 
@@ -84,7 +85,7 @@ def open_photos(
         pairs=timeline.through(frames, moments),
         size=size,
         frames=count,
-        calls=planning.calls(moments),
+        calls=planning.calls(moments, honours_time),
         choices={"photos": checkpoint.content(photos), "size": size, "moments": moments, "background": ground},
         notes=notes,
         alpha=transparent,

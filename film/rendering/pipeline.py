@@ -8,6 +8,7 @@ unless it is to be kept for the next run.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -16,7 +17,7 @@ from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
-from film.engine import timings
+from film.engine import bisection, timings
 from film.media import images, scene_detection, video_reader, video_segments, video_writer
 from film.media.images import Reader
 from film.media.video_reader import VideoMetadata
@@ -99,7 +100,8 @@ def photo_film(
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
     video_writer.check_place(Path(output))
     paths, alpha = [Path(photo) for photo in photos], options.keeps_alpha(os.fspath(output))
-    moments, fps = planning.length(options, len(paths), output)
+    timed = model.honours_time
+    moments, fps = planning.length(options, len(paths), output, honours_time=timed)
     asked = fps if options.seconds is not None else options.rate  # a length in seconds knows the format's rate
     target = Target(Path(output), asked, options, resume, inputs=paths)
     route = [*paths, paths[0]] if options.play == video_writer.SEAMLESS else paths
@@ -108,11 +110,10 @@ def photo_film(
         wanted = moments
         if options.spacing == "motion":
             weights = inputs.differences(route, max_pixels, reader)
-            wanted, _ = planning.length(options, len(paths), output, weights)
+            wanted, _ = planning.length(options, len(paths), output, weights, timed)
+        ground = None if alpha else options.ground()
         return contextlib.nullcontext(
-            inputs.open_photos(
-                route, wanted, options.longest_side, max_pixels, reader, ground=None if alpha else options.ground()
-            )
+            inputs.open_photos(route, wanted, options.longest_side, max_pixels, reader, ground, timed)
         )
 
     return _events("reading", opened, model, target)
@@ -154,8 +155,8 @@ def retime(
     out, and what stands still for long stays; "drop" goes on through it, "keep" takes every frame as it is. The sound
     is that of `audio_track`, from 1, or the default one; with `keep_streams` the others are there as well. Subtitles,
     chapters and tags are kept where the format can. Moments are made to the
-    nearest `precision`, a power of 1/2, of the interval between two frames. A `play` of "seamless" moves from the last
-    frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
+    nearest `precision`, a power of 1/2, of the interval between two frames, by a model that honours the time exactly.
+    A `play` of "seamless" moves from the last frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
     it becomes standard range. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
     cannot be opened (FileNotFoundError if there is none).
     """
@@ -193,8 +194,9 @@ def video_film(
     """`retime`, with its choices as one value."""
     if not isinstance(source, VideoMetadata):
         source = video_reader.read_metadata(source, max_pixels, options.audio_track)
-    looked = source
-    looked = planning.part_of(looked, options)
+    if model.honours_time:
+        options = dataclasses.replace(options, precision=bisection.EXACT)
+    looked = planning.part_of(source, options)
     fps, pace = planning.pace(looked, options, output)
     target = Target(Path(output), fps, options, resume, [looked.path])
     alpha = options.keeps_alpha(os.fspath(output))
@@ -245,7 +247,18 @@ def _events(
     height, width = video_writer.shown_size(target.path, source.size)
     seconds = time.monotonic() - started
     fps = target.shown_fps
-    yield Done(target.path, frames, width, height, fps, renderer.name, str(execution_info), seconds, clock.per_call)
+    yield Done(
+        target.path,
+        frames,
+        width,
+        height,
+        fps,
+        renderer.name,
+        str(execution_info),
+        seconds,
+        clock.per_call,
+        execution_info.precision,
+    )
 
 
 def _with_companions(source: Source, target: Target, frames: int) -> list[str]:

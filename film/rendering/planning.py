@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from film.engine import bisection
+from film.engine import bisection, direct
 from film.media import images, video_segments, video_writer
 from film.media.images import Reader
 from film.media.video_reader import VideoMetadata, read_metadata
@@ -31,7 +31,7 @@ class Plan:
     frames: int  # to be made; of a video's film: as far as its header tells
     fps: Fraction  # frames per second, as the film plays
     size: tuple[int, int] | None  # height and width; None while there are no photos
-    calls: int | None  # middles that it takes; None for a video that does not tell its length
+    calls: int | None  # of the model that it takes; None for a video that does not tell its length
     play: str = "loop"
 
     @property
@@ -56,20 +56,21 @@ def plan(
     options: PhotoOptions | None = None,
     *,
     reader: Reader = images,
+    honours_time: bool = False,
     **choices: Any,
 ) -> Plan:
     """What `pipeline.interpolate` would make of these photos, or of any two if there are none yet.
 
     `choices` are the keywords of `PhotoOptions`, where no `options` are given. Reads the photos' headers only; of
-    `output` only the format matters. ValueError as there.
+    `output` only the format matters. `honours_time` is the model's, see `engine.interpolator`. ValueError as there.
     """
     options = options or PhotoOptions(**choices)
-    pairs, rate = length(options, max(2, len(photos)), output)
+    pairs, rate = length(options, max(2, len(photos)), output, honours_time=honours_time)
     frames = sum(map(len, pairs))
     size = None
     if photos:
         size = images.common_size([reader.image_size(photo) for photo in photos], options.longest_side)
-    return Plan(frames, rate, size, calls(pairs), options.play)
+    return Plan(frames, rate, size, calls(pairs, honours_time), options.play)
 
 
 def plan_retime(
@@ -100,6 +101,7 @@ def length(
     photos: int,
     output: str | os.PathLike[str],
     weights: Sequence[float] | None = None,
+    honours_time: bool = False,
 ) -> tuple[list[list[Fraction]], Fraction]:
     """The moments of each gap of a film through so many photos, and the frame rate at which its format plays it.
 
@@ -108,7 +110,7 @@ def length(
     count, rate = options.count, video_writer.shown_fps(output, options.rate)
     if options.seconds is not None:
         count, rate = lasting(options.seconds, options.rate, output, options.play, photos)
-    return moments(photos, options.depth, count, weights, options.play, options.easing), rate
+    return moments(photos, options.depth, count, weights, options.play, options.easing, honours_time), rate
 
 
 def lasting(
@@ -129,6 +131,7 @@ def moments(
     weights: Sequence[float] | None = None,
     play: str = "loop",
     easing: str = "linear",
+    honours_time: bool = False,
 ) -> list[list[Fraction]]:
     """`bisection.pairs`, with the default depth if neither it nor a count is given. `count` is of frames as played.
 
@@ -138,11 +141,13 @@ def moments(
     shown, most = validation.whole(count), most_shown(photos, play)
     if shown is not None and 2 <= shown <= most:  # what else it is, is refused
         count = video_writer.made_frames(shown, play)
+    precision = bisection.EXACT if honours_time else bisection.PRECISION
     if play != SEAMLESS or photos < 2:
-        return pace_.eased(bisection.pairs(photos, depth=depth, count=count, weights=weights), easing)
+        film = bisection.pairs(photos, depth=depth, count=count, weights=weights, precision=precision)
+        return pace_.eased(film, easing, honours_time)
     count = count if shown is None or shown < 2 else shown + 1
-    film = bisection.pairs(photos + 1, depth=depth, count=count, weights=weights)
-    return pace_.eased([*film[:-1], film[-1][:-1]], easing)
+    film = bisection.pairs(photos + 1, depth=depth, count=count, weights=weights, precision=precision)
+    return pace_.eased([*film[:-1], film[-1][:-1]], easing, honours_time)
 
 
 def most_shown(photos: int, play: str) -> int:
@@ -152,9 +157,10 @@ def most_shown(photos: int, play: str) -> int:
     return video_writer.shown_frames(bisection.most(photos), play)
 
 
-def calls(pairs: Sequence[Sequence[Fraction]]) -> int:
-    """How many middles are made for the moments of these gaps."""
-    return sum(bisection.calls(pair)[-1] for pair in pairs if pair)
+def calls(pairs: Sequence[Sequence[Fraction]], honours_time: bool = False) -> int:
+    """How often the model is called for the moments of these gaps."""
+    count = direct.calls if honours_time else bisection.calls
+    return sum(count(pair)[-1] for pair in pairs if pair)
 
 
 def pace(clip: VideoMetadata, options: VideoOptions, output: str | os.PathLike[str]) -> tuple[Fraction, Pace]:

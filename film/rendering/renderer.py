@@ -73,7 +73,7 @@ class Made:
     """Frames that are there now."""
 
     frames: int
-    calls: int  # middles that were made for them
+    calls: int  # of the model that they took
     seconds: float | None = None  # it took, where they were made
     frame: Frame | None = None  # the last of them, if it was made here
 
@@ -84,6 +84,10 @@ class Renderer(Protocol):
     @property
     def name(self) -> str:
         """Of the model."""
+
+    @property
+    def honours_time(self) -> bool:
+        """Whether any moment takes one call of the model, see `engine.interpolator`."""
 
     @property
     def requested_device(self) -> str:
@@ -120,11 +124,13 @@ def render(
     """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
     if not isinstance(model, Interpolator):
         return model.make(chunks, folder, encoding)
-    return _render_here(TransparentStream(Stream(model), Stream(model)).frames, chunks, folder, encoding)
+    stream = TransparentStream(Stream(model), Stream(model))
+    return _render_here(stream.frames, model.honours_time, chunks, folder, encoding)
 
 
 def _render_here(
     frames: Callable[[Sequence[FramePair]], Generator[Frame]],
+    honours_time: bool,
     chunks: Iterable[Chunk | Segment],
     folder: Path,
     encoding: Encoding,
@@ -138,7 +144,7 @@ def _render_here(
             encoding.encoder(folder, chunk.first, chunk.frames) as encoder,
             contextlib.closing(frames(chunk.pairs)) as made,
         ):
-            for calls, frame in zip(timeline.calls(chunk.pairs), made, strict=True):
+            for calls, frame in zip(timeline.calls(chunk.pairs, honours_time), made, strict=True):
                 yield Made(1, calls, frame=alpha.over(frame, alpha.WHITE))
                 if segment := encoder.write(frame):
                     yield segment

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from film.engine import bisection
+from film.engine import bisection, direct
 from film.engine.frame_pair import FramePair
 from film.media import alpha
 from film.media.images import Frame, to_frame
@@ -104,10 +104,10 @@ def length(chunk: Iterable[FramePair]) -> int:
     return sum(len(pair.moments) for pair in chunk)
 
 
-def calls(chunk: Iterable[FramePair]) -> Iterator[int]:
-    """For each of its frames, how many middles are made to come to it from the frame before."""
+def calls(chunk: Iterable[FramePair], honours_time: bool = False) -> Iterator[int]:
+    """For each of its frames, how often the model is called to come to it from the frame before."""
     for pair in chunk:
-        totals = bisection.calls(pair.moments)
+        totals = (direct if honours_time else bisection).calls(pair.moments)
         yield from (later - earlier for earlier, later in zip([0, *totals], totals, strict=False))
 
 

@@ -321,7 +321,7 @@ def test_convert_prints_where_the_model_is(lite: film.Film, capsys: pytest.Captu
 def test_models_and_devices_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.main(["models"]) == 0
     models = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in models] == ["film-lite", "film"]
+    assert [line.split()[0] for line in models] == ["film-lite", "rife", "film"]
     assert "134 MB" in models[1] and "MB" not in models[0]
     assert commands.main(["devices"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(film.devices())

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import film
-from film.engine import bisection, openvino_backend
+from film.engine import bisection, devices, openvino_backend
 from film.engine import session as sessions
 from film.hub import registry
 from tests.conftest import LITE, moved, psnr
@@ -91,11 +91,17 @@ def test_the_frames_moved_the_right_way(lite: film.Film) -> None:
     np.testing.assert_allclose(places, [56, 60, 64, 68, 72], atol=1.0)
 
 
-def test_the_fast_precision_is_a_choice_and_close(pair: tuple[np.ndarray, np.ndarray]) -> None:
-    exact, fast = (film.load("film-lite", precision=precision).middle(*pair) for precision in ("exact", "fast"))
-    assert psnr(exact, fast) > 30
-    with pytest.raises(ValueError, match="exact or fast"):
+def test_there_are_three_precisions(pair: tuple[np.ndarray, np.ndarray], averaging: Path) -> None:
+    with pytest.raises(ValueError, match="auto, mixed or exact"):
         film.load("film-lite", precision="bfloat16")
+    models = {
+        precision: film.load("film-lite", precision=precision) for precision in ("auto", "mixed", "exact", "fast")
+    }
+    chosen = "mixed" if devices.has_short_floats("CPU") else "exact"
+    assert [model.precision for model in models.values()] == [chosen, "mixed", "exact", "mixed"]
+    assert psnr(models["exact"].middle(*pair), models["mixed"].middle(*pair)) > 45
+    whole = film.load(averaging, precision="mixed")  # converted whole, and nothing in it is marked
+    assert whole.execution_info(64, 64).precision == "exact"
 
 
 # Streaming

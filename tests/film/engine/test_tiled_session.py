@@ -44,7 +44,7 @@ def session(lite: film.Film) -> Callable[..., TiledSession]:
     def new(size: tuple[int, int], tile: tuple[int, int], level: int = 4) -> TiledSession:
         height, width = (math.ceil(side / 64) * 64 for side in size)
         graphs = compiled(Shape((height, width), tile, level=level)).graphs
-        return TiledSession(TiledGraphs(graphs[0], graphs[1], graphs[2], graphs[3], level), size, 64)
+        return TiledSession(TiledGraphs(*graphs), size, 64)
 
     return new
 
