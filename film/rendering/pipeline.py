@@ -154,9 +154,9 @@ def retime(
     `cut` or more (0 to 255, inf: none; see `scene_detection`). With `duplicates` of "auto" repeated frames are left
     out, and what stands still for long stays; "drop" goes on through it, "keep" takes every frame as it is. The sound
     is that of `audio_track`, from 1, or the default one; with `keep_streams` the others are there as well. Subtitles,
-    chapters and tags are kept where the format can. Moments are made to the
-    nearest `precision`, a power of 1/2, of the interval between two frames, by a model that honours the time exactly.
-    A `play` of "seamless" moves from the last frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
+    chapters and tags are kept where the format can. Moments are made to the nearest `precision`, a power of 1/2, of the
+    interval between two frames, by a model that honours the time exactly. A `play` of "seamless" moves from the last
+    frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
     it becomes standard range. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
     cannot be opened (FileNotFoundError if there is none).
     """
