@@ -109,6 +109,7 @@ def open_video(
     options: VideoOptions,
     max_pixels: int = images.MAX_PIXELS,
     keep_alpha: bool = False,
+    precision: Fraction = timeline.VIDEO_PRECISION,
 ) -> Iterator[Source]:
     """A video shown anew: see `timeline.retimed`. ValueError if the part that is used holds no two frames."""
     size = images.common_size([(looked.height, looked.width)], options.longest_side)
@@ -144,7 +145,7 @@ def open_video(
             shots = scene_detection.shots(every, options.cut, duplicates)
             if options.play == SEAMLESS:
                 shots = _closed(shots, options.cut)
-            for pair in timeline.retimed(shots, pace, Fraction(options.precision), ground):
+            for pair in timeline.retimed(shots, pace, precision, ground):
                 yield pair
                 del pair
             notes.extend(decoder.reader.notes())
@@ -161,7 +162,7 @@ def open_video(
                 "cut": options.cut,
                 "duplicates": options.duplicates,
                 "lasting": heard is not None,
-                "precision": options.precision,
+                "precision": precision,
                 "part": options.part,
                 "seamless": options.play == SEAMLESS,
                 "background": ground if looked.alpha else None,

@@ -26,17 +26,18 @@ SPEEDS = (Fraction(1, 16), Fraction(16))  # of a curve, from ... to ...
 Curve: TypeAlias = str | Mapping[Any, Any] | Sequence[Sequence[Any]]  # "0:1,2.5:0.25", {0: 1, 2.5: 0.25} or pairs
 
 
-def eased(pairs: Sequence[Sequence[Fraction]], easing: str, exactly: bool = False) -> list[list[Fraction]]:
+def eased(pairs: Sequence[Sequence[Fraction]], easing: str, exact: bool = False) -> list[list[Fraction]]:
     """The moments of each gap, moved along the easing.
 
-    Unless they are wanted exactly, they are made to a quarter of their distance or finer: where an easing is slow, what
-    is rounded is seen most.
+    They are made to a quarter of their distance or finer: where an easing is slow, what is rounded is seen most;
+    or, `exact`, to any.
     """
     if easing == "linear":
         return [list(pair) for pair in pairs]
     curve, most = EASINGS[easing], max(map(len, pairs))
     precision = min(bisection.PRECISION, Fraction(1, 2 ** math.ceil(math.log2(4 * max(1, most)))))
-    return [bisection.nearest(map(curve, pair), bisection.EXACT if exactly else precision) for pair in pairs]
+    precision = bisection.EXACT if exact else precision
+    return [bisection.nearest(map(curve, pair), precision) for pair in pairs]
 
 
 @dataclass(frozen=True)

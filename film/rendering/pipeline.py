@@ -8,7 +8,6 @@ unless it is to be kept for the next run.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -106,12 +105,13 @@ def photo_film(
     target = Target(Path(output), asked, options, resume, inputs=paths)
     route = [*paths, paths[0]] if options.play == video_writer.SEAMLESS else paths
 
+    ground = None if alpha else options.ground()
+
     def opened() -> AbstractContextManager[Source]:
         wanted = moments
         if options.spacing == "motion":
             weights = inputs.differences(route, max_pixels, reader)
             wanted, _ = planning.length(options, len(paths), output, weights, timed)
-        ground = None if alpha else options.ground()
         return contextlib.nullcontext(
             inputs.open_photos(route, wanted, options.longest_side, max_pixels, reader, ground, timed)
         )
@@ -194,15 +194,15 @@ def video_film(
     """`retime`, with its choices as one value."""
     if not isinstance(source, VideoMetadata):
         source = video_reader.read_metadata(source, max_pixels, options.audio_track)
-    if model.honours_time:
-        options = dataclasses.replace(options, precision=bisection.EXACT)
-    looked = planning.part_of(source, options)
+    looked = source
+    looked = planning.part_of(looked, options)
     fps, pace = planning.pace(looked, options, output)
     target = Target(Path(output), fps, options, resume, [looked.path])
     alpha = options.keeps_alpha(os.fspath(output))
+    precision = bisection.EXACT if model.honours_time else Fraction(options.precision)
 
     def opened() -> AbstractContextManager[Source]:
-        return inputs.open_video(looked, pace, options, max_pixels, alpha)
+        return inputs.open_video(looked, pace, options, max_pixels, alpha, precision)
 
     return _events("looking", opened, model, target)
 

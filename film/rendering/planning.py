@@ -31,7 +31,7 @@ class Plan:
     frames: int  # to be made; of a video's film: as far as its header tells
     fps: Fraction  # frames per second, as the film plays
     size: tuple[int, int] | None  # height and width; None while there are no photos
-    calls: int | None  # of the model that it takes; None for a video that does not tell its length
+    calls: int | None  # middles that it takes; None for a video that does not tell its length
     play: str = "loop"
 
     @property
@@ -110,7 +110,8 @@ def length(
     count, rate = options.count, video_writer.shown_fps(output, options.rate)
     if options.seconds is not None:
         count, rate = lasting(options.seconds, options.rate, output, options.play, photos)
-    return moments(photos, options.depth, count, weights, options.play, options.easing, honours_time), rate
+    pairs = moments(photos, options.depth, count, weights, options.play, options.easing, honours_time)
+    return pairs, rate
 
 
 def lasting(
@@ -143,8 +144,8 @@ def moments(
         count = video_writer.made_frames(shown, play)
     precision = bisection.EXACT if honours_time else bisection.PRECISION
     if play != SEAMLESS or photos < 2:
-        film = bisection.pairs(photos, depth=depth, count=count, weights=weights, precision=precision)
-        return pace_.eased(film, easing, honours_time)
+        pairs = bisection.pairs(photos, depth=depth, count=count, weights=weights, precision=precision)
+        return pace_.eased(pairs, easing, honours_time)
     count = count if shown is None or shown < 2 else shown + 1
     film = bisection.pairs(photos + 1, depth=depth, count=count, weights=weights, precision=precision)
     return pace_.eased([*film[:-1], film[-1][:-1]], easing, honours_time)

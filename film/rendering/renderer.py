@@ -73,7 +73,7 @@ class Made:
     """Frames that are there now."""
 
     frames: int
-    calls: int  # of the model that they took
+    calls: int  # middles that were made for them
     seconds: float | None = None  # it took, where they were made
     frame: Frame | None = None  # the last of them, if it was made here
 
@@ -124,8 +124,9 @@ def render(
     """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
     if not isinstance(model, Interpolator):
         return model.make(chunks, folder, encoding)
-    stream = TransparentStream(Stream(model), Stream(model))
-    return _render_here(stream.frames, model.honours_time, chunks, folder, encoding)
+    return _render_here(
+        TransparentStream(Stream(model), Stream(model)).frames, model.honours_time, chunks, folder, encoding
+    )
 
 
 def _render_here(
