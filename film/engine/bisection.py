@@ -153,6 +153,8 @@ def walk(
     ahead = [(last, Fraction(1))]  # nearest on top; neighbours in it are neighbours in the bisection tree
     del first, last  # so that a keyframe that has been passed can be freed
     for moment in moments:
+        if moment.denominator.bit_count() != 1:
+            raise ValueError(f"The moment {moment} is not reached by halving; give a precision, such as 1/256.")
         while ahead and ahead[-1][1] <= moment:
             left, position = ahead.pop()
         while position != moment:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LARGEST = 2**30  # bytes of all numbers
-TYPES = {"FloatStorage": np.dtype("<f4"), "HalfStorage": np.dtype("<f2")}
+TYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "HalfStorage": np.dtype("<f2")}
 
 
 class _Storage(NamedTuple):
@@ -65,7 +65,7 @@ class _Unpickler(pickle.Unpickler):
         kind, storage, key, _, count = pid
         if kind != "storage" or storage not in TYPES or not str(key).isdecimal():
             raise pickle.UnpicklingError(f"it names {pid!r}")
-        values = np.frombuffer(self._archive.read(f"{self._folder}data/{key}"), TYPES[storage])
+        values = np.frombuffer(self._archive.read(f"{self._folder}data/{key}"), dtype=TYPES[storage])
         if len(values) != count:
             raise pickle.UnpicklingError(f"tensor {key} has {len(values)} numbers of {count}")
         return _Storage(values)

@@ -31,7 +31,7 @@ class Plan:
     frames: int  # to be made; of a video's film: as far as its header tells
     fps: Fraction  # frames per second, as the film plays
     size: tuple[int, int] | None  # height and width; None while there are no photos
-    calls: int | None  # of the model that it takes; None for a video that does not tell its length
+    calls: int | None  # middles that it takes; None for a video that does not tell its length
     play: str = "loop"
 
     @property

@@ -73,7 +73,7 @@ class Made:
     """Frames that are there now."""
 
     frames: int
-    calls: int  # of the model that they took
+    calls: int  # middles that were made for them
     seconds: float | None = None  # it took, where they were made
     frame: Frame | None = None  # the last of them, if it was made here
 

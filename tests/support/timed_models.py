@@ -40,7 +40,7 @@ def rife(seed: int = 0) -> Variables:
         shapes[f"block{n}.conv0.1.0.weight"] = (width, width // 2, 3, 3)
         shapes |= {f"block{n}.convblock.{k}.conv.weight": (width, width, 3, 3) for k in range(8)}
         shapes[f"block{n}.lastconv.0.weight"] = (width, 52, 4, 4)
-    variables = _drawn(shapes, seed, {"lastconv": 0.03, "convblock": 0.3})
+    variables = _drawn(shapes, seed, {"lastconv": 0.2, "convblock": 0.3})
     variables["encode.cnn3.bias"] = np.full(4, 0.1, np.float32)
     for n, width in enumerate((192, 128, 96, 64, 32)):
         variables[f"block{n}.lastconv.0.bias"] = np.zeros(52, np.float32)

@@ -165,13 +165,13 @@ def test_a_film_is_planned_made_stopped_and_resumed(model: film.Film, calls: lis
     photos = [photo(tmp_path / f"{n}.png", moved(64, 96, n)[0]) for n in range(2)]
     assert planning.plan(photos, count=48, honours_time=True).calls == 46
     output = tmp_path / "film.mp4"
-    for event in (events := film.interpolate(photos, output, model, count=48, fps=12, resume=True)):
+    for event in (events := film.interpolate(photos, model, output, count=48, fps=12, resume=True)):
         if isinstance(event, Segment):
             break
     events.close()
     stopped = len(calls)
     assert stopped < 46 and not output.exists()
-    told = list(film.interpolate(photos, output, model, count=48, fps=12, resume=True))
+    told = list(film.interpolate(photos, model, output, count=48, fps=12, resume=True))
     assert any(isinstance(event, Notice) and "earlier run" in event.text for event in told)
     assert len(calls) < stopped + 46  # what was there is not made again
     assert isinstance(told[-1], Done) and len(imageio.imread(output, plugin="FFMPEG")) == 48
@@ -181,13 +181,13 @@ def test_a_film_is_planned_made_stopped_and_resumed(model: film.Film, calls: lis
 @pytest.mark.parametrize("name", ["film.gif", "film.webp", "film.webm"])
 def test_other_formats(model: film.Film, tmp_path: Path, name: str) -> None:
     photos = [photo(tmp_path / f"{n}.png", moved(64, 96, n)[0]) for n in range(3)]
-    *_, done = film.interpolate(photos, tmp_path / name, model, count=9)
+    *_, done = film.interpolate(photos, model, tmp_path / name, count=9)
     assert isinstance(done, Done) and done.frames == 9 and (tmp_path / name).stat().st_size > 0
 
 
 def test_a_video_is_retimed_to_exact_times(model: film.Film, calls: list[float], tmp_path: Path) -> None:
     video = clips.video(tmp_path / "clip.mp4", clips.pan(4))
-    *_, done = film.retime(video, tmp_path / "slow.mp4", model, slowdown=3)
+    *_, done = film.retime(video, model, tmp_path / "slow.mp4", slowdown=3)
     assert isinstance(done, Done) and done.frames == 12
     assert len(calls) == 6 and calls == pytest.approx([1 / 3, 2 / 3] * 3, abs=1e-9)  # bisection makes 5/16 and 11/16
 
