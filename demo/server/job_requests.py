@@ -11,6 +11,7 @@ import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -21,10 +22,11 @@ from demo.server.limits import at_most, choice, number, short, text
 from demo.server.storage import status, version
 from demo.server.video_probe import VideoProbe
 from demo.ui import thumbnails
-from film.engine import bisection
+from film.engine import bisection, timings
 from film.engine.interpolator import Interpolator
+from film.hub import registry
 from film.media import colour_depth, scene_detection, video_segments, video_writer
-from film.rendering import pipeline, planning
+from film.rendering import coarse_to_fine, pipeline, planning
 from film.rendering.events import Event, Progress
 from film.rendering.options import PhotoOptions, VideoOptions
 from film.rendering.pace import EASINGS
@@ -37,6 +39,8 @@ SLOWDOWNS = (1, planning.MAX_SLOWDOWN)
 CUTS = (0, 255)  # content values
 MASTER_BYTES = 4.0  # per pixel of a film whose frames are kept without loss until it is written
 DEEP_BYTES = 9.0  # the same where they have more than 8 bits
+END_STEP = 0.1  # seconds: how finely the page sets where a video's part ends
+LEVEL_BYTES = 7.0  # per pixel of a film made coarse to fine: about half its frames wait in 12 bytes per pixel
 THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
 
 
@@ -52,6 +56,7 @@ class OutputOptions:
     play: str = "loop"
     background: str | None = None  # under what is transparent; None or "": kept where the format can, else white
     depth_bits: int = 8
+    name: str = "film"  # of the file, without its suffix
 
     @property
     def film(self) -> dict[str, Any]:
@@ -67,7 +72,7 @@ class OutputOptions:
     @property
     def file(self) -> str:
         """The film's name."""
-        return f"film.{self.format}"
+        return f"{self.name}.{self.format}"
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class PhotoRequest:
     seconds: float | None = None
     fps: float = 15
     easing: str = "linear"
+    by_level: bool = False  # coarse to fine, where the film takes longer to make than to play
 
     @property
     def film(self) -> PhotoOptions:
@@ -272,8 +278,16 @@ class RequestHandler:
         if isinstance(job_request, VideoRequest):
             if not files:
                 return None
-            return planning.plan_retime(files[0], options.file, job_request.film, look=self.video_probe.look)
-        return planning.plan(files, options.file, job_request.film, reader=self.job_service.sandbox)
+            return planning.plan_retime(
+                files[0], options.file, self._video_options(job_request), look=self.video_probe.look
+            )
+        return planning.plan(
+            files,
+            options.file,
+            job_request.film,
+            reader=self.job_service.sandbox,
+            honours_time=registry.find(options.model).honours_time,
+        )
 
     def check_budget(self, job_request: JobRequest, frames: int, size: tuple[int, int]) -> None:
         """ValueError if that many frames of that size are more than this server makes."""
@@ -284,8 +298,11 @@ class RequestHandler:
         else:
             self.job_service.limits.check_film(frames, size)
 
-    def make(self, job_request: JobRequest) -> Generator[JobEvent]:
-        """The events of one film. What they name is there until the next one is asked for; the film stays."""
+    def make(self, job_request: JobRequest, owner: str = "") -> Generator[JobEvent]:
+        """The events of one film. What they name is there until the next one is asked for; the film stays.
+
+        `owner` is the address that asks, which has its share of the line.
+        """
         job_request = self.checked(job_request)
         self.check_files(job_request)
 
@@ -304,7 +321,9 @@ class RequestHandler:
             job_request.files,
             plan,
             lambda model, folder: self._start(job_request, model, folder),
-            (DEEP_BYTES if job_request.options.depth_bits > 8 else MASTER_BYTES) if lossless else 1.0,
+            owner,
+            ((DEEP_BYTES if job_request.options.depth_bits > 8 else MASTER_BYTES) if lossless else 1.0)
+            + (LEVEL_BYTES if isinstance(job_request, PhotoRequest) and job_request.by_level else 0.0),
         )
         yield from self.job_service.run(request)
 
@@ -313,12 +332,18 @@ class RequestHandler:
         target = folder / options.file
         if isinstance(job_request, PhotoRequest):
             yield from pipeline.photo_film(
-                job_request.files, model, target, job_request.film, reader=self.job_service.sandbox
+                job_request.files,
+                model,
+                target,
+                job_request.film,
+                reader=self.job_service.sandbox,
+                by_level=self._made_by_level(job_request),
             )
             return
         assert job_request.video
+        video_options = self._video_options(job_request)
         events = pipeline.video_film(
-            job_request.video, model, target, job_request.film, max_pixels=self.video_probe.max_pixels
+            job_request.video, model, target, video_options, max_pixels=self.video_probe.max_pixels
         )
         with closing(events):
             for event in events:
@@ -328,8 +353,37 @@ class RequestHandler:
                     self.check_budget(job_request, event.done, (height, width))
                 yield event
 
+    def _video_options(self, job_request: VideoRequest) -> VideoOptions:
+        """As the pipeline takes it; an end that is the video's, as finely as it can be set, is none."""
+        assert job_request.video
+        options = job_request.film
+        seconds, end = self.video_probe.look(job_request.video).seconds, options.part[1]
+        if seconds and end is not None and end > seconds - END_STEP:
+            return dataclasses.replace(options, end=None)
+        return options
+
+    def _made_by_level(self, job_request: PhotoRequest) -> bool:
+        """Whether to make it coarse to fine: it is asked for, takes longer to make than to play, and there is room."""
+        plan = self.plan(job_request, job_request.files)
+        if not job_request.by_level or plan is None or plan.size is None or plan.calls is None:
+            return False
+        gaps = self.moments(job_request)
+        if coarse_to_fine.stored_frames(gaps) * coarse_to_fine.STORED_BYTES > plan.frames * LEVEL_BYTES:
+            return False
+        each = timings.estimate(job_request.options.model, job_request.options.device, *plan.size)
+        return each is None or each * plan.calls > plan.duration
+
+    @staticmethod
+    def moments(job_request: PhotoRequest) -> list[list[Fraction]]:
+        """Which moments a checked request asks for, between each two photos."""
+        honours_time = registry.find(job_request.options.model).honours_time
+        pairs, _ = planning.length(
+            job_request.film, len(job_request.files), job_request.options.file, honours_time=honours_time
+        )
+        return pairs
+
     def _read_thumbnail(self, photo: str, _: str) -> str:
-        return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 2 * thumbnails.HEIGHT))
+        return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 3 * thumbnails.HEIGHT))
 
     def _check_video_size(self, path: str) -> None:
         if not self.config.max_video_mb:

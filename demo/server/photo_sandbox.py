@@ -11,6 +11,7 @@ The functions are those of `media.images`: an `images.Reader`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -27,6 +28,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
+from demo.server.disk_full import is_disk_full
 from demo.server.open_slots import OpenSlots
 from demo.server.storage import version
 from film.media import images
@@ -117,6 +119,8 @@ class PhotoSandbox:
         request |= {"seconds": self._seconds, "memory": self.memory, **more}
         with self._opening.turn():
             answer = self._answer(request, output) if self._isolated else _work(request, output)
+        if words := answer.get("disk_full"):
+            raise OSError(errno.ENOSPC, words)
         if refusal := answer.get("refusal"):
             raise ValueError(refusal)
         return answer
@@ -226,8 +230,13 @@ def _child(request: dict[str, Any], answer: int, output: int) -> None:
     for limit, value in limits.items():
         resource.setrlimit(limit, (value, value))
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries mumble about damage
-    with open(output, "wb") as file:
-        said = _work(request, file)
+    try:
+        with open(output, "wb") as file:
+            said = _work(request, file)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        said = {"disk_full": os.strerror(errno.ENOSPC)}
     with open(answer, "wb") as file:
         file.write(json.dumps(said).encode())
 

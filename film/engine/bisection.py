@@ -181,7 +181,7 @@ def walk_ahead(
     them, each as soon as both its ends are there, and no more than a few ahead of the frame that is waited for:
     memory stays bounded. Closing the iterator waits for those in the works.
     """
-    waiting = _tree(moments)
+    waiting = tree(moments)
     needed = Counter(moment for left, right, _ in waiting for moment in (left, right)) + Counter(moments)
     there = {Fraction(0): first, Fraction(1): last}
     del first, last
@@ -219,7 +219,7 @@ def walk_ahead(
                 finish()
 
 
-def _tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:
+def tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:
     """(left, right, middle) of every call of `walk`, in its order."""
     nodes: list[tuple[Fraction, Fraction, Fraction]] = []
 

@@ -42,6 +42,7 @@ class Source:
     notes: deque[str] = field(default_factory=deque)  # for the user; more may come while gaps are taken
     sound: Sound | None = None
     companions: Companions | None = None
+    moments: Sequence[Sequence[Fraction]] | None = None  # wanted between each two photos; None for a video
     alpha: bool = False  # whether its frames have an opacity: (H, W, 4), see `media.alpha`
     transfer: str | None = None  # how its colours are encoded, if in high dynamic range
 
@@ -88,6 +89,7 @@ def open_photos(
         calls=planning.calls(moments, honours_time),
         choices={"photos": checkpoint.content(photos), "size": size, "moments": moments, "background": ground},
         notes=notes,
+        moments=moments,
         alpha=transparent,
     )
 

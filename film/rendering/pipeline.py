@@ -17,18 +17,19 @@ from functools import partial
 from pathlib import Path
 
 from film.engine import bisection, timings
+from film.engine.interpolator import Interpolator
 from film.media import images, scene_detection, video_reader, video_segments, video_writer
 from film.media.images import Reader
 from film.media.video_reader import VideoMetadata
-from film.rendering import inputs, planning, timeline
-from film.rendering.events import Done, Event, Notice, Progress, Segment, Stage
+from film.rendering import coarse_to_fine, inputs, planning, timeline
+from film.rendering.events import Done, Event, Level, Notice, Progress, Segment, Stage
 from film.rendering.inputs import Source
 from film.rendering.options import PhotoOptions, VideoOptions
 from film.rendering.pace import Curve
 from film.rendering.renderer import AnyRenderer, Chunk, Encoding, Made, render
 from film.rendering.target import Target
 
-__all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
+__all__ = ["Done", "Event", "Level", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
 
 
 def interpolate(
@@ -50,6 +51,7 @@ def interpolate(
     easing: str = "linear",
     background: str | None = None,
     depth_bits: int = 8,
+    by_level: bool = False,
 ) -> Generator[Event]:
     """Make the film through two or more photos and write it to `output`, yielding events on the way.
 
@@ -64,6 +66,10 @@ def interpolate(
     can be one (WebP, PNG, WebM, MOV) and no `background` (a colour's name, or #rrggbb) is given; else they are shown
     over it, white by default. `depth_bits` of 10 is for MP4 (H.265), WebM and MOV. With `resume` an interrupted film
     leaves its parts in a folder beside it, and the next run goes on from there. `reader` opens the photos.
+    With `by_level` the levels of the bisection are made one after the other, so that the whole film moves after
+    one call of the model (see `coarse_to_fine`): `Progress` comes in the order in which frames are made, with the place
+    of each, and `Level` when a level is complete; the file is the same. Where there is no second level, many machines
+    make the film, it is transparent, or an interrupted one goes on, it is made in order.
     ValueError for bad input, OSError for a photo that cannot be opened (FileNotFoundError if there is none),
     RuntimeError with the tool's own words when the environment fails: what can be told without reading the photos at
     once, the rest with the events.
@@ -81,7 +87,9 @@ def interpolate(
         background=background,
         depth_bits=depth_bits,
     )
-    return photo_film(photos, model, output, options, max_pixels=max_pixels, resume=resume, reader=reader)
+    return photo_film(
+        photos, model, output, options, max_pixels=max_pixels, resume=resume, reader=reader, by_level=by_level
+    )
 
 
 def photo_film(
@@ -93,6 +101,7 @@ def photo_film(
     max_pixels: int = images.MAX_PIXELS,
     resume: bool = False,
     reader: Reader = images,
+    by_level: bool = False,
 ) -> Generator[Event]:
     """`interpolate`, with its choices as one value."""
     if isinstance(photos, (str, bytes, os.PathLike)):
@@ -116,7 +125,7 @@ def photo_film(
             inputs.open_photos(route, wanted, options.longest_side, max_pixels, reader, ground, timed)
         )
 
-    return _events("reading", opened, model, target)
+    return _events("reading", opened, model, target, by_level)
 
 
 def retime(
@@ -208,7 +217,11 @@ def video_film(
 
 
 def _events(
-    first_stage: str, opened: Callable[[], AbstractContextManager[Source]], renderer: AnyRenderer, target: Target
+    first_stage: str,
+    opened: Callable[[], AbstractContextManager[Source]],
+    renderer: AnyRenderer,
+    target: Target,
+    by_level: bool = False,
 ) -> Generator[Event]:
     started = time.monotonic()
     yield Stage(first_stage)
@@ -228,7 +241,7 @@ def _events(
             yield Stage("interpolating")
             clock = _Clock(source)
             encoding = target.encoding(source)
-            segments = yield from _segments(source, renderer, encoding, folder, clock)
+            segments = yield from _segments(source, renderer, encoding, folder, clock, by_level)
             yield Stage("finishing")
             write = partial(target.write, segments, encoding)
             try:
@@ -272,18 +285,31 @@ def _with_companions(source: Source, target: Target, frames: int) -> list[str]:
 
 
 def _segments(
-    source: Source, renderer: AnyRenderer, encoding: Encoding, folder: Path, clock: _Clock
+    source: Source, renderer: AnyRenderer, encoding: Encoding, folder: Path, clock: _Clock, by_level: bool
 ) -> Generator[Event, None, list[Segment]]:
     """Make the film's segments, but for those that are in the folder already, and return all of them."""
     segments: list[Segment] = []
     there = {segment.first: segment for segment in encoding.finished(folder)}
     if there:
         yield Notice(f"{sum(segment.count for segment in there.values())} frames are there from an earlier run.")
-    with contextlib.closing(render(renderer, _missing(source, encoding.length, there), folder, encoding)) as everything:
+    everything: Generator[Made | Segment | Level]
+    if (
+        by_level
+        and isinstance(renderer, Interpolator)
+        and not there
+        and not source.alpha
+        and len(coarse_to_fine.levels(source.moments or (), renderer.honours_time)) > 1
+    ):
+        everything = coarse_to_fine.render(renderer, source.pairs, source.moments or (), source.size, folder, encoding)
+    else:
+        everything = render(renderer, _missing(source, encoding.length, there), folder, encoding)
+    with contextlib.closing(everything):
         for made in everything:
             yield from map(Notice, source.take_notes())
             if isinstance(made, Made):
                 yield clock.tick(made)
+            elif isinstance(made, Level):
+                yield made
             else:
                 if there.get(made.first) is made:
                     clock.skip(made.count)
@@ -339,4 +365,4 @@ class _Clock:
                 left = passed / (self.done - self._skipped) * (total - self.done)
             else:
                 left = passed / self._calls * max(0, self._source.calls - self._calls)
-        return Progress(self.done, total, made.frame, self.per_call, left)
+        return Progress(self.done, total, made.frame, self.per_call, left, made.place)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -123,6 +124,30 @@ def lasting(
     """
     rate = video_writer.shown_fps(output, fps)
     return video_segments.frame_count(seconds, rate, most_shown(photos, play)), rate
+
+
+def by_halving(
+    seconds: float, fps: float | Fraction, output: str | os.PathLike[str], photos: int, play: str, depths: Sequence[int]
+) -> tuple[int, Fraction]:
+    """The depth and frame rate of a film that lasts so long as it is played, with no frame made that is not shown.
+
+    The rate is the nearest to `fps` that one of `depths` gives: 4 s of two photos at about 15 frames per second are 65
+    frames at 16.25, which takes 63 calls of a model that makes middles; 60 frames would take 137. ValueError as in
+    `lasting`.
+    """
+    lasting(seconds, fps, output, play, photos)  # refuses what is no length
+    length, wanted = validation.exact(seconds), validation.exact(video_writer.shown_fps(output, fps))
+    assert length and wanted
+    rates = {depth: video_writer.shown_frames((photos - 1) * 2**depth + 1, play) / length for depth in depths}
+    fitting = {
+        depth: rate
+        for depth, rate in rates.items()
+        if rate <= max(2 * wanted, Fraction(1)) and video_writer.shown_fps(output, rate) == rate
+    }
+    if not fitting:
+        fitting = {min(rates): wanted}
+    depth = min(fitting, key=lambda depth: abs(math.log(fitting[depth] / wanted)))
+    return depth, video_segments.exact(fitting[depth])
 
 
 def moments(

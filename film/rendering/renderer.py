@@ -76,6 +76,7 @@ class Made:
     calls: int  # middles that were made for them
     seconds: float | None = None  # it took, where they were made
     frame: Frame | None = None  # the last of them, if it was made here
+    place: int | None = None  # of that frame in the film, from 0
 
 
 class Renderer(Protocol):
@@ -124,9 +125,8 @@ def render(
     """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
     if not isinstance(model, Interpolator):
         return model.make(chunks, folder, encoding)
-    return _render_here(
-        TransparentStream(Stream(model), Stream(model)).frames, model.honours_time, chunks, folder, encoding
-    )
+    frames = TransparentStream(Stream(model), Stream(model)).frames
+    return _render_here(frames, model.honours_time, chunks, folder, encoding)
 
 
 def _render_here(
@@ -145,8 +145,10 @@ def _render_here(
             encoding.encoder(folder, chunk.first, chunk.frames) as encoder,
             contextlib.closing(frames(chunk.pairs)) as made,
         ):
-            for calls, frame in zip(timeline.calls(chunk.pairs, honours_time), made, strict=True):
-                yield Made(1, calls, frame=alpha.over(frame, alpha.WHITE))
+            for place, (calls, frame) in enumerate(
+                zip(timeline.calls(chunk.pairs, honours_time), made, strict=True), start=chunk.first
+            ):
+                yield Made(1, calls, frame=alpha.over(frame, alpha.WHITE), place=place)
                 if segment := encoder.write(frame):
                     yield segment
             if segment := encoder.finish():

@@ -7,27 +7,35 @@ import errno
 import os
 import shutil
 import tempfile
+import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
 PREFIX = ".film-"
+DELETE_SECONDS = 3.0  # that a program which deletes in the background waits for that at its end
 
 
 @contextlib.contextmanager
-def folder(parent: Path | None = None, prefix: str = PREFIX) -> Iterator[Path]:
+def folder(parent: Path | None = None, prefix: str = PREFIX, background: bool = False) -> Iterator[Path]:
     """A new folder in `parent` (default: the system's temporary directory), deleted with what is in it at the end.
 
     A lock beside it is held for as long; the system lets go of it however the program ends, so a folder whose lock can
     be had has lost its owner: those whose names begin with `prefix` are deleted first. FileNotFoundError if there is no
     `parent`, RuntimeError if nothing can be written there.
+
+    With `background` nobody waits for what others left to be deleted, and at the end for a few seconds only: what is
+    left then is abandoned, too.
     """
     parent = parent or Path(tempfile.gettempdir())
     if not parent.is_dir():  # the lock would make it
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
-    _delete_abandoned(parent, prefix)
+    if background:
+        _in_background(_delete_abandoned, parent, prefix)
+    else:
+        _delete_abandoned(parent, prefix)
     path = parent / f"{prefix}{uuid.uuid4().hex[:12]}"
     lock = FileLock(_lock_file(path), thread_local=False)  # a film's events may be taken by one thread after the other
     try:
@@ -42,13 +50,23 @@ def folder(parent: Path | None = None, prefix: str = PREFIX) -> Iterator[Path]:
     try:
         yield path
     finally:
-        _delete(path, lock)
+        if background:
+            _in_background(_delete, path, lock).join(DELETE_SECONDS)
+        else:
+            _delete(path, lock)
 
 
 def check(parent: Path) -> None:
     """FileNotFoundError, RuntimeError as in `folder`, before there is any work to lose."""
     with folder(parent):
         pass
+
+
+def _in_background(work: Callable[..., None], *arguments: object) -> threading.Thread:
+    """A thread that does it and ends with the process at the latest."""
+    thread = threading.Thread(target=work, args=arguments, name="delete", daemon=True)
+    thread.start()
+    return thread
 
 
 def _delete_abandoned(parent: Path, prefix: str) -> None:
