@@ -49,6 +49,7 @@ def show(ask: Callable[[], JobRequest], handler: RequestHandler, owner: str = ""
     preview: Preview | None = None
     try:
         job_request, planned, note = plan.planned(ask, handler)
+        handler.check_files(job_request)
         notes += [note] if note else []
         preview = Preview(handler.job_service.storage, *facts(job_request, planned))
         yield {"preview": preview.told()}

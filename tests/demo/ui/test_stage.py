@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from demo.app import open_handler
+from demo.config import Config
 from demo.server.job_requests import OutputOptions, PhotoRequest
 from demo.server.storage import GIGABYTE, Storage
-from demo.ui import exports, html, plan
+from demo.ui import exports, html, plan, updates
 from demo.ui.layout import shown_count
 from demo.ui.stage import MOST, Preview, photo_places, step_of
 from film.hub import registry
@@ -95,3 +97,12 @@ def test_every_model_has_a_card() -> None:
     for model in registry.models():
         title, *facts = html.card_text(model, ["about 7 s"]).split("\n")
         assert title == html.CARDS.get(model.name, (model.name,))[0] and facts[0] == "about 7 s"
+
+
+def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    handler = open_handler(Config())
+    asked = PhotoRequest([None, None], OutputOptions("film-lite", "CPU"), by_level=True)
+    told = list(updates.show(lambda: asked, handler))
+    assert "Choose two photos: the first and the last moment" in told[0]["state"] and "role='alert'" in told[0]["state"]
+    assert told[-1] == updates.READY
