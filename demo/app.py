@@ -12,10 +12,13 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import uvicorn
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -26,9 +29,10 @@ import film
 from demo.api import mcp
 from demo.api.endpoints import add_endpoints
 from demo.config import Config
-from demo.gradio_patches import bound_forms, keep_messages, while_polled
-from demo.server import json_logging
-from demo.server.http_guard import Guard
+from demo.gradio_patches import bound_forms, client_address, keep_messages, serve_with, while_polled
+from demo.server import connections, json_logging
+from demo.server.addresses import ForwardedHeaders, Names, SameSite, frames, split
+from demo.server.http_guard import Guard, Rates
 from demo.server.job_queue import JobQueue
 from demo.server.job_requests import OutputOptions, RequestHandler
 from demo.server.job_service import JobService
@@ -37,9 +41,8 @@ from demo.server.malloc import limit_malloc_arenas
 from demo.server.model_cache import ModelCache
 from demo.server.photo_sandbox import PhotoSandbox
 from demo.server.storage import GIGABYTE, Storage
-from demo.ui import html, layout, updates
+from demo.ui import html, layout, plan, updates
 from demo.ui.components import Page, forget_streams, limit_streams
-from demo.ui.plan import plan_html
 from demo.ui.uploads import Uploads, taken
 from film.engine import bisection
 from film.hub import download
@@ -68,6 +71,23 @@ def example_pairs(folder: Path = EXAMPLES) -> list[tuple[str, str]]:
     return [(str(last.with_name("first.jpg")), str(last)) for last in sorted(folder.glob("*/last.jpg"))]
 
 
+@dataclass(frozen=True)
+class Samples:
+    """What the tabs offer to those who have nothing at hand; empty where there is none."""
+
+    clip: str = ""
+    burst: list[str] = field(default_factory=list)
+
+    @classmethod
+    def find(cls, folder: Path = EXAMPLES) -> Samples:
+        clip = folder / "sample" / "clip.mp4"
+        return cls(str(clip) if clip.is_file() else "", [*map(str, sorted(folder.glob("sample/burst-*.jpg")))])
+
+    @property
+    def files(self) -> list[str]:
+        return [*filter(None, [self.clip]), *self.burst]
+
+
 def open_handler(config: Config) -> RequestHandler:
     """Where all visitors' orders go, to the machine as its host wants it shared.
 
@@ -81,7 +101,7 @@ def open_handler(config: Config) -> RequestHandler:
     depths = range(1, min(config.max_depth, bisection.MAX_DEPTH) + 1)
     job_service = JobService(
         Limits(models, devices, sides, depths, config.max_megapixels),
-        JobQueue(config.max_running, config.max_waiting),
+        JobQueue(config.max_running, config.max_waiting, config.max_per_address),
         Storage(Path(get_upload_folder()), config.keep_minutes * 60, int(config.disk_gb * GIGABYTE)),
         ModelCache(film.load, config.max_running),
         PhotoSandbox(int(config.max_photo_megapixels * 1e6), films=config.max_running + config.max_waiting),
@@ -109,8 +129,9 @@ def build_app(handler: RequestHandler | None = None, examples: Path = EXAMPLES) 
 
     with Page(title=html.TITLE, analytics_enabled=False) as app:
         videos = config.max_video_mb > 0
-        page = layout.build(film.models(), film.devices(), sides, depths, options, pairs, videos)
-        wire(app, page, handler, pairs)
+        samples = Samples.find(examples)
+        page = layout.build(film.models(), film.devices(), sides, depths, options, pairs, videos, bool(samples.files))
+        wire(app, page, handler, pairs, samples)
         add_endpoints(app, handler, options, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
     handler.job_service.storage.on_removed = lambda gone: [
         files.difference_update(gone) for files in app.temp_file_sets
@@ -120,19 +141,24 @@ def build_app(handler: RequestHandler | None = None, examples: Path = EXAMPLES) 
     return app
 
 
-def wire(app: gr.Blocks, page: layout.Layout, handler: RequestHandler, pairs: Sequence[tuple[str, str]]) -> None:
+def wire(
+    app: gr.Blocks, page: layout.Layout, handler: RequestHandler, pairs: Sequence[tuple[str, str]], samples: Samples
+) -> None:
     """What happens when somebody clicks."""
-    asked, shown = list(page.inputs.values()), [page.outputs[name] for name in updates.OUTPUTS]
+    finished = gr.State(None)  # where the film that was made lies
+    asked = list(page.inputs.values())
+    others = {f"as-{name}": button for name, button in zip(layout.OTHERS, page.outputs["others"], strict=True)}
+    shown = [({**page.outputs, **others, "finished": finished})[name] for name in updates.OUTPUTS]
     inputs, state = page.inputs, page.outputs["state"]
     told = [page.outputs["refused"], state]  # what came of an upload
     uploads = Uploads(handler)
 
-    def show_plan(*values: Any) -> str:
-        return plan_html(lambda: page.job_request(values), handler)
+    def show_plan(*values: Any) -> tuple[Any, ...]:
+        return plan.show_plan(lambda: page.job_request(values), handler)
 
     def show_film(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         limit_streams(app)
-        shown = updates.show(lambda: page.job_request(values), handler)
+        shown = updates.show(lambda: page.job_request(values), handler, client_address(request))
         yield from map(changes, while_polled(app, request.session_hash, shown))
 
     def begin(request: gr.Request) -> tuple[Any, ...]:
@@ -140,32 +166,71 @@ def wire(app: gr.Blocks, page: layout.Layout, handler: RequestHandler, pairs: Se
         return changes(updates.STARTED)
 
     # One event for all, so that what an earlier choice would have cost never replaces what a later one does.
+    planned = [page.plan, inputs["model"]]
     chosen = [app.load, *(control.change for control in asked)]
-    gr.on(chosen, show_plan, asked, page.plan, trigger_mode="always_last", **QUICK)
+    gr.on(chosen, show_plan, asked, planned, trigger_mode="always_last", **QUICK)
     for photo in (inputs["first"], inputs["last"]):
         photo.upload(uploads.check_photo, [photo, state], [photo, *told], **QUICK)
     known, photos, clip = gr.State([]), inputs["photos"], inputs["video"]
     photos.upload(uploads.check_photos, [photos, known, state], [photos, known, *told], **QUICK)
-    photos.change(uploads.contact_sheet, photos, page.outputs["strip"], trigger_mode="always_last", **QUICK)
+    photos.change(uploads.contact_sheet, photos, page.sheet, trigger_mode="always_last", **QUICK)
+    page.sheet.input(uploads.reordered, photos, photos, **QUICK)
     clip.upload(uploads.check_video, [clip, state], [clip, *told], **QUICK)
     pair = [inputs["first"], inputs["last"], *told]
+    part = [page.outputs["trim"], inputs["start"], inputs["end"]]
+    clip.change(uploads.trim, clip, part, **QUICK)
     page.gallery.click(lambda index, state: (*pairs[index], *taken(state)), [page.gallery, state], pair, **QUICK)
-    create, stop = page.outputs["create"], page.outputs["stop"]
+    page.burst.click(
+        lambda state: (samples.burst, samples.burst, *taken(state)), state, [photos, known, *told], **QUICK
+    )
+    page.sample.click(lambda state: (samples.clip, *taken(state)), state, [clip, *told], **QUICK)
+    ready = [*(inputs[name] for name in ("kind", "first", "last", "photos", "video")), state]
+    gr.on([control.change for control in ready[:5]], uploads.next_step, ready, state, **QUICK)
+
+    create, stop, preview = (page.outputs[name] for name in ("create", "stop", "preview"))
     made = create.click(begin, None, shown, **QUICK).then(show_film, asked, shown, **HIDDEN, **QUEUED)
     made.failure(lambda: changes(updates.STOPPED), None, shown, **QUICK)
-    stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK)
+    made.then(show_plan, asked, planned, **QUICK)  # a speed has been learnt
+    stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK).then(
+        lambda told: changes(updates.stopped(told, handler)), preview, shown, **QUICK
+    )
+    for name, button in others.items():
+        format = name.removeprefix("as-")
+        export = partial(updates.export, format=format, handler=handler)
+        button.click(export, finished, [page.outputs["download"], state, button], **HIDDEN, **QUEUED)
 
 
-def gate(handler: RequestHandler) -> dict[str, Any]:
+def gate(app: gr.Blocks, handler: RequestHandler) -> dict[str, Any]:
     """What stands before Gradio's own routes: the guard, and an answer that needs none of its threads."""
 
     async def health(_: Request) -> JSONResponse:
         return JSONResponse(handler.job_service.health(handler.config.model))
 
     storage = handler.job_service.storage
-    examples = [photo for pair in example_pairs() for photo in pair]
-    guard = Middleware(Guard, storage, examples, storage.ceiling // UPLOAD_SHARE)
+    examples = [*(photo for pair in example_pairs() for photo in pair), *Samples.find().files]
+    guard = Middleware(
+        Guard,
+        storage,
+        examples,
+        storage.ceiling // UPLOAD_SHARE,
+        handler.config.max_photos,
+        Rates.of(handler.config),
+        app._queue.pending_messages_per_session,
+        app.fns,
+    )
     return {"middleware": [guard], "routes": [Route("/health", health)]}
+
+
+def serve_safely(config: Config) -> None:
+    """From now on `launch` serves with limits on connections, for its own names, trusting only the proxies named."""
+    names = Names.of(config.host, split(config.allowed_hosts))
+
+    def change(uvicorn_config: uvicorn.Config) -> None:
+        forwarded = ForwardedHeaders(SameSite(uvicorn_config.app, names, frames()), config.proxies)  # type: ignore
+        uvicorn_config.app = forwarded
+        connections.limit(uvicorn_config, forwarded.proxies)
+
+    serve_with(change)
 
 
 def compile_ahead(handler: RequestHandler) -> None:
@@ -192,41 +257,49 @@ def main() -> None:
     limit_malloc_arenas()  # before there are threads
     json_logging.to_standard_error()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the folder is removed then, too
-    with tempdirs.folder(prefix="film-page-") as folder:
-        os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
-        examples = folder / "examples"  # so that the page does not tell where this program lies
-        try:
-            examples.symlink_to(EXAMPLES)
-        except OSError:  # Windows, to most users
-            examples = EXAMPLES
-        try:
-            config = Config.read(os.environ)
-            check_address(config.host, config.port)
-            memory.budget(), download.time_limit()  # what is set there is refused now, not in a visitor's film
-            handler = open_handler(config)
-            app = build_app(handler, examples)
-        except ValueError as error:
-            raise SystemExit(str(error)) from None
-        storage = handler.job_service.storage
-        tempfile.tempdir = str(storage.scratch)  # all that is written counts
-        bound_forms()
-        storage.keep_swept()
-        handler.job_service.sandbox.start()
-        compile_ahead(handler)
-        logger.info("serving at http://%s:%d", config.host, config.port)
-        app.launch(
-            server_name=config.host,
-            server_port=config.port,
-            max_threads=config.max_running + config.max_waiting + THREADS,
-            max_file_size=config.max_upload_bytes,
-            state_session_capacity=SESSIONS,
-            theme=html.theme(),
-            css_paths=html.STYLE,
-            favicon_path=html.ICON,
-            footer_links=["api"],
-            run_history=False,
-            ssr_mode=False,
-            quiet=True,
-            mcp_server=mcp.offer(storage),
-            app_kwargs=gate(handler),
-        )
+    with tempdirs.folder(prefix="film-page-", background=True) as folder:
+        serve(folder)
+    logging.shutdown()
+    os._exit(0)  # films in the making end here: their threads compute in C++, which cannot be told to stop
+
+
+def serve(folder: Path) -> None:
+    """Serve until SIGTERM or Ctrl-C, with everything temporary in `folder`. SystemExit if nothing can be served."""
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
+    examples = folder / "examples"  # so that the page does not tell where this program lies
+    try:
+        examples.symlink_to(EXAMPLES)
+    except OSError:  # Windows, to most users
+        examples = EXAMPLES
+    try:
+        config = Config.read(os.environ)
+        check_address(config.host, config.port)
+        memory.budget(), download.time_limit()  # what is set there is refused now, not in a visitor's film
+        handler = open_handler(config)
+        app = build_app(handler, examples)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    storage = handler.job_service.storage
+    tempfile.tempdir = str(storage.scratch)  # all that is written counts
+    bound_forms()
+    serve_safely(config)
+    storage.keep_swept()
+    handler.job_service.sandbox.start()
+    compile_ahead(handler)
+    logger.info("serving at http://%s:%d", config.host, config.port)
+    app.launch(
+        server_name=config.host,
+        server_port=config.port,
+        max_threads=config.max_running + config.max_waiting + THREADS,
+        max_file_size=config.max_upload_bytes,
+        state_session_capacity=SESSIONS,
+        theme=html.theme(),
+        css_paths=html.STYLE,
+        favicon_path=html.ICON,
+        footer_links=["api"],
+        run_history=False,
+        ssr_mode=False,
+        quiet=True,
+        mcp_server=mcp.offer(storage),
+        app_kwargs=gate(app, handler),
+    )

@@ -6,7 +6,11 @@ that breaks off. `bound_forms` bounds the one and deletes the other.
 Messages: Gradio keeps the messages to each session until somebody fetches them, of the latest 2,000 sessions. A job
 whose client never polls would run to its end, and 2,000 of them would take the messages of everybody whose film is
 still being made, which ends those films. `keep_messages` keeps these, and `while_polled` cancels jobs whose client
-stopped polling.
+stopped polling; one that nobody has listened to yet does not begin.
+
+Server: `launch` builds uvicorn's configuration itself; `serve_with` lets it be changed before the server starts.
+
+Stubs: Gradio writes a `.pyi` beside every module that declares a component; `write_no_stubs` lets it be.
 """
 
 from __future__ import annotations
@@ -14,13 +18,16 @@ from __future__ import annotations
 import time
 from asyncio import Queue
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
 import gradio as gr
-from gradio import queueing, route_utils
+import uvicorn
+from gradio import component_meta, http_server, queueing, route_utils
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
 
@@ -28,7 +35,13 @@ FIELD_BYTES = 64 * 2**10  # of all fields of one form that are no files; the pag
 SESSIONS = 2000  # whose messages are kept, beside those for which something is made now
 SILENCE_SECONDS = 60.0  # without a message being fetched; a program may send its order first and listen then
 
+UNHEARD_SECONDS = 20.0  # that a job waits for somebody to listen before it is dropped
+LOOK_SECONDS = 0.05
+
 T = TypeVar("T")
+
+# Told of each file of an upload before it is written; what it raises ends the upload. The guard sets it.
+file_comes: ContextVar[Callable[[], None] | None] = ContextVar("file_comes", default=None)
 
 
 class Messages(OrderedDict[str, Queue[Any]]):
@@ -59,10 +72,24 @@ def keep_messages(blocks: gr.Blocks) -> None:
     blocks._queue.pending_messages_per_session = Messages(blocks._queue)  # type: ignore[assignment]
 
 
+def client_address(request: gr.Request | None) -> str:
+    """The address a request came from; "" if it came from none."""
+    client = getattr(request, "client", None)
+    return str(getattr(client, "host", "") or "")
+
+
 def while_polled(blocks: gr.Blocks, session: str | None, told: Iterator[T]) -> Iterator[T]:
-    """What is told, for as long as somebody fetches it; `told` is closed, as if he had left, once nobody does."""
+    """What is told, once somebody listens and for as long as he does; `told` is closed, as if he had left, after that.
+
+    A generator that was not begun has done nothing: it holds no slot of the queue.
+    """
     heard = time.monotonic()
     with closing(told):  # type: ignore[type-var]
+        while (messages := blocks._queue.pending_messages_per_session.get(session or "")) and not messages.empty():
+            if time.monotonic() - heard > UNHEARD_SECONDS:
+                return
+            time.sleep(LOOK_SECONDS)
+        heard = time.monotonic()
         for each in told:
             messages = blocks._queue.pending_messages_per_session.get(session or "")
             now = time.monotonic()
@@ -78,6 +105,12 @@ class BoundedForm(route_utils.GradioMultiPartParser):
         super().__init__(*arguments, **options)
         self._field_bytes = 0
 
+    def on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._current_part.content_disposition or b"")
+        if b"filename" in options and (told := file_comes.get()):
+            told()
+        super().on_headers_finished()
+
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._current_part.file is None:
             self._field_bytes += end - start
@@ -90,7 +123,8 @@ class BoundedForm(route_utils.GradioMultiPartParser):
             return await super().parse()
         except BaseException:
             for file in self._files_to_close_on_error:
-                file.close()
+                with suppress(OSError):  # on a full disk what is left to be written cannot be
+                    file.close()
                 Path(file.name).unlink(missing_ok=True)
             raise
 
@@ -98,3 +132,19 @@ class BoundedForm(route_utils.GradioMultiPartParser):
 def bound_forms() -> None:
     """From now on Gradio reads uploads so."""
     route_utils.GradioMultiPartParser = BoundedForm  # type: ignore[misc]
+
+
+def serve_with(change: Callable[[uvicorn.Config], object]) -> None:
+    """From now on `launch` serves with a uvicorn configuration that `change` has changed."""
+
+    class Server(http_server.Server):
+        def __init__(self, config: uvicorn.Config, *arguments: Any, **options: Any) -> None:
+            super().__init__(config, *arguments, **options)
+            change(config)
+
+    http_server.Server = Server  # type: ignore[misc]
+
+
+def write_no_stubs() -> None:
+    """From now on declaring a component writes nothing beside its source."""
+    component_meta.create_or_modify_pyi = lambda *_: None

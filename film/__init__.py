@@ -18,7 +18,7 @@ from film.engine.timings import estimate
 from film.hub.registry import Model, find, models
 from film.media.images import Frame, read_image
 from film.media.video_writer import write_video
-from film.rendering.events import Done, Event, Notice, Progress, Segment, Stage
+from film.rendering.events import Done, Event, Level, Notice, Progress, Segment, Stage
 from film.rendering.pipeline import interpolate, retime
 from film.support import telemetry as _offline  # noqa: F401  (first)
 from film.support.memory import NotEnoughMemory
@@ -29,6 +29,7 @@ __all__ = [
     "Film",
     "Frame",
     "Interpolator",
+    "Level",
     "Model",
     "NotEnoughMemory",
     "Notice",

@@ -182,6 +182,30 @@ def average(averaging: Path) -> film.Film:
     return model
 
 
+def touch(*paths: Path) -> tuple[Path, ...]:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def one_line(error: BaseException) -> str:
+    assert "\n" not in str(error) and "Traceback" not in str(error)
+    return str(error)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A hub that serves film-lite, and an empty TensorFlow Hub cache."""
+    from tests.support.hub_server import Server, archive
+
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = Server(archive())
+    yield server
+    server.close()
+
+
 def own_cache(model: film.Film, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the folder FILM_CACHE, with that model converted and nothing compiled."""
     converted = model.converted().directory

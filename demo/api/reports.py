@@ -18,11 +18,11 @@ from film.rendering.events import Done, Notice, Progress
 Report = tuple[str | None, dict[str, Any]]  # the film's file, and what is known of it
 
 
-def report(job_request: JobRequest, handler: RequestHandler) -> Iterator[Report]:
+def report(job_request: JobRequest, handler: RequestHandler, owner: str = "") -> Iterator[Report]:
     """The place in the line, then the frames as they are made, then the film. gr.Error with one sentence otherwise."""
     notes: list[str] = []
     try:
-        with closing(handler.make(job_request)) as events:
+        with closing(handler.make(job_request, owner)) as events:
             for event in events:
                 match event:
                     case Waiting():

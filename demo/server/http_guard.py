@@ -11,12 +11,18 @@ import json
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, MutableMapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
 from anyio import current_time, fail_after, to_thread
 
+from demo.config import Config
+from demo.gradio_patches import file_comes
+from demo.server.addresses import Rate
+from demo.server.disk_full import WORDS, is_disk_full
+from demo.server.limits import short
 from demo.server.storage import Full, Storage
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -35,6 +41,9 @@ READ = re.compile(
     rf"|{API}/(mcp/schema|queue/data|call/\w+/\w+|call/v2/\w+/\w+|stream/.+|file=.+)"
 )
 WRITE = re.compile(rf"{UPLOAD}|{API}/(queue/join|cancel|reset|call/\w+|call/v2/\w+|run/\w+|api/\w+|mcp)/?")
+JOB = re.compile(rf"{API}/(queue/join|call/\w+|call/v2/\w+|mcp)/?")
+PAGE = re.compile(rf"{API}/heartbeat/(\w+)")
+LISTEN = re.compile(rf"{API}/(queue/data|call/\w+/(\w+))")
 TOOLS = re.compile(rf"{API}/mcp/?")  # a call of a tool is a POST; who would listen there is told that it need not
 BODY_BYTES = 2**20  # an order names its photos, it does not hold them
 SILENCE_SECONDS = 30.0  # without one byte of a body
@@ -51,11 +60,41 @@ class Refused(Exception):
         self.status = status
 
 
-class Guard:
-    """Lets through to `app` what is allowed. `public` are the files that belong to the page."""
+@dataclass(frozen=True)
+class Rates:
+    """How often one address may do what, a minute."""
 
-    def __init__(self, app: App, storage: Storage, public: Iterable[str], upload_bytes: int) -> None:
+    requests: Rate
+    jobs: Rate
+    files: Rate
+
+    @classmethod
+    def of(cls, config: Config) -> Rates:
+        return cls(*map(Rate, (config.requests_per_minute, config.jobs_per_minute, config.files_per_minute)))
+
+
+class Guard:
+    """Lets through to `app` what is allowed. `public` are the files that belong to the page.
+
+    `sessions` are those that Gradio has messages for, `functions` the page's events: it fails on others, at length.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        storage: Storage,
+        public: Iterable[str],
+        upload_bytes: int,
+        upload_files: int,
+        rates: Rates,
+        sessions: Container[str] | None = None,
+        functions: Container[int] | None = None,
+    ) -> None:
         self._app = app
+        self._upload_files = upload_files  # of one request
+        self._rates = rates
+        self._sessions = sessions
+        self._functions = functions
         self._storage = storage
         self._public = frozenset(map(os.path.realpath, public))
         self._upload_bytes = upload_bytes  # of one request
@@ -67,11 +106,19 @@ class Guard:
             return await send({"type": "websocket.close"})
         try:
             path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
+            address = _address(scope)
+            if not self._rates.requests.take(address):
+                raise Refused(429, "Too many requests come from your address; try again in a minute.")
             self._check_route(scope["method"], path, scope["query_string"])
             if scope["method"] == "POST" and path.rstrip("/") == UPLOAD:
                 await self._upload(scope, receive, send)
             elif scope["method"] == "POST":
+                if JOB.fullmatch(path) and not self._rates.jobs.take(address):
+                    raise Refused(429, "Busy: your address has asked for many films; try again in a minute.")
                 await self._pass(scope, await self._checked_body(scope, receive), send)
+            elif page := PAGE.fullmatch(path):
+                with self._storage.page_open(page[1]):
+                    await self._pass(scope, receive, send)
             else:
                 await self._pass(scope, receive, send)
         except Refused as refusal:
@@ -93,9 +140,13 @@ class Guard:
             await self._app(scope, receive, sent)
         except Refused as refusal:  # while its body was read
             failed, refused = True, refusal
-        except Exception:
-            log.exception("%s %s failed", scope["method"], scope["path"][:200])
+        except Exception as error:
             failed = True
+            if is_disk_full(error):
+                log.error("%s failed, the disk is full: %s", scope["method"], error)
+                refused = Refused(507, WORDS)
+            else:
+                log.exception("%s %s failed", scope["method"], scope["path"][:200])
         if failed and not started:
             raise refused
 
@@ -105,6 +156,11 @@ class Guard:
         allowed = {"GET": READ, "HEAD": READ, "POST": WRITE}.get(method)
         if allowed is None or not allowed.fullmatch(path) or "deep_link" in parse_qs(query.decode("latin-1")):
             raise Refused(404, "There is nothing at this address.")
+        session = LISTEN.fullmatch(path)
+        if session and self._sessions is not None:
+            asked = session[2] or "".join(parse_qs(query.decode("latin-1")).get("session_hash", []))
+            if asked not in self._sessions:
+                raise Refused(404, "There is no such session; it may have expired.")
         if path.startswith(FILE) and not self._ours(path.removeprefix(FILE)):
             raise Refused(403, "Only the page's own files and your own films can be read.")
 
@@ -122,19 +178,44 @@ class Guard:
             limit = self._upload_bytes // 2**20
             raise Refused(413, f"The upload has {size / 2**20:.0f} MB; at most {limit} MB are taken at once.")
         timely = _timely(receive, size)
-        came = room = 0
+        came = room = files = 0
+        answer = b""
+        owner = _address(scope)
 
         async def received() -> Message:
             nonlocal came, room
             message = await timely()
-            written, came = came, came + len(message.get("body", b""))  # Gradio asks for more when it has written
+            came += len(message.get("body", b""))
             if came > room:
-                room = await _roomy(make_room, written, came)
+                room = await _roomy(make_room, came, files)
             return message
 
-        await _roomy(self._storage.check_room, size)
-        with self._storage.upload(size) as make_room:
-            await self._pass(scope, received, send)
+        def file_came() -> None:
+            nonlocal files
+            files += 1
+            if files > self._upload_files:
+                raise Refused(413, f"The upload has too many files; at most {self._upload_files} are taken at once.")
+            if not self._rates.files.take(owner):
+                raise Refused(429, "Your address has uploaded many files; try again in a minute.")
+            try:
+                make_room(came, files)
+            except Full as error:
+                raise Refused(507, str(error)) from None
+
+        async def sent(message: Message) -> None:
+            nonlocal answer
+            answer += message.get("body", b"")
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                await to_thread.run_sync(self._storage.add, _uploaded(answer), owner)  # before anybody can use it
+            await send(message)
+
+        await _roomy(self._storage.check_room, size, owner)
+        with self._storage.upload(size, owner) as make_room:
+            told = file_comes.set(file_came)
+            try:
+                await self._pass(scope, received, sent)
+            finally:
+                file_comes.reset(told)
 
     async def _checked_body(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
         """A `receive` that gives the body again, which was read here and names no file but ours."""
@@ -150,12 +231,22 @@ class Guard:
             body += message.get("body", b"")
             more = message.get("more_body", False)
         try:
-            files = list(_files(json.loads(body, parse_constant=_refuse_constant)))
+            order = json.loads(body, parse_constant=_refuse_constant)
+            files = list(_files(order))
         except (ValueError, RecursionError):
             raise Refused(400, "The request is not JSON.") from None
         for file in files:
             if file is not None and not (isinstance(file, str) and self._ours(file)):
                 raise Refused(403, "Only photos that were uploaded to this server can be used.")
+        if isinstance(order, dict):
+            function = order.get("fn_index")
+            if (
+                function is not None
+                and self._functions is not None
+                and not (isinstance(function, int) and function in self._functions)
+            ):
+                raise Refused(404, f"The page has no event {short(function)}.")
+            self._storage.page_shows(str(order.get("session_hash")), [file for file in files if file])
         given = False
 
         async def again() -> Message:
@@ -166,6 +257,20 @@ class Guard:
             return {"type": "http.request", "body": body, "more_body": False}
 
         return again
+
+
+def _address(scope: MutableMapping[str, Any]) -> str:
+    """The visitor's address; see `addresses.ForwardedHeaders`."""
+    return str((scope.get("client") or ("",))[0])
+
+
+def _uploaded(answer: bytes) -> list[str]:
+    """The paths that Gradio's answer to an upload names."""
+    try:
+        paths = json.loads(answer)
+    except ValueError:
+        return []
+    return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
 
 
 def _length(scope: MutableMapping[str, Any]) -> int:
@@ -200,8 +305,8 @@ def _timely(receive: Receive, size: int) -> Receive:
     return timely
 
 
-async def _roomy(look: Callable[..., Result], *sizes: int) -> Result:
-    """What a look at the whole disk returns, which is not for the event loop. Refused if the disk is full."""
+async def _roomy(look: Callable[..., Result], *sizes: Any) -> Result:
+    """What a look for room returns, which may delete files: not for the event loop. Refused if the disk is full."""
     try:
         return await to_thread.run_sync(look, *sizes)
     except Full as error:

@@ -1,7 +1,9 @@
 """Who may compute now: a few places, and a line of bounded length before them.
 
-Places are given in order of arrival, with one exception that makes it fair: a long film never takes the last place. So
-while long films are made, short ones still go through one by one; and a long one waits for other long ones only.
+Places are given in order of arrival, with two exceptions that make it fair. A long film never takes the last place:
+while long films are made, short ones still go through one by one, and a long one waits for other long ones only. And
+each address has a share: who has no film in the making comes before who has, and one address holds a few places in
+all.
 """
 
 from __future__ import annotations
@@ -33,8 +35,9 @@ class Waiting:
 class Slot:
     """One visitor's place: in the line at first, at work later."""
 
-    def __init__(self, queue: JobQueue) -> None:
+    def __init__(self, queue: JobQueue, owner: str = "") -> None:
         self._queue = queue
+        self.owner = owner  # the address it was asked from; "" has no share to exceed
         self.ready = False  # whether it could begin; before that it only keeps its position
         self.working = False
         self.seconds: float | None = None  # what its film will take in all
@@ -54,25 +57,35 @@ class Slot:
 
 
 class JobQueue:
-    """`places` films at work, and up to `waiting` visitors who wait for a place. Shared by threads."""
+    """`places` films at work, and up to `waiting` visitors who wait for a place. Shared by threads.
 
-    def __init__(self, places: int, waiting: int) -> None:
+    `share` is how many films one address may have at work and waiting; None: any number.
+    """
+
+    def __init__(self, places: int, waiting: int, share: int | None = None) -> None:
         if places < 1 or waiting < 0:
             raise ValueError(f"A line of {waiting} before {places} places cannot be; at least one film must be made.")
         self._places = places
         self._room = places + waiting
+        self._share = share
         self._changed = threading.Condition()
         self._working: list[Slot] = []
         self._waiting: list[Slot] = []  # in order of arrival
         self._took: deque[float] = deque(maxlen=REMEMBERED)
 
     @contextlib.contextmanager
-    def slot(self) -> Iterator[Slot]:
-        """A place in the line for as long as the context, however it ends. Busy when there is none."""
+    def slot(self, owner: str = "") -> Iterator[Slot]:
+        """A place in the line for as long as the context, however it ends. QueueFull when there is none."""
         with self._changed:
+            own = sum(slot.owner == owner for slot in (*self._working, *self._waiting))
+            if owner and self._share is not None and own >= self._share:
+                raise QueueFull(
+                    f"Busy: {own} film{'s' if own != 1 else ''} from your address are being made or wait already;"
+                    " that is the share of one address. Try again when one of them is finished."
+                )
             if len(self._working) + len(self._waiting) >= self._room:
                 raise QueueFull(self._full())
-            slot = Slot(self)
+            slot = Slot(self, owner)
             self._waiting.append(slot)
         try:
             yield slot
@@ -91,7 +104,7 @@ class JobQueue:
             with self._changed:
                 if slot.working:  # another film that ends may see to that at any moment
                     return
-                news = Waiting(self._waiting.index(slot) + 1, self._starts_in(slot))
+                news = Waiting(self._in_turn().index(slot) + 1, self._starts_in(slot))
             yield news
             if slot.seconds is None:  # perhaps it is known by now
                 slot.seconds = estimate()
@@ -111,12 +124,21 @@ class JobQueue:
 
     def _admit(self) -> None:
         """Give free places away. Called with the lock held."""
-        for slot in list(self._waiting):
-            if slot.ready and self._may_begin(slot.long, [other.long for other in self._working]):
-                self._waiting.remove(slot)
-                self._working.append(slot)
-                slot.working, slot.seconds_left = True, slot.seconds
-                self._changed.notify_all()
+        while slot := next((slot for slot in self._in_turn() if slot.ready and self._fits(slot)), None):
+            self._waiting.remove(slot)
+            self._working.append(slot)
+            slot.working, slot.seconds_left = True, slot.seconds
+            self._changed.notify_all()
+
+    def _fits(self, slot: Slot) -> bool:
+        return self._may_begin(slot.long, [other.long for other in self._working])
+
+    def _in_turn(self) -> list[Slot]:
+        """Who waits, in the order in which places are given: first who has the fewest films at work."""
+        return sorted(self._waiting, key=lambda slot: self._at_work(slot.owner))
+
+    def _at_work(self, owner: str) -> int:
+        return sum(bool(owner) and slot.owner == owner for slot in self._working)
 
     def _may_begin(self, long: bool, working: list[bool]) -> bool:
         """Whether a film may begin beside these; of each, whether it is long."""
@@ -131,7 +153,7 @@ class JobQueue:
         ends = [(end, long) for end, long in working if end is not None]
         if len(ends) < len(working):
             return None
-        waiting, now = [other for other in self._waiting if other.ready], 0.0
+        waiting, now = [other for other in self._in_turn() if other.ready], 0.0
         while True:
             for other in list(waiting):
                 if self._may_begin(other.long, [long for _, long in ends]):

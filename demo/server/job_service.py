@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import film
+from demo.server import disk_full
+from demo.server.disk_full import is_disk_full
 from demo.server.job_queue import JobQueue, QueueFull, Waiting
 from demo.server.json_logging import RequestLog
 from demo.server.limits import MEGAPIXEL, Limits
@@ -32,6 +34,8 @@ JobEvent: TypeAlias = Event | Waiting
 # An absolute path inside what a tool said; not the path of a URL.
 PATH = re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"(),;]+)+/([^\s/:'\"(),;]+)|\b[A-Za-z]:\\(?:[^\s\\:'\"]+\\)*([^\s\\:'\"]+)")
 
+UNKNOWN = 300.0  # megapixels: what room is taken for a film of unknown length, where there is no limit
+
 logger = logging.getLogger("film.studio")
 
 
@@ -45,6 +49,7 @@ class RenderJob:
     plan: Callable[[], planning.Plan]  # opens them; ValueError for what the server does not make
     # Makes the film with that model, and its files in that folder.
     start: Callable[[Interpolator, Path], Generator[Event]]
+    owner: str = ""  # the address that asks; no share is kept of none
     bytes_per_pixel: float = 1.0  # of disk, while it is made: an encoded frame and its copy in the film take less
 
 
@@ -82,23 +87,31 @@ class JobService:
         except QueueFull as error:
             log.info("turned away: %s", error)
             raise
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, OSError) as error:
+            if is_disk_full(error):
+                log.error("no film, the disk is full: %s", error)
+                raise RuntimeError(disk_full.WORDS) from error
+            if isinstance(error, OSError):
+                log.exception("no film")
+                raise RuntimeError(failed(log)) from error
             log.warning("no film: %s", error)
             kind = ValueError if isinstance(error, ValueError) else RuntimeError
             raise kind(without_paths(str(error))) from error
         except Exception as error:
             log.exception("no film")
-            raise RuntimeError(f"Something failed on the server; its log says what, for request {log.id}.") from error
+            raise RuntimeError(failed(log)) from error
 
     def _run(self, request: RenderJob, log: RequestLog) -> Generator[JobEvent]:
         asked = time.monotonic()
-        with self.queue.slot() as slot, self.storage.held(request.files):
+        with self.queue.slot(request.owner) as slot, self.storage.held(request.files):
             plan = request.plan()
             assert plan.size
             height, width = plan.size
             log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
             yield from slot.wait(lambda: self._seconds(request, plan))
-            pixels = plan.frames * height * width if plan.length_known else self.limits.megapixels * MEGAPIXEL
+            pixels = (
+                plan.frames * height * width if plan.length_known else min(self.limits.megapixels, UNKNOWN) * MEGAPIXEL
+            )
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))
             log.info("begun")
@@ -136,6 +149,11 @@ class JobService:
     def health(self, model: str) -> dict[str, object]:
         """What the machine is doing."""
         return {"status": "ok", **self.queue.status(), "model": model, "version": film.__version__}
+
+
+def failed(log: RequestLog) -> str:
+    """What a visitor is told of a failure that is the server's."""
+    return f"Something failed on the server; its log says what, for request {log.id}."
 
 
 def without_paths(text: str) -> str:

@@ -77,12 +77,12 @@ class _Stray:
 
 
 def to_standard_error() -> None:
-    """From now on everything this process says is a line of the log, on standard error."""
+    """From now on what is logged, or printed there, is a line of JSON on standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for talkative in ("httpx", "mcp"):
         logging.getLogger(talkative).setLevel(logging.WARNING)
     logging.captureWarnings(True)
-    sys.stdout = _Stray(logging.getLogger("stdout"), sys.stdout)  # type: ignore[assignment]
+    # Gradio prints the traceback of what fails in a handler there, by itself.
     sys.stderr = _Stray(logging.getLogger("stderr"), sys.stderr)  # type: ignore[assignment]

@@ -20,7 +20,10 @@ from gradio import processing_utils
 from gradio.data_classes import FileData, FileDataDict, ImageData, ListFiles, MediaStreamChunk
 from pydantic import ValidationError
 
+from demo.gradio_patches import write_no_stubs
 from demo.server.limits import short
+
+write_no_stubs()  # before there are classes
 
 UNSHOWN = {".heic", ".heif", ".tif", ".tiff"}  # photos that most browsers do not show
 STREAM_BYTES = 256 * 2**20  # of live films that have ended but are still held, for all visitors together
@@ -116,6 +119,15 @@ class SliderInput(gr.Slider):
 
 class NumberInput(gr.Number):
     """A number's value, whatever it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
+class TextInput(gr.Textbox):
+    """A line of text, whatever it is."""
 
     is_template = True
 

@@ -153,6 +153,8 @@ def walk(
     ahead = [(last, Fraction(1))]  # nearest on top; neighbours in it are neighbours in the bisection tree
     del first, last  # so that a keyframe that has been passed can be freed
     for moment in moments:
+        if moment.denominator.bit_count() != 1:
+            raise ValueError(f"The moment {moment} is not reached by halving; give a precision, such as 1/256.")
         while ahead and ahead[-1][1] <= moment:
             left, position = ahead.pop()
         while position != moment:
@@ -179,7 +181,7 @@ def walk_ahead(
     them, each as soon as both its ends are there, and no more than a few ahead of the frame that is waited for:
     memory stays bounded. Closing the iterator waits for those in the works.
     """
-    waiting = _tree(moments)
+    waiting = tree(moments)
     needed = Counter(moment for left, right, _ in waiting for moment in (left, right)) + Counter(moments)
     there = {Fraction(0): first, Fraction(1): last}
     del first, last
@@ -217,7 +219,7 @@ def walk_ahead(
                 finish()
 
 
-def _tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:
+def tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:
     """(left, right, middle) of every call of `walk`, in its order."""
     nodes: list[tuple[Fraction, Fraction, Fraction]] = []
 

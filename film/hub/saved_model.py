@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from film.support import extras
+
+NEED = "Reading a SavedModel"  # what TensorFlow is needed for, in a sentence
 EXPECTED = "a FILM takes images x0 and x1 (and optionally time) and returns image"
 
 
@@ -21,7 +24,7 @@ def damage(directory: Path) -> str | None:
     if missing := missing_files(directory):
         return f"{missing[0]} is missing"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    tf = extras.load("tensorflow", "tensorflow", NEED)
     from tensorflow.core.protobuf import saved_model_pb2
 
     try:
@@ -55,11 +58,9 @@ class SavedModel:
 
     def __init__(self, directory: Path) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notices about CPU features and missing GPUs
-        import tensorflow as tf
-
         self.directory = directory
+        self._tf = tf = extras.load("tensorflow", "tensorflow", NEED)
         self.takes_time = True
-        self._tf = tf
         try:
             self._loaded = tf.saved_model.load(str(directory))
         except Exception as error:  # OSError, TypeError, protobuf's and TensorFlow's own errors

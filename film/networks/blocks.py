@@ -98,8 +98,9 @@ def warp(x: Tensor, flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = No
     base = ops.concat([ops.add(columns, zero_y), ops.add(rows, zero_x)], 3)  # (1, H, W, 2)
     steps = ops.concat([ops.reshape(step, ops.constant([1]), False) for step in (step_x, step_y)], 0)
     target = ops.transpose(flow, ops.constant([0, 2, 3, 1]))  # (1, H, W, 2)
-    grid = ops.add(ops.multiply(target, steps), base)
-    grid = ops.clamp(keep(grid) if keep else grid, -1.0, 1.0)
+    grid = ops.clamp(ops.add(ops.multiply(target, steps), base), -1.0, 1.0)
+    if keep:  # after the clamping: OpenVINO would move that in front of it, and lose the mark on the way
+        grid = keep(grid)
     sampling = {"align_corners": True, "mode": "bilinear", "padding_mode": "zeros"}
     return ops.grid_sample(x, grid, sampling).output(0)
 

@@ -21,6 +21,13 @@ from tests.conftest import moved, photo
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT = 300  # seconds until something that must happen counts as never happening
+# Every visitor of a test comes from one address; tests of the shares set their own.
+GENEROUS = {
+    "FILM_MAX_PER_ADDRESS": "1000",
+    "FILM_JOBS_PER_MINUTE": "100000",
+    "FILM_FILES_PER_MINUTE": "100000",
+    "FILM_REQUESTS_PER_MINUTE": "1000000",
+}
 LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
 
 
@@ -64,8 +71,8 @@ def serve(folder: Path, **settings: str) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     temporary, output = folder / "tmp", folder / "log.txt"
-    temporary.mkdir()
-    environment = os.environ | {"FILM_PORT": str(port), "TMPDIR": str(temporary)} | settings
+    temporary.mkdir(exist_ok=True)
+    environment = os.environ | {"FILM_PORT": str(port), "TMPDIR": str(temporary)} | GENEROUS | settings
     with output.open("wb") as log:
         process = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=log, stderr=log)
     server = Server(f"http://127.0.0.1:{port}", process, temporary, output)

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from demo.server.http_guard import BODY_BYTES, Guard
+from demo.config import Config
+from demo.server.http_guard import BODY_BYTES, Guard, Rates
 from demo.server.storage import PART_BYTES, Storage
 
 OWN = "0123456789abcdef" * 4
@@ -51,7 +52,7 @@ class Gate:
         for path in (self.public, self.own, folder / "secret.jpg"):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(b"pixels")
-        self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes)
+        self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes, 100, Rates.of(Config()))
 
     def ask(
         self,

@@ -185,7 +185,7 @@ def test_a_bad_order_needs_no_place_at_work(job_service: JobService) -> None:
         ),
         (KeyError("/secret"), r"^Something failed on the server; its log says what, for request \w{8}\.$"),
         (MemoryError(), r"^Something failed on the server"),
-        (OSError(28, "No space left on device", "/tmp/x"), r"^Something failed on the server"),
+        (OSError(28, "No space left on device", "/tmp/x"), r"^The server's disk is full"),
     ],
 )
 def test_errors_are_sentences(

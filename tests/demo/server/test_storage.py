@@ -20,7 +20,9 @@ def left(storage: Storage, name: str, age: float) -> Path:
     path = storage.folder / (name * 64)[:64] / "photo.jpg"
     path.parent.mkdir()
     path.write_bytes(bytes(SIZE))
-    return aged(path, age)
+    aged(path, age)
+    storage.recount()
+    return path
 
 
 def aged(path: Path, age: float) -> Path:
@@ -110,7 +112,7 @@ def test_room_that_is_promised_counts(storage: Storage) -> None:
 
 def test_a_look_for_room_takes_and_deletes_nothing(storage: Storage) -> None:
     files = [left(storage, name, age) for name, age in (("a", 500), ("b", 1000), ("c", 100), ("d", 100))]
-    storage.check_room(2 * SIZE)
+    storage.check_room(SIZE)
     with pytest.raises(Full):
         storage.check_room(3 * (SIZE + FILE_COST))
     assert all(file.exists() for file in files)
@@ -120,21 +122,54 @@ def test_a_look_for_room_takes_and_deletes_nothing(storage: Storage) -> None:
 
 def test_what_has_come_of_an_upload_counts_once(tmp_path: Path) -> None:
     size = 8 * PART_BYTES
-    storage = Storage(tmp_path / "page", HOUR, ceiling=2 * size + FILE_COST)
-    with storage.upload(size) as make_room, (storage.folder / "tmpabc").open("wb", buffering=0) as file:
+    storage = Storage(tmp_path / "page", HOUR, ceiling=4 * size)
+    path = storage.folder / ("a" * 64) / "photo.jpg"
+    with storage.upload(size, "192.0.2.1") as make_room:
         came = room = 0
-        while came < size:
-            written, came = came, came + PART_BYTES
+        while came < size - FILE_COST:
+            came += PART_BYTES
             if came > room:
-                room = make_room(written, came)
+                room = make_room(came, 1)
             assert came <= room <= size
-            file.write(bytes(PART_BYTES))
-        with storage.reserved(size - PART_BYTES * 4):  # the last time that room was made, half had come
-            pass
-    with storage.reserved(size):
+        path.parent.mkdir()
+        path.write_bytes(bytes(came))
+        storage.add([str(path)], "192.0.2.1")
+    assert storage.used() == came + FILE_COST
+    with storage.reserved(storage.ceiling - storage.used()):
         pass
-    with pytest.raises(Full), storage.reserved(size + 1):
+    storage.recount()
+    assert storage.used() == came + FILE_COST
+    with pytest.raises(Full), storage.reserved(storage.ceiling - storage.used() + 1):
         pass
+
+
+def test_an_address_has_a_share_and_films_a_reserve(tmp_path: Path) -> None:
+    storage = Storage(tmp_path / "page", HOUR, ceiling=16 * SIZE)
+    for number in range(3):
+        with storage.upload(4 * SIZE, f"192.0.2.{number}") as make_room:
+            make_room(4 * SIZE)
+            with pytest.raises(Full, match="Uploads from your address"):
+                storage.check_room(1, f"192.0.2.{number}")
+    path = storage.folder / ("a" * 64) / "photo.jpg"
+    path.parent.mkdir()
+    path.write_bytes(bytes(11 * SIZE + SIZE // 2))
+    storage.add([str(path)], "192.0.2.1")
+    with pytest.raises(Full):
+        storage.check_room(2 * SIZE, "192.0.2.5")
+    with storage.reserved(3 * SIZE):
+        pass
+
+
+def test_what_an_open_page_shows_makes_no_room(storage: Storage) -> None:
+    files = [left(storage, name, 500) for name in "abcd"]
+    with storage.page_open("page"):
+        storage.page_shows("page", [str(files[0])])
+        storage._files[str(files[0])].used = 0  # by far the oldest
+        with storage.reserved(SIZE):
+            assert files[0].exists() and sum(file.exists() for file in files) == 3
+    storage._files[str(files[0])].used = 0
+    with storage.reserved(storage.ceiling - storage.used() + 1):
+        assert not files[0].exists()
 
 
 def test_films_in_the_making_count_but_are_never_deleted(storage: Storage) -> None:
@@ -162,6 +197,7 @@ def test_a_film_is_kept_under_a_name_that_nobody_guesses(storage: Storage) -> No
 def test_even_empty_files_cost(storage: Storage) -> None:
     for number in range(10):
         (storage.folder / f"{number}").touch()
+    storage.recount()
     assert storage.used() == 10 * FILE_COST
 
 

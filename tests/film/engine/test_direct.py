@@ -96,7 +96,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(folder: Path) -> film.Film:
-    loaded = film.load(folder, lanes=1)
+    loaded = film.load(folder, lanes=1, precision="exact")
     assert isinstance(loaded, film.Film) and loaded.honours_time
     return loaded
 
@@ -145,7 +145,7 @@ def test_frames_are_made_when_they_are_asked_for(model: film.Film, pair: tuple, 
 
 
 def test_lanes_make_the_same_frames(folder: Path, model: film.Film, pair: tuple) -> None:
-    wide = film.load(folder, lanes=2)
+    wide = film.load(folder, lanes=2, precision="exact")
     for one, two in zip(model.frames(*pair, count=7), wide.frames(*pair, count=7), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)
 
@@ -160,7 +160,7 @@ def test_tiles_share_the_coarse_flow_of_the_whole_frame(model: film.Film) -> Non
 
 
 def test_less_memory_means_tiles(folder: Path) -> None:
-    least = film.load(folder, memory_gb=0.001)
+    least = film.load(folder, memory_gb=0.001, precision="exact")
     assert isinstance(least, film.Film)
     assert isinstance(least.session(64, 1600), TiledSession) and isinstance(least.session(64, 128), DirectSession)
 

@@ -258,26 +258,11 @@ def test_bad_frames_are_refused_at_once(lite: film.Film) -> None:
 
 def test_bad_moments_are_refused_at_once(lite: film.Film) -> None:
     a, b = moved(32, 48)
-    for wrong, message in (
-        ({"depth": 9}, "0 to 8"),
-        ({"depth": -1}, "0 to 8"),
-        ({"count": 1}, "2 to"),
-        ({"times": [0.4, 0.2]}, "ascending"),
-        ({"times": [1.2]}, "outside"),
-        ({}, "one way"),
-        ({"depth": 1, "count": 3}, "one way"),
-        ({"count": 3, "precision": Fraction(1, 3)}, "precision"),
-    ):
+    for wrong, message in (({"depth": 9}, "0 to 8"), ({"times": [1.2]}, "outside"), ({}, "one way")):
         with pytest.raises(ValueError, match=message):
             lite.frames(a, b, **wrong)
     with pytest.raises(ValueError, match="outside"):
         lite.at(a, b, -0.1)
-
-
-def test_an_unknown_device_is_refused_with_the_choices() -> None:
-    for device in ("TOASTER", "", "cpu", "CPU.99", "AUTO:TOASTER"):
-        with pytest.raises(ValueError, match="choose one of AUTO, .*CPU"):
-            film.load("film-lite", device=device)
 
 
 def test_a_precision_may_be_a_float(average: film.Film) -> None:

@@ -189,9 +189,7 @@ def test_pyramids_halve_by_averaging_and_flows_double_with_half_pixel_centres() 
     x = np.random.default_rng(4).random((1, 2, 8, 12), np.float32)
     inputs = {"x": node("x", x)}
     output = inputs["x"][0].output(0)
-    halved, doubled, leaky = run(
-        [network._halve(output), blocks.resize(output, 2.0), network._leaky(output)], inputs, 2.0
-    )
+    halved, doubled, leaky = run([network._halve(output), blocks.resize(output, 2), network._leaky(output)], inputs)
     np.testing.assert_allclose(halved, x.reshape(1, 2, 4, 2, 6, 2).mean(axis=(3, 5)), atol=1e-6)
     rows, columns = ((np.arange(2 * length) + 0.5) / 2 - 0.5 for length in (8, 12))
     grid = np.stack(np.meshgrid(columns, rows))

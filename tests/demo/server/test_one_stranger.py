@@ -1,0 +1,233 @@
+"""A running server that one stranger tries to close: with files, orders, names, connections, leftovers, a full disk."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.support.attacks import API, REST, Attacker, file
+from tests.support.serving import ROOT, TIMEOUT, Server, photos, serve, wait_until
+
+pytestmark = pytest.mark.server
+
+PROXY = {"FILM_PROXIES": "127.0.0.1"}
+EXAMPLES = [str(path) for path in sorted((ROOT / "examples").glob("*/*.jpg"))[:2]]
+
+
+def visitor(address: str) -> dict[str, str]:
+    """The headers by which a proxy tells who asks."""
+    return {"x-forwarded-for": address}
+
+
+def upload(server: Server, files: int, size: int = 12, **headers: str) -> httpx.Response:
+    given = [("files", (f"{number}.jpg", os.urandom(size))) for number in range(files)]
+    return httpx.post(f"{server.url}{API}/upload", files=given, headers=headers, timeout=TIMEOUT)
+
+
+def order(server: Server, first: str, last: str, address: str, depth: int = 1) -> httpx.Response:
+    data = [file(first), file(last), depth, 15, "film-lite", "CPU", 512, *REST]
+    url = f"{server.url}{API}/call/interpolate"
+    return httpx.post(url, json={"data": data}, headers=visitor(address), timeout=TIMEOUT)
+
+
+def film(server: Server, first: str, last: str, address: str) -> str:
+    """The events of a small film of two files that are there."""
+    asked = order(server, first, last, address)
+    assert asked.status_code == 200, asked.text
+    event = f"{server.url}{API}/call/interpolate/{asked.json()['event_id']}"
+    return httpx.get(event, headers=visitor(address), timeout=TIMEOUT).text
+
+
+def example(server: Server) -> str:
+    """The path of an example, as the page knows it."""
+    return str(next(server.temporary.glob("film-page-*/examples")) / Path(EXAMPLES[0]).relative_to(ROOT / "examples"))
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server behind a proxy, with little disk and small shares."""
+    shares = {"FILM_JOBS_PER_MINUTE": "10", "FILM_FILES_PER_MINUTE": "120", "FILM_MAX_PER_ADDRESS": "2"}
+    with serve(tmp_path_factory.mktemp("shared"), **PROXY, **shares, FILM_DISK_GB="0.06") as server:
+        yield server
+
+
+def test_many_small_files_fill_no_disk(shared: Server) -> None:
+    assert upload(shared, 101, **visitor("192.0.2.1")).status_code == 413  # more than a page sends at once
+    statuses = [upload(shared, 60, **visitor("192.0.2.2")).status_code for _ in range(4)]
+    assert statuses[0] == 200 and statuses[-1] == 429
+    assert upload(shared, 2, **visitor("192.0.2.3")).status_code == 200
+    assert "event: complete" in film(shared, *[example(shared)] * 2, "192.0.2.4")
+
+
+def test_large_files_of_one_address_leave_room_for_others(shared: Server) -> None:
+    sent = [upload(shared, 1, 5 * 2**20, **visitor("192.0.2.10")).status_code for _ in range(5)]
+    assert sent[0] == 200 and sent[-1] == 507  # a quarter of the disk
+    for address in ("192.0.2.11", "192.0.2.12", "192.0.2.13"):  # many of them leave the films' reserve
+        for _ in range(4):
+            upload(shared, 1, 5 * 2**20, **visitor(address))
+    assert "event: complete" in film(shared, *[example(shared)] * 2, "192.0.2.14")
+
+
+def test_orders_that_nobody_listens_to_hold_no_place(shared: Server) -> None:
+    photo = example(shared)
+    statuses = [order(shared, photo, photo, "192.0.2.20", depth=8).status_code for _ in range(30)]
+    assert statuses.count(200) == 10 and set(statuses) == {200, 429}
+    assert httpx.get(f"{shared.url}/health").json()["waiting"] == 0
+    assert "event: complete" in film(shared, photo, photo, "192.0.2.21")
+
+
+def test_one_address_has_its_share_of_the_line(shared: Server) -> None:
+    photo = example(shared)
+    events = [order(shared, photo, photo, "192.0.2.30", depth=8).json()["event_id"] for _ in range(2)]
+    streams = [httpx.stream("GET", f"{shared.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) for event in events]
+    open_streams = [stream.__enter__() for stream in streams]
+    try:
+        wait_until(
+            lambda: sum(httpx.get(f"{shared.url}/health").json()[k] for k in ("running", "waiting")) == 2, "both"
+        )
+        assert "that is the share of one address" in film(shared, photo, photo, "192.0.2.30")
+        assert "event: complete" in film(shared, photo, photo, "192.0.2.31")
+    finally:
+        for stream, opened in zip(streams, open_streams, strict=True):
+            opened.close()
+            stream.__exit__(None, None, None)
+    wait_until(lambda: httpx.get(f"{shared.url}/health").json()["running"] == 0, "the end of all computing")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server as somebody runs it at home."""
+    with serve(tmp_path_factory.mktemp("home"), FILM_REQUESTS_PER_MINUTE="1500") as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", ["/", "/config", f"{API}/info", "/health"])
+def test_a_foreign_name_is_refused(home: Server, path: str) -> None:
+    foreign = httpx.get(f"{home.url}{path}", headers={"host": "evil.example", "origin": "http://evil.example"})
+    assert foreign.status_code == 421 and "FILM_ALLOWED_HOSTS" in foreign.text
+    assert "access-control-allow-origin" not in foreign.headers
+    port = urlsplit(home.url).port
+    for host in (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
+        assert httpx.get(f"{home.url}{path}", headers={"host": host}).status_code == 200
+
+
+def test_forwarded_headers_of_a_stranger_are_not_believed(home: Server) -> None:
+    answer = httpx.get(f"{home.url}/config", headers={"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"})
+    assert answer.status_code == 200 and "evil.example" not in answer.text
+    assert answer.json()["root"] == home.url
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1"])
+def test_another_page_changes_nothing(home: Server, origin: str, tmp_path: Path) -> None:
+    assert upload(home, 1, origin=origin).status_code == 403
+    for path in (f"{API}/queue/join", f"{API}/call/interpolate", f"{API}/mcp", f"{API}/cancel"):
+        assert httpx.post(f"{home.url}{path}", json={"data": []}, headers={"origin": origin}).status_code == 403
+    preflight = {"origin": origin, "access-control-request-method": "POST"}
+    assert httpx.options(f"{home.url}{API}/upload", headers=preflight).status_code == 403
+    assert upload(home, 1).status_code == upload(home, 1, origin=home.url).status_code == 200
+
+
+def test_safe_headers(home: Server) -> None:
+    headers = httpx.get(home.url).headers
+    assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin"
+    assert headers["content-security-policy"] == "frame-ancestors 'self'"
+
+
+def test_half_sent_requests_are_closed(home: Server) -> None:
+    address = urlsplit(home.url)
+    assert address.hostname and address.port
+    for head in (b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n"):
+        with socket.create_connection((address.hostname, address.port), timeout=TIMEOUT) as connection:
+            connection.sendall(head)
+            assert connection.recv(1) == b""
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT)
+    connection.request("GET", "/health")
+    connection.getresponse().read()
+    assert connection.sock.recv(1) == b""  # after a silence
+
+
+def test_unknown_sessions_and_events_cost_one_line(home: Server) -> None:
+    before = home.log()
+    for number in range(20):
+        assert httpx.get(f"{home.url}{API}/queue/data?session_hash=none{number}").status_code == 404
+        assert httpx.get(f"{home.url}{API}/call/interpolate/none{number}").status_code == 404
+        body = {"data": [], "fn_index": 9000 + number, "session_hash": "x"}
+        assert httpx.post(f"{home.url}{API}/queue/join", json=body).status_code == 404
+    said = home.log()[len(before) :]
+    assert "Traceback" not in said and len(said.splitlines()) <= 60
+    upload(home, 1)
+    assert "0.jpg" not in home.log()
+    with httpx.Client() as client:
+        statuses = {client.get(f"{home.url}/health").status_code for _ in range(1600)}
+    assert statuses == {200, 429}
+
+
+def test_a_restart_does_not_wait_for_what_was_left(tmp_path: Path) -> None:
+    left = tmp_path / "tmp" / "film-page-left"
+    for number in range(20_000):
+        (left / f"{number}").mkdir(parents=True)
+    left.with_name("film-page-left.lock").touch()
+    with serve(tmp_path):
+        assert left.exists()  # it serves, and the rest is still to be deleted
+        wait_until(lambda: not left.exists(), "what was left to be deleted")
+
+
+def test_sigterm_ends_a_server_that_makes_a_film(tmp_path: Path) -> None:
+    with serve(tmp_path) as server:
+        photo = example(server)
+        event = order(server, photo, photo, "", depth=8).json()["event_id"]
+        with httpx.stream("GET", f"{server.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) as events:
+            next(line for line in events.iter_lines() if '"done"' in line)
+            for number in range(20_000):
+                (server.temporary / f"{photo.split('/examples')[0]}/{number}").mkdir()
+            server.process.send_signal(signal.SIGTERM)
+            begun = time.monotonic()
+            assert server.process.wait(TIMEOUT) == 0
+            seconds = time.monotonic() - begun
+        assert "terminate called" not in server.log()
+        assert seconds < 60  # 10 on a machine with nothing else to do
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A temporary folder on a disk of its own."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("a disk can only be mounted by root")
+    yield folder
+    subprocess.run(["umount", "-l", folder], check=True)
+
+
+def test_a_full_disk_is_called_one(small_disk: Path, tmp_path: Path) -> None:
+    with serve(tmp_path) as server:
+        attacker = Attacker(server.url)
+        pair = photos(tmp_path, 256, 256)
+        first, last = (attacker.photo(path.name, path.read_bytes()) for path in pair)
+        full = small_disk / "full"
+        with full.open("wb") as file, pytest.raises(OSError):
+            while True:
+                file.write(bytes(2**16))
+                file.flush()
+        answer = attacker.upload("other.jpg", pair[0].read_bytes() + bytes(2**17))
+        assert answer.status == 507 and "disk is full" in answer.text
+        made = attacker.order(first, last, 3, 15, "film-lite", "CPU", 512, case="full")
+        assert "disk is full" in made.refusal, made
+        assert os.strerror(28) in server.log()
+        full.unlink()
+        again: dict[str, Any] = attacker.photo("again.jpg", pair[0].read_bytes())
+        assert attacker.order(again, last, 1, 15, "film-lite", "CPU", 512, case="again").made
+        assert all(json.loads(line) for line in server.log().splitlines())
