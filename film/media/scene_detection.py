@@ -6,8 +6,8 @@ is repeated is then confirmed in all of its pixels. A frame that is shown for lo
 
 A cut is found as PySceneDetect's AdaptiveDetector does it: frames are compared by the mean difference of their hue,
 saturation and value ("content value", 0 to 255), and a cut stands out from its neighbours, which fast motion does
-not. What differs from it: the measure is taken against the content, its colour, its contrast and inside its bars. Of 306
-cuts between clips this finds 304, faded to grey 303, and between bars 299 to 303; PySceneDetect 0.7 with its adaptive
+not. What differs: the measure is taken against the content, its colour, its contrast and inside its bars. Of 306 cuts
+between clips this finds 304, faded to grey 303, and between bars 299 to 303; PySceneDetect 0.7 with its adaptive
 detector 290, 18 and 282 to 286, by brightness alone 291, 275 and 284 to 287.
 """
 
