@@ -52,6 +52,7 @@ class Gate:
         for path in (self.public, self.own, folder / "secret.jpg"):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(b"pixels")
+        self.storage.recount()
         self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes, 100, Rates.of(Config()))
 
     def ask(
