@@ -54,7 +54,7 @@ def main() -> None:
             if options.video and view == "laptop":
                 page.locator("#kind").get_by_text("Video", exact=True).click()
                 page.set_input_files("#clip input[type=file]", options.video)
-                expect(page.locator("#plan")).to_contain_text("of film", timeout=PATIENCE)
+                expect(page.locator("#plan")).to_contain_text(" frames, ", timeout=PATIENCE)
                 page.locator("#create").click()
                 expect(page.locator("#state")).to_contain_text(re.compile(r"Frame [3-9]\d of"), timeout=PATIENCE)
                 page.evaluate("() => window.scrollTo(0, 0)")

@@ -12,6 +12,8 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +41,12 @@ from demo.server.malloc import limit_malloc_arenas
 from demo.server.model_cache import ModelCache
 from demo.server.photo_sandbox import PhotoSandbox
 from demo.server.storage import GIGABYTE, Storage
-from demo.ui import html, layout, updates
+from demo.ui import html, layout, plan, updates
 from demo.ui.components import Page, forget_streams, limit_streams
-from demo.ui.plan import plan_html
 from demo.ui.uploads import Uploads, taken
 from film.engine import bisection
 from film.hub import download
+from film.media import images
 from film.rendering import planning
 from film.support import memory, tempdirs
 
@@ -67,6 +69,23 @@ logger = logging.getLogger("film.app")
 def example_pairs(folder: Path = EXAMPLES) -> list[tuple[str, str]]:
     """(first photo, last photo) of each pair in the examples folder."""
     return [(str(last.with_name("first.jpg")), str(last)) for last in sorted(folder.glob("*/last.jpg"))]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the tabs offer to those who have nothing at hand; empty where there is none."""
+
+    clip: str = ""
+    burst: list[str] = field(default_factory=list)
+
+    @classmethod
+    def find(cls, folder: Path = EXAMPLES) -> Samples:
+        clip = folder / "sample" / "clip.mp4"
+        return cls(str(clip) if clip.is_file() else "", [*map(str, sorted(folder.glob("sample/burst-*.jpg")))])
+
+    @property
+    def files(self) -> list[str]:
+        return [*filter(None, [self.clip]), *self.burst]
 
 
 def open_handler(config: Config) -> RequestHandler:
@@ -95,19 +114,24 @@ def changes(values: updates.Changes) -> tuple[Any, ...]:
     return tuple(values.get(name, gr.skip()) for name in updates.OUTPUTS)
 
 
+def default_side(sides: Sequence[int]) -> int:
+    """The longest side that the page offers first."""
+    return max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
+
+
 def build_app(handler: RequestHandler | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
     """The page and its endpoints; without a desk, as the environment says. ValueError as in `open_desk`."""
     handler = handler or open_handler(Config.read(os.environ))
     config, sides, depths = handler.config, handler.job_service.limits.sides, max(handler.job_service.limits.depths)
-    default_side = max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
-    options = OutputOptions(config.model, config.device, default_side)
+    options = OutputOptions(config.model, config.device, default_side(sides))
     pairs = example_pairs(examples)
     gr.set_static_paths([examples])
 
     with Page(title=html.TITLE, analytics_enabled=False) as app:
         videos = config.max_video_mb > 0
-        page = layout.build(film.models(), film.devices(), sides, depths, options, pairs, videos)
-        wire(app, page, handler, pairs)
+        samples = Samples.find(examples)
+        page = layout.build(film.models(), film.devices(), sides, depths, options, pairs, videos, bool(samples.files))
+        wire(app, page, handler, pairs, samples)
         add_endpoints(app, handler, options, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
     handler.job_service.storage.on_removed = lambda gone: [
         files.difference_update(gone) for files in app.temp_file_sets
@@ -117,15 +141,20 @@ def build_app(handler: RequestHandler | None = None, examples: Path = EXAMPLES) 
     return app
 
 
-def wire(app: gr.Blocks, page: layout.Layout, handler: RequestHandler, pairs: Sequence[tuple[str, str]]) -> None:
+def wire(
+    app: gr.Blocks, page: layout.Layout, handler: RequestHandler, pairs: Sequence[tuple[str, str]], samples: Samples
+) -> None:
     """What happens when somebody clicks."""
-    asked, shown = list(page.inputs.values()), [page.outputs[name] for name in updates.OUTPUTS]
+    finished = gr.State(None)  # where the film that was made lies
+    asked = list(page.inputs.values())
+    others = {f"as-{name}": button for name, button in zip(layout.OTHERS, page.outputs["others"], strict=True)}
+    shown = [({**page.outputs, **others, "finished": finished})[name] for name in updates.OUTPUTS]
     inputs, state = page.inputs, page.outputs["state"]
     told = [page.outputs["refused"], state]  # what came of an upload
     uploads = Uploads(handler)
 
-    def show_plan(*values: Any) -> str:
-        return plan_html(lambda: page.job_request(values), handler)
+    def show_plan(*values: Any) -> tuple[Any, ...]:
+        return plan.show_plan(lambda: page.job_request(values), handler)
 
     def show_film(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         limit_streams(app)
@@ -137,20 +166,38 @@ def wire(app: gr.Blocks, page: layout.Layout, handler: RequestHandler, pairs: Se
         return changes(updates.STARTED)
 
     # One event for all, so that what an earlier choice would have cost never replaces what a later one does.
+    planned = [page.plan, inputs["model"]]
     chosen = [app.load, *(control.change for control in asked)]
-    gr.on(chosen, show_plan, asked, page.plan, trigger_mode="always_last", **QUICK)
+    gr.on(chosen, show_plan, asked, planned, trigger_mode="always_last", **QUICK)
     for photo in (inputs["first"], inputs["last"]):
         photo.upload(uploads.check_photo, [photo, state], [photo, *told], **QUICK)
     known, photos, clip = gr.State([]), inputs["photos"], inputs["video"]
     photos.upload(uploads.check_photos, [photos, known, state], [photos, known, *told], **QUICK)
-    photos.change(uploads.contact_sheet, photos, page.outputs["strip"], trigger_mode="always_last", **QUICK)
+    photos.change(uploads.contact_sheet, photos, page.sheet, trigger_mode="always_last", **QUICK)
+    page.sheet.input(uploads.reordered, photos, photos, **QUICK)
     clip.upload(uploads.check_video, [clip, state], [clip, *told], **QUICK)
     pair = [inputs["first"], inputs["last"], *told]
+    part = [page.outputs["trim"], inputs["start"], inputs["end"]]
+    clip.change(uploads.trim, clip, part, **QUICK)
     page.gallery.click(lambda index, state: (*pairs[index], *taken(state)), [page.gallery, state], pair, **QUICK)
-    create, stop = page.outputs["create"], page.outputs["stop"]
+    page.burst.click(
+        lambda state: (samples.burst, samples.burst, *taken(state)), state, [photos, known, *told], **QUICK
+    )
+    page.sample.click(lambda state: (samples.clip, *taken(state)), state, [clip, *told], **QUICK)
+    ready = [*(inputs[name] for name in ("kind", "first", "last", "photos", "video")), state]
+    gr.on([control.change for control in ready[:5]], uploads.next_step, ready, state, **QUICK)
+
+    create, stop, preview = (page.outputs[name] for name in ("create", "stop", "preview"))
     made = create.click(begin, None, shown, **QUICK).then(show_film, asked, shown, **HIDDEN, **QUEUED)
     made.failure(lambda: changes(updates.STOPPED), None, shown, **QUICK)
-    stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK)
+    made.then(show_plan, asked, planned, **QUICK)  # a speed has been learnt
+    stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK).then(
+        lambda told: changes(updates.stopped(told, handler)), preview, shown, **QUICK
+    )
+    for name, button in others.items():
+        format = name.removeprefix("as-")
+        export = partial(updates.export, format=format, handler=handler)
+        button.click(export, finished, [page.outputs["download"], state, button], **HIDDEN, **QUEUED)
 
 
 def gate(app: gr.Blocks, handler: RequestHandler) -> dict[str, Any]:
@@ -160,7 +207,7 @@ def gate(app: gr.Blocks, handler: RequestHandler) -> dict[str, Any]:
         return JSONResponse(handler.job_service.health(handler.config.model))
 
     storage = handler.job_service.storage
-    examples = [photo for pair in example_pairs() for photo in pair]
+    examples = [*(photo for pair in example_pairs() for photo in pair), *Samples.find().files]
     guard = Middleware(
         Guard,
         storage,
@@ -184,6 +231,16 @@ def serve_safely(config: Config) -> None:
         connections.limit(uvicorn_config, forwarded.proxies)
 
     serve_with(change)
+
+
+def compile_ahead(handler: RequestHandler) -> None:
+    """Compile the page's first choice of model for the examples' size, in the background."""
+    config, service = handler.config, handler.job_service
+    for pair in example_pairs()[:1]:
+        size = images.common_size(
+            [images.image_size(photo) for photo in pair], default_side(service.limits.sides) or None
+        )
+        service.model_cache.warm_up(config.model, config.device, size)
 
 
 def check_address(host: str, port: int) -> None:
@@ -228,6 +285,7 @@ def serve(folder: Path) -> None:
     serve_safely(config)
     storage.keep_swept()
     handler.job_service.sandbox.start()
+    compile_ahead(handler)
     logger.info("serving at http://%s:%d", config.host, config.port)
     app.launch(
         server_name=config.host,

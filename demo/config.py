@@ -15,6 +15,9 @@ def at_least(least: float, default: float, most: float = math.inf) -> Any:
     return field(default=default, metadata={"least": least, "most": most})
 
 
+LOCAL = ("127.0.0.1", "localhost", "::1")  # hosts that serve only this machine
+
+
 @dataclass(frozen=True)
 class Config:
     """Each field is read from the environment variable FILM_<NAME>; a number is 0 or more, if no more is asked."""
@@ -25,7 +28,8 @@ class Config:
     device: str = "CPU"
     max_depth: int = at_least(1, 8)
     max_side: int = 0  # pixels; 0: photos may keep their size
-    # Of all frames of one film; any film of two photos at the default size has fewer.
+    # Of all frames of one film; any film of two photos at the default size has fewer. No limit where only this machine
+    # is served, unless one is set.
     max_megapixels: float = at_least(0.01, 300.0)
     max_photo_megapixels: float = at_least(0.01, 50.0)  # as the best phones take them
     max_photos: int = at_least(2, 100)  # of one film
@@ -44,7 +48,8 @@ class Config:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Config:
-        chosen: dict[str, Any] = dict(space_defaults(environment)) if environment.get("SPACE_ID") else {}
+        space = bool(environment.get("SPACE_ID"))
+        chosen: dict[str, Any] = dict(space_defaults(environment)) if space else {}
         for each in fields(cls):
             name = f"FILM_{each.name.upper()}"
             if text := environment.get(name, "").strip():
@@ -58,6 +63,8 @@ class Config:
                     whole = "whole " if kind is int else ""
                     span = f"from {least:g} to {most:g}" if most < math.inf else f"{least:g} or more"
                     raise ValueError(f"{name} is {text!r}; it must be a {whole}number, {span}.") from None
+        if "max_megapixels" not in chosen and not space and chosen.get("host", cls.host) in LOCAL:
+            chosen["max_megapixels"] = math.inf  # whoever serves only himself needs the estimate, and no limit
         return cls(**chosen)
 
     @property

@@ -18,7 +18,7 @@ from film.engine.timings import estimate
 from film.hub.registry import Model, find, models
 from film.media.images import Frame, read_image
 from film.media.video_writer import write_video
-from film.rendering.events import Done, Event, Notice, Progress, Segment, Stage
+from film.rendering.events import Done, Event, Level, Notice, Progress, Segment, Stage
 from film.rendering.pipeline import interpolate, retime
 from film.support import telemetry as _offline  # noqa: F401  (first)
 from film.support.memory import NotEnoughMemory
@@ -29,6 +29,7 @@ __all__ = [
     "Film",
     "Frame",
     "Interpolator",
+    "Level",
     "Model",
     "NotEnoughMemory",
     "Notice",
@@ -56,7 +57,7 @@ def load(
     backend: str = "openvino",
     memory_gb: float | None = None,
     lanes: int | None = None,
-    precision: str = "exact",
+    precision: str = "auto",
     threads: int | None = None,
 ) -> Interpolator:
     """A model by catalog name, TensorFlow Hub URL or SavedModel directory. Nothing is fetched or compiled yet.
@@ -66,7 +67,8 @@ def load(
     Frames too large for `memory_gb` (default: FILM_MEMORY_GB, else a quarter of the machine) are made in tiles.
     `threads` is how many of the processor's cores it uses (default: all); `lanes` is how many frames are made side by
     side (default: one per four cores).
-    `precision` "fast" lets OpenVINO compute in bfloat16 or float16 where the device has it; "exact" is float32.
+    `precision` "mixed" computes convolutions in bfloat16 or float16 where the device has it, and motion and pictures in
+    float32; "exact" is float32 throughout; "auto" is mixed where the device is quicker by it.
     ValueError when there is no such model, device, backend or precision, and for amounts that cannot be: `memory_gb` is
     above 0, `threads` 1 or more, `lanes` from 1 to 64.
     """

@@ -69,8 +69,8 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def lite() -> film.Film:
-    """film-lite on OpenVINO, one middle at a time however many cores there are."""
-    model = film.load("film-lite", lanes=1)
+    """film-lite on OpenVINO in float32, one middle at a time however many cores there are."""
+    model = film.load("film-lite", lanes=1, precision="exact")
     assert isinstance(model, film.Film)
     return model
 
@@ -180,6 +180,30 @@ def average(averaging: Path) -> film.Film:
     model = film.load(averaging)
     assert isinstance(model, film.Film)
     return model
+
+
+def touch(*paths: Path) -> tuple[Path, ...]:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return paths
+
+
+def one_line(error: BaseException) -> str:
+    assert "\n" not in str(error) and "Traceback" not in str(error)
+    return str(error)
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A hub that serves film-lite, and an empty TensorFlow Hub cache."""
+    from tests.support.hub_server import Server, archive
+
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = Server(archive())
+    yield server
+    server.close()
 
 
 def own_cache(model: film.Film, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

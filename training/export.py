@@ -1,116 +1,212 @@
-"""Write the network as a TensorFlow SavedModel with the signature and the variable names of the published FILM.
+"""Export trained weights as the bundled model.
 
-python -m training.export --weights weights.npz --float16 --output film/models/film-lite
-python -m training.export --filters 64 --random 0 --output /tmp/full-size-film
+    python -m training.export --weights runs/large/weights.npz --output film/models/film-lite
+
+The directory holds a SavedModel with the signature of Google's FILM, x0 and x1 (B, H, W, 3) float32 RGB in [0, 1] and
+time (B, 1) -> image (B, H, W, 3), so that TensorFlow and OpenVINO's converter run it; and the same variables as
+variables.npz, which the engine reads without TensorFlow. Sides are multiples of 64, as FILM's.
+
+`TensorFlowNetwork` is `training/network.py` in TensorFlow, channels last; a test compares them.
 """
 
 import argparse
-import os
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-os.environ["KERAS_BACKEND"] = "tensorflow"  # a SavedModel is TensorFlow's, whatever backend did the training
+import numpy as np
+import tensorflow as tf
 
-import tensorflow as tf  # noqa: E402
+from training.network import FLOW_SCALE, OFFSETS, RADIUS, SHARPNESS
 
-from training import arguments, initial, network  # noqa: E402
+LEVELS = 5  # 1/4 to 1/64
+FILES = ("saved_model.pb", "fingerprint.pb", "variables", "variables.npz")  # what an export replaces
 
-SAVED = {"saved_model.pb", "fingerprint.pb", "variables", "assets"}  # what a SavedModel's directory holds
+
+def activate(x):
+    return tf.nn.leaky_relu(x, 0.2)
 
 
-class SavedFilm(tf.__internal__.tracking.AutoTrackable):
-    """What `tf.saved_model.load` gives back: `model(inputs, training=False)["image"]`, and `variables` under the
-    published names. Keras names its TensorFlow variables "kernel" and "bias" alone, hence the copies.
-    `stored` is their type in the file; what they compute is in float32."""
+def double(x):
+    """Bilinear enlargement, half-pixel centres: (B, H, W, C) -> (B, 2H, 2W, C)."""
+    return tf.image.resize(x, 2 * tf.shape(x)[1:3])
 
-    def __init__(self, film: network.Film, stored: tf.DType):
-        named = network.variables_by_name(film)
-        self.variables = [tf.Variable(tf.cast(variable.numpy(), stored), name=name) for name, variable in named.items()]
-        self._call_film = film.stateless_call  # a method, so that Keras' own variables are not saved as well
+
+def warp(x, flow):
+    """Fetch `x` (B, H, W, C) along `flow` (B, H, W, 2), bilinear, clamped at the border."""
+    height, width = tf.shape(x)[1], tf.shape(x)[2]
+    at_x = tf.range(width)[None, None, :]
+    at_y = tf.range(height)[None, :, None]
+    at_x = tf.clip_by_value(tf.cast(at_x, tf.float32) + flow[..., 0], 0.0, tf.cast(width - 1, tf.float32))
+    at_y = tf.clip_by_value(tf.cast(at_y, tf.float32) + flow[..., 1], 0.0, tf.cast(height - 1, tf.float32))
+    left, top = tf.floor(at_x), tf.floor(at_y)
+    along_x, along_y = (at_x - left)[..., None], (at_y - top)[..., None]
+    left, top = tf.cast(left, tf.int32), tf.cast(top, tf.int32)
+    right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
+
+    def fetch(row, column):
+        return tf.gather_nd(x, tf.stack([row, column], -1), batch_dims=1)
+
+    upper = fetch(top, left) * (1 - along_x) + fetch(top, right) * along_x
+    lower = fetch(bottom, left) * (1 - along_x) + fetch(bottom, right) * along_x
+    return upper * (1 - along_y) + lower * along_y
+
+
+def unit(x):
+    """Features freed of their mean and scaled to unit length at each pixel."""
+    x = x - tf.reduce_mean(x, -1, keepdims=True)
+    return x * tf.math.rsqrt(tf.reduce_sum(tf.square(x), -1, keepdims=True) + 1e-4)
+
+
+FEATURES = tf.TensorSpec([None, None, None, None])
+
+
+@tf.function(input_signature=[FEATURES, FEATURES, tf.TensorSpec([None])])  # written to the file once, not per level
+def proposal(first, last, time):
+    """`training.network.proposal`, each picture of the batch at its own time (B,)."""
+    reach = 2 * RADIUS
+    height, width = tf.shape(first)[1], tf.shape(first)[2]
+    margins = [[0, 0], [reach, reach], [reach, reach], [0, 0]]
+    last = tf.pad(last, margins)
+    costs = []
+    for dy, dx in OFFSETS:
+        top, left = reach + 2 * dy, reach + 2 * dx
+        costs.append(tf.reduce_sum(first * last[:, top : top + height, left : left + width], -1, keepdims=True))
+    costs = tf.transpose(tf.pad(tf.concat(costs, -1), margins), [0, 3, 1, 2])  # (B, 49, H + 2 reach, W + 2 reach)
+    shift = tf.cast(
+        tf.floor(2.0 * time[:, None, None] * tf.constant(OFFSETS, tf.float32) + 0.5), tf.int32
+    )  # (B, 49, 2)
+    shift = reach - shift[:, :, None, None]
+    rows = tf.range(height)[:, None] + shift[..., 0] + tf.zeros([width], tf.int32)  # (B, 49, H, W)
+    columns = tf.range(width)[None] + shift[..., 1] + tf.zeros([height, 1], tf.int32)
+    costs = tf.gather_nd(costs, tf.stack([rows, columns], -1), batch_dims=2)  # moved to the grid of the frame
+    costs = tf.pad(tf.transpose(costs, [0, 2, 3, 1]), [[0, 0], [1, 1], [1, 1], [0, 0]])
+    costs = tf.nn.avg_pool2d(costs, 3, 1, "VALID")
+    weights = tf.nn.softmax(SHARPNESS * costs)
+    offsets = tf.constant([(dx, dy) for dy, dx in OFFSETS], tf.float32)
+    return costs, tf.einsum("bhwn,nc->bhwc", weights, offsets)
+
+
+class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
+    """The compact network; `weights` are those of the PyTorch one, by name, OIHW."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray]):
+        self.weights = {
+            name.replace(".", "/"): tf.Variable(
+                value.transpose(2, 3, 1, 0) if value.ndim == 4 else value, name=name.replace(".", "/"), trainable=False
+            )
+            for name, value in weights.items()
+        }
+
+    def conv(self, x, name: str, stride: int = 1):
+        kernel = self.weights[f"{name}/weight"]
+        pad = [kernel.shape[0] // 2] * 2
+        return tf.nn.conv2d(x, kernel, stride, [[0, 0], pad, pad, [0, 0]]) + self.weights[f"{name}/bias"]
+
+    def residual(self, x, name: str):
+        return activate(x + self.conv(activate(self.conv(x, f"{name}/first")), f"{name}/second"))
+
+    def extract(self, image):
+        x = activate(self.conv(image - 0.5, "extractor/half_0", 2))
+        x = half = activate(self.conv(x, "extractor/half_1"))
+        pyramid = []
+        for n in range(LEVELS):
+            name = "coarse" if n else "quarter"
+            x = activate(self.conv(x, f"extractor/{name}_0", 2))
+            x = activate(self.conv(x, f"extractor/{name}_1"))
+            pyramid.append((x, self.conv(x, "extractor/matching")))
+        return half, pyramid
+
+    def __call__(self, x0, x1, time):
+        """(B, H, W, 3), (B, H, W, 3), (B, 1) -> (B, H, W, 3)."""
+        time = time[:, 0]
+        at = time[:, None, None, None]
+        (half_first, first), (half_last, last) = self.extract(x0), self.extract(x1)
+        flow = context = None
+        for n in reversed(range(LEVELS)):
+            (one, one_matching), (two, two_matching) = first[n], last[n]
+            if flow is None:
+                shape = tf.shape(one)[:3]
+                flow = tf.zeros(tf.concat([shape, [4]], 0))
+                channels = self.weights["update/leave/bias"].shape[0] - 4
+                context = tf.zeros(tf.concat([shape, [channels]], 0))
+            else:
+                flow, context = double(2.0 * flow), double(context)
+                one, one_matching = warp(one, flow[..., :2]), warp(one_matching, flow[..., :2])
+                two, two_matching = warp(two, flow[..., 2:]), warp(two_matching, flow[..., 2:])
+            costs, motion = proposal(unit(one_matching), unit(two_matching), time)
+            plane = tf.zeros_like(flow[..., :1]) + at
+            x = tf.concat([one, two, costs, flow * FLOW_SCALE, motion, context, plane], -1)
+            x = activate(self.conv(x, "update/enter"))
+            block = 0
+            while f"update/blocks/{block}/first/weight" in self.weights:
+                x = self.residual(x, f"update/blocks/{block}")
+                block += 1
+            x = self.conv(x, "update/leave")
+            flow = flow + tf.concat([-2 * at * motion, 2 * (1 - at) * motion], -1) + x[..., :4]
+            context = activate(x[..., 4:])
+        flow = double(2.0 * flow)
+        near = [warp(half_first, flow[..., :2]), warp(half_last, flow[..., 2:])]
+        plane = tf.zeros_like(flow[..., :1]) + at
+        x = activate(self.conv(tf.concat([*near, flow * FLOW_SCALE, double(context), plane], -1), "head/enter"))
+        x = self.conv(self.residual(x, "head/block"), "head/leave")
+        # PyTorch's pixel_shuffle has the channel outside of the block, TensorFlow's depth_to_space inside.
+        order = [channel * 4 + place for place in range(4) for channel in range(5)]
+        x = tf.nn.depth_to_space(tf.gather(x, order, axis=-1), 2)
+        flow = double(2.0 * flow) + x[..., :4]
+        mask = tf.sigmoid(x[..., 4:])
+        return mask * warp(x0, flow[..., :2]) + (1 - mask) * warp(x1, flow[..., 2:])
+
+
+class Saved(tf.__internal__.tracking.AutoTrackable):
+    """What `tf.saved_model.load` gives back: as of Google's FILM, `model(inputs, training=False)["image"]` and
+    `variables`."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray]):
+        self._network = TensorFlowNetwork(weights)
+        self.variables = list(self._network.weights.values())
 
     @tf.function
     def __call__(self, inputs, training=False):
-        outputs, _ = self._call_film([tf.cast(variable, tf.float32) for variable in self.variables], [], inputs)
-        return {"image": outputs["image"]}
+        return {"image": self._network(inputs["x0"], inputs["x1"], inputs["time"])}
 
     @tf.function
     def serve(self, x0, x1, time):
         return self({"x0": x0, "x1": x1, "time": time})
 
 
-def check(directory: Path) -> None:
-    """ValueError where a model written to `directory` would replace anything but a model and its *.md."""
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise ValueError(f"{directory} is a file; name another --output")
-    others = sorted(path.name for path in directory.iterdir() if path.name not in SAVED and path.suffix != ".md")
-    if others:
-        raise ValueError(f"{directory} holds {others[0]}, which is no part of a SavedModel; name another --output")
-
-
-def export(film: network.Film, directory: str | os.PathLike, stored: tf.DType = tf.float32) -> Path:
-    """Write `film` to `directory`, its variables as `stored`: tf.float16 takes half the space.
-
-    A model that is there is replaced once the new one is complete; its *.md stay. ValueError as of `check`."""
-    directory = Path(directory)
-    check(directory)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    model = SavedFilm(film, stored)
-    specs = {
-        "x0": tf.TensorSpec((None, None, None, 3), tf.float32, name="x0"),
-        "x1": tf.TensorSpec((None, None, None, 3), tf.float32, name="x1"),
-        "time": tf.TensorSpec((None, 1), tf.float32, name="time"),
-    }
+def export(weights: Mapping[str, np.ndarray], directory: Path) -> None:
+    """Write the SavedModel and variables.npz; a model card in that directory stays."""
+    model = Saved(weights)
+    image = (None, None, None, 3)
+    shapes = {"x0": image, "x1": image, "time": (None, 1)}
+    specs = {name: tf.TensorSpec(shape, tf.float32, name=name) for name, shape in shapes.items()}
     model.__call__.get_concrete_function(specs, training=False)
     signatures = {"serving_default": model.serve.get_concrete_function(**specs)}
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as scratch:
-        new, old = Path(scratch, "new"), Path(scratch, "old")
-        tf.saved_model.save(model, str(new), signatures=signatures)
-        (new / "assets").rmdir()
-        if directory.exists():
-            for card in directory.glob("*.md"):
-                shutil.copy2(card, new)
-            directory.rename(old)
-        new.rename(directory)
-    return directory
-
-
-def trained(weights: Path) -> network.Film:
-    """The network with the variables that a file or a SavedModel holds; ValueError where it holds none."""
-    values = initial.read(weights)
-    film = network.build(network.Config.of(values))
-    network.assign(film, values)
-    return film
-
-
-def random(filters: int, seed: int) -> network.Film:
-    """A network with FILM's proportions and random variables; 64 filters make the full-size FILM."""
-
-    def share(full: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(max(2, n * filters // 64) for n in full)
-
-    config = network.Config(filters, share(network.Config.flow_filters), share(network.Config.fusion_filters))
-    return network.build(config, seed=seed)
+    directory.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent) as folder:
+        made = Path(folder) / "model"
+        options = tf.saved_model.SaveOptions(save_debug_info=False)
+        tf.saved_model.save(model, str(made), signatures=signatures, options=options)
+        np.savez_compressed(made / "variables.npz", **weights)
+        shutil.rmtree(made / "assets", ignore_errors=True)
+        for name in FILES:
+            old, new = directory / name, made / name
+            if old.is_dir():
+                shutil.rmtree(old)
+            old.unlink(missing_ok=True)
+            if new.exists():
+                new.rename(old)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--weights", type=Path, help="an .npz file or a SavedModel's directory")
-    source.add_argument("--random", metavar="SEED", type=int, help="random variables instead")
-    parser.add_argument(
-        "--filters", type=arguments.positive, default=64, help="with --random: filters of the finest level"
-    )
-    parser.add_argument("--output", type=Path, metavar="DIR", required=True)
-    parser.add_argument("--float16", action="store_true", help="store the variables in half the space")
+    parser.add_argument("--weights", type=Path, required=True, metavar="NPZ")
+    parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     options = parser.parse_args()
-    stored = tf.float16 if options.float16 else tf.float32
-    with arguments.reading(parser):
-        check(options.output)
-        film = trained(options.weights) if options.weights else random(options.filters, options.random)
-    print(f"{film.count_params():,} parameters in {export(film, options.output, stored)}")
+    with np.load(options.weights) as file:
+        export({name: file[name].astype(np.float32) for name in file.files}, options.output)
 
 
 if __name__ == "__main__":

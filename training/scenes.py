@@ -1,7 +1,7 @@
 """Synthetic triplets with exact motion: cut-outs of still frames sliding over one another.
 
 A scene is a stack of layers, each a piece of some clip's frame seen through a mask (the background's is everywhere)
-and moving by its own smooth motion: shift, turn and growth, all through time in [-1, 1] with the middle frame at 0.
+and moving by its own smooth motion, shift, turn and growth, through time in [-1, 1] from the first to the last frame.
 What real clips rarely have is here as often as wanted: motion over a good part of the picture, objects that cover
 and uncover each other, thin things. The flow from the middle frame to the ends is known at each pixel.
 """
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from training.clips import Size, Triplet, augment
+from training.clips import Size
 
-LARGEST_SHIFT = 0.16  # of the side, from the middle frame to an end: 30 pixels of 192
+LARGEST_SHIFT = 0.16  # of the side, from the middle to an end: 30 pixels of 192
 LARGEST_TURN = 0.12  # radians
 LARGEST_GROWTH = 0.06
 MARGIN = 1.5  # side of a layer's canvas; a motion may bring what lies beyond the picture into it
@@ -24,7 +24,6 @@ class Layer(NamedTuple):
     picture: np.ndarray  # (S, S, 3) float32
     mask: np.ndarray  # (S, S) float32 in [0, 1]
     shift: np.ndarray  # (2,) pixels per unit of time
-    bend: np.ndarray  # (2,) pixels per unit of time squared: the path is not quite straight
     turn: float
     growth: float
 
@@ -66,7 +65,7 @@ def matrix(layer: Layer, time: float, side: int) -> np.ndarray:
     angle, scale = layer.turn * time, np.exp(layer.growth * time)
     cosine, sine = scale * np.cos(angle), scale * np.sin(angle)
     middle = np.array([layer.picture.shape[0] / 2] * 2)
-    moved = np.array([side / 2] * 2) + layer.shift * time + layer.bend * time**2
+    moved = np.array([side / 2] * 2) + layer.shift * time
     turn = np.array([[cosine, -sine], [sine, cosine]])
     return np.vstack([np.c_[turn, moved - turn @ middle], [0, 0, 1]])
 
@@ -85,20 +84,23 @@ def render(layers: list[Layer], time: float, side: int) -> tuple[np.ndarray, np.
     return picture, seen
 
 
-def flow(layers: list[Layer], seen: np.ndarray, time: float) -> np.ndarray:
-    """Where each pixel of the middle frame is at `time`, relative to itself, (side, side, 2)."""
+def flow(layers: list[Layer], seen: np.ndarray, time: float, end: float) -> np.ndarray:
+    """Where each pixel of the frame at `time` is at `end`, relative to itself, (side, side, 2)."""
     side = seen.shape[0]
     grid = np.stack([*np.meshgrid(np.arange(side), np.arange(side)), np.ones((side, side))], -1)  # (H, W, 3): x, y, 1
     result = np.zeros((side, side, 2))
     for n, layer in enumerate(layers):
-        there = matrix(layer, time, side) @ np.linalg.inv(matrix(layer, 0.0, side))
+        there = matrix(layer, end, side) @ np.linalg.inv(matrix(layer, time, side))
         at = seen == n
         result[at] = grid[at] @ there[:2].T - grid[at][:, :2]
     return result.astype(np.float32)
 
 
-def sample(clips: Mapping[str, np.ndarray], size: Size, rng: np.random.Generator) -> Triplet:
-    """A training example of layered motion; its flows are known but for what is out of sight at one end."""
+def sample(
+    clips: Mapping[str, np.ndarray], size: Size, time: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images (3, *size, 3) float32, first, target and last, and flows (4, *size) from the target, which is at `time` in
+    (0, 1), to (first, last)."""
     side = max(size)
     canvas = round(MARGIN * side)
     layers = []
@@ -111,24 +113,13 @@ def sample(clips: Mapping[str, np.ndarray], size: Size, rng: np.random.Generator
                 picture=piece(clips, canvas, rng),
                 mask=blob(canvas, rng),
                 shift=reach * np.array([np.cos(angle), np.sin(angle)]),
-                bend=rng.normal(0, 0.03 * reach + 1e-9, 2),
                 turn=rng.uniform(-1, 1) * LARGEST_TURN * rng.random(),
                 growth=rng.uniform(-1, 1) * LARGEST_GROWTH * rng.random(),
             )
         )
     top, left = (side - size[0]) // 2, (side - size[1]) // 2
     part = np.s_[top : top + size[0], left : left + size[1]]
-    (first, seen_first), (middle, seen), (last, seen_last) = (render(layers, t, side) for t in (-1.0, 0.0, 1.0))
-    to_first, to_last = flow(layers, seen, -1.0)[part], flow(layers, seen, 1.0)[part]
-    known = visible(seen[part], seen_first[part], to_first) & visible(seen[part], seen_last[part], to_last)
-    images = (image[part] for image in (first, middle, last))
-    return augment(Triplet(*images, to_first, to_last, known[..., None].astype(np.float32)), rng)
-
-
-def visible(seen: np.ndarray, seen_there: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """Which pixels, (H, W) bool, are still in the picture and not covered where `flow`, (H, W, 2), leads."""
-    height, width = seen.shape
-    there = np.round(np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1) + flow).astype(int)
-    x, y = np.clip(there[..., 0], 0, width - 1), np.clip(there[..., 1], 0, height - 1)
-    inside = (there[..., 0] == x) & (there[..., 1] == y)
-    return inside & (seen_there[y, x] == seen)
+    at = 2 * time - 1
+    (first, _), (target, seen), (last, _) = (render(layers, moment, side) for moment in (-1.0, at, 1.0))
+    flows = np.concatenate([flow(layers, seen, at, end)[part].transpose(2, 0, 1) for end in (-1.0, 1.0)])
+    return np.stack([image[part] for image in (first, target, last)]), flows

@@ -1,301 +1,173 @@
-"""Train film-lite; stop it at any moment and start it again with the same command to go on.
+"""Train the compact network on lessons of the teacher.
 
-    python -m training.train --clips DIR --run runs/one --init weights.npz --steps 5000
+    python -m training.train --clips DIR/train --lessons runs/lessons --run runs/small --side 128 192 --batch 16
+    python -m training.train ... --run runs/large --init runs/small/weights.npz --side 256 384 --batch 4 --levels 4
 
-The run's folder gets `checkpoint.npz` (everything that going on needs), `weights.npz` (the averaged weights, for
-training.evaluate and training.export) and `curves.png`.
-KERAS_BACKEND chooses what computes; torch is the fastest on a CPU (see torch_network.py).
+A run ends at --steps, whatever stopped it before: the same command goes on from its last checkpoint.
 """
 
 import argparse
+import math
+import os
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
-from keras import ops
+import torch
+import torch.distributed as distributed
 
-from training import (
-    arguments,
-    batches,
-    checkpoint,
-    clips,
-    curves,
-    evaluate,
-    initial,
-    losses,
-    muon,
-    network,
-    parallel,
-)
+from training import clips, lessons, losses
+from training.muon import Muon
+from training.network import CompactNetwork, Config
+from training.perceptual import Perceptual
 
-WARM_UP = 100  # steps
-BUNDLED = network.Config(8, (4, 32, 96, 192), (16, 32, 48, 64))  # film-lite's size
-MEMORY = 20  # the averaged weights remember this fraction of the run: 1 / MEMORY
-CLIP = 1.0  # largest norm of the gradient
+AVERAGE = 0.999  # decay of the moving average of the weights, which is what is kept
 
 
-class Adam(parallel.Shared, keras.optimizers.Adam):
-    pass
+def rate(step: int, options) -> float:
+    """Learning rate: rises over 100 steps, falls along a cosine to a twentieth."""
+    if step < 100:
+        return options.rate * (step + 1) / 100
+    part = (step - 100) / max(1, options.steps - 100)
+    return options.rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(part, 1))))
 
 
-class Muon(parallel.Shared, muon.Muon):
-    pass
+def save(path: Path, state: dict) -> None:
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
 
 
-OPTIMIZERS = {
-    "adam": lambda schedule: Adam(schedule, global_clipnorm=CLIP),
-    # Every update has the same size, whatever the gradient's; only Adam's part could need clipping.
-    "muon": lambda schedule: Muon(schedule, weight_decay=None, adam_weight_decay=None, global_clipnorm=CLIP),
-}
+def save_weights(path: Path, weights: dict) -> None:
+    """The weights by name, float32, as .npz."""
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.savez(file, **{name: value.detach().cpu().numpy() for name, value in weights.items()})
+    part.replace(path)
 
 
-class Student(keras.Model):
-    """The network together with its loss, for `keras.Model.train_on_batch`."""
-
-    def __init__(self, film: network.Film, steps: int, fuse: bool):
-        super().__init__()
-        self.film, self.steps, self.fuse = film, steps, fuse
-        self.parts: dict[str, keras.metrics.Mean] = {}
-        for name in losses.weights(0.0, fuse):
-            self.parts[name] = keras.metrics.Mean(name=name)
-
-    def call(self, inputs):
-        return self.film(inputs, fuse=self.fuse)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        progress = ops.cast(self.optimizer.iterations, "float32") / self.steps
-        terms = losses.terms(y_pred, {field: ops.convert_to_tensor(value) for field, value in y.items()})
-        total = 0.0
-        for name, weight in losses.weights(progress, self.fuse).items():
-            self.parts[name].update_state(terms[name])
-            total = total + weight * terms[name]
-        return total
+def load_weights(path: Path) -> dict:
+    with np.load(path) as file:
+        return {name: torch.from_numpy(file[name]) for name in file.files}
 
 
-class Run:
-    """A training run: its network, optimizer, averaged weights and history, kept in a folder. ValueError where the
-    folder has a run that was begun otherwise: only steps and rate may change on the way."""
+def reduce_gradients(network, processes: int) -> None:
+    """Average the gradients of all processes, in one message."""
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    flat = torch.cat([g.flatten() for g in gradients])
+    distributed.all_reduce(flat)
+    flat /= processes
+    at = 0
+    for g in gradients:
+        g.copy_(flat[at : at + g.numel()].view_as(g))
+        at += g.numel()
 
-    def __init__(
-        self, film: network.Film, folder: Path, steps: int, rate: float, fuse: bool = True, optimizer: str = "adam"
-    ):
-        self.film, self.folder, self.steps, self.fuse, self.optimizer = film, Path(folder), steps, fuse, optimizer
-        schedule = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=rate / 100,
-            warmup_target=rate,
-            warmup_steps=min(WARM_UP, steps // 10),
-            decay_steps=steps,
-        )
-        self.student = Student(film, steps, fuse)
-        # Just-in-time compilation is what makes JAX fast; TensorFlow on a CPU takes more time with it, not less.
-        jit = keras.backend.backend() == "jax"
-        self.student.compile(OPTIMIZERS[optimizer](schedule), jit_compile=jit)
-        film.fusion.trainable = fuse  # its variables have no gradient without the picture
-        self.student.optimizer.build(film.trainable_variables)
-        self.average = self.values()
-        self.history: dict[str, list[tuple[int, float]]] = {}
-        self.step = 0
-        if self.checkpoint.exists():
-            self.resume()
 
-    @property
-    def checkpoint(self) -> Path:
-        return self.folder / "checkpoint.npz"
-
-    def values(self) -> dict[str, np.ndarray]:
-        named = network.variables_by_name(self.film)
-        return {name: ops.convert_to_numpy(variable).copy() for name, variable in named.items()}
-
-    def moments(self) -> dict[str, np.ndarray]:
-        """The optimizer's variables by number."""
-        return {str(n): ops.convert_to_numpy(v) for n, v in enumerate(self.student.optimizer.variables)}
-
-    def advance(self, inputs: dict, target: dict) -> dict[str, float]:
-        """One step. Returns the parts of the loss."""
-        terms = self.student.train_on_batch(inputs, target, return_dict=True)
-        self.student.reset_metrics()
-        self.step += 1
-        # Early on the average remembers less, lest it keep the start for that long.
-        share = max(min(1.0, MEMORY / self.steps), 1 / (1 + self.step))
-        for name, value in self.values().items():
-            self.average[name] += share * (value - self.average[name])
-        return {name: float(value) for name, value in terms.items()}
-
-    def note(self, values: dict[str, float]) -> None:
-        for name, value in values.items():
-            self.history.setdefault(name, []).append((self.step, value))
-
-    def save(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        history = {name: np.array(series) for name, series in self.history.items()}
-        groups = {
-            "option": {"optimizer": np.array(self.optimizer), "fuse": np.array(self.fuse)},
-            "optimizer": self.moments(),
-            "history": history,
-            "value": self.values(),
-            "average": self.average,
+def work(rank: int, options) -> None:
+    torch.set_num_threads(options.threads)
+    if options.processes > 1:
+        os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(options.port)}
+        distributed.init_process_group("gloo", rank=rank, world_size=options.processes)
+    torch.manual_seed(options.seed)
+    network = CompactNetwork(Config(), bfloat16=not options.float32)
+    if options.init:
+        network.load_state_dict(load_weights(options.init))
+    network = network.to(memory_format=torch.channels_last)
+    average = {name: value.clone() for name, value in network.state_dict().items()}
+    optimizer = Muon(network, options.rate)
+    checkpoint = options.run / "checkpoint.pt"
+    start = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        average, start = state["average"], state["step"]
+    videos = clips.read(options.clips, options.cache)
+    known = lessons.find(options.lessons, videos, tuple(options.side))
+    perceptual = Perceptual(options.features) if options.perceptual else None
+    began = time.monotonic()
+    totals: dict[str, float] = {}
+    for step in range(start, options.steps):
+        rng = np.random.default_rng((options.seed, step, rank))
+        if (step - start) % 200 == 199:
+            known = lessons.find(options.lessons, videos, tuple(options.side))  # the teacher may still be writing
+        size, side = options.batch // options.processes, tuple(options.side)
+        if np.random.default_rng((options.seed, step)).random() < options.scenes:  # the same kind in all processes
+            batch = lessons.synthetic(videos, size, side, rng)
+        else:
+            batch = lessons.draw(known, videos, size, side, options.largest, rng)
+        teacher = losses.pyramid(batch.flow, options.levels)
+        forced = step < options.forced and step % 2 == 0
+        result = network(batch.first, batch.last, batch.time, options.levels, teacher if forced else None)
+        parts = {
+            "flow": losses.flow_loss(result["flows"], teacher, batch.flow),
+            "picture": losses.picture_loss(result["image"], batch.target),
         }
-        arrays = {f"{group}:{name}": value for group, named in groups.items() for name, value in named.items()}
-        checkpoint.save(self.checkpoint, {"step": np.array(self.step)} | arrays)
-        checkpoint.save(self.folder / "weights.npz", self.average)
-        if history:
-            curves.draw(history, self.folder / "curves.png")
-
-    def resume(self) -> None:
-        state = checkpoint.load(self.checkpoint)
-        values, moments = checkpoint.group(state, "value"), checkpoint.group(state, "optimizer")
-        now: dict[str, Any] = {"optimizer": self.optimizer, "fuse": self.fuse}
-        # Older checkpoints do not say; the shapes tell most of it.
-        begun = now | {name: value.item() for name, value in checkpoint.group(state, "option").items()}
-        difference = None
-        if begun != now:
-            difference = f"{described(**begun)}, not {described(**now)}"
-        elif shapes(values) != shapes(self.values()):
-            difference = f"{network.Config.of(values, self.film.config.levels)}, not {self.film.config}"
-        elif shapes(moments) != shapes(self.moments()):
-            difference = f"something else than {described(**now)}"
-        if difference:
-            raise ValueError(f"{self.folder} was begun with {difference}; name another --run")
-        self.step = int(state["step"])
-        network.assign(self.film, values)
-        self.average = checkpoint.group(state, "average")
-        for n, value in moments.items():
-            self.student.optimizer.variables[int(n)].assign(value)
-        history = checkpoint.group(state, "history")
-        self.history = {name: [(int(step), float(v)) for step, v in series] for name, series in history.items()}
-
-
-def shapes(arrays: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
-    return {name: value.shape for name, value in arrays.items()}
-
-
-def described(optimizer: str, fuse: bool) -> str:
-    """A run's options as the command line has them."""
-    return f"--optimizer {optimizer}{'' if fuse else ' --flow-only'}"
-
-
-def train(run: Run, stream, validate: Callable[[dict], float] | None, every: int, say=print) -> None:
-    """Advance `run` to its last step over `stream`, noting means, saving and validating every so many steps."""
-    began, first, terms = time.monotonic(), run.step, []
-    for inputs, target in stream:
-        if run.step >= run.steps:
-            break
-        terms.append(run.advance(inputs, target))
-        if run.step % every and run.step < run.steps:
-            continue
-        if parallel.rank():  # the first process speaks for all
-            terms = []
-            continue
-        means = {name: float(np.mean([t[name] for t in terms])) for name in terms[0]}
-        if validate:
-            means["validation PSNR"] = validate(run.average)
-        run.note(means)
-        run.save()
-        terms = []
-        left = (time.monotonic() - began) / (run.step - first) * (run.steps - run.step)
-        say(
-            f"step {run.step} of {run.steps}, {left / 60:.0f} min left: "
-            + ", ".join(f"{name} {value:.4f}" for name, value in means.items())
-        )
-        if run.step >= run.steps:
-            break
-
-
-def kind(bfloat16: bool = False) -> Callable[[network.Config], network.Film]:
-    """The way of computing the network that suits the backend; `bfloat16` is for torch's convolutions."""
-    if keras.backend.backend() == "torch":
-        import torch
-
-        from training.torch_network import TorchFilm
-
-        return partial(TorchFilm, dtype=torch.bfloat16 if bfloat16 else torch.float32)
-    return network.Film
-
-
-def beginning(options: argparse.Namespace) -> network.Film:
-    """The network that a run of these options starts from: new, or with the variables of `--init`, grown where more
-    filters are asked for. ValueError where it cannot be, or `--init` holds no network."""
-    values = initial.read(options.init) if options.init else None
-    config = network.Config.of(values) if values else BUNDLED
-    config = replace(
-        config,
-        filters=options.filters or config.filters,
-        flow_filters=tuple(options.flow_filters or config.flow_filters),
-        fusion_filters=tuple(options.fusion_filters or config.fusion_filters),
-    )
-    grown = initial.grow(values, config, options.seed) if values else None
-    film = network.build(config, options.seed, kind=kind(options.bfloat16))
-    if grown:
-        network.assign(film, grown)
-    else:
-        initial.pass_through(film)
-    return film
+        if options.census:
+            parts["census"] = losses.census(result["image"], batch.target)
+        if perceptual:
+            parts["perceptual"] = perceptual.distance(result["image"], batch.target)
+        weights = {"flow": options.flow, "picture": 10, "census": options.census, "perceptual": options.perceptual}
+        loss = sum(weights[name] * value for name, value in parts.items())
+        for group in optimizer.param_groups:
+            group["lr"] = rate(step, options)
+        optimizer.zero_grad()
+        loss.backward()
+        if options.processes > 1:
+            reduce_gradients(network, options.processes)
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimizer.step()
+        decay = min(AVERAGE, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for name, value in network.state_dict().items():
+                average[name].lerp_(value, 1 - decay)
+        none = 0.25 * (batch.flow.abs().mean() + 1e-6)  # no flow at all, in pixels of 1/4
+        own = "forced" if forced else "own"
+        relative = ((result["flows"][-2] - teacher[0]).abs().mean() / none).item()
+        for name, value in {f"relative {own}": relative, **{k: v.item() for k, v in parts.items()}}.items():
+            totals[name] = totals.get(name, value) * 0.98 + value * 0.02
+        if rank == 0 and (step + 1) % 20 == 0:
+            seconds = (time.monotonic() - began) / (step + 1 - start)
+            shown = "  ".join(f"{name} {value:.4f}" for name, value in totals.items())
+            print(f"{step + 1}  {shown}  {options.batch / seconds:.1f} pairs/s", flush=True)
+        if rank == 0 and ((step + 1) % 100 == 0 or step + 1 == options.steps):
+            state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average}
+            save(checkpoint, state | {"step": step + 1})
+            save_weights(options.run / "weights.npz", average)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=Path, required=True, help="folder of .mp4 files to learn from")
-    parser.add_argument("--validate", type=Path, metavar="DIR", help="folder of .mp4 files to score on meanwhile")
+    parser.add_argument("--clips", type=Path, required=True, metavar="DIR", help="folder of .mp4 files")
     parser.add_argument("--cache", type=Path, default=Path("runs/frames"), help="where decoded frames go")
-    parser.add_argument("--run", type=Path, required=True, help="folder of this run")
+    parser.add_argument("--lessons", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoint and the weights")
+    parser.add_argument("--init", type=Path, metavar="NPZ", help="weights to begin with")
+    parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--batch", type=int, default=16, help="crops a step, of all processes together")
+    parser.add_argument("--side", type=int, nargs=2, default=(128, 192), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--levels", type=int, default=3, help="1/4, 1/8, ...")
+    parser.add_argument("--largest", type=float, default=12.0, help="mean motion of a crop in pixels")
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--flow", type=float, default=1.0, help="weight of the teacher's flows")
+    parser.add_argument("--census", type=float, default=0.0, help="weight of the census distance")
+    parser.add_argument("--perceptual", type=float, default=0.0, help="weight of the perceptual distance")
+    parser.add_argument("--features", type=Path, metavar="NPZ", help="SqueezeNet's weights, for --perceptual")
+    parser.add_argument("--scenes", type=float, default=0.1, help="share of batches that are synthetic scenes")
     parser.add_argument(
-        "--init", type=Path, metavar="WEIGHTS", help="start from these: an .npz file or a SavedModel's directory"
+        "--forced", type=int, default=0, help="steps in which every second batch refines the teacher's flows"
     )
-    sizes = parser.add_argument_group(
-        "size", "Default: --init's, which can be grown; without --init the bundled model's."
-    )
-    positive = arguments.positive
-    sizes.add_argument("--filters", type=positive, help="of the finest features")
-    sizes.add_argument("--flow-filters", type=positive, nargs="+", help="of each flow predictor, finest level first")
-    sizes.add_argument("--fusion-filters", type=positive, nargs="+", help="of each level of the fusion, finest first")
-    parser.add_argument("--flow-only", action="store_true", help="train the flow and leave the fusion as it is")
-    parser.add_argument("--steps", type=positive, default=5000)
-    parser.add_argument("--every", type=positive, default=100, help="steps between two notes in the curves")
-    parser.add_argument("--batch", type=positive, default=4)
-    parser.add_argument("--processes", type=positive, default=1, help="with torch on a CPU: one per core is fastest")
-    parser.add_argument(
-        "--side",
-        type=int,
-        nargs="+",
-        default=[192],
-        help="of the square crops, or their height and width; multiples of 64",
-    )
-    parser.add_argument("--scenes", type=float, default=0.25, help="share of synthetic examples")
-    parser.add_argument("--rate", type=float, default=5e-4, help="highest learning rate")
-    parser.add_argument("--optimizer", choices=OPTIMIZERS, default="adam")
-    parser.add_argument("--bfloat16", action="store_true", help="torch's convolutions in bfloat16: try which is faster")
+    parser.add_argument("--float32", action="store_true", help="convolutions in float32 instead of bfloat16")
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1, help="of a process")
+    parser.add_argument("--port", type=int, default=29501)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-
-    if len(options.side) > 2 or any(side < 64 or side % 64 for side in options.side):
-        parser.error(f"--side is {options.side}; it takes one or two multiples of 64")
-    size = options.side[0], options.side[-1]
-    if options.batch % options.processes:
-        parser.error(f"--batch {options.batch} cannot be shared evenly by --processes {options.processes}")
-    if options.bfloat16 and keras.backend.backend() != "torch":
-        parser.error(f"--bfloat16 needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
-    if options.processes > 1 and keras.backend.backend() != "torch":
-        parser.error(f"--processes needs KERAS_BACKEND=torch, not {keras.backend.backend()}")
-    with arguments.reading(parser):
-        videos = clips.read(options.clips, options.cache / "train")
-        unseen = clips.read(options.validate, options.cache / "validate") if options.validate else None
-        film = beginning(options)
-        run = Run(film, options.run, options.steps, options.rate, not options.flow_only, options.optimizer)
-    if options.processes > 1:  # after all that could be refused, lest every process say it
-        parallel.join(options.processes)
-    validate = None
-    if unseen and not parallel.rank():
-        validate = evaluate.validator(network.build(film.config, kind=kind()), unseen)
-    if not parallel.rank():
-        print(f"{film.count_params():,} parameters; from step {run.step} of {run.steps}", flush=True)
-    part, parts = parallel.rank(), options.processes
-    feed = batches.Batches(videos, options.batch, size, options.seed, options.scenes, part, parts)
-    train(run, feed.stream(run.step), validate, options.every, lambda line: print(line, flush=True))
+    options.run.mkdir(parents=True, exist_ok=True)
+    if options.processes > 1:
+        torch.multiprocessing.spawn(work, (options,), options.processes)
+    else:
+        work(0, options)
 
 
 if __name__ == "__main__":

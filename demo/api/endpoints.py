@@ -14,8 +14,9 @@ import gradio as gr
 from demo.api.reports import Report, report
 from demo.gradio_patches import client_address, while_polled
 from demo.server.job_requests import FORMATS, PLAYS, OutputOptions, PhotoRequest, RequestHandler, VideoRequest
-from demo.ui.components import CheckboxInput, DropdownInput, FilesInput, NumberInput, PhotoInput, VideoInput
+from demo.ui.components import CheckboxInput, DropdownInput, FilesInput, NumberInput, PhotoInput, TextInput, VideoInput
 from film.media import scene_detection
+from film.rendering.pace import EASINGS
 
 
 class Endpoints:
@@ -39,6 +40,9 @@ class Endpoints:
         play: str,
         count: int | None = None,
         seconds: float | None = None,
+        easing: str = "linear",
+        background: str | None = None,
+        depth_bits: int = 8,
         request: gr.Request | None = None,
     ) -> Iterator[Report]:
         """Make a film of two photos. Returns its file, and what is known of it: frames, size, model, device, seconds.
@@ -56,12 +60,16 @@ class Endpoints:
             longest_side: Larger photos are scaled down to this many pixels; 0 keeps their size.
             format: The kind of file; zip holds numbered PNG files.
             quality: From 1, the smallest file, to 100, the best picture.
-            play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back; seamless also makes the way from
+                the end to the beginning.
             count: The film's number of frames as it plays, both ways of a pingpong, instead of a depth.
             seconds: The film's length as it plays, instead of a depth.
+            easing: How it moves from photo to photo: linear, ease-in, ease-out or ease-in-out.
+            background: A colour's name or #rrggbb, under what is transparent; none keeps it where the format can.
+            depth_bits: Bits of each colour channel, 8 or 10; 10 is for mp4 (H.265), webm and mov.
         """
-        options = OutputOptions(model, device, longest_side, format, quality, play)
-        yield from self._report(PhotoRequest([first, last], options, depth, count, seconds, fps), request)
+        options = OutputOptions(model, device, longest_side, format, quality, play, background, depth_bits)
+        yield from self._report(PhotoRequest([first, last], options, depth, count, seconds, fps, easing), request)
 
     def interpolate_many(
         self,
@@ -76,6 +84,9 @@ class Endpoints:
         play: str,
         count: int | None = None,
         seconds: float | None = None,
+        easing: str = "linear",
+        background: str | None = None,
+        depth_bits: int = 8,
         request: gr.Request | None = None,
     ) -> Iterator[Report]:
         """Make one film through many photos, in the order given. Returns and reports what `interpolate` does.
@@ -89,12 +100,16 @@ class Endpoints:
             longest_side: Larger photos are scaled down to this many pixels; 0 keeps their size.
             format: The kind of file; zip holds numbered PNG files.
             quality: From 1, the smallest file, to 100, the best picture.
-            play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back; seamless also makes the way from
+                the end to the beginning.
             count: The whole film's number of frames as it plays, both ways of a pingpong, instead of a depth.
             seconds: The whole film's length as it plays, instead of a depth.
+            easing: How it moves from photo to photo: linear, ease-in, ease-out or ease-in-out.
+            background: A colour's name or #rrggbb, under what is transparent; none keeps it where the format can.
+            depth_bits: Bits of each colour channel, 8 or 10; 10 is for mp4 (H.265), webm and mov.
         """
-        options = OutputOptions(model, device, longest_side, format, quality, play)
-        yield from self._report(PhotoRequest(photos or [], options, depth, count, seconds, fps), request)
+        options = OutputOptions(model, device, longest_side, format, quality, play, background, depth_bits)
+        yield from self._report(PhotoRequest(photos or [], options, depth, count, seconds, fps, easing), request)
 
     def retime(
         self,
@@ -109,6 +124,14 @@ class Endpoints:
         sound: bool,
         cut: float,
         fps: float | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        speed: str | None = None,
+        background: str | None = None,
+        depth_bits: int = 8,
+        duplicates: str = "auto",
+        audio_track: int | None = None,
+        keep_streams: bool = False,
         request: gr.Request | None = None,
     ) -> Iterator[Report]:
         """Show a video in slow motion, at another frame rate, or both. Returns and reports what `interpolate` does.
@@ -121,13 +144,23 @@ class Endpoints:
             longest_side: Larger videos are scaled down to this many pixels; 0 keeps their size.
             format: The kind of file; zip holds numbered PNG files.
             quality: From 1, the smallest file, to 100, the best picture.
-            play: Loop and once differ in GIF and WebP; pingpong goes forth and back.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back; seamless also makes the way from
+                the end to the beginning.
             sound: Whether the sound is kept, stretched with its pitch kept, where the format has sound.
             cut: How different two frames must be, 0 to 255, for a new scene; nothing is made across a cut.
             fps: Frames per second of the film; none keeps the video's.
+            start: Where the part of the video that is used begins: seconds or hh:mm:ss.
+            end: Where that part ends.
+            speed: Instead of slowdown, points time:factor with commas, such as 0:1,2.5:0.25; the film is then silent.
+            background: A colour's name or #rrggbb, under what is transparent; none keeps it where the format can.
+            depth_bits: Bits of each colour channel, 8 or 10; 10 is for mp4 (H.265), webm and mov.
+            duplicates: What becomes of repeated frames: auto (left out, but what stands for long stays), drop, or keep.
+            audio_track: Which audio track is heard, from 1; none takes the default one.
+            keep_streams: Whether the other audio tracks are kept as well.
         """
-        options = OutputOptions(model, device, longest_side, format, quality, play)
-        yield from self._report(VideoRequest(video, options, slowdown, fps, sound, cut), request)
+        options = OutputOptions(model, device, longest_side, format, quality, play, background, depth_bits)
+        part = (start, end, speed, duplicates, audio_track, keep_streams)
+        yield from self._report(VideoRequest(video, options, slowdown, fps, sound, cut, *part), request)
 
     def _report(self, job_request: PhotoRequest | VideoRequest, request: gr.Request | None) -> Iterator[Report]:
         told = report(job_request, self._handler, client_address(request))
@@ -166,11 +199,24 @@ def add_endpoints(
     sound, cut = CheckboxInput(True, label="sound", **hidden), NumberInput(scene_detection.CUT, label="cut", **hidden)
     rate = NumberInput(label="frames per second", **hidden)
 
+    part = [TextInput(label=label, **hidden) for label in ("start", "end", "speed")]
+    easing = DropdownInput(list(EASINGS), value=PhotoRequest.easing, label="easing", **hidden)
+    form: list[Any] = [
+        TextInput(label="background", **hidden),
+        NumberInput(options.depth_bits, precision=0, label="bits of each colour", **hidden),
+    ]
+
+    streams: list[Any] = [
+        DropdownInput(list(scene_detection.DUPLICATES), value="auto", label="duplicates", **hidden),
+        NumberInput(precision=0, label="audio track", **hidden),
+        CheckboxInput(False, label="keep streams", **hidden),
+    ]
+
     outputs = [gr.File(label="film", **hidden), gr.JSON(label="report", **hidden)]
     endpoints = Endpoints(blocks, handler)
     for endpoint, inputs in (
-        (endpoints.interpolate, [first, last, depths, fps, *made, *length]),
-        (endpoints.interpolate_many, [photos, depths, fps, *made, *length]),
-        (endpoints.retime, [video, slowdown, *made, sound, cut, rate]),
+        (endpoints.interpolate, [first, last, depths, fps, *made, *length, easing, *form]),
+        (endpoints.interpolate_many, [photos, depths, fps, *made, *length, easing, *form]),
+        (endpoints.retime, [video, slowdown, *made, sound, cut, rate, *part, *form, *streams]),
     ):
         gr.Button(visible=False).click(endpoint, inputs, outputs, api_name=endpoint.__name__, **queued)

@@ -1,8 +1,9 @@
 """Who may compute now: a few places, and a line of bounded length before them.
 
-Places are given in order of arrival, with two exceptions that make it fair. A long film never takes the last place: so
+Places are given in order of arrival, with two exceptions that make it fair. A long film never takes the last place:
 while long films are made, short ones still go through one by one, and a long one waits for other long ones only. And
-each address has a share: who has no film in the making comes before who has, and one address holds a few places.
+each address has a share: who has no film in the making comes before who has, and one address holds a few places in
+all.
 """
 
 from __future__ import annotations

@@ -11,29 +11,36 @@ import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from demo.config import Config
 from demo.server.job_service import JobEvent, JobService, RenderJob
-from demo.server.limits import at_most, choice, number, short
-from demo.server.storage import status
+from demo.server.limits import at_most, choice, number, short, text
+from demo.server.storage import status, version
 from demo.server.video_probe import VideoProbe
 from demo.ui import thumbnails
-from film.engine import bisection
+from film.engine import bisection, timings
 from film.engine.interpolator import Interpolator
-from film.media import scene_detection, video_segments, video_writer
-from film.rendering import pipeline, planning
+from film.hub import registry
+from film.media import colour_depth, scene_detection, video_segments, video_writer
+from film.rendering import coarse_to_fine, pipeline, planning
 from film.rendering.events import Event, Progress
+from film.rendering.options import PhotoOptions, VideoOptions
+from film.rendering.pace import EASINGS
 
-FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF", "webp": "WebP", "zip": "PNG files"}
+FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF", "webp": "WebP", "zip": "PNG files", "mov": "ProRes"}
 PLAYED = {"mp4", "webm"}  # formats that the page's player plays
 PLAYS = tuple(video_writer.PLAYS)
 FPS = (1, 60)  # frames per second, from … to …
 SLOWDOWNS = (1, planning.MAX_SLOWDOWN)
 CUTS = (0, 255)  # content values
 MASTER_BYTES = 4.0  # per pixel of a film whose frames are kept without loss until it is written
+DEEP_BYTES = 9.0  # the same where they have more than 8 bits
+END_STEP = 0.1  # seconds: how finely the page sets where a video's part ends
+LEVEL_BYTES = 7.0  # per pixel of a film made coarse to fine: about half its frames wait in 12 bytes per pixel
 THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
 
 
@@ -47,11 +54,25 @@ class OutputOptions:
     format: str = "mp4"
     quality: int = video_segments.QUALITY
     play: str = "loop"
+    background: str | None = None  # under what is transparent; None or "": kept where the format can, else white
+    depth_bits: int = 8
+    name: str = "film"  # of the file, without its suffix
+
+    @property
+    def film(self) -> dict[str, Any]:
+        """By the names of `rendering.options.FilmOptions`."""
+        return {
+            "longest_side": self.longest_side or None,
+            "quality": self.quality,
+            "play": self.play,
+            "background": self.background or None,
+            "depth_bits": self.depth_bits,
+        }
 
     @property
     def file(self) -> str:
         """The film's name."""
-        return f"film.{self.format}"
+        return f"{self.name}.{self.format}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +85,14 @@ class PhotoRequest:
     count: int | None = None
     seconds: float | None = None
     fps: float = 15
+    easing: str = "linear"
+    by_level: bool = False  # coarse to fine, where the film takes longer to make than to play
+
+    @property
+    def film(self) -> PhotoOptions:
+        """As the pipeline takes it, of a checked request. ValueError as there."""
+        depth = self.depth if self.count is None else None
+        return PhotoOptions(depth=depth, count=self.count, fps=self.fps, easing=self.easing, **self.options.film)
 
     @property
     def files(self) -> list[str]:
@@ -80,6 +109,29 @@ class VideoRequest:
     fps: float | None = None  # None or 0: as the video
     sound: bool = True
     cut: float = scene_detection.CUT
+    start: str | float | None = None  # of the part: seconds or hh:mm:ss; None or "": its beginning
+    end: str | float | None = None
+    speed: str | None = None  # instead of a slow motion: points time:factor
+    duplicates: str = "auto"  # one of scene_detection.DUPLICATES
+    audio_track: int | None = None  # from 1; None or 0: the default one
+    keep_streams: bool = False  # the other audio tracks, too
+
+    @property
+    def film(self) -> VideoOptions:
+        """As the pipeline takes it, of a checked request. ValueError as there."""
+        return VideoOptions(
+            slowdown=1 if self.speed else self.slowdown,
+            speed=self.speed or None,
+            fps=self.fps,
+            sound=self.sound,
+            cut=self.cut,
+            start=None if self.start == "" else self.start,
+            end=None if self.end == "" else self.end,
+            duplicates=self.duplicates,
+            audio_track=self.audio_track or None,
+            keep_streams=self.keep_streams,
+            **self.options.film,
+        )
 
     @property
     def files(self) -> list[str]:
@@ -110,15 +162,24 @@ class RequestHandler:
         """
         options = self._checked_making(job_request.options)
         if isinstance(job_request, VideoRequest):
-            if not isinstance(job_request.sound, bool):
-                raise ValueError(f"The sound is {job_request.sound!r}; it must be true or false.")
-            return dataclasses.replace(
+            for name, value in (("sound", job_request.sound), ("keeping of streams", job_request.keep_streams)):
+                if not isinstance(value, bool):
+                    raise ValueError(f"The {name} is {short(value)}; it must be true or false.")
+            track = job_request.audio_track
+            checked: JobRequest = dataclasses.replace(
                 job_request,
                 options=options,
                 slowdown=number("The slow motion", job_request.slowdown, *SLOWDOWNS),
                 fps=None if job_request.fps in (None, 0) else number("The frame rate", job_request.fps, *FPS),
                 cut=number("The cut sensitivity", job_request.cut, *CUTS),
+                start=text("The start", job_request.start),
+                end=text("The end", job_request.end),
+                speed=text("The speed", job_request.speed),
+                duplicates=choice("The choice of duplicates", job_request.duplicates, scene_detection.DUPLICATES),
+                audio_track=number("The audio track", track, 1, 99, whole=True) if track else None,
             )
+            self._check_film(checked)
+            return checked
         self.check_number(len(job_request.files))
         depths = self.job_service.limits.depths
         fps = number("The frame rate", job_request.fps, *FPS)
@@ -132,14 +193,27 @@ class RequestHandler:
         depth = planning.DEFAULT_DEPTH  # which a count makes meaningless
         if count is None:
             depth = number("The depth", job_request.depth, min(depths), max(depths), whole=True)
-        return dataclasses.replace(
+        checked = dataclasses.replace(
             job_request,
             options=options,
             depth=depth,
             count=None if count is None else number("The number of frames", count, 2, bisection.MAX_COUNT, whole=True),
             seconds=None,
             fps=fps,
+            easing=choice("The easing", job_request.easing, EASINGS),
         )
+        self._check_film(checked)
+        return checked
+
+    def _check_film(self, job_request: JobRequest) -> None:
+        """ValueError for what no film, or none of that format, can have."""
+        if (
+            not isinstance(job_request, VideoRequest)
+            or job_request.speed
+            or job_request.fps
+            or job_request.slowdown > 1
+        ):
+            video_writer.check(job_request.options.file, bits=job_request.film.depth_bits)
 
     def _checked_making(self, options: OutputOptions) -> OutputOptions:
         may = self.job_service.limits
@@ -151,6 +225,8 @@ class RequestHandler:
             format=choice("The format", options.format, FORMATS),
             quality=number("The quality", options.quality, 1, 100, whole=True),
             play=choice("The play", options.play, PLAYS),
+            background=text("The background", options.background) or None,
+            depth_bits=choice("The depth in bits", options.depth_bits, colour_depth.DEPTHS),
         )
 
     def check_photo(self, path: str) -> None:
@@ -189,7 +265,7 @@ class RequestHandler:
     def thumbnail(self, photo: str) -> str | None:
         """A photo as a small data URI; None if it cannot be opened, or not at this moment."""
         try:
-            return self._thumbnail(photo)
+            return self._thumbnail(*version(photo))
         except (ValueError, RuntimeError, OSError):
             return None
 
@@ -203,23 +279,14 @@ class RequestHandler:
             if not files:
                 return None
             return planning.plan_retime(
-                files[0],
-                options.file,
-                slowdown=job_request.slowdown,
-                fps=job_request.fps,
-                longest_side=options.longest_side or None,
-                play=options.play,
-                look=self.video_probe.look,
+                files[0], options.file, self._video_options(job_request), look=self.video_probe.look
             )
         return planning.plan(
             files,
             options.file,
-            depth=job_request.depth if job_request.count is None else None,
-            count=job_request.count,
-            fps=job_request.fps,
-            longest_side=options.longest_side or None,
-            play=options.play,
+            job_request.film,
             reader=self.job_service.sandbox,
+            honours_time=registry.find(options.model).honours_time,
         )
 
     def check_budget(self, job_request: JobRequest, frames: int, size: tuple[int, int]) -> None:
@@ -245,7 +312,9 @@ class RequestHandler:
             self.check_budget(job_request, plan.frames, plan.size)
             return plan
 
-        lossless = video_writer.needs_lossless(job_request.options.file, job_request.options.play)
+        lossless = video_writer.needs_lossless(
+            job_request.options.file, job_request.options.play, job_request.options.depth_bits
+        )
         request = RenderJob(
             job_request.options.model,
             job_request.options.device,
@@ -253,41 +322,28 @@ class RequestHandler:
             plan,
             lambda model, folder: self._start(job_request, model, folder),
             owner,
-            MASTER_BYTES if lossless else 1.0,
+            ((DEEP_BYTES if job_request.options.depth_bits > 8 else MASTER_BYTES) if lossless else 1.0)
+            + (LEVEL_BYTES if isinstance(job_request, PhotoRequest) and job_request.by_level else 0.0),
         )
         yield from self.job_service.run(request)
 
     def _start(self, job_request: JobRequest, model: Interpolator, folder: Path) -> Generator[Event]:
         options = job_request.options
         target = folder / options.file
-        shared: dict[str, Any] = {
-            "longest_side": options.longest_side or None,
-            "quality": options.quality,
-            "play": options.play,
-        }
         if isinstance(job_request, PhotoRequest):
-            yield from pipeline.interpolate(
+            yield from pipeline.photo_film(
                 job_request.files,
                 model,
                 target,
-                depth=job_request.depth if job_request.count is None else None,
-                count=job_request.count,
-                fps=job_request.fps,
+                job_request.film,
                 reader=self.job_service.sandbox,
-                **shared,
+                by_level=self._made_by_level(job_request),
             )
             return
         assert job_request.video
-        events = pipeline.retime(
-            job_request.video,
-            model,
-            target,
-            slowdown=job_request.slowdown,
-            fps=job_request.fps,
-            sound=job_request.sound,
-            cut=job_request.cut,
-            max_pixels=self.video_probe.max_pixels,
-            **shared,
+        video_options = self._video_options(job_request)
+        events = pipeline.video_film(
+            job_request.video, model, target, video_options, max_pixels=self.video_probe.max_pixels
         )
         with closing(events):
             for event in events:
@@ -297,8 +353,37 @@ class RequestHandler:
                     self.check_budget(job_request, event.done, (height, width))
                 yield event
 
-    def _read_thumbnail(self, photo: str) -> str:
-        return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 2 * thumbnails.HEIGHT))
+    def _video_options(self, job_request: VideoRequest) -> VideoOptions:
+        """As the pipeline takes it; an end that is the video's, as finely as it can be set, is none."""
+        assert job_request.video
+        options = job_request.film
+        seconds, end = self.video_probe.look(job_request.video).seconds, options.part[1]
+        if seconds and end is not None and end > seconds - END_STEP:
+            return dataclasses.replace(options, end=None)
+        return options
+
+    def _made_by_level(self, job_request: PhotoRequest) -> bool:
+        """Whether to make it coarse to fine: it is asked for, takes longer to make than to play, and there is room."""
+        plan = self.plan(job_request, job_request.files)
+        if not job_request.by_level or plan is None or plan.size is None or plan.calls is None:
+            return False
+        gaps = self.moments(job_request)
+        if coarse_to_fine.stored_frames(gaps) * coarse_to_fine.STORED_BYTES > plan.frames * LEVEL_BYTES:
+            return False
+        each = timings.estimate(job_request.options.model, job_request.options.device, *plan.size)
+        return each is None or each * plan.calls > plan.duration
+
+    @staticmethod
+    def moments(job_request: PhotoRequest) -> list[list[Fraction]]:
+        """Which moments a checked request asks for, between each two photos."""
+        honours_time = registry.find(job_request.options.model).honours_time
+        pairs, _ = planning.length(
+            job_request.film, len(job_request.files), job_request.options.file, honours_time=honours_time
+        )
+        return pairs
+
+    def _read_thumbnail(self, photo: str, _: str) -> str:
+        return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 3 * thumbnails.HEIGHT))
 
     def _check_video_size(self, path: str) -> None:
         if not self.config.max_video_mb:

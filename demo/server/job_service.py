@@ -34,6 +34,8 @@ JobEvent: TypeAlias = Event | Waiting
 # An absolute path inside what a tool said; not the path of a URL.
 PATH = re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"(),;]+)+/([^\s/:'\"(),;]+)|\b[A-Za-z]:\\(?:[^\s\\:'\"]+\\)*([^\s\\:'\"]+)")
 
+UNKNOWN = 300.0  # megapixels: what room is taken for a film of unknown length, where there is no limit
+
 logger = logging.getLogger("film.studio")
 
 
@@ -107,7 +109,9 @@ class JobService:
             height, width = plan.size
             log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
             yield from slot.wait(lambda: self._seconds(request, plan))
-            pixels = plan.frames * height * width if plan.length_known else self.limits.megapixels * MEGAPIXEL
+            pixels = (
+                plan.frames * height * width if plan.length_known else min(self.limits.megapixels, UNKNOWN) * MEGAPIXEL
+            )
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))
             log.info("begun")
@@ -127,7 +131,8 @@ class JobService:
                     elif isinstance(event, Done):
                         self.queue.took(time.monotonic() - begun)
                         per_frame = event.seconds_per_frame and round(event.seconds_per_frame, 3)
-                        log.know(device=event.device, seconds=round(event.seconds, 1), seconds_per_frame=per_frame)
+                        log.know(device=event.device, precision=event.precision)
+                        log.know(seconds=round(event.seconds, 1), seconds_per_frame=per_frame)
                         log.info("made frame %d of %d", event.frames, event.frames)
                         event = replace(event, path=self.storage.keep(event.path))
                     yield event

@@ -11,6 +11,7 @@ from typing import Any
 from film.engine.bisection import MAX_COUNT
 
 MEGAPIXEL = 1_000_000
+TEXT = 500  # characters of a setting
 
 
 def number(name: str, value: Any, low: float, high: float, whole: bool = False) -> Any:
@@ -28,6 +29,15 @@ def choice(name: str, value: Any, choices: Collection[Any]) -> Any:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)) or value not in choices:
         raise ValueError(f"{name} is {short(value)}, which is not in the list: {', '.join(map(str, choices))}.")
     return value
+
+
+def text(name: str, value: Any) -> str | None:
+    """`value` as a text without spaces around it, None for none. ValueError unless it is a short text or a number."""
+    if value is None:
+        return None
+    if isinstance(value, (str, int, float)) and not isinstance(value, bool) and len(str(value)) <= TEXT:
+        return str(value).strip() or None
+    raise ValueError(f"{name} is {short(value)}; it must be a text of at most {TEXT} characters.")
 
 
 @dataclass(frozen=True)

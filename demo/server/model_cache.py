@@ -7,11 +7,14 @@ films may be made at once: the one that was not used for longest makes room for 
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 
 from film.engine.interpolator import Interpolator
+
+log = logging.getLogger(__name__)
 
 
 class ModelCache:
@@ -41,6 +44,26 @@ class ModelCache:
             with self._lock:
                 self._at_work[key] -= 1
                 self._make_room()
+
+    def warm_up(self, name: str, device: str, size: tuple[int, int]) -> threading.Thread:
+        """Begin to compile that model for frames of this (height, width), for the first visitor; nothing is downloaded.
+
+        A film that is asked for meanwhile waits for what is being compiled and then uses it.
+        """
+
+        def compile_model() -> None:
+            try:
+                with self.model(name, device) as model:
+                    for stage, work in model.setup_steps(*size):
+                        if stage == "downloading":
+                            return
+                        work()
+            except (ValueError, RuntimeError, OSError) as error:  # the first film will tell its visitor
+                log.warning("%s was not compiled ahead: %s", name, error)
+
+        thread = threading.Thread(target=compile_model, name="warm-up", daemon=True)
+        thread.start()
+        return thread
 
     def _make_room(self) -> None:
         """Drop idle models, the least recently used first. Called with the lock held."""

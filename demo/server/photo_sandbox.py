@@ -32,6 +32,7 @@ from demo.server.disk_full import is_disk_full
 from demo.server.open_slots import OpenSlots
 from demo.server.storage import version
 from film.media import images
+from film.media.alpha import straight, with_alpha
 from film.media.images import Frame
 from film.support.memory import NotEnoughMemory
 
@@ -67,12 +68,21 @@ class PhotoSandbox:
         """`images.image_size`, of a photo that was decoded to its end: what is damaged is refused here."""
         return self._measured(max_pixels, *version(path))
 
-    def read_image(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> Frame:
+    def read_image(
+        self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS, alpha: bool = False
+    ) -> Frame:
         """`images.read_image`, in 8 bits."""
         with tempfile.TemporaryFile() as pixels:
-            height, width = self._size(self._ask("read", path, max_pixels, pixels))
+            answer = self._ask("read", path, max_pixels, pixels, alpha=int(alpha))
+            (height, width), channels = self._size(answer), 4 if answer["alpha"] is True else 3
             pixels.seek(0)
-            return images.to_frame(np.fromfile(pixels, np.uint8, height * width * 3).reshape(height, width, 3))
+            values = np.fromfile(pixels, np.uint8, height * width * channels).reshape(height, width, channels)
+        frame = images.to_frame(values)
+        return with_alpha(frame[..., :3], frame[..., 3]) if channels == 4 else frame
+
+    def has_alpha(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> bool:
+        """`images.has_alpha`."""
+        return self._ask("alpha", path, max_pixels, None)["alpha"] is True
 
     def save_jpeg(self, path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
         """The photo as a JPEG that every browser shows."""
@@ -92,7 +102,7 @@ class PhotoSandbox:
             with self._lock:
                 self._connection()
 
-    def _measure(self, max_pixels: int, path: str, *_: int) -> tuple[int, int]:
+    def _measure(self, max_pixels: int, path: str, _: str) -> tuple[int, int]:
         return self._size(self._ask("measure", path, max_pixels, None))
 
     def _size(self, answer: dict[str, Any]) -> tuple[int, int]:
@@ -179,7 +189,9 @@ def _work(request: dict[str, Any], output: IO[bytes] | None) -> dict[str, Any]:
     try:
         if request["task"] == "measure":
             return {"size": images.image_size(request["path"], request["max_pixels"], to_the_end=True)}
-        frame = images.read_image(request["path"], request["max_pixels"])
+        if request["task"] == "alpha":
+            return {"alpha": images.has_alpha(request["path"], request["max_pixels"])}
+        frame = images.read_image(request["path"], request["max_pixels"], alpha=bool(request.get("alpha")))
     except (MemoryError, NotEnoughMemory):
         name = Path(request["path"]).name
         return {"refusal": f"{name} cannot be read: decoding it takes more memory than a photo of its size."}
@@ -196,12 +208,13 @@ def _work(request: dict[str, Any], output: IO[bytes] | None) -> dict[str, Any]:
         small = Image.fromarray(images.to_uint8(frame[::step, ::step]))
         small.thumbnail((request["side"], request["side"]))
         small.save(output, "jpeg", quality=THUMBNAIL_QUALITY)
-    return {"size": frame.shape[:2]}
+    return {"size": frame.shape[:2], "alpha": frame.shape[2] == 4}
 
 
 def _rows(frame: Frame) -> Iterator[np.ndarray]:
     """The frame's bytes, some rows at a time: all at once would take its memory thrice."""
-    return (images.to_uint8(frame[top : top + ROWS]) for top in range(0, len(frame), ROWS))
+    rows = (frame[top : top + ROWS] for top in range(0, len(frame), ROWS))
+    return (images.to_uint8(straight(some) if frame.shape[2] == 4 else some) for some in rows)
 
 
 def _child(request: dict[str, Any], answer: int, output: int) -> None:

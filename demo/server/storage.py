@@ -1,8 +1,8 @@
 """What visitors leave on the disk: it expires, and all of it together stays under a ceiling.
 
 Uploads and finished films lie in one folder, each in a folder of its own with a name nobody guesses, and beside them in
-`scratch` what is in the making. What a running job needs is held, what an open page shows makes no room for others; of
-the rest the oldest goes first. Files are counted as they come; the whole folder is only read by the sweep.
+`scratch` what is in the making. What a running job needs is held, what an open page shows is never deleted to make
+room; of the rest the oldest goes first. Files are counted as they come; the whole folder is only read by the sweep.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from film.support.fingerprint import fingerprint
 
 GIGABYTE = 2**30
 KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
@@ -43,10 +45,10 @@ def status(path: str | os.PathLike[str]) -> os.stat_result:
         raise ValueError(f"{Path(path).name} is no longer here: uploads expire. Choose it again.") from None
 
 
-def version(path: str | os.PathLike[str]) -> tuple[str, int, int]:
-    """An upload as it is now, to be remembered by: its path, when it was changed, its bytes. ValueError as above."""
-    facts = status(path)
-    return os.fspath(path), facts.st_mtime_ns, facts.st_size
+def version(path: str | os.PathLike[str]) -> tuple[str, str]:
+    """An upload as it is now, to be remembered by: its path and a hash of its content. ValueError as above."""
+    status(path)
+    return os.fspath(path), fingerprint(path)
 
 
 class Full(RuntimeError):
@@ -138,7 +140,7 @@ class Storage:
                 self._reserved -= size
 
     def check_room(self, size: int, owner: str = "") -> None:
-        """Full if an upload of `size` bytes could not be taken now, whatever made room for it. Takes nothing."""
+        """Full if an upload of `size` bytes could not be taken, even if the oldest files made room. Takes nothing."""
         with self._lock:
             self._oldest_of(owner, size)
             self._oldest_for(size, self._for_uploads())

@@ -31,7 +31,7 @@ class VideoProbe:
         """As `read_metadata`, of a video that has two frames. ValueError for what has not; TooMany; OSError."""
         return self._look(*version(path))
 
-    def _open(self, path: str, *_: int) -> VideoMetadata:
+    def _open(self, path: str, _: str) -> VideoMetadata:
         with self._opening.turn():
             looked = video_reader.read_metadata(path, self.max_pixels)
             with video_reader.VideoReader(looked, (looked.height, looked.width), self.max_pixels) as reader:

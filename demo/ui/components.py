@@ -126,6 +126,15 @@ class NumberInput(gr.Number):
         return payload
 
 
+class TextInput(gr.Textbox):
+    """A line of text, whatever it is."""
+
+    is_template = True
+
+    def preprocess(self, payload: Any) -> Any:
+        return payload
+
+
 class DropdownInput(gr.Dropdown):
     """A dropdown's value, whatever it is."""
 

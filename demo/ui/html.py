@@ -12,20 +12,60 @@ from film import Model
 
 STYLE = Path(__file__).with_name("theme.css")
 ICON = Path(__file__).with_name("icon.svg")
+STAGE = Path(__file__).with_name("stage.js").read_text(encoding="utf-8")
 
 TITLE = "Photos become a film"
 HEADER = f"""
-<div class="title"><div class="strip" aria-hidden="true">{"<i></i>" * 5}</div><h1>{TITLE}</h1></div>
-<p>Choose almost identical photos, taken a moment apart, or a video to be slowed down. FILM, Google’s network for frame
-interpolation, imagines every moment in between, and the film starts to play while the rest is still being made.</p>
+<div class="title"><div class="ball" aria-hidden="true">{"<i></i>" * 5}</div><h1>{TITLE}</h1></div>
+<p>Two almost identical photos, or more, or a video to slow down: a network imagines every moment in between.</p>
 """
-COMPARED = "<p><span>A plain cross-fade</span><span>The frame that was made</span></p>"
 KINDS = {"two": "Two photos", "many": "Many photos", "video": "Video"}
 ASK = {
     "two": "Choose two photos, then press Create.",
     "many": "Choose photos in their order, then press Create.",
     "video": "Choose a video, then press Create.",
 }
+READY = "Press Create to make the film."
+PREVIEW = """
+<canvas aria-hidden="true"></canvas><video muted loop playsinline hidden aria-hidden="true"></video>
+<img hidden alt="The finished film"><p class="empty">Your film plays here</p><p class="chip" role="status"></p>
+"""
+VIEWS = """
+<div id="views" role="group" aria-label="Compare" hidden>
+<button type="button" value="film" aria-pressed="true">Film</button>
+<button type="button" value="fade" aria-pressed="false"><span class="for-photos">Cross-fade</span>
+<span class="for-video">Original</span></button>
+<button type="button" value="sides" aria-pressed="false">Side by side</button>
+</div>
+<div id="strip"><div class="cells" role="group" aria-label="Frames of the film"></div></div>
+"""
+# The models in people's terms: (name, what for). Others are shown by their own name.
+CARDS = {
+    "film-lite": ("Quick", "works offline"),
+    "rife": ("Sharp", "crisp detail"),
+    "film": ("Best", "Google FILM"),
+}
+# A click on × removes a photo, dragging one onto another moves it there: as a new order of places, by `trigger`.
+SHEET = """
+let dragged = null;
+const places = () => [...element.querySelectorAll("li")].map((cell) => Number(cell.dataset.place));
+element.addEventListener("click", (event) => {
+  const cell = event.target.closest("button")?.closest("li");
+  if (cell) trigger("input", { order: places().filter((place) => place !== Number(cell.dataset.place)) });
+});
+element.addEventListener("dragstart", (event) => { dragged = event.target.closest("li")?.dataset.place ?? null; });
+element.addEventListener("dragover", (event) => { if (dragged !== null) event.preventDefault(); });
+element.addEventListener("drop", (event) => {
+  const target = event.target.closest("li")?.dataset.place;
+  if (dragged === null || target === undefined || dragged === target) return;
+  event.preventDefault();
+  const order = places().filter((place) => place !== Number(dragged));
+  const before = Number(dragged) > Number(target);
+  order.splice(order.indexOf(Number(target)) + (before ? 0 : 1), 0, Number(dragged));
+  dragged = null;
+  trigger("input", { order });
+});
+"""
 FOOTER = """
 **How it works.** FILM looks at both photos at seven scales, finds how everything moves, carries both half-way to each
 other and paints one frame from the two. Then it does the same between each pair of neighbours: every step of the depth
@@ -49,7 +89,7 @@ show();
 setInterval(show, 5000);
 document.addEventListener("visibilitychange", show);
 """
-DROP = "Drop a photo\nor click to choose"
+DROP = "Drop a photo\nor click"
 TERRACOTTA = gr.themes.Color(
     "#fdf5f1",
     "#fae6dc",
@@ -81,38 +121,47 @@ def state_html(text: str, detail: str = "", done: float | None = None, notes: Se
     return f"<div class='state' role='status'>{line}{bar}{more}</div>"
 
 
-def idle_html() -> str:
-    """What to do first, for each kind of film; the style sheet shows the one that is chosen."""
+def idle_html(ready: bool = False) -> str:
+    """What to do next; of what is not there yet for each kind of film: the style sheet shows the one that is chosen."""
+    if ready:
+        return f"<div class='state idle' role='status'><p><b>{READY}</b></p></div>"
     lines = "".join(f"<p class='for-{kind}'><b>{text}</b></p>" for kind, text in ASK.items())
     return f"<div class='state idle' role='status'>{lines}</div>"
 
 
-def strip_html(cells: Sequence[str | None], kind: str = "") -> str:
-    """Small pictures side by side, or their empty places; `kind` is a class of the style sheet."""
-    pictures = "".join(f"<span><img src='{cell}' alt=''></span>" if cell else "<span></span>" for cell in cells)
-    return f"<div class='cells {kind}' aria-hidden='true'>{pictures}</div>"
+def is_idle(html: object) -> bool:
+    """Whether that, which a stranger's page sent back, is `idle_html`'s or `error_html`'s."""
+    return str(html).startswith(("<div class='state idle'", "<div class='state error'"))
 
 
-def contact_html(pictures: Sequence[str | None], places: Sequence[int], cells: int) -> str:
-    """Small pictures of the photos that are chosen, with their places in the film; `cells` empty ones elsewhere."""
-    photos = "".join(
-        f"<span><img src='{picture or ''}' alt=''><em>{place}</em></span>"
-        for picture, place in zip(pictures, places, strict=True)
+def sheet_html(pictures: Sequence[str | None]) -> str:
+    """The photos of a film in their order, each with its place and buttons; `html.SHEET` tells what was clicked."""
+    cells = "".join(
+        f"<li draggable='true' data-place='{place}'><img src='{picture or ''}' alt='Photo {place + 1}'>"
+        f"<em>{place + 1}</em><button type='button' aria-label='Remove photo {place + 1}'>×</button></li>"
+        for place, picture in enumerate(pictures)
     )
-    return f"<div class='cells for-many' aria-hidden='true'>{photos}</div>{strip_html([None] * cells, 'but-many')}"
+    return f"<ol class='sheet'>{cells}</ol>"
 
 
 def error_html(text: str) -> str:
     return f"<div class='state error' role='alert'><p><b>{escape(text)}</b></p></div>"
 
 
-def is_error(html: object) -> bool:
-    """Whether that, which a stranger's page sent back, is `error_html`'s."""
-    return str(html).startswith("<div class='state error'")
+def plan_html(length: str, cost: str = "", note: str = "") -> str:
+    more = f"<em>{escape(note)}</em>" if note else ""
+    return f"<p class='plan'><b>{escape(length)}</b><span>{escape(cost)}</span>{more}</p>"
 
 
-def plan_html(text: str, cost: str) -> str:
-    return f"<p class='plan'><b>{escape(text)}</b><span>{escape(cost)}</span></p>"
+def card_text(model: Model, facts: Sequence[str]) -> str:
+    """One model as a card: its name in people's terms, and a line of facts; lines are shown as such."""
+    title, use = CARDS.get(model.name, (model.name, ""))
+    return "\n".join([title, *filter(None, [*facts, use])])
+
+
+def size_text(size: float) -> str:
+    """820 kB, 1.4 MB."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{max(1, round(size / 1e3))} kB"
 
 
 def models_text(models: Sequence[Model]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import gradio as gr
 
-from demo.server.job_requests import FORMATS, FPS, JobRequest, OutputOptions, PhotoRequest, VideoRequest
+from demo.server.job_requests import END_STEP, FORMATS, FPS, JobRequest, OutputOptions, PhotoRequest, VideoRequest
 from demo.ui import html
 from demo.ui.components import (
     CheckboxInput,
@@ -24,13 +24,19 @@ from demo.ui.components import (
     SliderInput,
     VideoInput,
 )
-from demo.ui.thumbnails import CELLS
 from film import Model
-from film.media import scene_detection
+from film.media import scene_detection, video_writer
 from film.rendering import planning
 
 MEASURES = {"depth": "Depth", "count": "Frames", "seconds": "Seconds"}
-PLAYS = {"loop": "Again and again", "once": "Once", "pingpong": "Forth and back"}
+AUTOMATIC = "auto"  # two photos forth and back, for a loop would jump; what else there is again and again
+PLAYS = {
+    AUTOMATIC: "Two photos forth and back",
+    "loop": "Again and again",
+    "once": "Once",
+    "pingpong": "Forth and back",
+}
+OTHERS = {"gif": "GIF", "webp": "WebP", "webm": "WebM"}  # formats that are made of a finished MP4
 SLOWDOWNS = (("None", 1), ("× 2", 2), ("× 4", 4), ("× 8", 8), ("× 16", 16))
 RATES = (24, 25, 30, 50, 60)  # frames per second
 AS_IT_IS = 0  # the frame rate that stands for the video's
@@ -46,28 +52,46 @@ class Layout:
     outputs: Mapping[str, Any]
     plan: gr.HTML
     gallery: gr.Dataset
+    sheet: gr.HTML
+    sample: gr.Button
+    burst: gr.Button
 
     def job_request(self, given: Sequence[Any]) -> JobRequest:
         """What the values of all inputs ask for together. ValueError if there is no such kind of film."""
         values = dict(zip(self.inputs, given, strict=True))
+        kind, measure = values["kind"], values["measure"]
+        if kind not in html.KINDS or measure not in MEASURES:
+            raise ValueError("There is no such kind of film.")
+        if values["play"] == AUTOMATIC:
+            values["play"] = "pingpong" if kind == "two" else "loop"
         options = OutputOptions(
             *(values[name] for name in ("model", "device", "longest_side", "format", "quality", "play"))
         )
-        kind, measure = values["kind"], values["measure"]
         if kind == "video":
             return VideoRequest(
-                values["video"], options, values["slowdown"], values["rate"], values["sound"], values["cut"]
+                values["video"],
+                options,
+                values["slowdown"],
+                values["rate"],
+                values["sound"],
+                values["cut"],
+                values["start"] or None,
+                values["end"] or None,
             )
-        if kind not in html.KINDS or measure not in MEASURES:
-            raise ValueError("There is no such kind of film.")
         return PhotoRequest(
             [values["first"], values["last"]] if kind == "two" else values["photos"],
             options,
             values["depth"],
-            values["count"] if measure == "count" else None,
+            shown_count(values["count"], options.play) if measure == "count" else None,
             values["seconds"] if measure == "seconds" else None,
             values["fps"],
+            by_level=True,
         )
+
+
+def shown_count(count: Any, play: str) -> Any:
+    """The frames that a film shows in which so many are different: of one forth and back almost twice as many."""
+    return video_writer.shown_frames(count, play) if isinstance(count, int) else count
 
 
 def build(
@@ -78,13 +102,14 @@ def build(
     options: OutputOptions,
     pairs: Sequence[tuple[str, str]],
     videos: bool = True,
+    samples: bool = True,
 ) -> Layout:
     """Lay the page out, in the Blocks whose context this is.
 
-    `options` holds the defaults; `videos` says whether it takes any.
+    `options` holds the defaults; `videos` says whether it takes any, `samples` whether there are a clip and a burst.
     """
-    gr.HTML(html.HEADER, elem_id="header")
-    with gr.Row(elem_id="choose"):
+    with gr.Row(elem_id="top"):
+        gr.HTML(html.HEADER, elem_id="header")
         kind = RadioInput(
             [(text, name) for name, text in html.KINDS.items() if videos or name != "video"],
             value="two",
@@ -94,116 +119,140 @@ def build(
             elem_id="kind",
             elem_classes="segments",
         )
-        gallery = gr.Dataset(
-            label="No photos at hand? Take one of these pairs.",
-            components=[gr.Image(visible=False)],
-            samples=[[pair[0]] for pair in pairs],
-            type="index",
-            visible=bool(pairs),
-            elem_id="examples",
-            elem_classes="for-two",
-        )
-    with gr.Row(elem_id="stage"):
-        with gr.Column(elem_id="photos", elem_classes="source for-two"):
-            first = PhotoInput(label="First photo", placeholder=html.DROP, sources=["upload"], elem_id="first")
-            last = PhotoInput(label="Last photo", placeholder=html.DROP, sources=["upload"], elem_id="last")
-        with gr.Column(elem_classes="source for-many"):
-            photos = FilesInput(
-                label="Photos, in their order",
-                file_count="multiple",
-                allow_reordering=True,
-                elem_id="many",
+    with gr.Row(elem_id="work"):
+        with gr.Column(elem_id="setup"):
+            with gr.Row(elem_id="photos", elem_classes="source for-two"):
+                first = PhotoInput(label="First photo", placeholder=html.DROP, sources=["upload"], elem_id="first")
+                last = PhotoInput(label="Last photo", placeholder=html.DROP, sources=["upload"], elem_id="last")
+            with gr.Column(elem_classes="source for-many"):
+                sheet = gr.HTML(html.sheet_html([]), elem_id="sheet", js_on_load=html.SHEET)
+                photos = FilesInput(
+                    label="Photos, in their order", file_count="multiple", allow_reordering=True, elem_id="many"
+                )
+            with gr.Column(elem_classes="source for-video"):
+                clip = VideoInput(label="Video", sources=["upload"], elem_id="clip")
+            refused = gr.HTML(visible=False, elem_id="refused")
+            gallery = gr.Dataset(
+                label="No photos at hand?",
+                components=[gr.Image(visible=False)],
+                samples=[[pair[0]] for pair in pairs],
+                type="index",
+                visible=bool(pairs),
+                elem_id="examples",
+                elem_classes="for-two",
             )
-        with gr.Column(elem_classes="source for-video"):
-            clip = VideoInput(label="Video", sources=["upload"], elem_id="clip")
-        with gr.Column(elem_id="cinema"):
-            player = LiveVideo(
-                streaming=True,
-                interactive=False,
+            sample = gr.Button(
+                "No video at hand? Take this clip.", size="sm", visible=samples, elem_classes="for-video sample"
+            )
+            burst = gr.Button(
+                "No photos at hand? Take this burst.", size="sm", visible=samples, elem_classes="for-many sample"
+            )
+            with gr.Column(elem_id="length"):
+                with gr.Row(elem_classes="for-photos", elem_id="measures"):
+                    measure = RadioInput(
+                        [(text, name) for name, text in MEASURES.items()],
+                        value="depth",
+                        label="Length by",
+                        show_label=False,
+                        container=False,
+                        elem_id="measure",
+                        elem_classes="segments small",
+                    )
+                    depth = SliderInput(
+                        1,
+                        depths,
+                        min(planning.DEFAULT_DEPTH, depths),
+                        step=1,
+                        precision=0,
+                        label="Depth",
+                        info="Each step doubles the frames.",
+                        elem_classes="by-depth",
+                    )
+                    count = SliderInput(
+                        *COUNTS,
+                        24,
+                        step=1,
+                        precision=0,
+                        label="Frames",
+                        info="From the first photo to the last.",
+                        elem_classes="by-count",
+                    )
+                    seconds = SliderInput(
+                        *SECONDS, 4, step=0.5, label="Seconds", info="Of the whole film.", elem_classes="by-seconds"
+                    )
+                with gr.Row(elem_classes="for-video", elem_id="pace"):
+                    slowdown = RadioInput(
+                        list(SLOWDOWNS), value=4, label="Slow motion", elem_id="slowdown", elem_classes="segments small"
+                    )
+                    rate = DropdownInput(
+                        [("As the video", AS_IT_IS), *((f"{rate}", rate) for rate in RATES)],
+                        value=AS_IT_IS,
+                        label="Frames per second",
+                        elem_id="rate",
+                    )
+                    sound = CheckboxInput(True, label="Keep the sound", elem_id="sound")
+                with gr.Row(elem_classes="for-video", elem_id="trim", visible=False) as trim:
+                    start = SliderInput(0, 1, 0, step=END_STEP, label="From, seconds", elem_id="start")
+                    end = SliderInput(0, 1, 0, step=END_STEP, label="To, seconds", elem_id="end")
+            model = RadioInput(
+                [(html.card_text(model, []), model.name) for model in models],
+                value=options.model,
+                label="Quality and speed",
                 show_label=False,
-                autoplay=True,
-                loop=True,
-                buttons=[],
-                elem_id="film",
+                container=False,
+                elem_id="model",
+                elem_classes="cards",
             )
-    refused = gr.HTML(visible=False, elem_id="refused")
-    strip = gr.HTML(html.strip_html([None] * CELLS), elem_id="strip")
-    with gr.Row(elem_id="caption"):
-        state = gr.HTML(html.idle_html(), elem_id="state")
-        download = gr.DownloadButton("Download MP4", visible=False, size="sm", elem_id="download")
-    with gr.Row(elem_id="controls"):
-        with gr.Column(elem_id="length"):
-            with gr.Row(elem_classes="for-photos", elem_id="measures"):
-                measure = RadioInput(
-                    [(text, name) for name, text in MEASURES.items()],
-                    value="depth",
-                    label="Length by",
-                    show_label=False,
-                    container=False,
-                    elem_id="measure",
-                    elem_classes="segments small",
-                )
-                depth = SliderInput(
-                    1,
-                    depths,
-                    min(planning.DEFAULT_DEPTH, depths),
-                    step=1,
-                    precision=0,
-                    label="Depth",
-                    info="Each step doubles the frames.",
-                    elem_classes="by-depth",
-                )
-                count = SliderInput(
-                    *COUNTS, 24, step=1, precision=0, label="Frames", info="In the whole film.", elem_classes="by-count"
-                )
-                seconds = SliderInput(
-                    *SECONDS, 4, step=0.5, label="Seconds", info="The whole film’s length.", elem_classes="by-seconds"
-                )
-            with gr.Row(elem_classes="for-video", elem_id="pace"):
-                slowdown = RadioInput(
-                    list(SLOWDOWNS), value=4, label="Slow motion", elem_id="slowdown", elem_classes="segments small"
-                )
-                rate = DropdownInput(
-                    [("As the video", AS_IT_IS), *((f"{rate}", rate) for rate in RATES)],
-                    value=AS_IT_IS,
-                    label="Frames per second",
-                    elem_id="rate",
-                )
-                sound = CheckboxInput(True, label="Keep the sound", elem_id="sound")
             plan = gr.HTML(elem_id="plan")
-        with gr.Column(elem_id="actions"):
-            create = gr.Button("Create", variant="primary", elem_id="create")
-            stop = gr.Button("Stop", interactive=False, elem_id="stop")
-    with gr.Accordion("Format, speed, size, model and device", open=False, elem_id="advanced"):
-        with gr.Row():
-            format = DropdownInput(
-                [(text, name) for name, text in FORMATS.items()], value=options.format, label="Format"
-            )
-            play = DropdownInput([(text, name) for name, text in PLAYS.items()], value=options.play, label="Play")
-            quality = SliderInput(1, 100, options.quality, step=1, precision=0, label="Quality")
-            fps = SliderInput(*FPS, PhotoRequest.fps, step=1, label="Frames per second", elem_classes="for-photos")
-            cut = SliderInput(
-                1,
-                100,
-                scene_detection.CUT,
-                step=1,
-                label="New scene from",
-                info="Difference, of 255.",
-                elem_classes="for-video",
-            )
-        with gr.Row():
-            sizes = [(f"{side} pixels" if side else "Original", side) for side in sides]
-            longest_side = DropdownInput(sizes, value=options.longest_side, label="Longest side")
-            model = DropdownInput([model.name for model in models], value=options.model, label="Model")
-            device = DropdownInput(
-                [(f"{key}: {name}", key) for key, name in devices.items()], value=options.device, label="Device"
-            )
-        gr.Markdown(html.models_text(models))
-    with gr.Accordion("Compare with a plain cross-fade", open=False, elem_id="comparing", elem_classes="for-photos"):
-        gr.HTML(html.COMPARED, elem_id="compared")
-        compare = gr.ImageSlider(
-            show_label=False, interactive=False, buttons=[], format="jpeg", elem_id="compare", max_height=700
-        )
+            with gr.Row(elem_id="machinery"):
+                device = DropdownInput(
+                    [(f"{key}: {name}", key) for key, name in devices.items()], value=options.device, label="Device"
+                )
+                sizes = [(f"{side} pixels" if side else "Original", side) for side in sides]
+                longest_side = DropdownInput(sizes, value=options.longest_side, label="Longest side")
+            with gr.Column(elem_id="actions"):
+                create = gr.Button("Create", variant="primary", elem_id="create")
+                stop = gr.Button("Stop", visible=False, elem_id="stop")
+            with gr.Accordion("Format, frame rate and how it plays", open=False, elem_id="advanced"):
+                with gr.Row():
+                    format = DropdownInput(
+                        [(text, name) for name, text in FORMATS.items()], value=options.format, label="Format"
+                    )
+                    play = DropdownInput([(text, name) for name, text in PLAYS.items()], value=AUTOMATIC, label="Play")
+                quality = SliderInput(1, 100, options.quality, step=1, precision=0, label="Quality")
+                fps = SliderInput(*FPS, PhotoRequest.fps, step=1, label="Frames per second", elem_classes="for-photos")
+                cut = SliderInput(
+                    1,
+                    100,
+                    scene_detection.CUT,
+                    step=1,
+                    label="New scene from",
+                    info="Difference, of 255.",
+                    elem_classes="for-video",
+                )
+                gr.Markdown(html.models_text(models))
+        with gr.Column(elem_id="cinema"):
+            with gr.Column(elem_id="stage"), gr.Column(elem_id="screen"):
+                player = LiveVideo(
+                    streaming=True,
+                    interactive=False,
+                    show_label=False,
+                    autoplay=True,
+                    loop=True,
+                    buttons=[],
+                    elem_id="film",
+                )
+                preview = gr.HTML(
+                    "{}", html_template=html.PREVIEW, js_on_load=html.STAGE, elem_id="preview", container=False
+                )
+            gr.HTML(html.VIEWS, elem_id="below")
+            state = gr.HTML(html.idle_html(), elem_id="state")
+            with gr.Row(elem_id="result"):
+                download = gr.DownloadButton("Download", visible=False, variant="primary", elem_id="download")
+                others = [
+                    gr.Button(text, visible=False, size="sm", elem_classes="other", elem_id=f"as-{name}")
+                    for name, text in OTHERS.items()
+                ]
     gr.Markdown(html.FOOTER, elem_id="footer")
     gr.HTML("<p id='machine-line'></p>", js_on_load=html.MACHINE, elem_id="machine")
 
@@ -222,6 +271,8 @@ def build(
         "rate": rate,
         "sound": sound,
         "cut": cut,
+        "start": start,
+        "end": end,
         "model": model,
         "device": device,
         "longest_side": longest_side,
@@ -233,10 +284,11 @@ def build(
         "player": player,
         "refused": refused,
         "state": state,
-        "strip": strip,
+        "preview": preview,
         "download": download,
-        "compare": compare,
         "create": create,
         "stop": stop,
+        "others": others,
+        "trim": trim,
     }
-    return Layout(inputs, outputs, plan, gallery)
+    return Layout(inputs, outputs, plan, gallery, sheet, sample, burst)

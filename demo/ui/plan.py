@@ -1,44 +1,178 @@
-"""What Create would make of an order, and what that costs: told before it is pressed."""
+"""What Create would make, and what that costs: told before it is pressed, for every model that can be chosen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
 
 import film
-from demo.server.job_requests import JobRequest, RequestHandler
+from demo.server.job_requests import JobRequest, PhotoRequest, RequestHandler, VideoRequest
 from demo.server.messages import message
-from demo.ui import html
-from demo.ui.html import time_text
+from demo.ui.html import card_text, plan_html, size_text, time_text
 from film.engine import openvino_backend
 from film.hub import registry
 from film.rendering import planning
 
+# Bytes of an MP4 of quality 80 per pixel of its frames: what the example pairs take. A step of quality is 0.4 of x264's
+# rate factor, and a factor less is 12 % more.
+MP4_BYTES = 0.045
+UPLOADED = re.compile(r"[0-9a-f]{64}")  # the folder of an upload
+LEAST_SECONDS = 0.5  # of a video that is cut to fit
+SLOWER = {"film": 12}  # times film-lite's seconds per frame, as measured; for models that were not run here yet
 
-def plan_html(ask: Callable[[], JobRequest], handler: RequestHandler) -> str:
-    """The film's length and its cost on this machine, or why there would be none."""
+
+def planned(ask: Callable[[], JobRequest], handler: RequestHandler) -> tuple[JobRequest, planning.Plan | None, str]:
+    """A checked request that fits this server, what would be made of it, and in words how it was made to fit.
+
+    ValueError, RuntimeError, OSError where nothing can be made of it.
+    """
+    job_request = handler.checked(in_halves(ask(), handler.job_service.limits.depths))
+    if job_request.files:
+        options = dataclasses.replace(job_request.options, name=film_name(job_request.files[0]))
+        job_request = dataclasses.replace(job_request, options=options)
+    plan = handler.plan(job_request, job_request.files)
+    if plan is None or plan.size is None:
+        return job_request, plan, ""
+    return fitted(job_request, plan, handler)
+
+
+def film_name(source: str) -> str:
+    """What a film is called that is saved: boats-film. An example's photos are named by their folder."""
+    path = Path(source)
+    is_example = path.stem == "first" and not UPLOADED.fullmatch(path.parent.name)
+    plain = re.sub(r"[^\w.-]+", "-", path.parent.name if is_example else path.stem).strip("-.")[:60]
+    return f"{plain}-film" if plain else "film"
+
+
+def in_halves(job_request: JobRequest, depths: Sequence[int]) -> JobRequest:
+    """A length in seconds as the depth and frame rate that show every frame that is made."""
+    if not isinstance(job_request, PhotoRequest) or job_request.seconds is None:
+        return job_request
+    options, photos = job_request.options, max(2, len(job_request.files))
     try:
-        job_request = handler.checked(ask())
-        plan = handler.plan(job_request, job_request.files)
+        depth, fps = planning.by_halving(
+            job_request.seconds, job_request.fps, options.file, photos, options.play, depths
+        )
+    except (ValueError, TypeError):
+        return job_request  # what is no length, the handler refuses
+    return dataclasses.replace(job_request, seconds=None, depth=depth, fps=float(fps))
+
+
+def fitted(
+    job_request: JobRequest, plan: planning.Plan, handler: RequestHandler
+) -> tuple[JobRequest, planning.Plan, str]:
+    """The request itself, or with the largest size of which this server makes the whole film.
+
+    ValueError if it makes it in none.
+    """
+    assert plan.size
+    try:
+        handler.check_budget(job_request, plan.frames, plan.size)
+        return job_request, plan, ""
+    except ValueError as error:
+        refusal = error
+    for side in sorted((side for side in handler.job_service.limits.sides if 0 < side < max(plan.size)), reverse=True):
+        smaller = dataclasses.replace(job_request, options=dataclasses.replace(job_request.options, longest_side=side))
+        less = handler.plan(smaller, smaller.files)
+        assert less and less.size
+        try:
+            handler.check_budget(smaller, less.frames, less.size)
+        except ValueError:
+            continue
+        return smaller, less, f"Made at {side} pixels to fit this server."
+    return first_seconds(job_request, handler, refusal)
+
+
+def first_seconds(
+    job_request: JobRequest, handler: RequestHandler, refusal: ValueError
+) -> tuple[JobRequest, planning.Plan, str]:
+    """As much from the beginning of a video as this server makes at its smallest size. Raises `refusal` for less than
+    half a second, and for photos."""
+    side = min((side for side in handler.job_service.limits.sides if side), default=0)
+    if not isinstance(job_request, VideoRequest):
+        raise refusal
+    small = dataclasses.replace(job_request, options=dataclasses.replace(job_request.options, longest_side=side))
+    plan = handler.plan(small, small.files)
+    if plan is None or not plan.size or not plan.length_known:
+        raise refusal
+    film_seconds = 0.98 * handler.job_service.limits.megapixels * 1e6 / (math.prod(plan.size) * float(plan.fps))
+    seconds = math.floor(10 * film_seconds / job_request.slowdown) / 10
+    if seconds < LEAST_SECONDS:
+        raise refusal
+    part = dataclasses.replace(small, end=float(job_request.film.part[0]) + seconds)
+    plan = handler.plan(part, part.files)
+    assert plan and plan.size
+    handler.check_budget(part, plan.frames, plan.size)
+    return part, plan, f"{seconds:g} s of the video, at {side} pixels, to fit this server."
+
+
+def show_plan(ask: Callable[[], JobRequest], handler: RequestHandler) -> tuple[str, Any]:
+    """The line under the choices, and the models' cards with what each would take."""
+    try:
+        job_request, plan, note = planned(ask, handler)
         if plan is None:
-            return html.plan_html("As long as the video, times the slow motion", "")
-        if plan.size:
-            handler.check_budget(job_request, plan.frames, plan.size)
+            line = plan_html("As long as the video, times the slow motion")
+        else:
+            line = plan_html(length_text(job_request, plan), cost(job_request, plan), note)
     except (ValueError, RuntimeError, OSError) as error:
-        return html.plan_html(message(error), "")
-    length = f"{plan.shown} frames, {time_text(plan.duration)} of film"
+        return plan_html(message(error)), cards(None, None)
+    return line, cards(job_request, plan)
+
+
+def length_text(job_request: JobRequest, plan: planning.Plan) -> str:
     if not plan.length_known:
-        length = "Length unknown: the video does not tell its own"
-    return html.plan_html(length, cost(job_request, plan))
+        return "Length unknown: the video does not tell its own"
+    rate = f"{float(plan.fps):.4g} frames a second"
+    there = "each way, forth and back" if plan.play == "pingpong" else ""
+    length = f"{plan.frames} frames, {time_text(float(plan.frames / plan.fps))} at {rate}"
+    return f"{length}, {there}" if there else length
 
 
 def cost(job_request: JobRequest, plan: planning.Plan) -> str:
-    """What is known of it by now."""
-    model = registry.find(job_request.options.model)
-    parts = [f"{model.megabytes:g} MB to download first"] if openvino_backend.must_download(model) else []
-    each = plan.size and film.estimate(job_request.options.model, job_request.options.device, *plan.size)
-    if each:
-        in_all = f", about {time_text(each * plan.calls)} in all" if plan.calls else ""
-        parts.append(f"{time_text(each)} per frame{in_all}")
-    elif plan.size:
-        parts.append("its speed here is known after its first film")
-    return "; ".join(parts)
+    """Calls of the model, time and size, as far as they are known by now."""
+    if plan.calls is None:
+        return ""
+    parts = [f"{plan.calls} calls of the model"]
+    if seconds := film_seconds(job_request.options.model, job_request, plan):
+        parts.append(f"about {time_text(seconds)}")
+    if plan.size and job_request.options.format == "mp4":
+        per_pixel = MP4_BYTES * 1.12 ** (0.4 * (job_request.options.quality - 80))
+        parts.append(f"about {size_text(plan.shown * math.prod(plan.size) * per_pixel)}")
+    return ", ".join(parts)
+
+
+def film_seconds(model: str, job_request: JobRequest, plan: planning.Plan) -> float | None:
+    """What the film takes with that model, if its speed here is known."""
+    if not plan.size or plan.calls is None:
+        return None
+    each = film.estimate(model, job_request.options.device, *plan.size)
+    return each and each * plan.calls
+
+
+def cards(job_request: JobRequest | None, plan: planning.Plan | None) -> Any:
+    """Every model with its estimate for the film that is set up."""
+    choices = []
+    for model in registry.models():
+        facts = []
+        seconds = film_seconds(model.name, job_request, plan) if job_request and plan else None
+        if seconds:
+            facts.append(f"about {time_text(seconds)}")
+        elif model.name in SLOWER:
+            facts.append(f"about {SLOWER[model.name]} times slower")
+        if openvino_backend.must_download(model):
+            facts.append(f"{model.megabytes:g} MB once")
+        choices.append((card_text(model, facts), model.name))
+    return gr.update(choices=choices)
+
+
+def is_ready(job_request: JobRequest) -> bool:
+    """Whether everything is there that a film is made of."""
+    if isinstance(job_request, VideoRequest):
+        return bool(job_request.video)
+    return len(job_request.files) == len(job_request.photos) >= 2

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,38 +15,44 @@ import film
 from demo.server.job_queue import Waiting
 from demo.server.job_requests import FORMATS, PLAYED, JobRequest, PhotoRequest, RequestHandler
 from demo.server.messages import message
-from demo.ui.comparison import Comparison
+from demo.ui import exports, plan, stage
 from demo.ui.components import StreamSegment
-from demo.ui.html import error_html, state_html, strip_html, time_text
-from demo.ui.thumbnails import Filmstrip
-from film.rendering import planning
-from film.rendering.events import Done, Notice, Progress, Segment, Stage
+from demo.ui.html import error_html, size_text, state_html, time_text
+from demo.ui.layout import OTHERS
+from demo.ui.stage import Preview
+from film.rendering.events import Done, Level, Notice, Progress, Segment, Stage
+
+logger = logging.getLogger("film.page")
 
 Changes = dict[str, Any]  # new values of some of the page's outputs, by their names; the others stay as they are
 
-OUTPUTS = ("player", "refused", "state", "strip", "download", "compare", "create", "stop")
-READY: Changes = {"create": gr.update(interactive=True), "stop": gr.update(interactive=False)}
+FORMAT_BUTTONS = tuple(f"as-{name}" for name in OTHERS)
+OUTPUTS = ("player", "refused", "state", "preview", "download", "create", "stop", "finished", *FORMAT_BUTTONS)
+READY: Changes = {"create": gr.update(visible=True), "stop": gr.update(visible=False)}
 STARTED: Changes = {
     "player": gr.update(value=None),
     "refused": gr.update(visible=False),
     "state": state_html("Waiting for a free place", done=0),
-    "strip": strip_html(Filmstrip().cells),
+    "preview": "{}",
     "download": gr.update(value=None, visible=False),
-    "compare": gr.update(value=None),
-    "create": gr.update(interactive=False),
+    "create": gr.update(visible=False),
+    "stop": gr.update(visible=True),
+    "finished": None,
+    **{name: gr.update(visible=False) for name in FORMAT_BUTTONS},
 }
-BEGUN: Changes = {"stop": gr.update(interactive=True)}  # no sooner: what has not begun cannot be stopped
 STOPPED: Changes = {**READY, "state": state_html("Stopped")}
 
 
 def show(ask: Callable[[], JobRequest], handler: RequestHandler, owner: str = "") -> Iterator[Changes]:
     """A film on the page, from its order to its end. What goes wrong is told in a sentence, and what plays stays."""
     notes: list[str] = []
-    strip = Filmstrip()
-    yield BEGUN
+    preview: Preview | None = None
     try:
-        job_request = handler.checked(ask())
-        comparison = compared(job_request)
+        job_request, planned, note = plan.planned(ask, handler)
+        handler.check_files(job_request)
+        notes += [note] if note else []
+        preview = Preview(handler.job_service.storage, *facts(job_request, planned))
+        yield {"preview": preview.told()}
         with closing(handler.make(job_request, owner)) as events:
             for event in events:
                 match event:
@@ -55,31 +64,31 @@ def show(ask: Callable[[], JobRequest], handler: RequestHandler, owner: str = ""
                         yield {"state": state_html(event.text, done=0, notes=notes)}
                     case Progress():
                         changes: Changes = {"state": progress_html(event, notes)}
-                        if strip.take(event):
-                            changes["strip"] = strip_html(strip.cells)
-                        if comparison and (pair := comparison.take(event)):
-                            changes["compare"] = pair
+                        if preview.take(event):
+                            changes["preview"] = preview.told()
                         yield changes
+                    case Level():
+                        preview.by_level = True
+                        yield {"preview": preview.told()}
                     case Segment():
-                        yield {"player": StreamSegment(event.path.read_bytes(), event.duration)}
+                        if not preview.by_level:
+                            yield {"player": StreamSegment(event.path.read_bytes(), event.duration)}
                     case Done():
-                        yield finished(event, notes)
+                        yield finished(event, job_request, preview, notes)
     except Exception as error:
-        yield {"state": error_html(message(error))}
+        changes = {"state": error_html(message(error))}
+        yield changes if preview is None else {**changes, "preview": preview.told("failed")}
     yield READY
 
 
-def compared(job_request: JobRequest) -> Comparison | None:
-    """What the film's middle is compared with; of a video nobody knows where its frames will lie."""
-    if not isinstance(job_request, PhotoRequest):
-        return None
-    try:
-        depth = None if job_request.count else job_request.depth
-        return Comparison(
-            planning.moments(len(job_request.files), depth, job_request.count, play=job_request.options.play)
-        )
-    except ValueError:
-        return None  # there will be no film; `show` tells why
+def facts(job_request: JobRequest, planned: Any) -> tuple[dict[str, Any], list[int]]:
+    """What the stage is told of a film before it is made, and the places of its photos."""
+    if planned is None:
+        return {}, []
+    known = {"fps": float(planned.fps), "play": planned.play, "total": planned.frames if planned.length_known else 0}
+    if isinstance(job_request, PhotoRequest):
+        return known, stage.photo_places(RequestHandler.moments(job_request))
+    return known | {"slowdown": float(job_request.slowdown)}, []
 
 
 def progress_html(event: Progress, notes: list[str]) -> str:
@@ -96,14 +105,54 @@ def waiting_text(waiting: Waiting) -> tuple[str, str]:
     return f"Place {waiting.position} in the line", wait
 
 
-def finished(event: Done, notes: list[str]) -> Changes:
-    """The complete film: in the player if browsers play it, and to be downloaded."""
-    size = f"{event.frames} frames, {event.width} × {event.height}, {time_text(event.duration)}"
-    device = f"{event.device} ({film.devices().get(event.device, 'device')})"
-    by = f"made by {event.model} on {device} in {time_text(event.seconds)}"
-    kind = event.path.suffix.removeprefix(".")
-    changes = {
-        "download": gr.update(value=event.path, label=f"Download {FORMATS[kind]}", visible=True),
+def finished(event: Done, job_request: JobRequest, preview: Preview, notes: list[str]) -> Changes:
+    """The complete film: in the player if browsers play it, on the stage if it is a picture, and to be downloaded."""
+    path = event.path
+    kind = path.suffix.removeprefix(".")
+    made = (event.frames + 2) // 2 if job_request.options.play == "pingpong" else event.frames
+    twice = ", forth and back" if made != event.frames else ""
+    size = f"{made} frames, {event.width} × {event.height}, {time_text(event.duration)}{twice}"
+    device = f"{event.device_text} ({film.devices().get(event.device, 'device')})"
+    pace = f", {time_text(event.seconds_per_frame)} per frame" if event.seconds_per_frame else ""
+    by = f"made by {event.model} on {device} in {time_text(event.seconds)}{pace}"
+    image = str(path.relative_to(path.parents[1])) if kind in ("gif", "webp") else None
+    changes: Changes = {
+        "download": download(path),
         "state": state_html(size, by, notes=notes),
+        "preview": preview.told("done", image=image),
+        "finished": str(path),
     }
-    return {**changes, "player": gr.update(value=event.path)} if kind in PLAYED else changes
+    if kind in PLAYED:
+        changes["player"] = gr.update(value=path)
+        changes |= {f"as-{name}": gr.update(visible=name != kind) for name in OTHERS}
+    return changes
+
+
+def download(path: Path) -> Any:
+    """The button that saves a film, with its format and size."""
+    format = FORMATS[path.suffix.removeprefix(".")]
+    return gr.update(value=path, label=f"Download {format} ({size_text(path.stat().st_size)})", visible=True)
+
+
+def stopped(told: str, handler: RequestHandler) -> Changes:
+    """What had been made when a film was stopped, to be downloaded; nothing where that is too little."""
+    try:
+        facts = json.loads(told)
+        frames = {int(place): str(name) for place, name in facts["frames"].items()}
+        path = exports.stopped(frames, int(facts["total"]), float(facts["fps"]), handler.job_service.storage)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        logger.info("nothing to keep of a stopped film: %s", error)
+        return {}
+    if path is None:
+        return {}
+    text = f"Stopped; the {len(frames)} frames that were made can be downloaded"
+    return {"download": download(path), "state": state_html(text), "preview": json.dumps(facts | {"state": "stopped"})}
+
+
+def export(finished: str | None, format: str, handler: RequestHandler) -> tuple[Any, Any, Any]:
+    """The finished film in another format: the download, what is told, and the button that asked for it."""
+    try:
+        path = exports.converted(finished or "", format, handler)
+    except Exception as error:
+        return gr.skip(), error_html(message(error)), gr.skip()
+    return download(path), gr.skip(), gr.update(visible=False)

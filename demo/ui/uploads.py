@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from demo.server.job_requests import RequestHandler
+from demo.server.job_requests import END_STEP, RequestHandler
 from demo.server.messages import message
 from demo.ui import html
 from demo.ui.components import UNSHOWN
-from demo.ui.thumbnails import CELLS, evenly
 from film.media import images
 
 logger = logging.getLogger("film.page")
@@ -66,14 +66,32 @@ class Uploads:
 
     def contact_sheet(self, photos: list[str]) -> str:
         """The photos in their order, as far as they can be opened."""
-        if not photos:
-            return html.strip_html([None] * CELLS)
-        chosen = evenly(len(photos))
-        pictures = [self._handler.thumbnail(photos[place]) for place in chosen]
-        return html.contact_html(pictures, [place + 1 for place in chosen], CELLS)
+        return html.sheet_html([self._handler.thumbnail(photo) for photo in photos])
+
+    def reordered(self, photos: list[str], chosen: gr.EventData) -> list[str]:
+        """The photos in another order, or fewer, as the sheet was clicked or dragged."""
+        order = [place for place in getattr(chosen, "order", []) if isinstance(place, int) and 0 <= place < len(photos)]
+        return [photos[place] for place in dict.fromkeys(order)]
+
+    def trim(self, path: str | None) -> tuple[Any, Any, Any]:
+        """Where the part of a video begins and ends: at first the whole video. Hidden where its length is unknown."""
+        try:
+            seconds = self._handler.video_probe.look(path).seconds if path else None
+        except (ValueError, RuntimeError, OSError):
+            seconds = None
+        if not seconds or seconds < 2 * END_STEP:
+            return gr.update(visible=False), gr.update(value=0), gr.update(value=0)
+        whole = math.floor(seconds / END_STEP) * END_STEP
+        ends = gr.update(maximum=whole, value=0), gr.update(maximum=whole, value=whole)
+        return gr.update(visible=True), *ends
+
+    def next_step(self, kind: str, first: Any, last: Any, photos: Any, video: Any, state: str) -> Any:
+        """What to do next, unless something else is told: "Choose two photos" goes when they are there."""
+        there = {"two": first and last, "many": photos and len(photos) > 1, "video": video}.get(kind)
+        return html.idle_html(bool(there)) if html.is_idle(state) else gr.skip()
 
 
 def taken(state: str, refusal: str = "") -> tuple[Any, Any]:
     """Why an upload was not taken, in a line of its own, for a film may be in the making; an earlier error goes."""
     line = gr.update(value=html.error_html(refusal), visible=True) if refusal else gr.update(visible=False)
-    return line, html.idle_html() if html.is_error(state) else gr.skip()
+    return line, html.idle_html() if html.is_idle(state) else gr.skip()

@@ -1,1 +1,1 @@
-"""Many films: which to make, which are complete, here or on a Ray cluster. It imports all but `cli`."""
+"""Many films: which to make, which are complete, made here or on a Ray cluster. It imports all but `cli`."""

@@ -1,4 +1,4 @@
-"""Several generators at work at one time, each in a thread of its own."""
+"""Run several generators at once, each in its own thread."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 
 POLL = 0.1  # seconds between two looks for room
-WAITING = 4  # items that wait to be taken; a generator that is ahead waits
+WAITING = 4  # items that wait to be taken; then the generators wait
 
 
 def run(
@@ -19,8 +19,8 @@ def run(
 ) -> Generator[Item]:
     """Yield what the generators yield, as it comes.
 
-    The first is begun at once. Another is begun when there is `room` for it and the one begun last has yielded an item
-    by which it is `settled`, or has ended. An exception of a generator ends all; so does closing this one: each is
+    The first starts at once. Another starts when there is `room` for it and the one started last has ended or yielded
+    an item by which it is `settled`. An exception of one generator ends all of them; so does closing this one. Each is
     closed in its own thread when it yields next.
     """
     news: queue.Queue[tuple[threading.Thread, str, Any]] = queue.Queue(WAITING)
@@ -40,10 +40,10 @@ def run(
             with contextlib.closing(generator):
                 for item in generator:
                     offer("item", item)
-                    del item  # so that what was taken can be freed
+                    del item  # free it once it is taken
                     if stop.is_set():
                         return
-        except BaseException as error:  # whatever it is, it is raised where the items are taken
+        except BaseException as error:  # of any kind: the consumer gets it
             offer("error", error)
         else:
             offer("end")

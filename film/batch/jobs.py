@@ -118,7 +118,7 @@ def _named(inputs: Sequence[Path], directory: Path) -> Iterator[tuple[str, tuple
                 yield from _of_folder(path, directory)
         elif not path.exists():
             raise ValueError(f"There is no file or folder {path}.")
-        elif video_reader.is_video(path):
+        elif video_reader.is_video(path) and not images.is_photo(path):
             yield path.stem, (path,)
         elif not images.is_photo(path):
             raise ValueError(f"{path} is neither a photo, nor a video, nor a folder.")
@@ -135,6 +135,7 @@ def _of_folder(folder: Path, directory: Path, deeper: bool = True) -> Iterator[t
     entries = sorted((entry for entry in folder.iterdir() if not entry.name.startswith(".")), key=images.natural)
     files = [entry for entry in entries if entry.is_file()]
     photos, videos = tuple(filter(images.is_photo, files)), tuple(filter(video_reader.is_video, files))
+    videos = tuple(video for video in videos if video not in photos)
     if photos and videos:
         raise ValueError(
             f"The folder {folder} holds photos ({photos[0].name}, …) and videos ({videos[0].name}, …);"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from film.support import atomic_file, tempdirs
+from film.support.fingerprint import fingerprint
 
 NAME = ".film-batch.json"
 WRITING = "writing"  # in what is noted of a film: a run was about to replace it, and may have been killed since
@@ -73,7 +74,6 @@ def _key(choices: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(choices, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _status(film: Path) -> dict[str, int]:
+def _status(film: Path) -> dict[str, str]:
     """What tells a changed film from an unchanged one."""
-    status = film.stat()
-    return {"bytes": status.st_size, "changed": status.st_mtime_ns}
+    return {"content": fingerprint(film)}

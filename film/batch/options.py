@@ -2,93 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+import dataclasses
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from film.batch.jobs import Job
-from film.media import images, scene_detection, video_segments
+from film.media import video_writer
 from film.rendering import pipeline, planning
 from film.rendering.events import Event
+from film.rendering.options import PHOTO_FIELDS, VIDEO_FIELDS, PhotoOptions, VideoOptions
 from film.rendering.planning import Plan
 from film.rendering.renderer import AnyRenderer
 
 # Settings that are for one kind of film, in words.
-OF_PHOTOS = {"depth": "A depth", "count": "A count", "seconds": "A length in seconds", "spacing": "A spacing"}
-OF_VIDEOS = {"slowdown": "A slowdown", "sound": "A choice of sound", "cut": "A cut"}
+OF_PHOTOS = {
+    "depth": "A depth",
+    "count": "A count",
+    "seconds": "A length in seconds",
+    "spacing": "A spacing",
+    "easing": "An easing",
+}
+OF_VIDEOS = {
+    "slowdown": "A slowdown",
+    "speed": "A curve of speeds",
+    "sound": "A choice of sound",
+    "cut": "A cut",
+    "duplicates": "A choice of duplicates",
+    "audio_track": "An audio track",
+    "keep_streams": "Keeping streams",
+    "start": "A start",
+    "end": "An end",
+}
+DEFAULTS = {field.name: field.default for kind in (PhotoOptions, VideoOptions) for field in dataclasses.fields(kind)}
 
 
-@dataclass(frozen=True)
 class BatchOptions:
-    """How the films of a batch are made: photos as by `pipeline.interpolate`, videos as by `pipeline.retime`."""
+    """How the films of a batch are made: photos as by `PhotoOptions`, videos as by `VideoOptions`."""
 
-    depth: int | None = None  # of films through photos
-    count: int | None = None
-    slowdown: Fraction | None = None  # of videos
-    fps: Fraction | None = None  # photos: 30; videos: their own
-    longest_side: int | None = None
-    quality: int = video_segments.QUALITY
-    play: str = "loop"
-    seconds: float | None = None  # of photos
-    spacing: str = "equal"
-    sound: bool = True  # of videos
-    cut: float = scene_detection.CUT
+    def __init__(self, **given: Any) -> None:
+        """The keywords of either; None is as if it were not given. TypeError for others."""
+        if unknown := given.keys() - PHOTO_FIELDS - VIDEO_FIELDS:
+            raise TypeError(f"There are no such options: {', '.join(sorted(unknown))}.")
+        self._given = {name: value for name, value in given.items() if value is not None}
 
     def check(self, jobs: Sequence[Job]) -> None:
         """ValueError where no film of these jobs can be made like that, or a setting is for none of them."""
         photos, videos = ([job for job in jobs if job.is_video is kind] for kind in (False, True))
-        video_segments.check_quality(self.quality)
-        images.common_size([(images.MIN_SIDE, images.MIN_SIDE)], self.longest_side)
-        if self.fps is not None:
-            video_segments.exact(self.fps)
         if photos:
             most = max(photos, key=lambda job: len(job.inputs))
-            count, _ = self._length(most)
-            planning.moments(max(2, len(most.inputs)), self.depth, count, play=self.play)
-            pipeline.check_spacing(self.spacing, count is not None)
+            planning.length(self._of_photos(), max(2, len(most.inputs)), most.output)
         else:
             self._check_not_given(OF_PHOTOS, "photos")
         if videos:
-            planning.check_pace(self.slowdown or 1, self.fps)
-            pipeline.check_cut(self.cut)
+            self._of_videos()
         else:
             self._check_not_given(OF_VIDEOS, "videos")
+        for job in jobs:
+            video_writer.check(job.output, bits=self._given.get("depth_bits", 8))
 
     def _check_not_given(self, options: Mapping[str, str], kind: str) -> None:
         for name, told in options.items():
-            if getattr(self, name) != getattr(BatchOptions, name):
+            if self._given.get(name, DEFAULTS[name]) != DEFAULTS[name]:
                 raise ValueError(f"{told} is for {kind}, and there are none among the inputs.")
 
-    def _length(self, job: Job) -> tuple[int | None, Fraction]:
-        """The count of a film through photos, if that is how its length is given, and its frame rate."""
-        fps = self.fps or Fraction(30)
-        if self.seconds is None:
-            return self.count, fps
-        return planning.lasting(self.seconds, fps, job.output, self.play, len(job.inputs))
+    def _of_photos(self) -> PhotoOptions:
+        return PhotoOptions(**self._some(PHOTO_FIELDS))
 
-    def _planned(self, job: Job) -> dict[str, Any]:
-        """What decides the job's frames."""
-        shared = {"longest_side": self.longest_side, "play": self.play}
-        if job.is_video:
-            return {"slowdown": self.slowdown or 1, "fps": self.fps, **shared}
-        count, fps = self._length(job)
-        return {"depth": self.depth, "count": count, "fps": fps, **shared}
+    def _of_videos(self) -> VideoOptions:
+        return VideoOptions(**self._some(VIDEO_FIELDS))
+
+    def _some(self, names: Iterable[str]) -> dict[str, Any]:
+        return {name: self._given[name] for name in names if name in self._given}
 
     def plan(self, job: Job) -> Plan:
         """What the job's film would be. ValueError, OSError as in `planning`."""
         if job.is_video:
-            return planning.plan_retime(job.inputs[0], job.output, **self._planned(job))
+            return planning.plan_retime(job.inputs[0], job.output, self._of_videos())
         planning.moments(len(job.inputs))  # refuses a single photo
-        return planning.plan(job.inputs, job.output, **self._planned(job))
+        return planning.plan(job.inputs, job.output, self._of_photos())
 
     def choices(self, job: Job) -> dict[str, Any]:
         """What of it decides the job's film."""
-        own = {"sound": self.sound, "cut": self.cut} if job.is_video else {"spacing": self.spacing}
-        return {"quality": self.quality, **self._planned(job), **own}
+        return dataclasses.asdict(self._of_videos() if job.is_video else self._of_photos())
 
     def events(self, job: Job, renderer: AnyRenderer) -> Generator[Event]:
         """Make the job's film. ValueError, RuntimeError, OSError as in `pipeline`."""
         if job.is_video:
-            return pipeline.retime(job.inputs[0], renderer, job.output, **self.choices(job), resume=True)
-        return pipeline.interpolate(job.inputs, renderer, job.output, **self.choices(job), resume=True)
+            return pipeline.video_film(job.inputs[0], renderer, job.output, self._of_videos(), resume=True)
+        return pipeline.photo_film(job.inputs, renderer, job.output, self._of_photos(), resume=True)

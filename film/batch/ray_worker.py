@@ -1,14 +1,15 @@
-"""What one worker of a cluster does: it loads the model once, and makes chunks of any film from then on.
+"""One worker of a cluster: it loads the model once, then makes chunks of any film.
 
-Stretches come packed: a frame of 8 bits travels as such, a quarter of its size as a Frame, and each frame once though
-two gaps share it. What goes back is the encoded segments. Nothing here knows who carries them.
+Chunks arrive packed: 8-bit frames travel as such, a quarter of a Frame's size, and a frame that two pairs share travels
+once. Encoded segments go back. Nothing here knows about Ray.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,8 +22,12 @@ import film
 from film.engine.frame_pair import FramePair
 from film.media import images, video_segments
 from film.media.video_segments import Segment
-from film.rendering import checkpoint
+from film.rendering import checkpoint, timeline
 from film.rendering.renderer import Chunk, Encoding, Made, render
+
+# A middle in a piece of a gap may need up to seven others outside it: shorter pieces cost more, and of longer ones more
+# is lost with a worker.
+PIECE = 64  # frames
 
 
 @dataclass(frozen=True)
@@ -37,15 +42,15 @@ class WorkerConfig:
 
 
 class Packed(NamedTuple):
-    """A chunk as it travels."""
+    """A chunk on its way to a worker."""
 
     first: int
-    frames: Sequence[npt.NDArray[Any]]  # uint8 where that is all a frame holds, else float32
-    pairs: Sequence[tuple[int, int, Sequence[Fraction]]]  # left, right: places in `frames`; moments
+    frames: Sequence[npt.NDArray[Any]]  # uint8 if that is exact, else float32
+    pairs: Sequence[tuple[int, int, Sequence[Fraction]]]  # left and right, as indices of `frames`; times
 
 
 class Encoded(NamedTuple):
-    """A segment as it travels."""
+    """An encoded segment on its way back."""
 
     first: int
     frames: int
@@ -54,7 +59,7 @@ class Encoded(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A chunk that was made."""
+    """The result of a chunk."""
 
     segments: Sequence[Encoded]
     calls: int
@@ -81,7 +86,7 @@ class Worker:
 
     def make(self, packed: Packed, encoding: Encoding) -> Answer:
         """Make a chunk. RuntimeError with the tool's own words when the environment fails."""
-        assert self._model, "introduce comes first"
+        assert self._model, "load_model comes first"
         begun, calls, segments = time.monotonic(), 0, []
         with checkpoint.discarded() as folder:
             for made in render(self._model, [unpacked(packed)], folder, encoding):
@@ -92,8 +97,21 @@ class Worker:
         return Answer(segments, calls, time.monotonic() - begun)
 
 
+def pieces(chunks: Iterable[Chunk | Segment], length: int) -> Iterator[Chunk | Segment]:
+    """The same, but long chunks in pieces of about PIECE frames, cut where segments of `length` frames begin."""
+    for chunk in chunks:
+        if isinstance(chunk, Segment) or chunk.frames <= PIECE:
+            yield chunk
+            continue
+        segments, count = max(1, chunk.frames // length), math.ceil(chunk.frames / PIECE)
+        step = math.ceil(segments / count) * length
+        for begin in range(0, segments * length, step):
+            end = begin + step if begin + step < segments * length else chunk.frames  # the last segment is longer
+            yield Chunk(chunk.first + begin, timeline.part(chunk.pairs, begin, end))
+
+
 def packed(chunk: Chunk) -> Packed:
-    """The chunk as it travels: every frame once, and in 8 bits if that loses nothing."""
+    """Pack a chunk: every frame once, in 8 bits if that loses nothing."""
     places: dict[int, int] = {}
     frames: list[npt.NDArray[Any]] = []
     pairs = []
@@ -108,7 +126,7 @@ def packed(chunk: Chunk) -> Packed:
 
 
 def unpacked(packed: Packed) -> Chunk:
-    """The very same chunk."""
+    """The chunk that was packed."""
     frames = [images.to_frame(frame) if frame.dtype == np.uint8 else frame for frame in packed.frames]
     return Chunk(
         packed.first, [FramePair(frames[left], frames[right], moments) for left, right, moments in packed.pairs]
@@ -116,7 +134,7 @@ def unpacked(packed: Packed) -> Chunk:
 
 
 def stored(encoded: Encoded, folder: Path, fps: Fraction) -> Segment:
-    """Write a segment that came; its files appear when they are complete, the master first."""
+    """Write a segment that came back. Its files appear when they are complete, the lossless copy first."""
     path = video_segments.segment_path(folder, encoded.first, encoded.frames)
     lossless_copy = None if encoded.lossless_copy is None else path.with_suffix(".mkv")
     for target, content in ((lossless_copy, encoded.lossless_copy), (path, encoded.file)):
@@ -128,7 +146,7 @@ def stored(encoded: Encoded, folder: Path, fps: Fraction) -> Segment:
 
 
 def _taken(segment: Segment) -> Encoded:
-    """Its content; the files are deleted, so that the node's disk holds one segment at a time."""
+    """Read a segment and delete its files, so that the worker's disk holds one segment at a time."""
     files = [segment.path] if segment.lossless_copy is None else [segment.path, segment.lossless_copy]
     content = [file.read_bytes() for file in files]
     for file in files:

@@ -1,4 +1,4 @@
-"""Many films, one run: each is a job, told by the pipeline's events. A film that fails does not stop the others."""
+"""Make many films in one run; each is a job with the pipeline's events. One that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from film.support import errors
 
 @dataclass(frozen=True)
 class Failed:
-    """There will be no such film."""
+    """The film could not be made."""
 
     reason: str  # one sentence
 
 
 @dataclass(frozen=True)
 class There:
-    """The film is there from an earlier run."""
+    """The film exists from an earlier run."""
 
 
-STARTED = "interpolating"  # the stage at which a film has been read and stands in line for its maker
-WRITTEN = "finishing"  # ... and at which its file is written
-LAST = (Done, There, Failed)  # the last word about a film is one of these
+STARTED = "interpolating"  # the stage at which a film has been read and waits for the model
+WRITTEN = "finishing"  # the stage at which its file is written
+LAST = (Done, There, Failed)  # the last event of a film is one of these
 Told: TypeAlias = tuple[Job, Event | Failed | There]
 
 
 def identity(model: registry.Model, device: str, precision: str) -> str:
-    """What decides a model's frames, as far as it is known without downloading the model."""
+    """What determines a model's frames, as far as it is known without downloading it."""
     content = model.handle if model.remote else convert.fingerprint(Path(model.handle))
     return f"{content} on {device}, {precision}"
 
 
 def plans(jobs: Iterable[Job], options: BatchOptions) -> Iterator[tuple[Job, Plan | Failed]]:
-    """What each film would be, as far as the headers of its inputs tell."""
+    """What each film will be, from the headers of its inputs."""
     for job in jobs:
         try:
             yield job, options.plan(job)
@@ -61,11 +61,11 @@ def run(
     model: str,
     room: Callable[[], bool] | None = None,
 ) -> Generator[Told]:
-    """Make the films, but for those that the record holds, and tell all that happens; `model` is its `identity`.
+    """Make the films that the manifest does not hold and yield all their events; `model` is the model's `identity`.
 
-    The last word about each is one of LAST. They are made one after the other; with `room`, which tells whether the
-    maker could begin another, also side by side, in threads. Closing the generator stops the work; what is finished
-    stays for the next run. A film fails whose name is taken by a file that the record does not know.
+    The last event of each is one of LAST. Films are made one after the other; with `room`, which says whether the
+    renderer can start another, also in parallel threads. Closing the generator stops the work; finished films stay
+    for the next run. A film fails if its name is taken by a file that the manifest does not know.
     """
     films = (_film(job, renderer, options, manifest, model) for job in jobs)
     if room is None:

@@ -8,7 +8,7 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +23,9 @@ from film.cli import progress
 from film.engine.openvino_backend import Film
 from film.hub import registry
 from film.media import images, scene_detection, video_reader, video_segments, video_writer
-from film.rendering import checkpoint, pipeline, planning
+from film.rendering import checkpoint, pipeline
+from film.rendering.options import PHOTO_FIELDS, SPACINGS, VIDEO_FIELDS, PhotoOptions, VideoOptions
+from film.rendering.pace import EASINGS
 from film.support import errors
 
 BAD_INPUT = 2  # what argparse itself exits with
@@ -137,10 +139,16 @@ def _parser() -> argparse.ArgumentParser:
         making.add_argument(
             "--spacing",
             default="equal",
-            choices=pipeline.SPACINGS,
+            choices=SPACINGS,
             help="with --count or --seconds: every gap lasts as long, or in proportion to how much the photos differ",
         )
+        making.add_argument("--easing", default="linear", choices=EASINGS, help="from photo to photo (default linear)")
     for making in (retime, many):
+        making.add_argument(
+            "--speed", metavar="CURVE", help="instead of --slowdown: points time:factor, such as 0:1,2.5:0.25,4:1"
+        )
+        making.add_argument("--start", metavar="TIME", help="of the part of a video: seconds or hh:mm:ss")
+        making.add_argument("--end", metavar="TIME", help="of the part of a video: seconds or hh:mm:ss")
         making.add_argument(
             "--no-sound", action="store_true", help="leave a video's sound out; else it is stretched with the film"
         )
@@ -151,6 +159,14 @@ def _parser() -> argparse.ArgumentParser:
             metavar="T",
             help="how different two frames are between which nothing is made (default 15; inf: make frames everywhere)",
         )
+        making.add_argument(
+            "--duplicates",
+            default="auto",
+            choices=list(scene_detection.DUPLICATES),
+            help="frames that repeat the one before (default auto: left out, but what stands still for long stays)",
+        )
+        making.add_argument("--audio-track", type=int, metavar="N", help="of a video, from 1 (default: the default)")
+        making.add_argument("--keep-streams", action="store_true", help="keep a video's other audio tracks as well")
     for making in (interpolate, retime):
         making.add_argument(
             "-o", "--output", type=Path, required=True, metavar="OUT", help=", ".join(video_writer.WRITERS)
@@ -158,10 +174,22 @@ def _parser() -> argparse.ArgumentParser:
     for making in (interpolate, retime, many):
         making.add_argument("--play", default="loop", choices=list(video_writer.PLAYS), help="default loop")
         making.add_argument("--quality", type=int, default=video_segments.QUALITY, help="1 to 100 (default 80)")
+        making.add_argument(
+            "--background",
+            metavar="COLOUR",
+            help="a name or #rrggbb, under what is transparent (default: kept where the format can, else white)",
+        )
+        making.add_argument("--depth-bits", type=int, default=8, metavar="N", help="8 or 10 (.mp4, .webm, .mov)")
         making.add_argument("--longest-side", type=int, metavar="PIXELS", help="make it smaller (default: original)")
         making.add_argument("--model", default="film-lite", metavar="M")
         making.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
-        making.add_argument("--precision", default="exact", choices=["exact", "fast"], help="default exact: float32")
+        making.add_argument(
+            "--precision",
+            default="auto",
+            choices=["auto", "mixed", "exact", "fast"],
+            help="mixed: convolutions in bfloat16 or float16, motion and pictures in float32; exact: all in float32;"
+            " auto (default): mixed where the device is quicker by it; fast: an old name for mixed",
+        )
         making.add_argument(
             "--memory-gb",
             type=float,
@@ -179,21 +207,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _interpolate(options: argparse.Namespace) -> None:
+    choices = PhotoOptions(**_given(options, PHOTO_FIELDS))
     photos = _photos(options.photos)
-    count, fps = options.count, options.fps
-    if options.seconds is not None:
-        count, fps = planning.lasting(options.seconds, fps, options.output, options.play, len(photos))
-    events = pipeline.interpolate(
-        photos,
-        _load(options),
-        options.output,
-        depth=options.depth,
-        count=count,
-        spacing=options.spacing,
-        fps=fps,
-        **_making(options),
-    )
-    _make(events, options.output)
+    _make(pipeline.photo_film(photos, _load(options), options.output, choices, resume=True), options.output)
 
 
 def _photos(named: Sequence[Path]) -> Sequence[Path]:
@@ -222,33 +238,20 @@ def _video(path: Path) -> Path:
 
 
 def _retime(options: argparse.Namespace) -> None:
-    events = pipeline.retime(
-        _video(options.video),
-        _load(options),
-        options.output,
-        slowdown=options.slowdown,
-        fps=options.fps,
-        sound=not options.no_sound,
-        cut=options.cut,
-        **_making(options),
-    )
-    _make(events, options.output)
+    video = _video(options.video)
+    choices = VideoOptions(**_given(options, VIDEO_FIELDS))
+    _make(pipeline.video_film(video, _load(options), options.output, choices, resume=True), options.output)
+
+
+def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """The choices of a film that are given, by the names of `rendering.options`; `--precision` is the model's."""
+    named = vars(options).items()
+    given = {name: value for name, value in named if name in names and value is not None and name != "precision"}
+    return given | ({"sound": False} if getattr(options, "no_sound", False) else {})
 
 
 def _batch(options: argparse.Namespace) -> None:
-    batch_options = BatchOptions(
-        depth=options.depth,
-        count=options.count,
-        slowdown=options.slowdown,
-        fps=options.fps,
-        longest_side=options.longest_side,
-        quality=options.quality,
-        play=options.play,
-        seconds=options.seconds,
-        spacing=options.spacing,
-        sound=not options.no_sound,
-        cut=options.cut,
-    )
+    batch_options = BatchOptions(**_given(options, PHOTO_FIELDS | VIDEO_FIELDS))
     found = jobs.find(options.inputs, options.pairs, options.output, f".{options.format}")
     batch_options.check(found)
     identity = runner.identity(registry.find(options.model), options.device, options.precision)
@@ -293,16 +296,6 @@ def _load(options: argparse.Namespace) -> film.Interpolator:
     )
 
 
-def _making(options: argparse.Namespace) -> dict[str, Any]:
-    """The arguments that every kind of film has."""
-    return {
-        "longest_side": options.longest_side,
-        "quality": options.quality,
-        "play": options.play,
-        "resume": True,
-    }
-
-
 def _make(events: Generator[pipeline.Event], output: Path) -> None:
     """Show the events; tell where the parts are when the film is interrupted or fails."""
     begun = False
@@ -333,7 +326,8 @@ def _convert(options: argparse.Namespace) -> None:
 def _models(_: argparse.Namespace) -> None:
     for model in film.models():
         size = f", {model.megabytes:g} MB to download once" if model.megabytes else ""
-        print(f"{model.name:10} {model.summary}{size}")
+        credits = f" ({model.credits})" if model.credits else ""
+        print(f"{model.name:10} {model.summary}{size}{credits}")
 
 
 def _devices(_: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Events as they are shown: a progress bar with the time left on a terminal, plain lines in a log."""
+"""Show events: a progress bar with the time left on a terminal, plain lines in a log."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from film.media import video_writer
 from film.rendering import pipeline
 from film.rendering.planning import Plan
 
-LINES = 20  # of progress of a film in a log, or fewer
+LINES = 20  # at most, of a film's progress in a log
 
 
 def show(events: Iterable[pipeline.Event]) -> None:
-    """Show the making of one film."""
+    """Show the events of one film."""
     terminal = sys.stderr.isatty()
     told = 0  # the last frame that has a line
     with tqdm(disable=not terminal, unit="frame", file=sys.stderr, leave=False) as bar:
@@ -43,7 +43,7 @@ def show(events: Iterable[pipeline.Event]) -> None:
 
 
 def show_plans(plans: Iterable[tuple[Job, Plan | Failed]]) -> dict[Job, Plan | Failed]:
-    """Show what will be made; returns it."""
+    """Show what each film will be; returns the plans by job."""
     shown = {}
     for job, plan in plans:
         shown[job] = plan
@@ -61,7 +61,7 @@ def show_plans(plans: Iterable[tuple[Job, Plan | Failed]]) -> dict[Job, Plan | F
 
 
 def show_batch(told: Iterable[Told], plans: Mapping[Job, Plan]) -> list[Job]:
-    """Show the making of many films; returns those that failed."""
+    """Show the events of many films; returns those that failed."""
     terminal = sys.stderr.isatty()
     made = dict.fromkeys(plans, 0)  # frames of each film
     lines = dict.fromkeys(plans, 0)  # the last frame of each that has a line
@@ -96,12 +96,12 @@ def show_batch(told: Iterable[Told], plans: Mapping[Job, Plan]) -> list[Job]:
 
 
 def _is_told(progress: pipeline.Progress, last: int) -> bool:
-    """Whether it has a line, after that of frame `last`."""
+    """Whether this frame gets a line in a log, if `last` had the previous one."""
     return (progress.done - last) * LINES >= progress.total
 
 
 def _result(done: pipeline.Done) -> str:
     return (
         f"{done.path}: {done.frames} frames of {done.width}x{done.height}, {done.duration:.1f} s,"
-        f" by {done.model} on {done.device} in {done.seconds:.1f} s"
+        f" by {done.model} on {done.device_text} in {done.seconds:.1f} s"
     )

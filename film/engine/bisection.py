@@ -23,6 +23,7 @@ Keyframe = TypeVar("Keyframe")
 
 MAX_DEPTH = 8  # 257 frames; one more level would double the work for a difference nobody sees
 MAX_COUNT = 10_000  # frames between two photos
+EXACT = Fraction(0)  # a precision: moments stay as they are, for models that honour the time
 PRECISION = Fraction(1, 256)  # of the interval: where a moment is not dyadic, the nearest multiple is made
 
 
@@ -45,15 +46,17 @@ def evenly(count: int, precision: float | Fraction = PRECISION) -> list[Fraction
 
 
 def exact(precision: float | Fraction) -> Fraction:
-    """A precision as a fraction. ValueError unless it is a power of 1/2."""
+    """A precision as a fraction. ValueError unless it is a power of 1/2, or EXACT."""
     fraction = validation.exact(precision)
+    if fraction == EXACT:
+        return EXACT
     if fraction is None or fraction.numerator != 1 or fraction.denominator.bit_count() != 1:
         raise ValueError(f"The precision is {validation.told(precision)}; it must be 1, 1/2, 1/4, 1/8, …")
     return fraction
 
 
 def nearest(times: Iterable[float | Fraction], precision: float | Fraction = PRECISION) -> list[Fraction]:
-    """Ascending times in [0, 1], each as the nearest multiple of `precision` (a power of 1/2).
+    """Ascending times in [0, 1], each as the nearest multiple of `precision` (a power of 1/2, or EXACT).
 
     ValueError if they are not that, or the precision is none.
     """
@@ -66,7 +69,7 @@ def nearest(times: Iterable[float | Fraction], precision: float | Fraction = PRE
         if moments and moment < moments[-1]:
             raise ValueError("The moments must be in ascending order.")
         moments.append(moment)
-    return [round(moment / precision) * precision for moment in moments]
+    return [round(moment / precision) * precision for moment in moments] if precision else moments
 
 
 def moments(
@@ -112,7 +115,7 @@ def pairs(
     precision = exact(precision)
     starts = _starts([1] * (photos - 1) if weights is None else weights)
     longest = max(end - start for start, end in zip(starts, starts[1:], strict=False))
-    while precision * longest * (frames - 1) > starts[-1]:
+    while precision and precision * longest * (frames - 1) > starts[-1]:
         precision /= 2
     film: list[list[Fraction]] = [[] for _ in range(photos - 1)]
     pair = 0
@@ -150,6 +153,8 @@ def walk(
     ahead = [(last, Fraction(1))]  # nearest on top; neighbours in it are neighbours in the bisection tree
     del first, last  # so that a keyframe that has been passed can be freed
     for moment in moments:
+        if moment.denominator.bit_count() != 1:
+            raise ValueError(f"The moment {moment} is not reached by halving; give a precision, such as 1/256.")
         while ahead and ahead[-1][1] <= moment:
             left, position = ahead.pop()
         while position != moment:
@@ -176,7 +181,7 @@ def walk_ahead(
     them, each as soon as both its ends are there, and no more than a few ahead of the frame that is waited for:
     memory stays bounded. Closing the iterator waits for those in the works.
     """
-    waiting = _tree(moments)
+    waiting = tree(moments)
     needed = Counter(moment for left, right, _ in waiting for moment in (left, right)) + Counter(moments)
     there = {Fraction(0): first, Fraction(1): last}
     del first, last
@@ -214,7 +219,7 @@ def walk_ahead(
                 finish()
 
 
-def _tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:
+def tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:
     """(left, right, middle) of every call of `walk`, in its order."""
     nodes: list[tuple[Fraction, Fraction, Fraction]] = []
 

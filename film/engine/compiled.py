@@ -16,19 +16,20 @@ from film.engine.devices import core
 from film.engine.session import DirectSession, Session, WholeSession, aligned
 from film.engine.tiled_session import TiledGraphs, TiledSession
 from film.hub.convert import Converted
-from film.networks import graph_split
+from film.networks import graph_split, timed_split
 from film.support import memory
 
 log = logging.getLogger(__name__)
 
-# Flows address pixels, and bfloat16 counts exactly only to 256: full precision unless somebody asks otherwise.
-PRECISIONS = {"exact": "ACCURACY", "fast": "PERFORMANCE"}
+# "mixed": what `networks.precision` marks is float32, the rest is what the device is fastest in. "exact": float32.
+EXECUTION_MODES = {"mixed": "PERFORMANCE", "exact": "ACCURACY"}
 # Scratch memory of the synthesizer, in feature sets (2.3 measured for 64 filters, 2.9 for 8).
 SCRATCH_SETS = 3
 # What the coarse half of a tiled frame needs, as a share of what the whole frame would (cut at the first level).
 COARSE_SHARE = 0.06
 # Of one compiled model, in sizes of its weights: as a file, as constants, packed for the processor, with margin.
 WEIGHT_COPIES = 6
+TIMED_CUT = 3  # the tensors of a cut of a network that makes any moment are of 1/8 size
 CACHED_GRAPHS = 100  # of a converted model, on disk: up to a megabyte each
 FRAMES = 6  # float32 frames beside the inference: two ends, a middle, and a copy of each
 
@@ -61,17 +62,25 @@ class Compiled:
     shape: Shape
     graphs: tuple[ov.CompiledModel, ...]  # encoder and synthesizer; the four of `TiledGraphs`; or the whole model
     device: str  # that really runs it
+    precision: str  # "mixed" or "exact"
 
     def session(self, size: tuple[int, int], budget: int) -> Session[Any]:
         """The means to make one stream of frames of this (height, width), padded to this shape, within `budget`."""
         graphs, shape = self.graphs, self.shape
         if self.converted.kind == "whole":
-            return WholeSession(graphs[0], size)
+            return WholeSession(graphs[0], size, self.converted.honours_time)
         if shape.tiled:
-            cut_graphs = TiledGraphs(graphs[0], graphs[1], graphs[2], graphs[3], shape.level)
-            return TiledSession(cut_graphs, size, self.converted.alignment)
+            cut_graphs = TiledGraphs(*graphs)
+            return TiledSession(cut_graphs, size, self.converted.alignment, self.converted.honours_time)
         feature_sets = available(self.converted, shape.frame, budget) // _feature_set(self.converted, shape.frame)
-        return DirectSession(graphs[0], graphs[1], size, feature_sets - SCRATCH_SETS * shape.lanes, shape.lanes)
+        return DirectSession(
+            graphs[0],
+            graphs[1],
+            size,
+            feature_sets - SCRATCH_SETS * shape.lanes,
+            shape.lanes,
+            self.converted.honours_time,
+        )
 
 
 def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int) -> Shape:
@@ -86,6 +95,9 @@ def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int)
     pixels = pixels_in_budget(converted, frame, budget)
     if math.prod(frame) <= pixels:
         return Shape(frame, frame, lanes=min(lanes, pixels // math.prod(frame)))
+    if converted.honours_time:
+        tile = tiling.tile_size(*frame, pixels, alignment)
+        return Shape(frame, tile, level=TIMED_CUT) if tile != frame else Shape(frame, frame)
     for level in (level for level in graph_split.LEVELS if 2**level <= alignment):  # a flow level that this model has
         coarse = math.prod(frame) * COARSE_SHARE // 4 ** (level - graph_split.LEVELS[0])
         if coarse <= pixels // 2:
@@ -115,16 +127,30 @@ def compile_model(
 ) -> Compiled:
     """The graphs at one static shape (dynamic ones leak memory on CPUs). RuntimeError with OpenVINO's words.
 
+    `precision` is "mixed" or "exact"; a model converted whole is exact.
     `threads` is how many cores a processor may use (default: all); the frames are the same to the bit.
     """
-    config = {"EXECUTION_MODE_HINT": PRECISIONS[precision], "PERFORMANCE_HINT": "LATENCY"}
+    if converted.kind == "whole":
+        precision = "exact"  # nothing in it is marked
+    config = {"EXECUTION_MODE_HINT": EXECUTION_MODES[precision], "PERFORMANCE_HINT": "LATENCY"}
     if shape.lanes > 1:
         config |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": str(shape.lanes)}
     if threads and device.startswith("CPU"):
         config["INFERENCE_NUM_THREADS"] = str(threads)
     models = [core().read_model(path) for path in converted.files]
     if converted.kind == "whole":
-        models[0].reshape({port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs})
+        shapes = {port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs}
+        models[0].reshape({name: [1, 1] if name == "time" else one for name, one in shapes.items()})
+    elif shape.tiled and converted.honours_time:
+        coarse = timed_split.coarse_encoder(*models), timed_split.coarse_flow(models[1])
+        fine = timed_split.fine_encoder(*models), timed_split.fine_synthesizer(models[1])
+        _reshape(*coarse, shape.frame)
+        cut = {port.get_any_name(): list(port.shape) for port in coarse[1].outputs}
+        for one in cut.values():
+            scale = shape.frame[0] // one[2]
+            one[2:] = (side // scale for side in shape.tile)
+        _reshape(*fine, shape.tile, cut)
+        models = [*coarse, *fine]
     elif shape.tiled:
         encoder, synthesizer = models
         scale = 2 ** graph_split.image_level(encoder, shape.level)
@@ -142,7 +168,7 @@ def compile_model(
         for model, file in zip(models, _sources(converted, len(models)), strict=True)
     )
     _prune(entries)
-    return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")))
+    return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")), precision)
 
 
 def _prune(cache: Path) -> None:
@@ -181,5 +207,5 @@ def _reshape(
     shapes = {port.get_any_name(): list(port.shape) for port in encoder.outputs}
     shapes["image_0"] = [1, 3, *size]
     names = [port.get_any_name() for port in synthesizer.inputs]
-    given = others or {}
+    given = {"time": [1], **(others or {})}
     synthesizer.reshape({name: given.get(name) or shapes[name.partition("_")[2]] for name in names})

@@ -10,6 +10,7 @@ from pathlib import Path
 import openvino as ov
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+PRECISIONS = ("auto", "mixed", "exact")
 FASTEST = "FASTEST"  # of the devices themselves, as measured here; OpenVINO's own AUTO goes by their kind
 
 
@@ -21,6 +22,7 @@ class ExecutionInfo:
     why: str | None = None  # it was chosen, as a sentence for the user; None if it was asked for
     workers: int | None = None
     tiles: str | None = None  # in which frames are made here; None: whole, or as each worker has to
+    precision: str | None = None  # "mixed" or "exact"; None: what each worker takes
 
     def __str__(self) -> str:
         return self.device if self.workers is None else f"{self.device} of {self.workers} workers"
@@ -58,3 +60,26 @@ def check_device(device: str) -> str:
     if device not in (known := list(devices())):
         raise ValueError(f"There is no device {device!r} on this machine; choose one of {', '.join(known)}.")
     return device
+
+
+def check_precision(precision: str) -> str:
+    """`precision` itself; "fast" is an old name for mixed. ValueError if there is none of that name."""
+    if precision not in ("fast", *PRECISIONS):
+        raise ValueError(f"There is no precision {precision!r}; choose auto, mixed or exact.")
+    return "mixed" if precision == "fast" else precision
+
+
+def precision_on(device: str, precision: str) -> str:
+    """What `precision` comes to on that device: "mixed" or "exact". "auto" is mixed where that is quicker."""
+    if precision != "auto":
+        return check_precision(precision)
+    if device in real_devices():
+        return "mixed" if has_short_floats(device) else "exact"
+    return "mixed" if any(map(has_short_floats, real_devices())) else "exact"
+
+
+@functools.cache
+def has_short_floats(device: str) -> bool:
+    """Whether a device computes in bfloat16 or float16. A CPU without bfloat16 only stores in float16."""
+    kinds = core().get_property(device, "OPTIMIZATION_CAPABILITIES")
+    return ("BF16" if device.startswith("CPU") else "FP16") in kinds

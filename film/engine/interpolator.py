@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
 from typing import Any, TypeAlias
 
-from film.engine import bisection
+from film.engine import bisection, direct
 from film.engine.devices import ExecutionInfo
 from film.engine.frame_pair import FramePair
 from film.engine.session import Session
@@ -22,6 +22,7 @@ class Interpolator(ABC):
     """A FILM, whatever runs it. Lazy, immutable once loaded, and safe to share between threads."""
 
     name: str
+    precision: str | None = None  # "mixed" or "exact"
     requested_device: str  # the device that was asked for, such as AUTO
 
     @property
@@ -35,6 +36,12 @@ class Interpolator(ABC):
         return None
 
     @property
+    def honours_time(self) -> bool:
+        """Whether it makes any moment between two frames in one call. If not it makes the middle, and other moments by
+        bisection. Of a SavedModel that is not of the catalog this is known once it is converted."""
+        return False
+
+    @property
     @abstractmethod
     def fingerprint(self) -> str:
         """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
@@ -46,7 +53,7 @@ class Interpolator(ABC):
 
     def execution_info(self, height: int, width: int) -> ExecutionInfo:
         """The device that really runs the model for frames of this size, and why; prepares what is missing."""
-        return ExecutionInfo(self.device)
+        return ExecutionInfo(self.device, precision=self.precision)
 
     @abstractmethod
     def setup_steps(self, height: int, width: int) -> SetupSteps:
@@ -68,7 +75,8 @@ class Interpolator(ABC):
         return self.at(a, b, 0.5)
 
     def at(self, a: Frame, b: Frame, moment: float, precision: float | Fraction = bisection.PRECISION) -> Frame:
-        """The frame at `moment` in [0, 1], 0 being a, 1 being b; reached by bisection, to the nearest `precision`.
+        """The frame at `moment` in [0, 1], 0 being a, 1 being b; where the model does not honour the time, reached by
+        bisection, to the nearest `precision`.
 
         Raises as `frames`.
         """
@@ -88,15 +96,17 @@ class Interpolator(ABC):
         """Stream the film from a to b, in order: a and b themselves, and the frames made between them.
 
         Give one of `depth` (0 to 8: 2**depth + 1 evenly spaced frames), `count` (2 to 10,000 evenly spaced frames,
-        both ends included) and `times` (ascending moments in [0, 1]). Moments that are no multiple of `precision` are
-        made at the nearest one that is; `precision` is a power of 1/2. Each frame is computed when it is asked for;
+        both ends included) and `times` (ascending moments in [0, 1]). A model that honours the time makes each moment
+        directly from a and b. Others halve intervals: moments that are no multiple of `precision`, a power of 1/2, are
+        then made at the nearest one that is. Each frame is computed when it is asked for;
         closing the iterator stops the work. The frames are the caller's, to keep and to change.
 
         ValueError at once for a length or moments that no film has, for what is no Frame, and for Frames of different
         sizes; with the first frame that is made, for a model that is no FILM. RuntimeError with the tool's own words
         when the model cannot be downloaded, converted or run: NotEnoughMemory, which is one, when memory runs out.
         """
-        moments = bisection.moments(depth=depth, count=count, times=times, precision=precision)
+        step = bisection.EXACT if self.honours_time else precision
+        moments = bisection.moments(depth=depth, count=count, times=times, precision=step)
         a, b = check_frame(a), check_frame(b)
         _check_sizes(a.shape, b.shape)
         return _copies(self.sequence([FramePair(a, b, moments)]))
@@ -141,7 +151,9 @@ class Stream:
         begin = self._end[1] if self._end and self._end[0] is pair.left else session.keyframe(left)
         end = session.keyframe(right)
         self._end = pair.right, end
-        if session.lanes > 1:
+        if session.honours_time:
+            keyframes = direct.ahead(begin, end, pair.moments, session.start_at, session.lanes)
+        elif session.lanes > 1:
             keyframes = bisection.walk_ahead(begin, end, pair.moments, session.start, session.lanes)
         else:
             keyframes = bisection.walk(begin, end, pair.moments, session.middle)

@@ -14,7 +14,7 @@ import numpy as np
 
 from film.engine import compiled, device_benchmark, timings
 from film.engine.compiled import Compiled, Shape
-from film.engine.devices import FASTEST, ExecutionInfo, check_device, cores
+from film.engine.devices import FASTEST, ExecutionInfo, check_device, cores, precision_on
 from film.engine.interpolator import Interpolator, SetupSteps
 from film.engine.session import Session
 from film.hub import convert, registry, tensorflow_process
@@ -47,11 +47,9 @@ class Film(Interpolator):
         device: str = "CPU",
         memory_gb: float | None = None,
         lanes: int | None = None,
-        precision: str = "exact",
+        precision: str = "auto",
         threads: int | None = None,
     ) -> None:
-        if precision not in list(compiled.PRECISIONS):
-            raise ValueError(f"There is no precision {precision!r}; choose {' or '.join(compiled.PRECISIONS)}.")
         if lanes is not None and not 1 <= (validation.whole(lanes) or 0) <= MAX_LANES:
             raise ValueError(f"The number of lanes is {lanes!r}; it must be a whole number from 1 to {MAX_LANES}.")
         if threads is not None and (validation.whole(threads) or 0) < 1:
@@ -60,7 +58,7 @@ class Film(Interpolator):
         self.name = model.name
         self.requested_device = check_device(device)
         self._budget = memory.budget(memory_gb)
-        self._precision = precision
+        self.precision: str = precision_on(self.requested_device, precision)
         self._threads = threads
         self._lanes = lanes or max(1, (threads or cores()) // CORES_PER_LANE)
         self._lock = threading.RLock()  # guards what follows; held while converting or compiling
@@ -78,12 +76,17 @@ class Film(Interpolator):
         return self._last.why
 
     @property
+    def honours_time(self) -> bool:
+        with self._lock:
+            return self.model.honours_time if self._converted is None else self._converted.honours_time
+
+    @property
     def fingerprint(self) -> str:
-        return f"{self.converted().directory.name}, {self._precision}"
+        return f"{self.converted().directory.name}, {self.precision}"
 
     @property
     def timings_name(self) -> str:
-        return self.name if self._precision == "exact" else f"{self.name} ({self._precision})"
+        return timings.name(self.name, self.precision)
 
     def execution_info(self, height: int, width: int) -> ExecutionInfo:
         with self._lock:
@@ -127,14 +130,15 @@ class Film(Interpolator):
                 self._make_room(shape)
                 self._compiled[shape] = self.compile(shape, choice.device)
             self._compiled.move_to_end(shape)
-            self._last = ExecutionInfo(self._compiled[shape].device, choice.why, tiles=shape.tiles)
-            return self._compiled[shape]
+            graphs = self._compiled[shape]
+            self._last = ExecutionInfo(graphs.device, choice.why, tiles=shape.tiles, precision=graphs.precision)
+            return graphs
 
     def compile(self, shape: Shape, device: str | None = None) -> Compiled:
         """The graphs at that shape, compiled anew and not kept, for `device` (default: the one that was asked for)."""
         cache = registry.cache_directory() / convert.COMPILED
         device = device or self.requested_device
-        return compiled.compile_model(self.converted(), shape, device, self._precision, cache, self._threads)
+        return compiled.compile_model(self.converted(), shape, device, self.precision, cache, self._threads)
 
     def _must_measure(self, size: tuple[int, int]) -> bool:
         pixels = math.prod(device_benchmark.measured_size(*size))
@@ -163,7 +167,7 @@ class Film(Interpolator):
             )
             between = session.middle(first, last)
             began = time.perf_counter()
-            session.middle(first, between)  # with one frame to encode, as in a film
+            session.middle(first, last if session.honours_time else between)  # as in a film: halving encodes a frame
             return time.perf_counter() - began
 
     def _make_room(self, shape: Shape) -> None:

@@ -25,7 +25,8 @@ K = TypeVar("K")
 class Session(ABC, Generic[K]):
     """Makes middles for one stream of frames of one size (height, width). Used by one thread at a time."""
 
-    lanes = 1  # how many middles may be in the works at once
+    lanes = 1  # how many frames may be in the works at once
+    honours_time = False  # whether `start` makes any moment, and not only the middle
 
     @abstractmethod
     def keyframe(self, frame: Frame) -> K:
@@ -39,9 +40,17 @@ class Session(ABC, Generic[K]):
     def middle(self, left: K, right: K) -> K:
         """The keyframe half-way between two others."""
 
+    def at(self, left: K, right: K, time: float) -> K:
+        """The keyframe at `time` in (0, 1) between two others; only where the session honours the time."""
+        return self.start_at(left, right, time)()
+
     def start(self, left: K, right: K) -> Callable[[], K]:
         """Begin a middle; what is returned waits for it. At most `lanes` may be in the works."""
         return lambda: self.middle(left, right)
+
+    def start_at(self, left: K, right: K, time: float) -> Callable[[], K]:
+        """Begin the keyframe at `time`, as `start`."""
+        raise NotImplementedError(f"{type(self).__name__} makes only middles")
 
 
 def aligned(size: Sequence[int], alignment: int) -> tuple[int, int]:
@@ -173,13 +182,24 @@ class Synthesizer:
             self._idle.append(request)
 
 
+def time_tensor(time: float) -> dict[str, ov.Tensor]:
+    """The input of graphs that take the time; others do not look for it."""
+    return {"time": ov.Tensor(np.array([time], np.float32))}
+
+
 class DirectSession(Session[Keyframe]):
-    """The two graphs of `networks/film.py` on whole frames."""
+    """Encoder and synthesizer on whole frames."""
 
     def __init__(
-        self, encoder: ov.CompiledModel, synthesizer: ov.CompiledModel, size: tuple[int, int], capacity: int, lanes: int
+        self,
+        encoder: ov.CompiledModel,
+        synthesizer: ov.CompiledModel,
+        size: tuple[int, int],
+        capacity: int,
+        lanes: int,
+        honours_time: bool = False,
     ) -> None:
-        self.lanes = lanes
+        self.lanes, self.honours_time = lanes, honours_time
         padded = tuple(encoder.input().shape)[2:]
         self._encoder = Encoder(encoder, capacity, lambda frame: pad(frame, padded))
         self._synthesizer = Synthesizer(synthesizer, lanes)
@@ -195,8 +215,11 @@ class DirectSession(Session[Keyframe]):
         return self.start(left, right)()
 
     def start(self, left: Keyframe, right: Keyframe) -> Callable[[], Keyframe]:
+        return self.start_at(left, right, 0.5)
+
+    def start_at(self, left: Keyframe, right: Keyframe, time: float) -> Callable[[], Keyframe]:
         works = contextlib.ExitStack()
-        features = works.enter_context(self._encoder.features(left, right))
+        features = works.enter_context(self._encoder.features(left, right)) | time_tensor(time)
         request = works.enter_context(self._synthesizer.started(features))
 
         def finish() -> Keyframe:
@@ -214,8 +237,8 @@ class PairSession(Session[Frame]):
         self._size, self._padded = size, padded
 
     @abstractmethod
-    def between(self, x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
-        """The middle of two padded frames, all (1, H, W, 3) float32."""
+    def between(self, x0: np.ndarray, x1: np.ndarray, time: float) -> np.ndarray:
+        """The frame at `time` between two padded frames, all (1, H, W, 3) float32; 0.5 if only middles can be made."""
 
     def keyframe(self, frame: Frame) -> Frame:
         return frame
@@ -224,17 +247,25 @@ class PairSession(Session[Frame]):
         return keyframe
 
     def middle(self, left: Frame, right: Frame) -> Frame:
+        return self.start_at(left, right, 0.5)()
+
+    def start_at(self, left: Frame, right: Frame, time: float) -> Callable[[], Frame]:
+        return lambda: self._made(left, right, time)
+
+    def _made(self, left: Frame, right: Frame, time: float) -> Frame:
         ends = (pad(frame, self._padded).transpose(0, 2, 3, 1) for frame in (left, right))
-        return crop(self.between(*map(np.ascontiguousarray, ends)).transpose(0, 3, 1, 2), self._size)
+        x0, x1 = map(np.ascontiguousarray, ends)
+        return crop(self.between(x0, x1, time).transpose(0, 3, 1, 2), self._size)
 
 
 class WholeSession(PairSession):
-    """One graph from two frames to their middle: a SavedModel converted whole."""
+    """One graph from two frames to one between: a SavedModel converted whole."""
 
-    def __init__(self, film: ov.CompiledModel, size: tuple[int, int]) -> None:
-        super().__init__(size, tuple(film.input(0).shape)[1:3])
+    def __init__(self, film: ov.CompiledModel, size: tuple[int, int], honours_time: bool = False) -> None:
+        super().__init__(size, tuple(film.input("x0").shape)[1:3])
+        self.honours_time = honours_time
         self._film = film.create_infer_request()
 
-    def between(self, x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
-        self._film.infer({"x0": x0, "x1": x1})
+    def between(self, x0: np.ndarray, x1: np.ndarray, time: float) -> np.ndarray:
+        self._film.infer({"x0": x0, "x1": x1} | ({"time": np.array([[time]], np.float32)} if self.honours_time else {}))
         return self._film.get_output_tensor().data

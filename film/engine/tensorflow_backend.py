@@ -19,6 +19,8 @@ ALIGNMENT = 2 ** (network.PYRAMID_LEVELS - 1)
 class Reference(Interpolator):
     """A SavedModel of the catalog, called once per middle frame."""
 
+    precision = "exact"
+
     def __init__(self, model: registry.Model) -> None:
         self.model = model
         self.name = model.name
@@ -31,6 +33,10 @@ class Reference(Interpolator):
         return "TensorFlow"
 
     @property
+    def honours_time(self) -> bool:
+        return self.model.honours_time
+
+    @property
     def fingerprint(self) -> str:
         return f"{convert.fingerprint(registry.fetch(self.model))} in TensorFlow"
 
@@ -41,7 +47,7 @@ class Reference(Interpolator):
             yield "loading", self.loaded
 
     def session(self, height: int, width: int) -> Session[Frame]:
-        return ReferenceSession(self.loaded(), (height, width))
+        return ReferenceSession(self.loaded(), (height, width), self.honours_time)
 
     def loaded(self) -> SavedModel:
         """The model in TensorFlow's memory, loaded now if it is not."""
@@ -54,9 +60,10 @@ class Reference(Interpolator):
 class ReferenceSession(PairSession):
     """The SavedModel on frames of one size."""
 
-    def __init__(self, model: SavedModel, size: tuple[int, int]) -> None:
+    def __init__(self, model: SavedModel, size: tuple[int, int], honours_time: bool) -> None:
         super().__init__(size, aligned(size, ALIGNMENT))
+        self.honours_time = honours_time
         self._model = model
 
-    def between(self, x0: np.ndarray, x1: np.ndarray) -> np.ndarray:
-        return self._model.middle(x0, x1)
+    def between(self, x0: np.ndarray, x1: np.ndarray, time: float) -> np.ndarray:
+        return self._model.at(x0, x1, time) if self.honours_time else self._model.middle(x0, x1)

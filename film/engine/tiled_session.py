@@ -1,29 +1,30 @@
-"""A session for frames too large for the memory: the coarse half of FILM on the whole frame, the fine half on tiles."""
+"""A session for frames too large for the memory: a network's coarse half on the whole frame, the fine half on tiles."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import openvino as ov
 
-from film.engine.session import Encoder, Keyframe, Session, Synthesizer, aligned, pad
+from film.engine.session import Encoder, Keyframe, Session, Synthesizer, aligned, pad, time_tensor
 from film.engine.tiling import OVERLAP, cover
 from film.media.images import Frame
+from film.networks import timed_split
 
 COARSE_SETS = 4  # coarse features are a hundredth of a frame's; with four, few are made twice
 
 
 @dataclass(frozen=True)
 class TiledGraphs:
-    """The four graphs of `graph_split.py`, compiled."""
+    """The four graphs of `graph_split.py` or `timed_split.py`, compiled."""
 
     coarse_encoder: ov.CompiledModel
     coarse_flow: ov.CompiledModel
     fine_encoder: ov.CompiledModel
     fine_synthesizer: ov.CompiledModel
-    level: int  # of the cut
 
 
 class TiledSession(Session[Keyframe]):
@@ -33,18 +34,26 @@ class TiledSession(Session[Keyframe]):
     from the flow that was found for this very pair.
     """
 
-    def __init__(self, graphs: TiledGraphs, size: tuple[int, int], alignment: int, overlap: int = OVERLAP) -> None:
+    def __init__(
+        self,
+        graphs: TiledGraphs,
+        size: tuple[int, int],
+        alignment: int,
+        honours_time: bool = False,
+        overlap: int = OVERLAP,
+    ) -> None:
+        self.honours_time = honours_time
         tile = tuple(graphs.fine_encoder.input().shape)[2:]
         self._alignment = alignment
         self._overlap = overlap  # of neighbouring tiles, beside what the motion asks for
         self._padded = aligned(size, alignment)
         self._tile = tile
-        self._level = graphs.level
         scale = self._padded[0] // tuple(graphs.coarse_encoder.input().shape)[2]
         self._coarse = Encoder(
             graphs.coarse_encoder, COARSE_SETS, lambda frame: _shrink(pad(frame, self._padded), scale)
         )
         self._flow = Synthesizer(graphs.coarse_flow)
+        self._names = [port.get_any_name() for port in graphs.coarse_flow.outputs]
         self._fine = Encoder(graphs.fine_encoder, 2, lambda frame: pad(frame, tile))
         self._synthesizer = Synthesizer(graphs.fine_synthesizer)
 
@@ -55,10 +64,17 @@ class TiledSession(Session[Keyframe]):
         return keyframe.frame
 
     def middle(self, left: Keyframe, right: Keyframe) -> Keyframe:
-        with self._coarse.features(left, right) as features, self._flow.started(features) as request:
+        return self._made(left, right, 0.5)
+
+    def start_at(self, left: Keyframe, right: Keyframe, time: float) -> Callable[[], Keyframe]:
+        return lambda: self._made(left, right, time)
+
+    def _made(self, left: Keyframe, right: Keyframe, time: float) -> Keyframe:
+        at = time_tensor(time)
+        with self._coarse.features(left, right) as features, self._flow.started(features | at) as request:
             request.wait()
-            flows = {name: request.get_tensor(name).data.copy() for name in ("forward", "backward")}
-        reach = max(float(np.abs(flow).max()) for flow in flows.values()) * 2**self._level
+            coarse = {name: request.get_tensor(name).data.copy() for name in self._names}
+        reach = _reach(coarse, self._padded[0])
         overlap = self._overlap + math.ceil(reach / self._alignment) * self._alignment
         rows, columns = (
             cover(length, side, overlap, self._alignment) for length, side in zip(self._padded, self._tile, strict=True)
@@ -67,23 +83,40 @@ class TiledSession(Session[Keyframe]):
         column_weights = columns.weights()
         for top, row_weight in zip(rows.starts, rows.weights(), strict=True):
             for start, column_weight in zip(columns.starts, column_weights, strict=True):
-                tile = self._middle(left.frame, right.frame, flows, top, start)  # (1, 3, *tile)
+                tile = self._tile_at(left.frame, right.frame, coarse, at, top, start)  # (1, 3, *tile)
                 window = middle[top : top + rows.side, start : start + columns.side]
                 weight = row_weight[: window.shape[0], None, None] * column_weight[None, : window.shape[1], None]
                 window += tile[0, :, : window.shape[0], : window.shape[1]].transpose(1, 2, 0) * weight
         return Keyframe(middle)
 
-    def _middle(self, left: Frame, right: Frame, flows: dict[str, np.ndarray], top: int, start: int) -> np.ndarray:
+    def _tile_at(
+        self,
+        left: Frame,
+        right: Frame,
+        coarse: dict[str, np.ndarray],
+        at: dict[str, ov.Tensor],
+        top: int,
+        start: int,
+    ) -> np.ndarray:
         height, width = self._tile
         ends = [Keyframe(frame[top : top + height, start : start + width]) for frame in (left, right)]
-        rows, columns = (
-            slice(begin >> self._level, (begin + side) >> self._level)
-            for begin, side in ((top, height), (start, width))
-        )
-        of_tile = {name: ov.Tensor(np.ascontiguousarray(flow[:, :, rows, columns])) for name, flow in flows.items()}
-        with self._fine.features(*ends) as features, self._synthesizer.started(features | of_tile) as request:
+        of_tile = {}
+        for name, one in coarse.items():
+            scale = self._padded[0] // one.shape[2]
+            rows, columns = (
+                slice(begin // scale, (begin + side) // scale) for begin, side in ((top, height), (start, width))
+            )
+            of_tile[name] = ov.Tensor(np.ascontiguousarray(one[:, :, rows, columns]))
+        with self._fine.features(*ends) as features, self._synthesizer.started(features | of_tile | at) as request:
             request.wait()
             return request.get_output_tensor().data.copy()
+
+
+def _reach(coarse: dict[str, np.ndarray], height: int) -> float:
+    """How far anything moves at most, in pixels of a frame of that height, as the coarse flow's outputs tell."""
+    lengths = {name: float(np.abs(one[:, :4]).max()) * (height // one.shape[2]) for name, one in coarse.items()}
+    added = [length for name, length in lengths.items() if name.startswith(timed_split.FLOW)]
+    return sum(added) if added else max(lengths.values())
 
 
 def _shrink(image: np.ndarray, factor: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 import logging
 from pathlib import Path
 
+from film.engine import devices
 from film.hub.registry import cache_directory
 from film.support import atomic_file
 
@@ -19,12 +20,18 @@ def remember(model: str, device: str, pixels: int, seconds: float) -> None:
     _note(f"{model} on {device}, 2^{size_class(pixels)} pixels", seconds / pixels)
 
 
-def estimate(model: str, device: str, height: int, width: int) -> float | None:
+def name(model: str, precision: str) -> str:
+    """What a model's timings are kept under: one name for "mixed", one for "exact"."""
+    return model if precision == "exact" else f"{model} ({precision})"
+
+
+def estimate(model: str, device: str, height: int, width: int, precision: str = "auto") -> float | None:
     """Seconds a middle frame of that size will take, judged by films of about that size; None if there were none.
 
     Among frames of similar size the cost is close to proportional to the pixels.
     """
     noted, wanted = _noted(), size_class(height * width)
+    model = name(model, devices.precision_on(device, precision))
     for distance in range(NEAR + 1):
         for near in (wanted - distance, wanted + distance):
             per_pixel = noted.get(f"{model} on {device}, 2^{near} pixels")

@@ -5,7 +5,9 @@ appears by one rename, so it is complete or absent; its manifest holds the hash 
 later is rebuilt. A lock file keeps two processes from converting the same model at once.
 
 Where the variables are FILM's, the graphs are built directly from them (`networks/film.py`) and compared once with
-TensorFlow's own output. Otherwise OpenVINO converts the whole SavedModel, as its tutorial does.
+TensorFlow's own output. Otherwise OpenVINO converts the whole SavedModel, as its tutorial does. A directory that holds
+its variables as `variables.npz` too is of a network that makes any moment; its graphs are built from these, without
+TensorFlow.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ import math
 import os
 import shutil
 import time
+import zipfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -26,18 +29,26 @@ import numpy as np
 import openvino as ov
 from filelock import FileLock
 
+from film.hub import torch_weights
 from film.hub.saved_model import SavedModel
+from film.networks import compact, precision, rife
 from film.networks import film as network
+from film.networks.blocks import Variables
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+VARIABLES = "variables.npz"  # by PyTorch's names, convolutions OIHW
+FORMAT = 2  # of what is kept: raise it when the graphs that are built from a model, or the manifest, change
 COMPILED = "compiled"  # the folder, in the cache, of what OpenVINO has compiled of each converted model
 # Of the output's range. Far above float32 rounding through 80 layers (1e-6 … 1e-5), far below any wrong graph.
 CHECK_TOLERANCE = 1e-3
 WHOLE_BYTES_PER_PIXEL = 3_500  # a full-size FILM converted whole takes 3.7 - 4.6 GB for 512x512, five such sets
 OTHER_LEVELS = (6, 5, 8)  # pyramid levels tried when the published 7 does not reproduce the SavedModel
 UNUSED_DAYS = 60  # a converted model that was not used for so long goes when another one comes
+
+
+KINDS = ("direct", "whole")
 
 
 @dataclass(frozen=True)
@@ -48,9 +59,10 @@ class Converted:
     kind: str
     alignment: int  # height and width of what the graphs see must be multiples of this; a power of two
     bytes_per_pixel: int  # of one frame's features; what else inference needs is in proportion to it
+    honours_time: bool = False  # whether any moment between two frames takes one call
 
     def __post_init__(self) -> None:
-        if self.kind not in ("direct", "whole") or self.alignment.bit_count() != 1 or self.bytes_per_pixel < 1:
+        if self.kind not in KINDS or self.alignment.bit_count() != 1 or self.bytes_per_pixel < 1:
             raise ValueError(f"{self.kind!r}, {self.alignment!r}, {self.bytes_per_pixel!r}")
 
     @property
@@ -64,13 +76,14 @@ class Converted:
 
     @property
     def files(self) -> tuple[Path, ...]:
-        names = ("encoder", "synthesizer") if self.kind == "direct" else ("film",)
+        names = ("film",) if self.kind == "whole" else ("encoder", "synthesizer")
         return tuple(self.directory / f"{name}.xml" for name in names)
 
 
 def fingerprint(saved_model: Path) -> str:
     """Hash of everything in the SavedModel that decides what it computes. ValueError if there is no SavedModel."""
     files = [saved_model / "saved_model.pb", *sorted((saved_model / "variables").glob("variables.*"))]
+    files = [variables] if (variables := of_variables(saved_model)) else files
     digest = hashlib.sha256()
     try:
         for file in files:
@@ -79,6 +92,13 @@ def fingerprint(saved_model: Path) -> str:
     except FileNotFoundError as error:
         raise ValueError(f"{saved_model} is not a SavedModel directory: {error.filename} is missing.") from error
     return digest.hexdigest()[:32]
+
+
+def of_variables(source: Path) -> Path | None:
+    """The file of variables of a network that makes any moment; None for a SavedModel alone, which takes TensorFlow."""
+    if source.is_file():
+        return source
+    return source / VARIABLES if (source / VARIABLES).is_file() else None
 
 
 def fingerprint_of(directory: Path) -> str:
@@ -92,6 +112,7 @@ def find(model_fingerprint: str, cache: Path) -> Converted | None:
     try:
         manifest = json.loads((directory / MANIFEST).read_text())
         converted = Converted(directory, manifest["kind"], manifest["alignment"], manifest["bytes_per_pixel"])
+        converted = replace(converted, honours_time=manifest["honours_time"])
         for file in converted.files:
             for part in (file, file.with_suffix(".bin")):
                 if _sha256(part) != manifest["files"][part.name]:
@@ -164,20 +185,42 @@ def _delete_unused(directory: Path) -> None:
 
 
 def _directory(model_fingerprint: str, cache: Path) -> Path:
-    source = Path(network.__file__).read_bytes() + Path(__file__).read_bytes() + ov.__version__.encode()
-    return cache / "ir" / f"{model_fingerprint}-{hashlib.sha256(source).hexdigest()[:12]}"
+    return cache / "ir" / f"{model_fingerprint}-{FORMAT}-{ov.__version__.split('-')[0]}"
 
 
 def _write(saved_model: Path, directory: Path) -> Converted:
-    source = SavedModel(saved_model)
-    graphs, kind, alignment = _graphs(source)
-    features = _bytes_per_pixel(graphs["encoder"]) if kind == "direct" else WHOLE_BYTES_PER_PIXEL
+    if variables := of_variables(saved_model):
+        graphs, kind, alignment, honours_time = _timed_graphs(_read_variables(variables))
+    else:
+        graphs, kind, alignment, honours_time = _graphs(SavedModel(saved_model))
+    features = WHOLE_BYTES_PER_PIXEL if kind == "whole" else _bytes_per_pixel(graphs["encoder"])
     for name, graph in graphs.items():
         _save(graph, directory / f"{name}.xml")
+        if kind != "whole":
+            precision.mark(directory / f"{name}.xml")
     files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
     manifest = {"kind": kind, "alignment": alignment, "bytes_per_pixel": features, "files": files}
+    manifest["honours_time"] = honours_time
     (directory / MANIFEST).write_text(json.dumps(manifest, indent=2))
-    return Converted(directory, kind, alignment, features)
+    return Converted(directory, kind, alignment, features, honours_time)
+
+
+def _read_variables(path: Path) -> dict[str, np.ndarray]:
+    if path.suffix != ".npz":
+        return torch_weights.read(path)
+    try:
+        with np.load(path) as file:
+            return {name: file[name].astype(np.float32) for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} does not hold a network's variables: {error}") from error
+
+
+def _timed_graphs(variables: Variables) -> tuple[dict[str, Any], str, int, bool]:
+    """`_graphs` of a network that makes any moment."""
+    family: Any = rife if "encode.cnn0.weight" in variables else compact
+    size = family.Architecture.of(variables)
+    graphs = {"encoder": family.encoder(variables, size), "synthesizer": family.synthesizer(variables, size)}
+    return graphs, "direct", size.alignment, True
 
 
 def _save(graph: ov.Model, path: Path) -> None:
@@ -188,8 +231,8 @@ def _save(graph: ov.Model, path: Path) -> None:
         raise OSError(f"{error} ({path.name}; {free / 1e6:.1f} MB are free)") from error
 
 
-def _graphs(source: SavedModel) -> tuple[dict[str, Any], str, int]:
-    """The graphs by file name, their kind, and the alignment they need."""
+def _graphs(source: SavedModel) -> tuple[dict[str, Any], str, int, bool]:
+    """The graphs by file name, their kind, the alignment they need, and whether they honour the time."""
     try:
         architecture = network.Architecture.of(source.variables)
     except ValueError as error:
@@ -206,16 +249,27 @@ def _graphs(source: SavedModel) -> tuple[dict[str, Any], str, int]:
             difference = float(np.abs(_run(graphs, x0, x1) - expected).max())
             if difference <= CHECK_TOLERANCE * max(1.0, float(np.ptp(expected))):
                 log.info("Direct graph with %d levels: within %.1e of TensorFlow.", levels, difference)
-                return graphs, "direct", architecture.alignment
+                return graphs, "direct", architecture.alignment, False
         log.warning(
             "The directly built graph differs from the SavedModel by %.1e; the whole SavedModel is converted instead.",
             difference,
         )
     try:
-        whole = ov.convert_model(source.traced.get_concrete_function())
+        honours_time = _honours_time(source)
+        traced = source.traced_with_time if honours_time else source.traced
+        whole = ov.convert_model(traced.get_concrete_function())
     except Exception as error:  # the frontend raises its own types
         raise RuntimeError(f"OpenVINO cannot convert {source.directory}: {error}") from error
-    return {"film": whole}, "whole", 2 ** (network.PYRAMID_LEVELS - 1)
+    return {"film": whole}, "whole", 2 ** (network.PYRAMID_LEVELS - 1), honours_time
+
+
+def _honours_time(source: SavedModel) -> bool:
+    """Whether another time gives another frame, tried once on two moving pictures."""
+    if not source.takes_time:
+        return False
+    x0, x1 = _check_pair(128)
+    early, late = (source.at(x0, x1, time) for time in (0.25, 0.75))
+    return float(np.abs(early - late).max()) > CHECK_TOLERANCE * max(1.0, float(np.ptp(early)))
 
 
 def _bytes_per_pixel(encoder: ov.Model) -> int:

@@ -17,6 +17,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from film.hub import saved_model
+from film.support import extras
 
 SECONDS = 1800.0  # for the 134 MB of the official model that is a line of 75 kB/s
 SILENCE = 60.0  # without one byte; far above what a busy server takes to answer
@@ -58,6 +59,7 @@ def download(handle: str, directory: Path, limit: float) -> None:
 
 
 def _unpack(handle: str, directory: Path, limit: float) -> None:
+    extras.load("tensorflow_hub", "tensorflow", "Downloading a model")
     from tensorflow_hub.compressed_module_resolver import HttpCompressedFileResolver
     from tensorflow_hub.resolver import DownloadManager
 

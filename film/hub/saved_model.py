@@ -10,6 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from film.support import extras
+
+NEED = "Reading a SavedModel"  # what TensorFlow is needed for, in a sentence
 EXPECTED = "a FILM takes images x0 and x1 (and optionally time) and returns image"
 
 
@@ -21,7 +24,7 @@ def damage(directory: Path) -> str | None:
     if missing := missing_files(directory):
         return f"{missing[0]} is missing"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    import tensorflow as tf
+    tf = extras.load("tensorflow", "tensorflow", NEED)
     from tensorflow.core.protobuf import saved_model_pb2
 
     try:
@@ -55,10 +58,9 @@ class SavedModel:
 
     def __init__(self, directory: Path) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notices about CPU features and missing GPUs
-        import tensorflow as tf
-
         self.directory = directory
-        self._tf = tf
+        self._tf = tf = extras.load("tensorflow", "tensorflow", NEED)
+        self.takes_time = True
         try:
             self._loaded = tf.saved_model.load(str(directory))
         except Exception as error:  # OSError, TypeError, protobuf's and TensorFlow's own errors
@@ -73,6 +75,10 @@ class SavedModel:
         halves = {name: value.astype(np.float32) for name, value in values.items() if value.dtype == np.float16}
         return values | halves
 
+    def at(self, x0: npt.NDArray[np.float32], x1: npt.NDArray[np.float32], time: float) -> npt.NDArray[np.float32]:
+        """The frames (B, H, W, 3) at `time` in (0, 1) between x0 and x1 (B, H, W, 3); only for one that takes time."""
+        return self.traced_with_time(x0, x1, np.full((len(x0), 1), time, np.float32)).numpy()
+
     def middle(self, x0: npt.NDArray[np.float32], x1: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """The frames (B, H, W, 3) half-way between x0 and x1 (B, H, W, 3); H and W must suit the network."""
         return self.traced(x0, x1).numpy()
@@ -82,34 +88,42 @@ class SavedModel:
         """A `tf.function` of (x0, x1) with the one output `image`; everything else FILM returns is pruned."""
         tf = self._tf
         image = tf.TensorSpec([None, None, None, 3], tf.float32)
-        return tf.function(self._call, input_signature=[image, image])
+        return tf.function(lambda x0, x1: self._call(x0, x1, self._half(x0)), input_signature=[image, image])
+
+    @cached_property
+    def traced_with_time(self) -> Any:
+        """The same of (x0, x1, time), time (B, 1)."""
+        tf = self._tf
+        image, time = tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([None, 1], tf.float32)
+        return tf.function(lambda x0, x1, time: self._call(x0, x1, time), input_signature=[image, image, time])
+
+    def _half(self, x0: Any) -> Any:
+        return self._tf.fill([self._tf.shape(x0)[0], 1], 0.5)
 
     def _callable(self) -> Any:
-        """A function of (x0, x1) that gives `image`: the serving signature, else the object that `hub.load` users call.
+        """A function of (x0, x1, time) that gives `image`: the serving signature, else the object itself.
 
         A Keras 2 model keeps the names of its inputs in the signature but calls the outputs after its layers; the
         official FILM is one.
         """
-        tf = self._tf
-
-        def half(x0: Any) -> Any:
-            return tf.fill([tf.shape(x0)[0], 1], 0.5)  # the moment; FILM ignores it
-
         found = []
         signature = getattr(self._loaded, "signatures", {}).get("serving_default")
         if signature is not None:
             inputs, outputs = set(signature.structured_input_signature[1]), set(signature.structured_outputs)
             if {"x0", "x1"} <= inputs <= {"x0", "x1", "time"} and "image" in outputs:
-                if "time" in inputs:
-                    return lambda x0, x1: signature(x0=x0, x1=x1, time=half(x0))["image"]
-                return lambda x0, x1: signature(x0=x0, x1=x1)["image"]
+                self.takes_time = "time" in inputs
+                if self.takes_time:
+                    return lambda x0, x1, time: signature(x0=x0, x1=x1, time=time)["image"]
+                return lambda x0, x1, time: signature(x0=x0, x1=x1)["image"]
             found.append(f"takes {', '.join(sorted(inputs))} and returns {', '.join(sorted(outputs))}")
         if callable(self._loaded):
             probe = {"x0": np.zeros((1, 64, 64, 3), np.float32)}
             probe |= {"x1": probe["x0"], "time": np.full((1, 1), 0.5, np.float32)}
             try:
                 if "image" in self._loaded(probe, training=False):
-                    return lambda x0, x1: self._loaded({"x0": x0, "x1": x1, "time": half(x0)}, training=False)["image"]
+                    return lambda x0, x1, time: self._loaded({"x0": x0, "x1": x1, "time": time}, training=False)[
+                        "image"
+                    ]
                 found.append("returns something else when it is called")
             except Exception as error:  # whatever its code raises for inputs it was not made for
                 words = str(error).strip() or type(error).__name__

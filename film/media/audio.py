@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 from film.media import ffmpeg
+from film.media.ffmpeg import Ffmpeg
+from film.media.video_clock import Jump
 
 # By container: the codecs that are copied as they are, because browsers play them in it; what all others become.
-COPIED = {".mp4": ("aac", "mp3"), ".webm": ("opus", "vorbis")}
-ENCODED = {".mp4": ["-c:a", "aac", "-b:a", "192k"], ".webm": ["-c:a", "libopus", "-b:a", "128k"]}
+COPIED = {".mp4": ("aac", "mp3"), ".mov": ("aac", "mp3"), ".webm": ("opus", "vorbis")}
+AAC = ["-c:a", "aac", "-b:a", "192k"]
+ENCODED = {".mp4": AAC, ".mov": AAC, ".webm": ["-c:a", "libopus", "-b:a", "128k"]}
 
 LONGEST_GAP = 300  # seconds without sound: ffmpeg holds such a silence in memory, 0.2 MB a second for each channel
+BACK = 0.3  # seconds by which stamps go back where a recording begins anew; packets may overlap
+MOST_JUMPS = 40  # that the sound follows
 WORK = 60.0  # seconds of processor time for any sound, beside as many as the film lasts; then it is not an honest one
 RATE = 48_000  # samples per second of what is encoded; `atempo`'s window, and so its delay, depends on it
 
 
 @dataclass(frozen=True)
 class Sound:
-    """The first audio stream of a video file."""
+    """An audio stream of a video file."""
 
     source: Path
     slowdown: Fraction | float = 1  # the film lasts so many times as long as what it was made from; pitch is kept
     start: float = 0.0  # seconds: the time stamp that the film's first frame has in the source
+    track: int = 0  # of the source's audio streams, from 0
+    jumps: Sequence[Jump] = ()  # of the source's time stamps; known when the film's frames are
 
     def __post_init__(self) -> None:
         if not 0 < self.slowdown < math.inf:
@@ -43,17 +52,19 @@ def arguments(sound: Sound, seconds: float, suffix: str) -> tuple[list[str], lis
     source = ffmpeg.untrusted(sound.source)
     # The source's own clock, because its streams need not start together; and no seek, which only good indexes survive.
     inputs = ["-copyts", *source]
-    if sound.slowdown == 1 and _codec(source) in COPIED[suffix]:
-        # Packets that are not wholly in the film go. MP4 may keep one before it, from which the first one is decoded.
-        kept = -0.03 if suffix == ".mp4" else 0
+    if sound.slowdown == 1 and not sound.jumps and _codec(source, sound.track) in COPIED[suffix]:
+        # Packets that are not wholly in the film go. MP4 and MOV may keep one before it, from which the first one is
+        # decoded.
+        kept = 0 if suffix == ".webm" else -0.03
         outside = f"lt(pts*tb,{kept})+gt((pts+d)*tb,{seconds:.6f})"
         moved = f"setts=ts=TS-{sound.start:.6f}/TB,noise=drop='{outside}'"
-        return inputs, ["-map", "1:a:0", "-c:a", "copy", "-bsf:a", moved]
+        return inputs, ["-map", f"1:a:{sound.track}", "-c:a", "copy", "-bsf:a", moved]
     shift = sound.start - _lead(sound.slowdown)
     now = f"(PTS*TB-{shift:.6f})"
     # Register 0: by how much what comes is put off, for ever after a gap; 1: when the last sound came.
     put_off = f"if(gt({now}-ld(1),{LONGEST_GAP}),st(0,1e9));st(1,max(ld(1),{now}));PTS+(ld(0)-{shift:.6f})/TB"
     filters = [
+        *_joined(sound.jumps),
         f"asetpts='{put_off}'",
         # No more than the film needs, and a second for the last windows of `atempo`.
         f"atrim=start=0:end={seconds / float(sound.slowdown) + 1:.6f}",
@@ -63,7 +74,7 @@ def arguments(sound: Sound, seconds: float, suffix: str) -> tuple[list[str], lis
         f"atrim=end={seconds:.6f}",
         "aformat=channel_layouts=mono|stereo",
     ]
-    return inputs, ["-map", "1:a:0", "-af", ",".join(filters), *ENCODED[suffix]]
+    return inputs, ["-map", f"1:a:{sound.track}", "-af", ",".join(filters), *ENCODED[suffix]]
 
 
 def _tempo(slowdown: Fraction | float) -> list[str]:
@@ -82,9 +93,70 @@ def _lead(slowdown: Fraction | float) -> float:
     return 0.0 if slowdown == 1 else (0.0045 + 0.0127 * (float(slowdown) - 1)) / float(slowdown)
 
 
-def _codec(source: list[str]) -> str:
-    """ffmpeg's name of the first audio stream's codec."""
-    told = ffmpeg.run(*source, "-map", "0:a:0", "-c", "copy", "-frames:a", "1", "-f", "framecrc", "pipe:1")
+def begins(sound: Sound) -> float | None:
+    """The time stamp of its first packet, seconds; None if there is none."""
+    with contextlib.closing(_packets(sound)) as packets:
+        return next(packets, (None,))[0]
+
+
+def goes_on(sound: Sound, before: float, after: float) -> bool:
+    """Whether there is sound between two time stamps, both a second off."""
+    with contextlib.closing(_packets(sound)) as packets:
+        return any(before + 1 < stamp < after - 1 for stamp, _ in packets)
+
+
+def ends(sound: Sound) -> float:
+    """When its last sound ends, by its stamps without their jumps; a silence of LONGEST_GAP is its end."""
+    jumps, offset = list(sound.jumps[:MOST_JUMPS]), 0.0
+    before: float | None = None
+    end = -math.inf
+    for stamp, duration in _packets(sound):
+        if before is not None and jumps and _is_past(jumps[0], before, stamp):
+            offset = float(jumps.pop(0).offset)
+        before, time = stamp, stamp + offset
+        if end > -math.inf and time - end > LONGEST_GAP:
+            break
+        end = max(end, time + duration)
+    return end
+
+
+def _is_past(jump: Jump, before: float, stamp: float) -> bool:
+    """Whether a packet comes after the jump, and the one before it does not."""
+    if jump.after < jump.before:
+        return stamp < before - BACK
+    return stamp > (jump.before + jump.after) / 2
+
+
+def _joined(jumps: Sequence[Jump]) -> list[str]:
+    """A filter that takes each jump where it comes in the sound: as `_is_past`, told in ffmpeg's words."""
+    if not jumps:
+        return []
+    # Register 0: how many jumps there were; 1: the stamp before.
+    past, offset = "0", "0"
+    for number, jump in reversed(list(enumerate(jumps[:MOST_JUMPS]))):
+        middle = float(jump.before + jump.after) / 2
+        own = f"lt(T,ld(1)-{BACK})" if jump.after < jump.before else f"gt(T,{middle:.6f})"
+        past = f"if(eq(ld(0),{number}),{own},{past})"
+        offset = f"if(eq(ld(0),{number + 1}),{float(jump.offset):.6f},{offset})"
+    return [f"asetpts='if({past},st(0,ld(0)+1),0);st(1,T);PTS+({offset})/TB'"]
+
+
+def _packets(sound: Sound) -> Generator[tuple[float, float]]:
+    """The stamp and the duration of each of its packets, seconds, in the order of the file."""
+    command = ["-copyts", *ffmpeg.untrusted(sound.source), "-map", f"0:a:{sound.track}", "-c", "copy"]
+    with Ffmpeg(*command, "-f", "framecrc", "pipe:1", writes=True) as process:
+        base = Fraction(1)
+        for line in process.output:
+            if line.startswith(b"#tb 0:"):
+                base = Fraction(line.split()[2].decode())
+            elif line[:1].isdigit():
+                cells = line.split(b",")
+                yield float(int(cells[2]) * base), float(int(cells[3]) * base)
+
+
+def _codec(source: list[str], track: int) -> str:
+    """ffmpeg's name of that audio stream's codec."""
+    told = ffmpeg.run(*source, "-map", f"0:a:{track}", "-c", "copy", "-frames:a", "1", "-f", "framecrc", "pipe:1")
     found = re.search(rb"^#codec_id 0: (\w+)", told, re.MULTILINE)
     assert found, told
     return found[1].decode()

@@ -6,52 +6,46 @@ linear light). Everything about file formats, orientation and sizes ends in this
 
 from __future__ import annotations
 
-import contextlib
-import io
 import math
 import os
 import re
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pillow_heif
-from PIL import ExifTags, Image, ImageCms, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
+from film.media import alpha as alpha_
+from film.media import colours, photo_file
+from film.media.photo_file import MIN_SIDE, OVERSHOOT, WHITE
 from film.support import memory, validation
 
 Frame: TypeAlias = npt.NDArray[np.float32]
 
-MIN_SIDE = 16  # pixels; below this there is nothing to match between two photos
 MAX_PIXELS = 100_000_000  # 100 megapixels: above any phone's usual mode; 1.2 GB as a Frame
-# Of photos in a folder.
-SUFFIXES = frozenset(".jpg .jpeg .jpe .jif .jfif .png .webp .tif .tiff .bmp .heic .heif .avif".split())
-OVERSHOOT = 1.0  # by which values may leave [0, 1]: a network's do a little, those that count to 255 do far more
-# What Pillow calls them, and what people do. Nothing that runs a program.
-FORMATS = {name.upper(): name for name in ("JPEG", "PNG", "WebP", "TIFF", "BMP", "GIF", "AVIF")} | {"HEIF": "HEIC"}
-WHITE = {"F": 1, "I": 65535}  # by Pillow's mode; what has 16 bits may come as "I"
-
-pillow_heif.register_heif_opener()
-# About large photos, where `max_pixels` decides, and about harmless damage. Once and for all: threads share this list.
-warnings.filterwarnings("ignore", module=r"PIL\.|pillow_heif\.")
-# Cameras and editors write text chunks of many megabytes; Pillow's limit for all of them together stays.
-PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+# Of photos in a folder: all that are read by themselves, but GIF, which is a video first.
+SUFFIXES = frozenset(
+    ".jpg .jpeg .jpe .jif .jfif .jfi .mpo .png .apng .webp .tif .tiff .bmp .dib .heic .heics .heif .heifs .hif .avif"
+    " .avifs".split()
+)
 
 
 @memory.told()
-def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> Frame:
+def read_image(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, alpha: bool = False) -> Frame:
     """Read a photo as a Frame, upright (EXIF orientation applied), transparency over white, colours as sRGB.
+
+    With `alpha` a transparent photo is (H, W, 4) instead: RGB multiplied by the opacity, and the opacity.
 
     Raises ValueError with one sentence when the file is not an image this package reads, is truncated, animated,
     smaller than 16 px on a side or larger than `max_pixels`, or when its numbers are on a scale with another white than
     1 for floating-point and 65535 for whole numbers of more than 8 bits; OSError when it cannot be opened.
     """
-    with _opened(path, max_pixels) as image:
-        _load(image, path)
-        return _to_frame(ImageOps.exif_transpose(image))
+    with photo_file.opened(path, max_pixels) as image:
+        cicp = colours.read_cicp(image, path)
+        image = photo_file.load(image, path)
+        return _to_frame(ImageOps.exif_transpose(image), cicp, alpha)
 
 
 def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, to_the_end: bool = False) -> tuple[int, int]:
@@ -59,9 +53,9 @@ def image_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS, to_th
 
     `to_the_end` decodes all of it, so that what is damaged is refused here.
     """
-    with _opened(path, max_pixels) as image:
+    with photo_file.opened(path, max_pixels) as image:
         if to_the_end:
-            _load(image, path)
+            photo_file.load(image, path)
         width, height = image.size
         # Pillow turns a TIFF by itself, and tells the size it has then.
         sideways = image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
@@ -81,8 +75,9 @@ def in_folder(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def is_photo(path: str | os.PathLike[str]) -> bool:
-    """Whether a file's name says that it is a photo."""
-    return Path(path).suffix.lower() in SUFFIXES
+    """Whether a file's name says that it is a photo; a GIF is one that holds a single picture."""
+    suffix = Path(path).suffix.lower()
+    return suffix in SUFFIXES or (suffix == ".gif" and photo_file.is_single(path))
 
 
 def natural(path: Path) -> tuple[list[tuple[int, str]], str]:
@@ -91,97 +86,36 @@ def natural(path: Path) -> tuple[list[tuple[int, str]], str]:
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts], path.name
 
 
-class _Refused(ValueError):
-    """A photo that is read well enough, but not used."""
+def has_alpha(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> bool:
+    """Whether a photo can be transparent, from its header alone. Same errors as `read_image`."""
+    with photo_file.opened(path, max_pixels) as image:
+        return _is_transparent(image)
 
 
-@contextlib.contextmanager
-def _opened(path: str | os.PathLike[str], max_pixels: int) -> Iterator[Image.Image]:
-    """The file as a Pillow image, its header checked; what goes wrong with it inside the context is a ValueError."""
-    name = Path(path).name
-    with open(path, "rb") as file:
-        try:
-            with Image.open(file, formats=tuple(FORMATS)) as image:
-                _check_header(image, name, max_pixels)
-                yield image
-        except UnidentifiedImageError as error:
-            *others, last = FORMATS.values()
-            raise ValueError(
-                f"{name} is not an image this program reads; use {', '.join(others)} or {last}."
-            ) from error
-        except Image.DecompressionBombError as error:
-            limit = min(max_pixels, 2 * (Image.MAX_IMAGE_PIXELS or max_pixels))  # Pillow's own is 179 megapixels
-            raise ValueError(f"{name} has more pixels than the limit of {limit / 1e6:.4g} megapixels.") from error
-        except (MemoryError, _Refused):  # not the photo's fault, or said already
-            raise
-        except Exception as error:
-            # What decoders raise for damaged data depends on the format and on where the damage is: any type at all.
-            words = " ".join(str(error).split()) or type(error).__name__
-            raise ValueError(f"{name} is damaged or incomplete and cannot be read ({words}).") from error
+def _is_transparent(image: Image.Image) -> bool:
+    return "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La")
 
 
-def _check_header(image: Image.Image, name: str, max_pixels: int) -> None:
-    """Refuse what is not used, as its header tells."""
-    width, height = image.size
-    if min(width, height) < MIN_SIDE:
-        raise _Refused(f"{name} is {width}x{height} pixels; both sides must be at least {MIN_SIDE}.")
-    if width * height > max_pixels:
-        raise _Refused(
-            f"{name} is {width}x{height}, {width * height / 1e6:.1f} megapixels; the limit is"
-            f" {max_pixels / 1e6:g}. Make it smaller first."
-        )
-    # Phones keep previews and depth maps beside a photo in MPO and HEIF files; the first image is the photo.
-    if image.format not in ("MPO", "HEIF", "AVIF") and (pages := getattr(image, "n_frames", 1)) > 1:
-        raise _Refused(f"{name} is animated or has several pages ({pages}); give a single photo.")
-
-
-def _load(image: Image.Image, path: str | os.PathLike[str]) -> None:
-    """Decode the pixels, and refuse them on a scale that is not known: they would be all white, or all black."""
-    image.load()
-    if image.mode not in WHITE:
-        return
-    values, white = np.asarray(image), WHITE[image.mode]
-    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)  # of all that are numbers
-    over = OVERSHOOT if image.mode == "F" else 0
-    if low < -over or high > white + over:
-        raise _Refused(
-            f"{Path(path).name} has values from {low:g} to {high:g}; they must go from 0, black, to {white}, white:"
-            " save it with 8 or 16 bits."
-        )
-
-
-def _to_frame(image: Image.Image) -> Frame:
+def _to_frame(image: Image.Image, cicp: colours.Cicp | None, alpha: bool = False) -> Frame:
     if image.mode.startswith("I") or image.mode == "F":  # 16-bit grey, as "I;16", "I;16B" or "I"
-        grey = np.asarray(image, np.float32)
-        frame = np.repeat(grey[:, :, None] / np.float32(WHITE[image.mode[0]]), 3, axis=2)
-        return np.clip(np.nan_to_num(frame), 0.0, 1.0)
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+        grey = np.clip(np.nan_to_num(np.asarray(image, np.float32) / np.float32(WHITE[image.mode[0]])), 0.0, 1.0)
+        steps, curve = np.linspace(0, 1, 256, dtype=np.float32), colours.grey_curve(image.info, cicp)
+        if np.abs(curve - steps[:, None]).max() < 0.5 / 255:
+            return np.repeat(grey[:, :, None], 3, axis=2)
+        return np.stack([np.interp(grey, steps, channel).astype(np.float32) for channel in curve.T], axis=2)
+    if _is_transparent(image):
+        # What is grey stays so: its profile is one for grey.
+        mode, profile = "L" if image.mode[0] == "L" else "RGB", image.info.get("icc_profile")
         image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        white.info = dict(image.info)
-        image = _composite(white, image)
-    return to_frame(np.asarray(_to_srgb(image)))
-
-
-def _composite(white: Image.Image, image: Image.Image) -> Image.Image:
-    flat = Image.alpha_composite(white, image).convert("RGB")
-    if profile := white.info.get("icc_profile"):
-        flat.info["icc_profile"] = profile
-    return flat
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """Convert to sRGB through the embedded colour profile; most phones write Display P3."""
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "CMYK", "L"):
-        try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
-            if converted is not None:
-                return converted
-        except (ImageCms.PyCMSError, OSError):
-            pass  # a damaged profile, or one for other channels: show the colours as every browser would, without it
-    return image.convert("RGB")
+        opacity = image.getchannel("A")
+        ground = None if alpha else Image.new("RGBA", image.size, "white")
+        image = (Image.alpha_composite(ground, image) if ground else image).convert(mode)
+        if profile:
+            image.info["icc_profile"] = profile
+        if alpha:
+            frame = to_frame(np.asarray(colours.to_srgb(image, cicp)))
+            return alpha_.with_alpha(frame, to_frame(np.asarray(opacity)))
+    return to_frame(np.asarray(colours.to_srgb(image, cicp)))
 
 
 class Reader(Protocol):
@@ -189,13 +123,15 @@ class Reader(Protocol):
 
     def image_size(self, path: str | os.PathLike[str], max_pixels: int = ...) -> tuple[int, int]: ...
 
-    def read_image(self, path: str | os.PathLike[str], max_pixels: int = ...) -> Frame: ...
+    def read_image(self, path: str | os.PathLike[str], max_pixels: int = ..., alpha: bool = ...) -> Frame: ...
+
+    def has_alpha(self, path: str | os.PathLike[str], max_pixels: int = ...) -> bool: ...
 
 
-def to_frame(pixels: npt.NDArray[np.uint8]) -> Frame:
-    """(H, W, 3) uint8 -> Frame."""
+def to_frame(pixels: npt.NDArray[Any]) -> Frame:
+    """(H, W, 3) uint8 or uint16, full range -> Frame."""
     frame = pixels.astype(np.float32)
-    frame /= np.float32(255.0)  # in place: of the largest photos a second copy is a gigabyte
+    frame /= np.float32(np.iinfo(pixels.dtype).max)  # in place: of the largest photos a second copy is a gigabyte
     return frame
 
 
@@ -235,7 +171,7 @@ def common_size(sizes: Sequence[tuple[int, int]], longest_side: int | None = Non
 def fit(frame: Frame, size: tuple[int, int]) -> Frame:
     """Crop around the centre to the aspect ratio of `size` (height, width), then resample (Lanczos). No stretching.
 
-    Returns (height, width, 3) float32, clipped to [0, 1]; a frame of that size as it is.
+    Returns (height, width, 3) float32, or 4 if there is opacity, clipped to [0, 1]; a frame of that size as it is.
     """
     height, width = size
     if frame.shape[:2] == size:
@@ -245,7 +181,7 @@ def fit(frame: Frame, size: tuple[int, int]) -> Frame:
     box = (left, top, frame.shape[1] - left, frame.shape[0] - top)
     channels = [
         Image.fromarray(np.ascontiguousarray(frame[:, :, c])).resize((width, height), Image.Resampling.LANCZOS, box)
-        for c in range(3)
+        for c in range(frame.shape[2])
     ]
     return np.clip(np.stack([np.asarray(channel) for channel in channels], axis=2), 0.0, 1.0)
 

@@ -37,8 +37,8 @@ def _backwards(segments: Sequence[Segment]) -> Generator[Pixels]:
 def _decoded(segment: Segment, *filters: str) -> Generator[Pixels]:
     assert segment.lossless_copy, segment
     count = 0
-    # PPM tells the size before each frame.
-    output = ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "ppm", "pipe:1"]
+    # PAM tells the size and the form before each frame.
+    output = ["-fps_mode", "passthrough", "-f", "image2pipe", "-c:v", "pam", "pipe:1"]
     with Ffmpeg("-i", local(segment.lossless_copy), *filters, *output, writes=True) as process:
         while (pixels := _next(process.output)) is not None:
             count += 1
@@ -48,12 +48,17 @@ def _decoded(segment: Segment, *filters: str) -> Generator[Pixels]:
 
 
 def _next(stream: IO[bytes]) -> Pixels | None:
-    """The next PPM image (H, W, 3) of a stream, None at its end."""
-    if not stream.readline():  # P6
-        return None
-    width, height = map(int, stream.readline().split())
-    stream.readline()  # 255
-    data = stream.read(height * width * 3)
-    if len(data) < height * width * 3:
+    """The next PAM image (H, W, 3 or 4) of a stream, None at its end."""
+    header: dict[bytes, bytes] = {}
+    while (line := stream.readline().strip()) != b"ENDHDR":
+        if not line:
+            return None
+        key, _, value = line.partition(b" ")
+        header[key] = value
+    height, width, channels = (int(header[key]) for key in (b"HEIGHT", b"WIDTH", b"DEPTH"))
+    kind = np.dtype(">u2" if int(header[b"MAXVAL"]) > 255 else np.uint8)
+    size = height * width * channels * kind.itemsize
+    data = stream.read(size)
+    if len(data) < size:
         return None  # cut off: ffmpeg has failed, and its status tells why
-    return np.frombuffer(data, np.uint8).reshape(height, width, 3)
+    return np.frombuffer(data, kind).astype(kind.newbyteorder("="), copy=False).reshape(height, width, channels)

@@ -16,27 +16,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from film.media.colour_depth import STANDARD, ColourDepth, even, raw_format
 from film.media.ffmpeg import Ffmpeg, local
-from film.media.images import Frame, to_uint8
+from film.media.images import Frame
 from film.support import validation
 
-Pixels: TypeAlias = npt.NDArray[np.uint8]  # (H, W, 3), a Frame in 8 bits
+Pixels: TypeAlias = npt.NDArray[Any]  # (H, W, 3), or 4 with opacity: a Frame in 8 or 16 bits
 
 MAX_FPS = 240
 MIN_FPS = Fraction(1, 600)  # a frame of ten minutes: a GIF counts no more than eleven
 SEGMENT_SECONDS = 0.5  # short enough that a slow film starts soon, long enough that a segment's key frame is cheap
 QUALITY = 80  # of 1 .. 100
-COLOURS = (
-    "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int+bitexact,"
-    "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
-)
 THREADS = 4  # fixed, because x264's result depends on it; up to 4 it costs 4 % on two cores
-LOSSLESS = ["-c:v", "utvideo", "-pix_fmt", "gbrp", "-pred", "median"]  # half the work of lossless x264, no larger
 NAME = re.compile(r"(\d{8,})-(\d{6,})\.ts")
 
 
@@ -115,26 +111,33 @@ def segment_path(directory: Path, first: int, count: int) -> Path:
     return directory / f"{first:08d}-{count:06d}.ts"
 
 
+def h264_factor(quality: int) -> float:
+    """x264's constant rate factor for a quality, which means about the same to x265."""
+    return 49 - 0.4 * check_quality(quality)  # 100 is 9; a factor less is 12 % more bits, whatever the level
+
+
 def h264(quality: int) -> list[str]:
     """ffmpeg's arguments for H.264. Quality 80 is x264's constant rate factor 17: visually lossless for photographs."""
-    factor = 49 - 0.4 * check_quality(quality)  # 100 is 9; a factor less is 12 % more bits, whatever the level
     # Without B-frames every frame is shown when it is decoded, so segments join without a gap.
-    codec = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-crf", f"{factor:g}", "-threads", str(THREADS)]
-    return [*codec, "-pix_fmt", "yuv420p", "-vf", COLOURS]
+    codec = [
+        "-c:v",
+        "libx264",
+        "-preset",
+        "veryfast",
+        "-bf",
+        "0",
+        "-crf",
+        f"{h264_factor(quality):g}",
+        "-threads",
+        str(THREADS),
+    ]
+    return [*codec, "-pix_fmt", "yuv420p"]
 
 
 def raw_video(pixels: Pixels, fps: Fraction) -> list[str]:
     """ffmpeg's arguments for reading frames of that size from the pipe."""
     size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-    return ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", size, "-r", str(fps), "-i", "pipe:0"]
-
-
-def even(pixels: Pixels) -> Pixels:
-    """The last row or column twice where a side is odd."""
-    odd = (pixels.shape[0] % 2, pixels.shape[1] % 2)
-    if any(odd):
-        pixels = np.pad(pixels, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
-    return np.ascontiguousarray(pixels)  # as ffmpeg reads them, which np.pad does not promise
+    return ["-f", "rawvideo", "-pix_fmt", raw_format(pixels), "-s", size, "-r", str(fps), "-i", "pipe:0"]
 
 
 class SegmentEncoder:
@@ -152,6 +155,7 @@ class SegmentEncoder:
         lossless: bool = False,
         first: int = 0,
         frames: int | None = None,
+        depth: ColourDepth = STANDARD,
     ) -> None:
         """`first` is the number in the film of the first frame written here, `frames` how many there will be.
 
@@ -168,6 +172,7 @@ class SegmentEncoder:
         self._first = first
         self._length = segment_length(fps)
         self._frames = frames
+        self._depth = depth
         self._size: tuple[int, ...] | None = None
         self._process: Ffmpeg | None = None
         self._begun = first  # number of the first frame of the segment in the works
@@ -179,6 +184,8 @@ class SegmentEncoder:
     def write(self, frame: Frame | Pixels) -> Segment | None:
         """Append a (height, width, 3) frame, float in [0, 1] (clipped) or uint8, of the size of the first one.
 
+        With a fourth channel, its opacity: see `ColourDepth.pixels`. The H.264 then shows it over white.
+
         Returns the segment that it completed, if it did. ValueError for anything else, RuntimeError with ffmpeg's
         words.
         """
@@ -187,7 +194,7 @@ class SegmentEncoder:
         if (
             not is_array
             or frame.ndim != 3
-            or frame.shape[2] != 3
+            or frame.shape[2] not in (3, 4)
             or not (frame.dtype == np.uint8 or frame.dtype.kind == "f")
         ):
             given = f"{frame.shape} {frame.dtype}" if is_array else f"of type {type(frame).__name__}"
@@ -203,9 +210,7 @@ class SegmentEncoder:
                 f"Frame {number + 1} is {frame.shape[1]}x{frame.shape[0]},"
                 f" the film is {self._size[1]}x{self._size[0]}; all frames must have one size."
             )
-        pixels = even(
-            np.asarray(frame if frame.dtype == np.uint8 else to_uint8(np.asarray(frame, np.float32)), np.uint8)
-        )
+        pixels = even(self._depth.pixels(frame))
         if self._process is None:
             self._begun, self._ends = number, number + self._next_length(number)
             self._process = Ffmpeg(*raw_video(pixels, self._fps), *self._outputs(), reads=True).__enter__()
@@ -223,11 +228,31 @@ class SegmentEncoder:
     def _outputs(self) -> list[str]:
         assert self._size
         offset = f"{float(self._begun / self._fps):.6f}"  # ffmpeg counts microseconds
-        outputs = [*self._codec, "-f", "mpegts", "-muxdelay", "0", "-output_ts_offset", offset]
+        channels = self._size[2]
+        outputs = [
+            *self._codec,
+            "-vf",
+            self._depth.preview(channels),
+            "-f",
+            "mpegts",
+            "-muxdelay",
+            "0",
+            "-output_ts_offset",
+            offset,
+        ]
         outputs.append(local(self._part(".ts")))
         if self._lossless:
             crop = f"crop={self._size[1]}:{self._size[0]}:0:0:exact=1"
-            outputs += ["-vf", crop, *LOSSLESS, "-fflags", "+bitexact", "-f", "matroska", local(self._part(".mkv"))]
+            outputs += [
+                "-vf",
+                crop,
+                *self._depth.lossless(channels),
+                "-fflags",
+                "+bitexact",
+                "-f",
+                "matroska",
+                local(self._part(".mkv")),
+            ]
         return outputs
 
     def finish(self) -> Segment | None:

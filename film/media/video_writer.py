@@ -4,11 +4,14 @@
 |---|---|---|---|
 | .mp4 | H.264, the segments joined without encoding them again | x264's CRF is 49 - 0.4 quality: 17 for 80 | AAC |
 | .webm | VP9 | its CRF is 63 - 0.5 quality: 23 for 80 | Opus |
+| .mov | ProRes 4444, 10 bits, transparent where the frames are | has no effect | AAC |
 | .gif | one palette of 256 colours | has no effect | |
 | .webp | animated WebP | libwebp's own scale | |
 | .zip | numbered PNG files, exact | has no effect | |
 
-MP4 and WebM have even sides: an odd one gets its last row or column twice. The others keep the frames' size.
+WebM, WebP and ZIP are transparent, too, where the frames are. In 10 bits an MP4 is H.265 (main 10) and a WebM VP9's
+profile 2, with the same factors. MP4 and WebM have even sides: an odd one gets its last row or column twice. The others
+keep the frames' size.
 A GIF shows a frame for whole hundredths of a second; they alternate so that the film lasts as long as it should.
 Browsers slow down what is faster than FASTEST, so a GIF plays at most 50 frames a second and a WebP 90, and longer
 rather than with fewer.
@@ -25,6 +28,7 @@ import numpy as np
 
 from film.media import images, muxers, video_segments
 from film.media.audio import COPIED, Sound
+from film.media.colour_depth import STANDARD, ColourDepth
 from film.media.images import Frame
 from film.media.video_segments import QUALITY, Pixels, Segment, SegmentEncoder
 from film.support import tempdirs
@@ -35,25 +39,41 @@ WRITERS = {
     ".gif": muxers.gif,
     ".webp": muxers.webp,
     ".zip": muxers.png_zip,
+    ".mov": muxers.mov,
 }
 FASTEST = {".gif": muxers.MAX_GIF_FPS, ".webp": muxers.MAX_WEBP_FPS}  # frames per second
+WITH_ALPHA = (".webm", ".mov", ".webp", ".zip")
+DEEP = {".mp4": "H.265", ".webm": "VP9", ".mov": "ProRes"}  # formats with 10 bits
+SEAMLESS = "seamless"
 PLAYS = {
     "loop": "GIF and WebP repeat for ever; MP4 and WebM leave that to the player",
     "once": "GIF and WebP stop at the end",
     "pingpong": "forth and back, neither end twice: 2n - 2 frames; without sound; GIF and WebP repeat for ever",
+    SEAMLESS: "what lies between the end and the beginning is made as well: a loop without a jump",
 }
 
 
-def check(path: str | os.PathLike[str], play: str = "loop", quality: int = QUALITY) -> str:
-    """The format's suffix. ValueError if there is no such format, `play` not in PLAYS, or `quality` not in 1 .. 100."""
+def check(path: str | os.PathLike[str], play: str = "loop", quality: int = QUALITY, bits: int = 8) -> str:
+    """The format's suffix. ValueError if there is no such format, `play` not in PLAYS, or `quality` not in 1 .. 100.
+
+    Also where the format has no such `bits` per channel.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in WRITERS:
         told = f"ends in {suffix}" if suffix else "has no ending"
         raise ValueError(f"The name {os.fspath(path)} {told}; a film can be {', '.join(WRITERS)}.")
+    check_play(play)
+    video_segments.check_quality(quality)
+    if bits > 8 and suffix not in DEEP:
+        can = ", ".join(f"{name} ({codec})" for name, codec in DEEP.items())
+        raise ValueError(f"A {suffix} holds 8 bits a channel; for {bits} bits choose {can}.")
+    return suffix
+
+
+def check_play(play: str) -> None:
+    """ValueError unless it is one of PLAYS."""
     if play not in list(PLAYS):
         raise ValueError(f"A film cannot be played {play!r}; choose {', '.join(PLAYS)}.")
-    video_segments.check_quality(quality)
-    return suffix
 
 
 def check_place(path: Path) -> None:
@@ -68,9 +88,14 @@ def check_place(path: Path) -> None:
     tempdirs.check(path.parent)
 
 
-def needs_lossless(path: str | os.PathLike[str], play: str = "loop") -> bool:
+def needs_lossless(path: str | os.PathLike[str], play: str = "loop", bits: int = 8) -> bool:
     """Whether `write` needs lossless segments for that file. ValueError as in `check`."""
-    return check(path, play) != ".mp4" or play == "pingpong"
+    return check(path, play, bits=bits) != ".mp4" or play == "pingpong" or bits > 8
+
+
+def carries_alpha(path: str | os.PathLike[str]) -> bool:
+    """Whether that file can be transparent. ValueError as in `check`."""
+    return check(path) in WITH_ALPHA
 
 
 def carries_sound(path: str | os.PathLike[str], play: str = "loop") -> bool:
@@ -110,6 +135,7 @@ def write(
     play: str = "loop",
     quality: int = QUALITY,
     sound: Sound | None = None,
+    depth: ColourDepth = STANDARD,
 ) -> Path:
     """Make one file of a film's segments, given in order. The file appears when it is complete.
 
@@ -118,13 +144,13 @@ def write(
     fails. Memory does not grow with the film's length.
     """
     path = Path(path)
-    suffix = check(path, play, quality)
+    suffix = check(path, play, quality, depth.bits)
     if not segments:
         raise ValueError("There are no frames to write.")
     heard = sound if carries_sound(path, play) else None
     with tempdirs.folder(path.parent) as folder:
         unfinished = folder / f"film{suffix}"
-        WRITERS[suffix](segments, unfinished, play, quality, heard)
+        WRITERS[suffix](segments, unfinished, play, quality, heard, depth)
         os.replace(unfinished, path)
     return path
 
@@ -136,28 +162,37 @@ def write_video(
     *,
     quality: int = QUALITY,
     play: str = "loop",
+    depth_bits: int = 8,
 ) -> Path:
-    """Write Frames, all of the first one's size, as MP4, WebM, GIF, animated WebP or a ZIP of PNG files, by the suffix.
+    """Write Frames, all of the first one's size, as MP4, WebM, MOV, GIF, animated WebP or a ZIP of PNG files.
 
     Arrays of uint8 (0 … 255) are taken as they are. `fps` is from 1/600 to 240. `quality` is from 1, the smallest file,
     to 100, the best picture; 80 is visually lossless for photographs (GIF and ZIP have no choice). `play` is "loop",
-    "once" or "pingpong": see PLAYS. The file appears when it is complete; until then the film is in a hidden folder
+    "once" or "pingpong": see PLAYS. `depth_bits` is 8, or 10 for MP4 (H.265), WebM and MOV. Frames of four channels,
+    RGB multiplied by the opacity and the opacity, make a transparent WebM, MOV, WebP or ZIP; of uint8 they are not
+    multiplied. The file appears when it is complete; until then the film is in a hidden folder
     beside it. Returns the path. ValueError for an unknown suffix, a place where no file can be, an unusable frame rate,
     `quality` or `play`, before any frame is taken; for no frames, what is no frame, frames of different sizes, or
     values far outside of [0, 1], while slightly larger or smaller ones are clipped. RuntimeError with the tool's own
     words when it fails. An exception in `frames` passes through; nothing is left behind.
     """
     path = Path(path)
-    check(path, play, quality)
+    check(path, play, quality, depth_bits)
     check_place(path)
+    depth, lossless = ColourDepth(depth_bits), needs_lossless(path, play, depth_bits)
     with (
         tempdirs.folder(path.parent) as folder,
-        SegmentEncoder(folder, fps, quality=quality, lossless=needs_lossless(path, play)) as encoder,
+        SegmentEncoder(folder, fps, quality=quality, lossless=lossless, depth=depth) as encoder,
     ):
         for frame in frames:
             # What is no frame at all, the encoder refuses.
             if isinstance(frame, np.ndarray) and frame.size and frame.dtype.kind == "f":
                 images.check_values(frame, f"frame {encoder.count + 1}")
+            if isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] == 4 and not carries_alpha(path):
+                raise ValueError(
+                    f"Frame {encoder.count + 1} is {frame.shape} {frame.dtype}; a frame is a (height, width, 3) array"
+                    f" of float32 in [0, 1] or of uint8 in a {path.suffix}; transparent are {', '.join(WITH_ALPHA)}."
+                )
             encoder.write(frame)
         encoder.finish()
-        return write(encoder.segments, path, play=play, quality=quality)
+        return write(encoder.segments, path, play=play, quality=quality, depth=depth)

@@ -18,14 +18,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import openvino as ov
-from openvino import opset15 as ops
+from openvino import opset9 as ops
 
-Variables = Mapping[str, np.ndarray]
-Tensor: TypeAlias = ov.Output
+from film.networks import blocks
+from film.networks.blocks import Tensor, Variables
 
 LEAK = 0.2  # slope of LeakyReLU, everywhere in FILM
 PYRAMID_LEVELS = 7  # the published models; the one number that does not follow from the variables' shapes
@@ -141,10 +140,10 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
         to_first, to_last = _scale(backward[i], 0.5), _scale(forward[i], 0.5)
         aligned.append(
             [
-                _warp(first[0][i], to_first),  # (1, 3, H_i, W_i)
-                _warp(first[1][i], to_first),  # (1, C_i, H_i, W_i)
-                _warp(last[0][i], to_last),
-                _warp(last[1][i], to_last),
+                blocks.warp(first[0][i], to_first),  # (1, 3, H_i, W_i)
+                blocks.warp(first[1][i], to_first),  # (1, C_i, H_i, W_i)
+                blocks.warp(last[0][i], to_last),
+                blocks.warp(last[1][i], to_last),
                 to_first,  # (1, 2, H_i, W_i)
                 to_last,
             ]
@@ -194,8 +193,8 @@ def _flow(
         layers = [_layer(variables, PREDICTOR.format(architecture.predictor(i), n)) for n in range(5)]
         warped = other[i]
         if flows:
-            flows.append(_double(_scale(flows[-1], 2.0)))  # (1, 2, H_i, W_i)
-            warped = _warp(other[i], flows[-1])
+            flows.append(blocks.resize(_scale(flows[-1], 2.0), 2.0))  # (1, 2, H_i, W_i)
+            warped = blocks.warp(other[i], flows[-1])
         kernel = layers[0][0]
         net = _convolve(warped, kernel[:, :, kernel.shape[2] // 2 :])
         net = _leaky(ops.add(net, own[i]).output(0))
@@ -290,38 +289,6 @@ def _scale(x: Tensor, factor: float) -> Tensor:
 
 def _halve(x: Tensor) -> Tensor:
     return ops.avg_pool(x, [2, 2], [0, 0], [0, 0], [2, 2], exclude_pad=False).output(0)
-
-
-def _double(x: Tensor) -> Tensor:
-    """Bilinear upsampling by 2 with half-pixel centres."""
-    return ops.interpolate(
-        x,
-        ops.constant(np.array([2.0, 2.0], np.float32)),
-        mode="linear_onnx",
-        shape_calculation_mode="scales",
-        coordinate_transformation_mode="half_pixel",
-        axes=ops.constant(np.array([2, 3], np.int64)),
-    ).output(0)
-
-
-def _warp(x: Tensor, flow: Tensor) -> Tensor:
-    """Sample x at (column + dx, row + dy), bilinearly, coordinates clamped at the border."""
-    shape = ops.convert(ops.shape_of(x), np.float32)
-    height, width = (ops.gather(shape, ops.constant([axis]), ops.constant(0)) for axis in (2, 3))
-    zero, one = (ops.constant(np.array(value, np.float32)) for value in (0.0, 1.0))
-
-    def ramp(length: ov.Node) -> ov.Node:
-        return ops.range(zero, ops.squeeze(length, ops.constant([0])), one, "f32")
-
-    columns = ops.reshape(ramp(width), ops.constant([1, 1, 1, -1]), False)  # (1, 1, 1, W)
-    rows = ops.reshape(ramp(height), ops.constant([1, 1, -1, 1]), False)  # (1, 1, H, 1)
-    dx, dy = ops.split(flow, ops.constant(1), 2).outputs()
-    size = ops.reshape(ops.concat([width, height], 0), ops.constant([1, 1, 1, 2]), False)
-    target = ops.concat([ops.add(dx, columns), ops.add(dy, rows)], 1)  # (1, 2, H, W)
-    target = ops.transpose(target, ops.constant([0, 2, 3, 1]))  # (1, H, W, 2)
-    grid = ops.subtract(ops.divide(ops.multiply(target, ops.constant(np.float32(2))), ops.subtract(size, one)), one)
-    sampling = {"align_corners": True, "mode": "bilinear", "padding_mode": "border"}
-    return ops.grid_sample(x, grid, sampling).output(0)
 
 
 def _model(outputs: Mapping[str, Tensor], parameters: Sequence[ov.Node], name: str) -> ov.Model:

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterable
 
 import openvino as ov
-from openvino import opset15 as ops
+from openvino import opset9 as ops
 
 LEVELS = (4, 5, 6)  # where the graphs may be cut; each next one needs a quarter of the memory for the coarse half
 

@@ -18,9 +18,11 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from film.support import tempdirs
+from film.support.fingerprint import fingerprint
 
 NOTE = "film.json"
 SUFFIX = ".parts"
+LONGEST_NAME = 255 - len(f"{SUFFIX}.lock")  # bytes of a film's name to which these are added; file systems take 255
 # What the choices that a film's pipeline makes are to the user.
 CALLED = {"fps": "frame rate", "lossless": "format", "moments": "length", "step": "pace", "tiles": "memory"}
 # The note, segments and their lossless copies, whole or in the making; see `media.video_segments`.
@@ -28,7 +30,11 @@ OWN = re.compile(rf"{re.escape(NOTE)}|\d{{8,}}(-\d{{6,}})?\.(ts|mkv)(\.part)?")
 
 
 def folder(output: Path) -> Path:
-    """Where the parts of the film `output` are kept."""
+    """Where the parts of the film `output` are kept. A long name is cut, and a hash of it added."""
+    name = os.fsencode(output.name)
+    if len(name) > LONGEST_NAME:
+        digest = hashlib.sha256(name).hexdigest()[:12]
+        return output.with_name(f"{name[: LONGEST_NAME - 13].decode(errors='ignore')}-{digest}{SUFFIX}")
     return output.with_name(f"{output.name}{SUFFIX}")
 
 
@@ -37,9 +43,9 @@ def is_kept(directory: Path) -> bool:
     return directory.suffix == SUFFIX and (directory / NOTE).is_file()
 
 
-def content(files: Sequence[Path]) -> list[tuple[int, int]]:
-    """What tells a changed file from an unchanged one, without reading hours of video: sizes and times of change."""
-    return [(status.st_size, status.st_mtime_ns) for status in map(os.stat, files)]
+def content(files: Sequence[Path]) -> list[str]:
+    """What tells files from others by what is in them; see `support.fingerprint`."""
+    return [fingerprint(file) for file in files]
 
 
 @contextlib.contextmanager

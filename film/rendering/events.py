@@ -10,7 +10,7 @@ from typing import TypeAlias
 from film.media.images import Frame
 from film.media.video_segments import Segment
 
-__all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Stage"]
+__all__ = ["Done", "Event", "Level", "Notice", "Progress", "Segment", "Stage"]
 
 STAGES = {
     "reading": "Reading the photos",
@@ -23,6 +23,9 @@ STAGES = {
     "interpolating": "Making frames",
     "finishing": "Finishing the film",
 }
+
+
+PRECISIONS = {"mixed": "mixed precision", "exact": "float32"}
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,16 @@ class Progress:
     frame: Frame | None  # the last of them, if it was made here
     seconds_per_frame: float | None  # per synthesized frame; None before the first
     seconds_left: float | None
+    place: int | None = None  # of `frame` in the film, from 0; None for one that is not shown, or if there is none
+
+
+@dataclass(frozen=True)
+class Level:
+    """A film made coarse to fine has all frames of one more level: they are spread over its whole length."""
+
+    number: int  # 0: the photos alone; each level doubles the moments between them
+    frames: int  # of the film that are there now
+    total: int
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,12 @@ class Done:
     device: str
     seconds: float  # from the first event to this one
     seconds_per_frame: float | None
+    precision: str | None = None  # "mixed" or "exact"; None: what each worker takes
+
+    @property
+    def device_text(self) -> str:
+        """The device and the precision, for the user."""
+        return f"{self.device}, {PRECISIONS[self.precision]}" if self.precision else self.device
 
     @property
     def duration(self) -> float:
@@ -75,4 +94,4 @@ class Done:
 
 
 # A segment's file exists until the generator goes on to its end: read it when its event comes.
-Event: TypeAlias = Stage | Notice | Progress | Segment | Done
+Event: TypeAlias = Stage | Notice | Progress | Level | Segment | Done

@@ -10,17 +10,24 @@ import contextlib
 import itertools
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from film.engine.frame_pair import FramePair
-from film.media import images, scene_detection, video_reader
+from film.media import alpha, companions, images, photo_file, scene_detection
 from film.media.audio import Sound
+from film.media.companions import Companions
 from film.media.images import Frame, Reader
-from film.media.video_reader import VideoMetadata
-from film.rendering import checkpoint, planning, timeline
+from film.media.scene_detection import SceneFrame
+from film.media.video_reader import TimedFrame, VideoMetadata
+from film.media.video_writer import SEAMLESS
+from film.rendering import checkpoint, planning, soundtrack, timeline, video_part
+from film.rendering.options import VideoOptions
+from film.rendering.pace import Pace, Steady
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,10 @@ class Source:
     choices: dict[str, Any]  # what decides the frames, beside the model
     notes: deque[str] = field(default_factory=deque)  # for the user; more may come while gaps are taken
     sound: Sound | None = None
+    companions: Companions | None = None
+    moments: Sequence[Sequence[Fraction]] | None = None  # wanted between each two photos; None for a video
+    alpha: bool = False  # whether its frames have an opacity: (H, W, 4), see `media.alpha`
+    transfer: str | None = None  # how its colours are encoded, if in high dynamic range
 
     def take_notes(self) -> Iterator[str]:
         while self.notes:
@@ -46,26 +57,40 @@ def open_photos(
     longest_side: int | None = None,
     max_pixels: int = images.MAX_PIXELS,
     reader: Reader = images,
+    ground: Sequence[float] | None = alpha.WHITE,
+    honours_time: bool = False,
 ) -> Source:
-    """A film through photos: `moments[i]` lie between photos i and i + 1. ValueError, OSError as in `images`."""
+    """A film through photos: `moments[i]` lie between photos i and i + 1. ValueError, OSError as in `images`.
+
+    Transparent photos lie over the `ground`, RGB from 0 to 1; without one they stay transparent, and so does the film.
+    """
     sizes = [reader.image_size(photo, max_pixels) for photo in photos]
     size = images.common_size(sizes, longest_side)
     count = sum(map(len, moments))
     notes = deque(_fitting(sizes, size))
+    notes.extend(
+        f"{photo.name} has no end marker; all of its pixels are there, and it is used."
+        for photo in photos
+        if photo_file.lacks_end(photo)
+    )
     if count < len(photos):
         notes.append(
             f"The film has {count} frames and there are {len(photos)} photos: some are not shown; give at least"
             f" {len(photos)} frames."
         )
-    frames = _fitted((reader.read_image(photo, max_pixels) for photo in photos), photos, size, notes)
+    transparent = ground is None and any(reader.has_alpha(photo, max_pixels) for photo in photos)
+    opened = (_grounded(reader.read_image(photo, max_pixels, alpha=True), ground, transparent) for photo in photos)
+    frames = _fitted(opened, photos, size, notes)
     frames = itertools.chain(_emptied(deque(itertools.islice(frames, 2))), frames)
     return Source(
         pairs=timeline.through(frames, moments),
         size=size,
         frames=count,
-        calls=planning.calls(moments),
-        choices={"photos": checkpoint.content(photos), "size": size, "moments": moments},
+        calls=planning.calls(moments, honours_time),
+        choices={"photos": checkpoint.content(photos), "size": size, "moments": moments, "background": ground},
         notes=notes,
+        moments=moments,
+        alpha=transparent,
     )
 
 
@@ -82,46 +107,96 @@ def differences(photos: Sequence[Path], max_pixels: int = images.MAX_PIXELS, rea
 @contextlib.contextmanager
 def open_video(
     looked: VideoMetadata,
-    step: Fraction,
-    slowdown: Fraction,
-    cut: float = scene_detection.CUT,
-    precision: Fraction = timeline.VIDEO_PRECISION,
-    longest_side: int | None = None,
+    pace: Pace,
+    options: VideoOptions,
     max_pixels: int = images.MAX_PIXELS,
+    keep_alpha: bool = False,
+    precision: Fraction = timeline.VIDEO_PRECISION,
 ) -> Iterator[Source]:
-    """A video shown anew: see `timeline.retimed`. ValueError if it holds no two frames."""
-    size = images.common_size([(looked.height, looked.width)], longest_side)
-    notes: deque[str] = deque()
-    if looked.unheard:
-        notes.append(f"The film is silent: the sound of {looked.name} cannot be decoded ({looked.unheard}).")
-    with video_reader.VideoReader(looked, size, max_pixels) as decoder:
+    """A video shown anew: see `timeline.retimed`. ValueError if the part that is used holds no two frames."""
+    size = images.common_size([(looked.height, looked.width)], options.longest_side)
+    notes = deque(soundtrack.notes(looked))
+    heard = Sound(looked.path, Fraction(options.slowdown), track=looked.track) if looked.sound else None
+    if looked.sound and options.sound and options.speed is not None:
+        notes.append("The film is silent: sound cannot follow a curve of speeds.")
+    transfer = looked.transfer if options.depth_bits > 8 else None
+    ground = None if keep_alpha else options.ground()
+    deep, closes = options.depth_bits > 8, soundtrack.closes(heard)
+    with video_part.opened(looked, size, *options.part, max_pixels, deep=deep, closes=closes) as decoder:
         stills = iter(decoder)
         first_two = deque(itertools.islice(stills, 2))
         if len(first_two) < 2:
-            raise ValueError(f"{looked.name} holds a single frame; there is no motion in it.")
-        start = float(first_two[0].time)
+            part = "" if options.start is None and options.end is None else "The part of "
+            raise ValueError(f"{part}{looked.name} holds a single frame; there is no motion in it.")
+        begin, end = options.part
+        if heard and not begin:
+            first_two[0] = soundtrack.begun(first_two[0], looked, heard)
+        if heard:
+            heard = replace(heard, start=float(first_two[0].time), jumps=decoder.reader.clock.jumps)
+
+        start = first_two[0].time
 
         def pairs() -> Iterator[FramePair]:
-            every = itertools.chain(_emptied(first_two), stills)
-            yield from timeline.retimed(scene_detection.shots(every, cut), step, precision)
-            if decoder.damage:
-                notes.append(decoder.damage)
+            every: Iterator[TimedFrame] = itertools.chain(_emptied(first_two), stills)
+            if heard and end is None:
+                every = soundtrack.held(every, looked, heard)
+            duplicates = options.duplicates
+            if looked.interlaced and duplicates == "auto":
+                every = scene_detection.without_repeated_fields(every, 1 / looked.fps)
+                duplicates = "keep"
+            shots = scene_detection.shots(every, options.cut, duplicates)
+            if options.play == SEAMLESS:
+                shots = _closed(shots, options.cut)
+            for pair in timeline.retimed(shots, pace, precision, ground):
+                yield pair
+                del pair
+            notes.extend(decoder.reader.notes())
 
         yield Source(
             pairs=pairs(),
             size=size,
-            frames=planning.frames_of(looked, step),
+            frames=planning.frames_of(looked, pace),
             calls=None,
             choices={
                 "video": checkpoint.content([looked.path]),
                 "size": size,
-                "step": step,
-                "cut": cut,
+                "step": pace.step if isinstance(pace, Steady) else pace,
+                "cut": options.cut,
+                "duplicates": options.duplicates,
+                "lasting": heard is not None,
                 "precision": precision,
+                "part": options.part,
+                "seamless": options.play == SEAMLESS,
+                "background": ground if looked.alpha else None,
             },
             notes=notes,
-            sound=Sound(looked.path, slowdown, start) if looked.sound else None,
+            companions=_companions(looked, heard, start, pace, options),
+            sound=heard if isinstance(pace, Steady) else None,
+            alpha=looked.alpha and keep_alpha,
+            transfer=transfer,
         )
+
+
+def _companions(
+    looked: VideoMetadata, heard: Sound | None, start: Fraction, pace: Pace, options: VideoOptions
+) -> Companions | None:
+    """What the film keeps beside picture and sound; with a curve of speeds nothing, whose times would be others."""
+    if not isinstance(pace, Steady):
+        return None
+    others = companions.with_tracks(heard, looked.tracks) if heard and options.sound and options.keep_streams else []
+    return Companions(looked.path, looked.subtitles, start, Fraction(options.slowdown), others)
+
+
+def _closed(shots: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:
+    """The frames of a video, and the first one again when the last one ends: a cut if they are of two scenes."""
+    first = last = next(shots)
+    yield first
+    for last in shots:
+        yield last
+    a, b = (scene_detection.small(shot.pixels) for shot in (last, first))
+    unlike = scene_detection.likeness(a, b) < scene_detection.UNRELATED
+    other = unlike and scene_detection.content_value(a, b) >= cut
+    yield SceneFrame(first.pixels, last.end, last.end, last.end, cut=other)
 
 
 def _fitted(
@@ -131,12 +206,21 @@ def _fitted(
     before: tuple[str, Any] | None = None
     for photo in photos:
         frame = images.fit(next(frames), size)
-        small = scene_detection.small(images.to_uint8(frame))
+        small = scene_detection.small(images.to_uint8(frame[..., :3]))
         if before and scene_detection.likeness(before[1], small) < scene_detection.UNRELATED:
             notes.append(f"{before[0]} and {photo.name} have little in common: the film can only dissolve there.")
         before = photo.name, small
         yield frame
         del frame
+
+
+def _grounded(frame: Frame, ground: Sequence[float] | None, transparent: bool) -> Frame:
+    """A photo as the film has it: over the ground, or in a transparent film with an opacity, if it had none, of 1."""
+    if ground is not None:
+        return alpha.over(frame, ground)
+    if transparent and frame.shape[2] == 3:
+        return alpha.with_alpha(frame, np.ones(frame.shape[:2], np.float32))
+    return frame
 
 
 def _emptied(items: deque[Any]) -> Iterator[Any]:

@@ -10,27 +10,26 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 from film.engine import bisection, timings
-from film.engine.devices import ExecutionInfo
+from film.engine.interpolator import Interpolator
 from film.media import images, scene_detection, video_reader, video_segments, video_writer
-from film.media.audio import COPIED, Sound
 from film.media.images import Reader
-from film.rendering import checkpoint, inputs, planning, timeline
-from film.rendering.events import Done, Event, Notice, Progress, Segment, Stage
+from film.media.video_reader import VideoMetadata
+from film.rendering import coarse_to_fine, inputs, planning, timeline
+from film.rendering.events import Done, Event, Level, Notice, Progress, Segment, Stage
 from film.rendering.inputs import Source
+from film.rendering.options import PhotoOptions, VideoOptions
+from film.rendering.pace import Curve
 from film.rendering.renderer import AnyRenderer, Chunk, Encoding, Made, render
+from film.rendering.target import Target
 
-__all__ = ["Done", "Event", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
-
-
-SPACINGS = ("equal", "motion")  # of photos in a film of a given count of frames
+__all__ = ["Done", "Event", "Level", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
 
 
 def interpolate(
@@ -48,35 +47,85 @@ def interpolate(
     max_pixels: int = images.MAX_PIXELS,
     resume: bool = False,
     reader: Reader = images,
+    seconds: float | None = None,
+    easing: str = "linear",
+    background: str | None = None,
+    depth_bits: int = 8,
+    by_level: bool = False,
 ) -> Generator[Event]:
     """Make the film through two or more photos and write it to `output`, yielding events on the way.
 
     Between neighbours come 2**depth - 1 frames (0 to 8, default depth 5); or the film has `count` frames in all, from 2
-    to 10,000 for each gap, as it is played: forth and back an even number, one more than an odd count. With the
-    `spacing` "equal" each gap lasts as long, with "motion" in proportion to how much its photos differ. It plays `fps`
-    frames a second, 1/600 to 240, or as many as its format does at most, which the suffix of `output` decides. Its
-    longest side is at most `longest_side` pixels, 16 or more; its first and last frame are photos, each of at most
-    `max_pixels` pixels. `quality` (1 to 100) and `play` are those of `film.write_video`. With `resume` an interrupted
-    film leaves its parts in a folder beside it, and the next run goes on from there. `reader` opens the photos.
+    to 10,000 for each gap, as it is played: forth and back an even number, one more than an odd count; or it lasts
+    `seconds`. With the `spacing` "equal" each gap lasts as long, with "motion" in proportion to how much its photos
+    differ. `easing` (linear, ease-in, ease-out, ease-in-out) is how it moves from each photo to the next. It plays
+    `fps` frames a second, 1/600 to 240, or as many as its format does at most, which the suffix of `output` decides.
+    Its longest side is at most `longest_side` pixels, 16 or more; its first and last frame are photos, each of at most
+    `max_pixels` pixels. `quality` (1 to 100) and `play` are those of `film.write_video`; a `play` of "seamless" also
+    makes what lies between the last photo and the first. Transparent photos make a transparent film where the format
+    can be one (WebP, PNG, WebM, MOV) and no `background` (a colour's name, or #rrggbb) is given; else they are shown
+    over it, white by default. `depth_bits` of 10 is for MP4 (H.265), WebM and MOV. With `resume` an interrupted film
+    leaves its parts in a folder beside it, and the next run goes on from there. `reader` opens the photos.
+    With `by_level` the levels of the bisection are made one after the other, so that the whole film moves after
+    one call of the model (see `coarse_to_fine`): `Progress` comes in the order in which frames are made, with the place
+    of each, and `Level` when a level is complete; the file is the same. Where there is no second level, many machines
+    make the film, it is transparent, or an interrupted one goes on, it is made in order.
     ValueError for bad input, OSError for a photo that cannot be opened (FileNotFoundError if there is none),
     RuntimeError with the tool's own words when the environment fails: what can be told without reading the photos at
     once, the rest with the events.
     """
+    options = PhotoOptions(
+        depth=depth,
+        count=count,
+        seconds=seconds,
+        spacing=spacing,
+        easing=easing,
+        fps=fps,
+        longest_side=longest_side,
+        quality=quality,
+        play=play,
+        background=background,
+        depth_bits=depth_bits,
+    )
+    return photo_film(
+        photos, model, output, options, max_pixels=max_pixels, resume=resume, reader=reader, by_level=by_level
+    )
+
+
+def photo_film(
+    photos: Sequence[str | os.PathLike[str]],
+    model: AnyRenderer,
+    output: str | os.PathLike[str],
+    options: PhotoOptions,
+    *,
+    max_pixels: int = images.MAX_PIXELS,
+    resume: bool = False,
+    reader: Reader = images,
+    by_level: bool = False,
+) -> Generator[Event]:
+    """`interpolate`, with its choices as one value."""
     if isinstance(photos, (str, bytes, os.PathLike)):
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
-    moments = planning.moments(len(photos), depth, count, play=play)
-    check_spacing(spacing, count is not None)
-    paths = [Path(photo) for photo in photos]
-    target = Target(Path(output), video_segments.exact(fps), quality, play, resume, inputs=paths)
+    video_writer.check_place(Path(output))
+    paths, alpha = [Path(photo) for photo in photos], options.keeps_alpha(os.fspath(output))
+    timed = model.honours_time
+    moments, fps = planning.length(options, len(paths), output, honours_time=timed)
+    asked = fps if options.seconds is not None else options.rate  # a length in seconds knows the format's rate
+    target = Target(Path(output), asked, options, resume, inputs=paths)
+    route = [*paths, paths[0]] if options.play == video_writer.SEAMLESS else paths
+
+    ground = None if alpha else options.ground()
 
     def opened() -> AbstractContextManager[Source]:
         wanted = moments
-        if spacing == "motion":
-            weights = inputs.differences(paths, max_pixels, reader)
-            wanted = planning.moments(len(paths), count=count, weights=weights, play=play)
-        return contextlib.nullcontext(inputs.open_photos(paths, wanted, longest_side, max_pixels, reader))
+        if options.spacing == "motion":
+            weights = inputs.differences(route, max_pixels, reader)
+            wanted, _ = planning.length(options, len(paths), output, weights, timed)
+        return contextlib.nullcontext(
+            inputs.open_photos(route, wanted, options.longest_side, max_pixels, reader, ground, timed)
+        )
 
-    return _events("reading", opened, model, target)
+    return _events("reading", opened, model, target, by_level)
 
 
 def retime(
@@ -94,89 +143,85 @@ def retime(
     play: str = "loop",
     max_pixels: int = images.MAX_PIXELS,
     resume: bool = False,
+    start: float | Fraction | str | None = None,
+    end: float | Fraction | str | None = None,
+    speed: Curve | None = None,
+    background: str | None = None,
+    depth_bits: int = 8,
+    duplicates: str = "auto",
+    audio_track: int | None = None,
+    keep_streams: bool = False,
 ) -> Generator[Event]:
     """Show a video in slow motion, at another frame rate, or both, and write it to `output`, yielding events.
 
     The film lasts `slowdown` (1 to 16) times as long as the video and has `fps` frames per second (1/600 to 240,
-    default: the video's), or as many as its format plays at most. Sound is stretched with its pitch kept, unless
-    `sound` is false. Nothing is made across a cut, which is a content value of `cut` or more (0 to 255, inf: none; see
-    `scene_detection`); repeated frames are left out. Moments are made to the nearest `precision`, a power of 1/2, of
-    the interval between two frames. The rest is as in `interpolate`, but the video is looked into at once: OSError when
-    it cannot be opened (FileNotFoundError if there is none).
+    default: the video's), or as many as its format plays at most. Instead of a slowdown, `speed` is a curve of points,
+    "time:factor" with commas between them (or pairs, or a mapping): from "0:1,2:0.25" on the video slows down to a
+    quarter of its speed, straight from point to point; such a film is silent. `start` and `end` are the part of the
+    video that is used: seconds, or text as hh:mm:ss; the times of `speed` are of the whole video, too. Sound is
+    stretched with its pitch kept, unless `sound` is false. Nothing is made across a cut, which is a content value of
+    `cut` or more (0 to 255, inf: none; see `scene_detection`). With `duplicates` of "auto" repeated frames are left
+    out, and what stands still for long stays; "drop" goes on through it, "keep" takes every frame as it is. The sound
+    is that of `audio_track`, from 1, or the default one; with `keep_streams` the others are there as well. Subtitles,
+    chapters and tags are kept where the format can. Moments are made to the nearest `precision`, a power of 1/2, of the
+    interval between two frames, by a model that honours the time exactly. A `play` of "seamless" moves from the last
+    frame to the first, unless they are of two scenes. With `depth_bits` of 10 a video in HDR stays so (MP4, WebM); else
+    it becomes standard range. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
+    cannot be opened (FileNotFoundError if there is none).
     """
-    looked = video_reader.read_metadata(source, max_pixels)
-    factor = planning.check_pace(slowdown, fps)
-    fps, step = planning.pace(looked, factor, fps, output)
-    precision = bisection.exact(precision)
-    check_cut(cut)
-    target = Target(Path(output), fps, quality, play, resume, sound, [looked.path])
+    looked = video_reader.read_metadata(source, max_pixels, audio_track)
+    options = VideoOptions(
+        duplicates=duplicates,
+        audio_track=audio_track,
+        keep_streams=keep_streams,
+        slowdown=slowdown,
+        speed=speed,
+        fps=fps,
+        sound=sound,
+        cut=cut,
+        precision=precision,
+        start=start,
+        end=end,
+        longest_side=longest_side,
+        quality=quality,
+        play=play,
+        background=background,
+        depth_bits=depth_bits,
+    )
+    return video_film(looked, model, output, options, max_pixels=max_pixels, resume=resume)
+
+
+def video_film(
+    source: str | os.PathLike[str] | VideoMetadata,
+    model: AnyRenderer,
+    output: str | os.PathLike[str],
+    options: VideoOptions,
+    *,
+    max_pixels: int = images.MAX_PIXELS,
+    resume: bool = False,
+) -> Generator[Event]:
+    """`retime`, with its choices as one value."""
+    if not isinstance(source, VideoMetadata):
+        source = video_reader.read_metadata(source, max_pixels, options.audio_track)
+    looked = source
+    looked = planning.part_of(looked, options)
+    fps, pace = planning.pace(looked, options, output)
+    target = Target(Path(output), fps, options, resume, [looked.path])
+    alpha = options.keeps_alpha(os.fspath(output))
+    precision = bisection.EXACT if model.honours_time else Fraction(options.precision)
 
     def opened() -> AbstractContextManager[Source]:
-        return inputs.open_video(looked, step, factor, cut, precision, longest_side, max_pixels)
+        return inputs.open_video(looked, pace, options, max_pixels, alpha, precision)
 
     return _events("looking", opened, model, target)
 
 
-def check_spacing(spacing: str, counted: bool) -> None:
-    """ValueError unless it is one of SPACINGS, and "motion" only for a film of a given number of frames."""
-    if spacing not in SPACINGS or (spacing == "motion" and not counted):
-        raise ValueError(f"The spacing is {spacing!r}; choose equal, or motion with a count of frames.")
-
-
-def check_cut(cut: float) -> None:
-    """ValueError unless that can be a content value."""
-    if not cut >= 0:
-        raise ValueError(f"The threshold of a cut is {cut:g}; it must be 0 or more (15 is usual, inf finds none).")
-
-
-@dataclass(frozen=True)
-class Target:
-    """The file that a film is to be. ValueError where it cannot be."""
-
-    path: Path
-    fps: Fraction  # that was asked for
-    quality: int = video_segments.QUALITY
-    play: str = "loop"
-    resume: bool = False
-    sound: bool = True
-    inputs: Sequence[Path] = ()  # what it is made of
-
-    def __post_init__(self) -> None:
-        video_writer.check_place(self.path)
-        if self.path.exists() and any(path.exists() and path.samefile(self.path) for path in self.inputs):
-            raise ValueError(f"The film {self.path} would replace what it is made of; choose another name for it.")
-        video_writer.check(self.path, self.play, self.quality)
-
-    @property
-    def encoding(self) -> Encoding:
-        fps = video_writer.shown_fps(self.path, self.fps)
-        return Encoding(fps, self.quality, video_writer.needs_lossless(self.path, self.play))
-
-    def notes(self, sound: Sound | None) -> Iterator[str]:
-        """What the file cannot have of what was asked for."""
-        suffix, fps = video_writer.check(self.path), self.encoding.fps
-        if fps < self.fps:
-            longer = f"{float(self.fps / fps):.3g}"
-            yield f"A {suffix} plays at most {fps} frames a second: the film lasts {longer} times as long."
-        if sound and not video_writer.carries_sound(self.path):
-            yield f"The film is silent: a {suffix} has no sound; {' and '.join(COPIED)} do."
-        elif sound and not video_writer.carries_sound(self.path, self.play):
-            yield "The film is silent: what is played forth and back has no sound."
-
-    def parts(self, source: Source, renderer: AnyRenderer, info: ExecutionInfo) -> AbstractContextManager[Path]:
-        """The folder for the film's segments, as `info` runs `renderer`."""
-        if not self.resume:
-            return checkpoint.discarded()
-        made_by = {
-            "model": f"{renderer.fingerprint}, on {info.device}",
-            "tiles": info.tiles,
-            **vars(self.encoding),
-        }
-        return checkpoint.kept(checkpoint.folder(self.path), source.choices | made_by, source.notes.append)
-
-
 def _events(
-    first_stage: str, opened: Callable[[], AbstractContextManager[Source]], renderer: AnyRenderer, target: Target
+    first_stage: str,
+    opened: Callable[[], AbstractContextManager[Source]],
+    renderer: AnyRenderer,
+    target: Target,
+    by_level: bool = False,
 ) -> Generator[Event]:
     started = time.monotonic()
     yield Stage(first_stage)
@@ -195,9 +240,10 @@ def _events(
             yield from map(Notice, source.take_notes())
             yield Stage("interpolating")
             clock = _Clock(source)
-            segments = yield from _segments(source, renderer, target.encoding, folder, clock)
+            encoding = target.encoding(source)
+            segments = yield from _segments(source, renderer, encoding, folder, clock, by_level)
             yield Stage("finishing")
-            write = partial(video_writer.write, segments, target.path, play=target.play, quality=target.quality)
+            write = partial(target.write, segments, encoding)
             try:
                 write(sound=sound)
             except RuntimeError as error:
@@ -205,6 +251,7 @@ def _events(
                     raise
                 write()  # its frames were the work; if something else is wrong, this says so
                 yield Notice(f"The film is silent: its sound could not be added. {error}")
+            yield from map(Notice, _with_companions(source, target, clock.done))
     height, width = source.size
     if clock.per_call and renderer.timings_name:
         for device in {execution_info.device, renderer.requested_device}:
@@ -212,23 +259,57 @@ def _events(
     frames = video_writer.shown_frames(clock.done, target.play)
     height, width = video_writer.shown_size(target.path, source.size)
     seconds = time.monotonic() - started
-    fps = target.encoding.fps
-    yield Done(target.path, frames, width, height, fps, renderer.name, str(execution_info), seconds, clock.per_call)
+    fps = target.shown_fps
+    yield Done(
+        target.path,
+        frames,
+        width,
+        height,
+        fps,
+        renderer.name,
+        str(execution_info),
+        seconds,
+        clock.per_call,
+        execution_info.precision,
+    )
+
+
+def _with_companions(source: Source, target: Target, frames: int) -> list[str]:
+    """Put what the video holds beside picture and sound into the film; what to tell of it."""
+    if source.companions is None:
+        return []
+    try:
+        return source.companions.add(target.path, float(frames / target.shown_fps))
+    except RuntimeError as error:
+        return [f"The film is without the video's subtitles, chapters and title: they could not be added. {error}"]
 
 
 def _segments(
-    source: Source, renderer: AnyRenderer, encoding: Encoding, folder: Path, clock: _Clock
+    source: Source, renderer: AnyRenderer, encoding: Encoding, folder: Path, clock: _Clock, by_level: bool
 ) -> Generator[Event, None, list[Segment]]:
     """Make the film's segments, but for those that are in the folder already, and return all of them."""
     segments: list[Segment] = []
     there = {segment.first: segment for segment in encoding.finished(folder)}
     if there:
         yield Notice(f"{sum(segment.count for segment in there.values())} frames are there from an earlier run.")
-    with contextlib.closing(render(renderer, _missing(source, encoding.length, there), folder, encoding)) as everything:
+    everything: Generator[Made | Segment | Level]
+    if (
+        by_level
+        and isinstance(renderer, Interpolator)
+        and not there
+        and not source.alpha
+        and len(coarse_to_fine.levels(source.moments or (), renderer.honours_time)) > 1
+    ):
+        everything = coarse_to_fine.render(renderer, source.pairs, source.moments or (), source.size, folder, encoding)
+    else:
+        everything = render(renderer, _missing(source, encoding.length, there), folder, encoding)
+    with contextlib.closing(everything):
         for made in everything:
             yield from map(Notice, source.take_notes())
             if isinstance(made, Made):
                 yield clock.tick(made)
+            elif isinstance(made, Level):
+                yield made
             else:
                 if there.get(made.first) is made:
                     clock.skip(made.count)
@@ -284,4 +365,4 @@ class _Clock:
                 left = passed / (self.done - self._skipped) * (total - self.done)
             else:
                 left = passed / self._calls * max(0, self._source.calls - self._calls)
-        return Progress(self.done, total, made.frame, self.per_call, left)
+        return Progress(self.done, total, made.frame, self.per_call, left, made.place)

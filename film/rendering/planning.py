@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
-from film.engine import bisection
+from film.engine import bisection, direct
 from film.media import images, video_segments, video_writer
 from film.media.images import Reader
 from film.media.video_reader import VideoMetadata, read_metadata
+from film.media.video_writer import SEAMLESS
+from film.rendering import pace as pace_
+from film.rendering.options import MAX_SLOWDOWN, PhotoOptions, VideoOptions
+from film.rendering.pace import Pace, SpeedCurve, Steady
 from film.support import validation
 
+__all__ = ["DEFAULT_DEPTH", "MAX_SLOWDOWN", "Plan"]
+
 DEFAULT_DEPTH = 5
-MAX_SLOWDOWN = 16
 
 
 @dataclass(frozen=True)
@@ -47,46 +54,65 @@ class Plan:
 def plan(
     photos: Sequence[str | os.PathLike[str]],
     output: str | os.PathLike[str] = "film.mp4",
+    options: PhotoOptions | None = None,
     *,
-    depth: int | None = None,
-    count: int | None = None,
-    fps: float | Fraction = 30,
-    longest_side: int | None = None,
-    play: str = "loop",
     reader: Reader = images,
+    honours_time: bool = False,
+    **choices: Any,
 ) -> Plan:
     """What `pipeline.interpolate` would make of these photos, or of any two if there are none yet.
 
-    Reads their headers only; of `output` only the format matters. ValueError as there.
+    `choices` are the keywords of `PhotoOptions`, where no `options` are given. Reads the photos' headers only; of
+    `output` only the format matters. `honours_time` is the model's, see `engine.interpolator`. ValueError as there.
     """
-    pairs = moments(max(2, len(photos)), depth, count, play=play)
+    options = options or PhotoOptions(**choices)
+    pairs, rate = length(options, max(2, len(photos)), output, honours_time=honours_time)
     frames = sum(map(len, pairs))
-    rate = video_writer.shown_fps(output, fps)
-    size = images.common_size([reader.image_size(photo) for photo in photos], longest_side) if photos else None
-    return Plan(frames, rate, size, calls(pairs), play)
+    size = None
+    if photos:
+        size = images.common_size([reader.image_size(photo) for photo in photos], options.longest_side)
+    return Plan(frames, rate, size, calls(pairs, honours_time), options.play)
 
 
 def plan_retime(
     source: str | os.PathLike[str],
     output: str | os.PathLike[str] = "film.mp4",
+    options: VideoOptions | None = None,
     *,
-    slowdown: float | Fraction = 1,
-    fps: float | Fraction | None = None,
-    longest_side: int | None = None,
-    play: str = "loop",
     look: Callable[[str | os.PathLike[str]], VideoMetadata] = read_metadata,
+    **choices: Any,
 ) -> Plan:
     """What `pipeline.retime` would make of this video, as far as its header tells. ValueError as there.
 
-    Of `output` only the format matters. `look` opens the video.
+    `choices` are the keywords of `VideoOptions`, where no `options` are given. Of `output` only the format matters.
+    `look` opens the video.
     """
-    clip = look(source)
-    rate, step = pace(clip, slowdown, fps, output)
-    size = images.common_size([(clip.height, clip.width)], longest_side)
+    options = options or VideoOptions(**choices)
+    clip = part_of(look(source), options)
+    rate, step = pace(clip, options, output)
+    size = images.common_size([(clip.height, clip.width)], options.longest_side)
     frames = frames_of(clip, step)
     # What a browser records has no length, or one of 0. At a whole multiple of the video's rate a middle makes a frame;
     # other rates need up to twice as many.
-    return Plan(frames, rate, size, frames if clip.seconds else None, play)
+    return Plan(frames, rate, size, frames if clip.seconds else None, options.play)
+
+
+def length(
+    options: PhotoOptions,
+    photos: int,
+    output: str | os.PathLike[str],
+    weights: Sequence[float] | None = None,
+    honours_time: bool = False,
+) -> tuple[list[list[Fraction]], Fraction]:
+    """The moments of each gap of a film through so many photos, and the frame rate at which its format plays it.
+
+    `weights` are how long each gap lasts in relation to the others. ValueError if so many photos make no such film.
+    """
+    count, rate = options.count, video_writer.shown_fps(output, options.rate)
+    if options.seconds is not None:
+        count, rate = lasting(options.seconds, options.rate, output, options.play, photos)
+    pairs = moments(photos, options.depth, count, weights, options.play, options.easing, honours_time)
+    return pairs, rate
 
 
 def lasting(
@@ -97,7 +123,31 @@ def lasting(
     ValueError if so many photos make no such film.
     """
     rate = video_writer.shown_fps(output, fps)
-    return video_segments.frame_count(seconds, rate, video_writer.shown_frames(bisection.most(photos), play)), rate
+    return video_segments.frame_count(seconds, rate, most_shown(photos, play)), rate
+
+
+def by_halving(
+    seconds: float, fps: float | Fraction, output: str | os.PathLike[str], photos: int, play: str, depths: Sequence[int]
+) -> tuple[int, Fraction]:
+    """The depth and frame rate of a film that lasts so long as it is played, with no frame made that is not shown.
+
+    The rate is the nearest to `fps` that one of `depths` gives: 4 s of two photos at about 15 frames per second are 65
+    frames at 16.25, which takes 63 calls of a model that makes middles; 60 frames would take 137. ValueError as in
+    `lasting`.
+    """
+    lasting(seconds, fps, output, play, photos)  # refuses what is no length
+    length, wanted = validation.exact(seconds), validation.exact(video_writer.shown_fps(output, fps))
+    assert length and wanted
+    rates = {depth: video_writer.shown_frames((photos - 1) * 2**depth + 1, play) / length for depth in depths}
+    fitting = {
+        depth: rate
+        for depth, rate in rates.items()
+        if rate <= max(2 * wanted, Fraction(1)) and video_writer.shown_fps(output, rate) == rate
+    }
+    if not fitting:
+        fitting = {min(rates): wanted}
+    depth = min(fitting, key=lambda depth: abs(math.log(fitting[depth] / wanted)))
+    return depth, video_segments.exact(fitting[depth])
 
 
 def moments(
@@ -106,47 +156,71 @@ def moments(
     count: int | None = None,
     weights: Sequence[float] | None = None,
     play: str = "loop",
+    easing: str = "linear",
+    honours_time: bool = False,
 ) -> list[list[Fraction]]:
-    """`bisection.pairs`, with the default depth if neither it nor a count is given. `count` is of frames as played."""
+    """`bisection.pairs`, with the default depth if neither it nor a count is given. `count` is of frames as played.
+
+    A seamless loop has one gap more, from the last photo to the first, whose end is not shown again.
+    """
     depth = DEFAULT_DEPTH if depth is None and count is None else depth
-    shown, most = validation.whole(count), video_writer.shown_frames(bisection.most(photos), play)
+    shown, most = validation.whole(count), most_shown(photos, play)
     if shown is not None and 2 <= shown <= most:  # what else it is, is refused
         count = video_writer.made_frames(shown, play)
-    return bisection.pairs(photos, depth=depth, count=count, weights=weights)
+    precision = bisection.EXACT if honours_time else bisection.PRECISION
+    if play != SEAMLESS or photos < 2:
+        pairs = bisection.pairs(photos, depth=depth, count=count, weights=weights, precision=precision)
+        return pace_.eased(pairs, easing, honours_time)
+    count = count if shown is None or shown < 2 else shown + 1
+    film = bisection.pairs(photos + 1, depth=depth, count=count, weights=weights, precision=precision)
+    return pace_.eased([*film[:-1], film[-1][:-1]], easing, honours_time)
 
 
-def calls(pairs: Sequence[Sequence[Fraction]]) -> int:
-    """How many middles are made for the moments of these gaps."""
-    return sum(bisection.calls(pair)[-1] for pair in pairs if pair)
+def most_shown(photos: int, play: str) -> int:
+    """How many frames a film through so many photos can have, as it is played."""
+    if play == SEAMLESS:
+        return bisection.most(photos + 1) - 1
+    return video_writer.shown_frames(bisection.most(photos), play)
 
 
-def pace(
-    clip: VideoMetadata, slowdown: float | Fraction, fps: float | Fraction | None, output: str | os.PathLike[str]
-) -> tuple[Fraction, Fraction]:
-    """The film's frame rate, and the seconds of the video from one of its frames to the next. ValueError if absurd.
+def calls(pairs: Sequence[Sequence[Fraction]], honours_time: bool = False) -> int:
+    """How often the model is called for the moments of these gaps."""
+    count = direct.calls if honours_time else bisection.calls
+    return sum(count(pair)[-1] for pair in pairs if pair)
+
+
+def pace(clip: VideoMetadata, options: VideoOptions, output: str | os.PathLike[str]) -> tuple[Fraction, Pace]:
+    """The film's frame rate, and how its frames go through the video. ValueError if the rate is absurd.
 
     It is no faster than the format of `output` plays, so that the film lasts as long as it should.
     """
-    factor = check_pace(slowdown, fps)
-    if fps is None and clip.fps > video_segments.MAX_FPS:
+    if options.fps is None and clip.fps > video_segments.MAX_FPS:
         raise ValueError(
             f"{clip.name} counts {float(clip.fps):g} frames per second, more than the {video_segments.MAX_FPS}"
             " that a film can have; choose a frame rate for the film, such as 30."
         )
-    rate = video_writer.shown_fps(output, clip.fps if fps is None else fps)
-    return rate, 1 / (rate * factor)
+    rate = video_writer.shown_fps(output, clip.fps if options.fps is None else options.fps)
+    if options.speed is not None:
+        return rate, SpeedCurve(pace_.curve_points(options.speed), rate, float(options.part[0]))
+    return rate, Steady(1 / (rate * Fraction(options.slowdown)))
+
+
+def part_of(clip: VideoMetadata, options: VideoOptions) -> VideoMetadata:
+    """The video, as long as the part of it that is used. ValueError where it ends before that part begins."""
+    begin, end = options.part
+    if not clip.seconds:
+        return clip
+    if begin >= clip.seconds:
+        raise ValueError(f"The part begins at {float(begin):g} s, but {clip.name} lasts {clip.seconds:g} s.")
+    last = clip.seconds if end is None else min(clip.seconds, float(end))
+    return dataclasses.replace(clip, seconds=last - float(begin))
 
 
 def check_pace(slowdown: float | Fraction, fps: float | Fraction | None) -> Fraction:
     """`slowdown` as a fraction. ValueError unless it and `fps` say what to make of a video."""
-    factor = validation.exact(slowdown)
-    if factor is None or not 1 <= factor <= MAX_SLOWDOWN:
-        raise ValueError(f"The slowdown is {validation.told(slowdown)}; it must be from 1 to {MAX_SLOWDOWN}.")
-    if factor == 1 and fps is None:
-        raise ValueError("Say what to make of the video: a slowdown above 1, a frame rate, or both.")
-    return factor
+    return Fraction(VideoOptions(slowdown=slowdown, fps=fps).slowdown)
 
 
-def frames_of(clip: VideoMetadata, step: Fraction) -> int:
+def frames_of(clip: VideoMetadata, step: Pace) -> int:
     """How many frames the film of a video has, as far as the header tells."""
-    return max(2, math.ceil(round((clip.seconds or 0.0) / float(step), 3)))
+    return max(2, step.frames(clip.seconds or 0.0))

@@ -17,10 +17,12 @@ from typing import Protocol, TypeAlias
 from film.engine.devices import ExecutionInfo
 from film.engine.frame_pair import FramePair
 from film.engine.interpolator import Interpolator, SetupSteps, Stream
-from film.media import video_segments
+from film.media import alpha, video_segments
+from film.media.colour_depth import STANDARD, ColourDepth
 from film.media.images import Frame
 from film.media.video_segments import Segment, SegmentEncoder
 from film.rendering import timeline
+from film.rendering.transparent import TransparentStream
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Encoding:
     fps: Fraction
     quality: int = video_segments.QUALITY
     lossless: bool = False
+    depth: ColourDepth = STANDARD
 
     @property
     def length(self) -> int:
@@ -51,7 +54,13 @@ class Encoding:
     def encoder(self, folder: Path, first: int, frames: int) -> SegmentEncoder:
         """For a chunk of so many frames, the first of which has that number in the film."""
         return SegmentEncoder(
-            folder, self.fps, quality=self.quality, lossless=self.lossless, first=first, frames=frames
+            folder,
+            self.fps,
+            quality=self.quality,
+            lossless=self.lossless,
+            first=first,
+            frames=frames,
+            depth=self.depth,
         )
 
     def finished(self, folder: Path) -> list[Segment]:
@@ -67,6 +76,7 @@ class Made:
     calls: int  # middles that were made for them
     seconds: float | None = None  # it took, where they were made
     frame: Frame | None = None  # the last of them, if it was made here
+    place: int | None = None  # of that frame in the film, from 0
 
 
 class Renderer(Protocol):
@@ -75,6 +85,10 @@ class Renderer(Protocol):
     @property
     def name(self) -> str:
         """Of the model."""
+
+    @property
+    def honours_time(self) -> bool:
+        """Whether any moment takes one call of the model, see `engine.interpolator`."""
 
     @property
     def requested_device(self) -> str:
@@ -111,11 +125,13 @@ def render(
     """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
     if not isinstance(model, Interpolator):
         return model.make(chunks, folder, encoding)
-    return _render_here(Stream(model).frames, chunks, folder, encoding)
+    frames = TransparentStream(Stream(model), Stream(model)).frames
+    return _render_here(frames, model.honours_time, chunks, folder, encoding)
 
 
 def _render_here(
     frames: Callable[[Sequence[FramePair]], Generator[Frame]],
+    honours_time: bool,
     chunks: Iterable[Chunk | Segment],
     folder: Path,
     encoding: Encoding,
@@ -129,8 +145,10 @@ def _render_here(
             encoding.encoder(folder, chunk.first, chunk.frames) as encoder,
             contextlib.closing(frames(chunk.pairs)) as made,
         ):
-            for calls, frame in zip(timeline.calls(chunk.pairs), made, strict=True):
-                yield Made(1, calls, frame=frame)
+            for place, (calls, frame) in enumerate(
+                zip(timeline.calls(chunk.pairs, honours_time), made, strict=True), start=chunk.first
+            ):
+                yield Made(1, calls, frame=alpha.over(frame, alpha.WHITE), place=place)
                 if segment := encoder.write(frame):
                     yield segment
             if segment := encoder.finish():

@@ -6,14 +6,15 @@ gaps share a frame (the very same array), so that a model can know it again.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from film.engine import bisection
+from film.engine import bisection, direct
 from film.engine.frame_pair import FramePair
+from film.media import alpha
 from film.media.images import Frame, to_frame
 from film.media.scene_detection import SceneFrame
+from film.rendering.pace import Pace, Steady
 
 # Moments of a video's gaps are made to a sixteenth: half of that is an error nobody sees at 24 frames per second and
 # more, and finer ones would cost up to twice as many middles.
@@ -35,21 +36,32 @@ def through(photos: Iterable[Frame], moments: Iterable[Sequence[Fraction]]) -> I
         left = right
 
 
-def retimed(shots: Iterable[SceneFrame], step: Fraction, precision: Fraction = VIDEO_PRECISION) -> Iterator[FramePair]:
-    """A video shown anew: frame k of the film is what the video shows `step` * k seconds after its first frame.
+def retimed(
+    shots: Iterable[SceneFrame],
+    pace: Fraction | Pace,
+    precision: Fraction = VIDEO_PRECISION,
+    ground: Sequence[float] | None = alpha.WHITE,
+) -> Iterator[FramePair]:
+    """A video shown anew: frame k of the film is what the video shows `pace.time(k)` seconds after its first frame.
+
+    A fraction is the steady pace of so many seconds from each frame of the film to the next. Frames of RGBA lie over
+    the ground; without one they stay transparent.
 
     Nothing is made across a cut: the last frame of a scene stays until the next scene begins, and the last frame of
     the video until its end.
     """
+    pace = Steady(pace) if isinstance(pace, Fraction) else pace
     start, left, frame = Fraction(0), None, None
     made = 0  # frames of the film so far
 
     def due(until: Fraction) -> range:
         """The numbers of the film's frames that come before `until` and are not made yet."""
-        return range(made, max(made, math.ceil((until - start) / step)))
+        return range(made, max(made, pace.first_at(until - start)))
 
     for shot in shots:
         right = to_frame(shot.pixels)
+        if ground is not None:
+            right = alpha.over(right, ground)
         if left is None or frame is None:
             start = shot.time
         else:
@@ -58,8 +70,10 @@ def retimed(shots: Iterable[SceneFrame], step: Fraction, precision: Fraction = V
             if shot.cut or length <= 0:
                 moments = [Fraction(0)] * len(numbers)
             else:
-                times = (start + step * number for number in numbers)
-                moments = bisection.nearest([max(Fraction(0), (t - left.held) / length) for t in times], precision)
+                times = (start + pace.time(number) for number in numbers)
+                moments = bisection.nearest(
+                    [min(Fraction(1), max(Fraction(0), (t - left.held) / length)) for t in times], precision
+                )
             yield FramePair(frame, right, moments)
             made = numbers.stop
         left, frame = shot, right
@@ -90,10 +104,10 @@ def length(chunk: Iterable[FramePair]) -> int:
     return sum(len(pair.moments) for pair in chunk)
 
 
-def calls(chunk: Iterable[FramePair]) -> Iterator[int]:
-    """For each of its frames, how many middles are made to come to it from the frame before."""
+def calls(chunk: Iterable[FramePair], honours_time: bool = False) -> Iterator[int]:
+    """For each of its frames, how often the model is called to come to it from the frame before."""
     for pair in chunk:
-        totals = bisection.calls(pair.moments)
+        totals = (direct if honours_time else bisection).calls(pair.moments)
         yield from (later - earlier for earlier, later in zip([0, *totals], totals, strict=False))
 
 

@@ -1,4 +1,4 @@
-"""A note: a small file of text that programs running at once read and replace, whole or not at all."""
+"""Small text files that several programs read and replace atomically."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from filelock import FileLock
 
 
 def update(path: Path, change: Callable[[str | None], str]) -> None:
-    """Replace the text at `path` by `change` of what it was (None: there is none yet). OSError if that cannot be done.
+    """Replace the text at `path` with `change(old)`; `old` is None if there is no file yet. OSError if that fails.
 
-    One process at a time; a killed one leaves the old text and a `.partial` that the next overwrites.
+    A lock admits one process at a time. A killed one leaves the old text, and a `.partial` that the next overwrites.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(_beside(path, "lock")):
@@ -22,10 +22,10 @@ def update(path: Path, change: Callable[[str | None], str]) -> None:
 
 
 def read(path: Path) -> str | None:
-    """The text at `path`, or None if there is none that can be read."""
+    """The text at `path`, or None if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, ValueError):  # absent, unreadable, or damaged: to have no note is always possible
+    except (OSError, ValueError):  # absent, unreadable or damaged: callers can do without it
         return None
 
 

@@ -1,4 +1,4 @@
-"""How much memory a model may take, and what is said when there was not enough."""
+"""How much memory a model may take, and one error for running out of it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ GIGABYTE = 2**30
 DEFAULT_SHARE = 4  # a quarter of the machine: the rest is for photos, the encoder, other visitors, the system
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/memory.max")
 FOR_A_MODEL = "smaller photos need less, and so does a lower memory budget (FILM_MEMORY_GB)"  # advice
-# How OpenVINO and its plugins for CPUs and GPUs put it, somewhere in a RuntimeError.
+# What OpenVINO and its plugins for CPUs and GPUs write into a RuntimeError then.
 SHORTAGE = re.compile(
     r"bad_alloc|failed to allocate|cannot allocate memory|out of memory|could not create a memory"
-    r"|Resource temporarily unavailable"  # there is none for the stack of another thread
+    r"|Resource temporarily unavailable"  # no memory for another thread's stack
     r"|exceeded max size of memory|CL_OUT_OF_|CL_MEM_OBJECT_ALLOCATION_FAILURE",
     re.IGNORECASE,
 )
@@ -33,7 +33,7 @@ def machine() -> int:
 
 
 def budget(gigabytes: float | None = None) -> int:
-    """Bytes for one model at work: `gigabytes`, else FILM_MEMORY_GB, else a quarter of the machine's memory.
+    """Bytes for one running model: `gigabytes`, else FILM_MEMORY_GB, else a quarter of the machine's memory.
 
     ValueError unless that is a number above 0.
     """
@@ -51,12 +51,12 @@ def budget(gigabytes: float | None = None) -> int:
 
 
 class NotEnoughMemory(RuntimeError):
-    """Memory ran out in one piece of work; the next one may well have enough."""
+    """Memory ran out during one piece of work; the next one may have enough."""
 
 
 @contextlib.contextmanager
 def told(advice: str = "smaller photos need less") -> Iterator[None]:
-    """Running out of memory inside is raised as NotEnoughMemory, whoever ran out of it and however that was put."""
+    """Turn every error inside that means "out of memory" into NotEnoughMemory, with advice."""
     try:
         yield
     except Exception as error:
@@ -67,5 +67,5 @@ def told(advice: str = "smaller photos need less") -> Iterator[None]:
 
 
 def is_shortage(error: Exception) -> bool:
-    """Whether that error means that memory ran out."""
+    """Whether the error means that memory ran out."""
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(SHORTAGE.search(str(error))))

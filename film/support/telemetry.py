@@ -1,6 +1,6 @@
-"""Imported before OpenVINO is, which reports its own import to Google Analytics where it finds `openvino_telemetry`.
+"""Switch off OpenVINO's telemetry: it reports its import to Google Analytics if it finds `openvino_telemetry`.
 
-A package that works offline tells nobody that it is used; OpenVINO has a stand-in for when that module is missing.
+Imported before OpenVINO, which has a stand-in for when that module is missing.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Folders for work in progress. What a killed program left of them is deleted by the next one that makes its own."""
+"""Temporary folders. Each program first deletes those that killed programs left."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ DELETE_SECONDS = 3.0  # that a program which deletes in the background waits for
 def folder(parent: Path | None = None, prefix: str = PREFIX, background: bool = False) -> Iterator[Path]:
     """A new folder in `parent` (default: the system's temporary directory), deleted with what is in it at the end.
 
-    A lock beside it is held for as long; the system lets go of it however the program ends, so a folder whose lock can
-    be had has lost its owner: those whose names begin with `prefix` are deleted first. FileNotFoundError if there is no
+    A lock beside it is held until then. The system releases it however the program ends, so a folder whose lock is
+    free has lost its owner; such folders with this `prefix` are deleted first. FileNotFoundError if there is no
     `parent`, RuntimeError if nothing can be written there.
 
     With `background` nobody waits for what others left to be deleted, and at the end for a few seconds only: what is
     left then is abandoned, too.
     """
     parent = parent or Path(tempfile.gettempdir())
-    if not parent.is_dir():  # the lock would make it
+    if not parent.is_dir():  # FileLock would create it
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(parent))
     if background:
         _in_background(_delete_abandoned, parent, prefix)
     else:
         _delete_abandoned(parent, prefix)
     path = parent / f"{prefix}{uuid.uuid4().hex[:12]}"
-    lock = FileLock(_lock_file(path), thread_local=False)  # a film's events may be taken by one thread after the other
+    lock = FileLock(_lock_file(path), thread_local=False)  # several threads may take one film's events in turn
     try:
         lock.acquire()
         try:
@@ -57,7 +57,7 @@ def folder(parent: Path | None = None, prefix: str = PREFIX, background: bool = 
 
 
 def check(parent: Path) -> None:
-    """FileNotFoundError, RuntimeError as in `folder`, before there is any work to lose."""
+    """Raise as `folder` would, before any work is done."""
     with folder(parent):
         pass
 
@@ -80,7 +80,7 @@ def _delete_abandoned(parent: Path, prefix: str) -> None:
 
 
 def _delete(path: Path, lock: FileLock) -> None:
-    """The folder first: as long as there is something to delete, there is a lock that tells so."""
+    """Delete the folder, then its lock: a lock exists as long as there is something to delete."""
     shutil.rmtree(path, ignore_errors=True)
     lock.release()
     with contextlib.suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import subprocess
@@ -16,11 +17,15 @@ from tests.support.serving import ROOT, TIMEOUT
 
 
 def test_settings() -> None:
-    assert Config.read({}) == Config()
+    assert Config.read({}) == Config(max_megapixels=math.inf)  # on one's own computer
+    assert Config.read({"FILM_HOST": "0.0.0.0"}).max_megapixels == Config().max_megapixels == 300
+    assert Config.read({"FILM_MAX_MEGAPIXELS": "8"}).max_megapixels == 8
     assert Config().host == "127.0.0.1"
     assert Config.read({"SPACE_ID": "someone/film"}).host == "0.0.0.0"
     assert Config.read({"SPACE_ID": "someone/film", "FILM_HOST": "::1"}).host == "::1"
-    assert Config.read({"FILM_PORT": "8080", "FILM_MAX_DEPTH": " 6 "}) == Config(port=8080, max_depth=6)
+    assert Config.read({"FILM_PORT": "8080", "FILM_MAX_DEPTH": " 6 "}) == Config(
+        port=8080, max_depth=6, max_megapixels=math.inf
+    )
     assert Config.read({"FILM_KEEP_MINUTES": "0.5", "FILM_MAX_SIDE": "0"}).keep_minutes == 0.5
     with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, film"):
         open_handler(Config(model="nonesuch"))

@@ -5,21 +5,18 @@ from __future__ import annotations
 import email
 import importlib.metadata
 import importlib.util
-import re
 import shutil
 import subprocess
 import sys
 import typing
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import film
 from film.cli import commands
-from film.media import images
-from film.rendering import planning
 
 ROOT = Path(film.__file__).parents[1]
 
@@ -36,32 +33,11 @@ def test_whoever_shows_a_film_finds_its_events_and_errors() -> None:
     assert issubclass(film.NotEnoughMemory, RuntimeError)
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda path: film.load(None), "There is no model 'None'"),
-        (lambda path: film.load(device=["CPU"]), "There is no device ['CPU']"),
-        (lambda path: film.load(precision=["exact"]), "There is no precision ['exact']"),
-        (lambda path: film.write_video(path, [], quality="80"), "The quality is '80'"),
-        (lambda path: film.write_video(path, [], play=["loop"]), "A film cannot be played ['loop']"),
-        (lambda path: film.interpolate("a.jpg", film.load(), path), "The photos are 'a.jpg'; give a list of two or"),
-        (lambda path: planning.lasting("4", 30, path), "The length of the film is '4' s"),
-        (lambda path: planning.moments(2, count=24.0, play="pingpong"), "The number of frames is 24.0"),
-        (lambda path: images.common_size([(64, 64)], "512"), "The longest side is limited to '512' pixels"),
-    ],
-)
-def test_what_is_of_the_wrong_type_is_refused_in_words(
-    tmp_path: Path, call: Callable[[Path], object], words: str
-) -> None:
-    with pytest.raises(ValueError, match=re.escape(words)):
-        call(tmp_path / "film.mp4")
-
-
 @pytest.mark.skipif(importlib.util.find_spec("setuptools") is None, reason="builds with the setuptools that is here")
 def test_the_package_has_the_program_its_model_and_its_command(tmp_path: Path) -> None:
     source, ignored = tmp_path / "source", shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "film", source / "film", ignore=ignored)  # setuptools writes beside what it packs
-    for name in ("pyproject.toml", "requirements.txt"):
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source)
     program = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"  # what pip calls
     built = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=source, capture_output=True, text=True)
@@ -75,7 +51,29 @@ def test_the_package_has_the_program_its_model_and_its_command(tmp_path: Path) -
     assert packed == {path.relative_to(source).as_posix() for path in (source / "film").rglob("*") if path.is_file()}
     assert {"film/cli/commands.py", "film/models/film-lite/variables/variables.index"} <= packed
     assert facts["Name"] == "film-openvino" and facts["Version"] == film.__version__
-    required = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if line and line[0] != "#"]
-    assert len(facts.get_all("Requires-Dist")) == len(required)
+    assert facts["License-Expression"] == "Apache-2.0" and facts["Description-Content-Type"] == "text/markdown"
+    assert set(facts.get_all("Provides-Extra")) == {"tensorflow", "demo", "cluster", "dev"}
+    lean = {Requirement(line).name for line in facts.get_all("Requires-Dist") if "extra ==" not in line}
+    assert "openvino" in lean and not lean & {"gradio", "mcp", "ray", "tensorflow", "tensorflow-hub"}
     (entry,) = importlib.metadata.PathDistribution(tmp_path / info).entry_points
     assert (entry.group, entry.name) == ("console_scripts", "film") and entry.load() is commands.main
+
+
+MISSING = """import sys
+sys.modules.update(dict.fromkeys(["gradio", "mcp", "ray", "tensorflow", "tensorflow_hub"]))
+import film
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "words"),
+    [
+        ("from film.engine import tensorflow_backend; film.load(backend='tensorflow').loaded()", '".[tensorflow]"'),
+        ("from film.batch.ray_cluster import Cluster; Cluster('local').__enter__()", '".[cluster]"'),
+        ("import app", '".[demo]"'),
+    ],
+)
+def test_what_lacks_a_package_names_the_extra_to_install(program: str, words: str) -> None:
+    done = subprocess.run([sys.executable, "-c", MISSING + program], cwd=ROOT, capture_output=True, text=True)
+    last = done.stderr.strip().splitlines()[-1]
+    assert done.returncode == 1 and last.startswith("RuntimeError: ") and words in last, done.stderr

@@ -91,3 +91,14 @@ def downloaded(page: Any, path: Path) -> Path:
         page.locator("#download").click()
     download.value.save_as(path)
     return path
+
+
+def moves(page: Any) -> bool:
+    """Whether what the stage draws changes within a second."""
+    drawn = "() => document.querySelector('#preview canvas').toDataURL('image/jpeg', 0.5)"
+    first = page.evaluate(drawn)
+    for _ in range(10):
+        page.wait_for_timeout(100)
+        if page.evaluate(drawn) != first:
+            return True
+    return False

@@ -25,7 +25,7 @@ from demo.server.storage import Storage
 from film.media import video_reader
 from tests.conftest import photo
 from tests.support.attacks import listener
-from tests.support.clips import pan, video
+from tests.support.clips import ffmpeg, pan, video
 from tests.support.serving import LOSSY, TIMEOUT, Server, decoded, difference, photos, serve, wait_until
 
 pytestmark = pytest.mark.server
@@ -102,10 +102,44 @@ def test_a_video(client: Client, tmp_path: Path) -> None:
     assert not made.sound and made.fps == 30 and report["frames"] == 15
 
 
+def test_easing_loops_depth_and_transparency(client: Client, tmp_path: Path) -> None:
+    clear = []
+    for k in range(2):
+        pixels = np.zeros((64, 96, 4), np.uint8)
+        pixels[:, 20 + 8 * k : 60 + 8 * k] = (200, 30, 30, 255)
+        clear.append(tmp_path / f"clear{k}.png")
+        Image.fromarray(pixels).save(clear[-1])
+    first, last = map(handle_file, clear)
+    job_request = {"first": first, "last": last, "depth": 1, "api_name": "/interpolate"}
+    path, report = client.predict(**job_request, format="zip", play="seamless", easing="ease-in")
+    with zipfile.ZipFile(path) as archive, archive.open("frame-000001.png") as file:
+        assert report["frames"] == 4 and Image.open(file).mode == "RGBA"
+    path, _ = client.predict(**job_request, format="zip", background="#000080")
+    with zipfile.ZipFile(path) as archive, archive.open("frame-000001.png") as file:
+        image = Image.open(file)
+        assert (image.mode, image.getpixel((5, 5))) == ("RGB", (0, 0, 128))
+    path, _ = client.predict(**job_request, format="mov", depth_bits=10)
+    assert video_reader.read_metadata(path).alpha
+
+
+def test_a_part_of_a_video_and_a_curve_of_speeds(client: Client, tmp_path: Path) -> None:
+    source = handle_file(video(tmp_path / "pan.mp4", pan(24)))
+    _, report = client.predict(video=source, slowdown=2, start="0:00:00.25", end="0.75", api_name="/retime")
+    assert report["frames"] == 24
+    path, report = client.predict(video=source, speed="0:0.5,1:0.5", depth_bits=10, api_name="/retime")
+    assert report["frames"] == 48 and "hevc (Main 10)" in ffmpeg("-i", path, "-f", "null", "-")
+
+
 @pytest.mark.parametrize(
     ("endpoint", "choices", "words"),
     [
         ("/interpolate", {"format": "exe"}, "exe"),
+        ("/interpolate", {"easing": "bounce"}, "not in the list"),
+        ("/interpolate", {"background": "no colour"}, "no opaque colour"),
+        ("/interpolate", {"depth_bits": 12}, "not in the list"),
+        ("/interpolate", {"depth_bits": 10, "format": "gif"}, "A .gif holds 8 bits"),
+        ("/retime", {"start": "soon"}, "The start is"),
+        ("/retime", {"speed": "fast"}, "The speed is"),
         ("/interpolate", {"format": "../../film.mp4"}, "not in the list"),
         ("/interpolate", {"quality": 0}, "quality is 0"),
         ("/interpolate", {"play": "backwards"}, "backwards"),

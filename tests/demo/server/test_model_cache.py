@@ -80,6 +80,22 @@ def test_threads_that_come_at_once_get_one() -> None:
     assert len({id(model) for model in got}) == 1
 
 
+def test_the_first_visitor_finds_the_model_compiled() -> None:
+    models = ModelCache(film.load, 1)
+    models.warm_up("film-lite", "CPU", (64, 128)).join()
+    with models.model("film-lite", "CPU") as model:
+        assert list(model.setup_steps(64, 128)) == []
+        assert [stage for stage, _ in model.setup_steps(256, 128)] == ["compiling"]
+
+
+def test_nothing_is_downloaded_before_it_is_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+    models = ModelCache(film.load, 1)
+    models.warm_up("film", "CPU", (64, 128)).join()
+    with models.model("film", "CPU") as model:
+        assert next(iter(model.setup_steps(64, 128)))[0] == "downloading"
+    assert not caplog.records
+
+
 @pytest.mark.slow
 def test_many_sizes_at_once_compile_once_each_and_keep_two() -> None:
     """A film keeps the graphs it began with: other visitors' sizes neither slow it down nor pile up."""

@@ -19,9 +19,11 @@ from tests.support.browsing import (
     click,
     downloaded,
     expect_text,
+    moves,
     needs_chromium,
     set_depth,
     set_number,
+    sync_api,
     upload,
     visiting,
 )
@@ -41,13 +43,13 @@ def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, pag
     upload(page, *photos(tmp_path, 256, 384))
     set_depth(page, 8)
     click(page, "Create")
-    page.wait_for_function(
-        "() => { const v = document.querySelector('#film video');"
-        " return v && v.src.startsWith('blob:') && v.currentTime > 0.1 }"
-    )
+    expect_text(page, "#preview .chip", re.compile(r"Playing \d+ of 257 frames, getting smoother"))
+    assert moves(page)
     assert re.search(r"Frame \d+ of 257", page.inner_text("#state"))
     click(page, "Stop")
     expect_text(page, "#state", "Stopped")
+    expect_text(page, "#state", "frames that were made can be downloaded")
+    assert len(decoded(downloaded(page, tmp_path / "stopped.mp4"))) >= 4
     wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
     wait_until(lambda: server.scratch() == [], "the folder to be removed")
     assert "made frame 257" not in server.log()
@@ -63,14 +65,14 @@ def test_the_whole_film_plays_in_the_same_place_and_can_be_downloaded(page: Any,
     set_depth(page, 6)
     click(page, "Create")
     expect_text(page, "#state", "made by film-lite on CPU")
-    assert "65 frames, 96 × 64, 4.3 s" in page.inner_text("#state")
+    assert "65 frames, 96 × 64, 8.5 s, forth and back" in page.inner_text("#state")
     frames = decoded(downloaded(page, tmp_path / "film.mp4"))
-    assert frames.shape == (65, 64, 96, 3)
-    assert difference(frames[0], first) < LOSSY and difference(frames[-1], last) < LOSSY
+    assert frames.shape == (128, 64, 96, 3)
+    assert difference(frames[0], first) < LOSSY and difference(frames[64], last) < LOSSY
     page.wait_for_function(
         "() => { const v = document.querySelector('#film video'); return v.src.endsWith('.mp4') && v.currentTime > 0 }"
     )
-    assert page.evaluate("document.querySelector('#film video').duration") == pytest.approx(65 / 15, abs=0.01)
+    assert page.evaluate("document.querySelector('#film video').duration") == pytest.approx(128 / 15, abs=0.01)
 
 
 def test_leaving_the_page_stops_the_computing(server: Server, page: Any, tmp_path: Path) -> None:
@@ -166,12 +168,12 @@ def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
     # Other tests have converted what stands for the official model.
     shutil.rmtree(Path(cache, "handles"), ignore_errors=True)
     set_depth(page, 3)
-    expect_text(page, "#plan", "9 frames, 0.6 s of film")
-    page.get_by_text("Speed, size, model and device").click()
-    set_number(page, "Frames per second", 30, "9 frames, 0.3 s of film")
-    page.get_by_role("combobox", name="Model").click()
-    page.get_by_role("option", name="film", exact=True).click()
-    expect_text(page, "#plan", "134 MB to download first")
+    expect_text(page, "#plan", "9 frames, 0.6 s at 15 frames a second")
+    page.get_by_text("Format, frame rate and how it plays").click()
+    set_number(page, "Frames per second", 30, "9 frames, 0.3 s at 30 frames a second")
+    expect_text(page, "#model", re.compile(r"Best\s.*134 MB once", re.DOTALL))
+    page.locator("#model label").get_by_text("Best").click()
+    sync_api.expect(page.locator("#model label.selected")).to_contain_text("Best")
 
 
 @pytest.mark.skipif(not example_pairs(), reason="there are no examples")
@@ -179,11 +181,14 @@ def test_an_example_is_one_click_away(page: Any) -> None:
     page.locator("#examples button").first.click()
     for name in ("first", "last"):
         page.wait_for_function(f"() => document.querySelector('#{name} img')?.naturalWidth > 0")
-    expect_text(page, "#plan", re.compile("per frame|first film"))  # what it will cost here, if that is known
+    expect_text(page, "#plan", "31 calls of the model")
+    expect_text(page, "#state", "Press Create")
+    page.wait_for_function("() => document.querySelector('#screen').dataset.mode == 'waiting'")
+    assert moves(page)  # the photos fade into each other
 
 
 def test_nothing_sticks_out_of_its_place(page: Any) -> None:
-    outside = """() => ["body", "#choose", "#length", "#actions", "#caption"].flatMap((place) => {
+    outside = """() => ["body", "#top", "#setup", "#length", "#cinema", "#actions"].flatMap((place) => {
         const box = document.querySelector(place).getBoundingClientRect();
         return [...document.querySelectorAll(`${place} *`)].filter((part) => {
             const { left, right, width } = part.getBoundingClientRect();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -20,11 +22,14 @@ import film
 from film.batch import jobs, runner
 from film.batch.manifest import Manifest
 from film.batch.options import BatchOptions
-from film.batch.ray_cluster import Cluster
+from film.batch.ray_cluster import PREFETCH, Cluster
 from film.batch.runner import Failed
 from film.cli import commands
+from film.engine import bisection
+from film.engine.frame_pair import FramePair
 from film.rendering import checkpoint
 from film.rendering.events import Done, Notice, Segment
+from film.rendering.renderer import Chunk, Encoding, Made
 from tests.conftest import photo, texture
 from tests.support import clips
 from tests.support.serving import TIMEOUT, wait_until
@@ -32,7 +37,7 @@ from tests.support.serving import TIMEOUT, wait_until
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 os.environ["RAY_raylet_start_wait_time_s"] = "60"
 os.environ["RAY_health_check_period_ms"] = "500"  # a dead machine is noticed after five; they would be 3 s each
-pytest.importorskip("ray", reason="Ray is not installed (requirements-cluster.txt)")
+pytest.importorskip("ray", reason="Ray is not installed (the extra `cluster`)")
 # Starting or reaching a Ray fails now and then on a busy machine; that is Ray's, and no verdict on what is tested here.
 FLAKY = pytest.mark.flaky(
     reruns=2,
@@ -125,7 +130,7 @@ def run(renderer: film.Interpolator | Cluster, folder: Path, output: Path) -> It
 
 def kill_a_worker(nodes: Nodes, cluster: Cluster) -> None:
     """Kill a machine whose worker has begun; what is to be made goes to all of them."""
-    wait_until(lambda: cluster._present == cluster.size, "a worker on each machine")
+    wait_until(lambda: len(cluster._present) == cluster.size, "a worker on each machine")
     nodes.kill(nodes.machines[0])
 
 
@@ -146,7 +151,7 @@ def test_what_cannot_work_is_told_in_one_sentence(nodes: Nodes, averaging: Path,
     with pytest.raises(RuntimeError, match="has the 99 CPUs of a worker"), Cluster(nodes.address, cpus_per_worker=99):
         pass
     elsewhere = Cluster(nodes.address, averaging, cpus_per_worker=1)
-    elsewhere._load = replace(elsewhere._load, name=str(tmp_path / "only-here"))
+    elsewhere._config = replace(elsewhere._config, name=str(tmp_path / "only-here"))
     with pytest.raises(RuntimeError, match="can be used: There is no model '.*only-here'"), elsewhere:
         pass
 
@@ -229,6 +234,47 @@ def test_without_workers_a_film_fails_and_goes_on_later(
         told = [event for _, event in run(cluster, folder, tmp_path)]
     assert any(isinstance(event, Notice) and "are there from an earlier run" in event.text for event in told)
     assert_same(tmp_path / "pan.mp4", local)
+
+
+def chunks(count: int, read: list[int]) -> Iterator[Chunk]:
+    """Chunks of ten frames between two textures; `read` gets the number of each that is read."""
+    pair = FramePair(texture(48, 64), texture(48, 64, 1), bisection.evenly(10))
+    for n in range(count):
+        read.append(n)
+        yield Chunk(10 * n, [pair])
+
+
+def test_a_source_is_read_only_when_a_worker_is_free_and_a_closed_film_leaves_the_workers_to_others(
+    nodes: Nodes, averaging: Path, tmp_path: Path
+) -> None:
+    encoding = Encoding(Fraction(20), 60)
+    with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
+        assert cluster.room()
+        read: list[int] = []
+        made = 0
+        for event in cluster.make(chunks(12, read), tmp_path, encoding):
+            made += isinstance(event, Made) and event.frames > 0
+            assert len(read) <= made + cluster.size * PREFETCH + 1  # what was just answered is told one by one
+        assert made == len(read) == 12 and [one.first for one in encoding.finished(tmp_path)] == list(range(0, 120, 10))
+        assert cluster.room()
+
+        there = encoding.finished(tmp_path)
+        assert [event for event in cluster.make(iter(there), tmp_path, encoding) if event != Made(0, 0)] == there
+
+        events = cluster.make(chunks(100, read), tmp_path / "closed", encoding)
+        (tmp_path / "closed").mkdir()
+        next(events)
+        events.close()
+        with pytest.raises(ValueError, match="damaged"):
+            list(cluster.make(itertools.chain(chunks(1, read), damaged()), tmp_path / "closed", encoding))
+        (tmp_path / "after").mkdir()
+        list(cluster.make(chunks(3, read), tmp_path / "after", encoding))
+        assert [one.first for one in encoding.finished(tmp_path / "after")] == [0, 10, 20]
+
+
+def damaged() -> Iterator[Chunk]:
+    raise ValueError("damaged")
+    yield
 
 
 def test_an_interrupt_frees_the_cluster(nodes: Nodes, folder: Path, averaging: Path, tmp_path: Path) -> None:

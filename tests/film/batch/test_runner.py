@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -17,12 +16,11 @@ import pytest
 
 import film
 from film.batch import jobs, runner
-from film.batch.jobs import Job
 from film.batch.manifest import NAME, Manifest
 from film.batch.options import BatchOptions
 from film.batch.runner import Failed, There
 from film.cli import commands
-from film.rendering import checkpoint, pipeline
+from film.rendering import checkpoint, pipeline, planning
 from film.rendering.events import Done, Notice, Progress
 from tests.conftest import moved, photo
 from tests.support import clips
@@ -37,130 +35,6 @@ def photos(folder: Path, count: int, seed: int = 0) -> list[Path]:
     """A folder of photos of 64x48."""
     folder.mkdir(parents=True, exist_ok=True)
     return [photo(folder / f"{n}.png", moved(48, 64, seed + n)[0]) for n in range(count)]
-
-
-def found(*inputs: Path, lists: list[Path] | None = None, to: Path = Path("out")) -> dict[str, list[str]]:
-    """For each film, the names of what it is made of."""
-    made = jobs.find(inputs, lists or [], to, ".mp4")
-    assert all(job.output.parent == to for job in made)
-    return {job.name: [path.name for path in job.inputs] for job in made}
-
-
-def touch(*paths: Path) -> tuple[Path, ...]:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return paths
-
-
-def test_a_folder_of_photos_is_one_film_in_natural_order(tmp_path: Path) -> None:
-    touch(*(tmp_path / "trip" / name for name in ("10.jpg", "9.jpg", "1.JPG", "notes.txt", ".2.jpg", "more/x.jpg")))
-    assert found(tmp_path / "trip") == {"trip.mp4": ["1.JPG", "9.jpg", "10.jpg"]}
-    (job,) = jobs.find([tmp_path / "trip"], [], tmp_path, ".webm")
-    assert (job.name, job.is_video) == ("trip.webm", False) and "3 photos" in job.told
-
-
-def test_folders_in_a_folder_are_a_film_each(tmp_path: Path) -> None:
-    touch(*(tmp_path / f"{folder}/{n}.jpg" for folder in ("day 10", "day 9") for n in (1, 2)))
-    touch(
-        tmp_path / "notes/read.txt", tmp_path / "clips/b.mov", tmp_path / "clips/a.mp4", tmp_path / "day 9/deep/x.jpg"
-    )
-    assert list(found(tmp_path)) == ["a.mp4", "b.mp4", "day 9.mp4", "day 10.mp4"]
-    assert all(job.is_video == (job.output.stem in "ab") for job in jobs.find([tmp_path], [], tmp_path / "o", ".gif"))
-
-
-def test_photos_are_taken_in_pairs_and_videos_alone(tmp_path: Path) -> None:
-    a, b, clip, c, d = touch(*(tmp_path / name for name in ("a.jpg", "b.png", "v.mp4", "c.webp", "d.heic")))
-    assert found(a, b, clip, c, d) == {
-        "a-b.mp4": ["a.jpg", "b.png"],
-        "v.mp4": ["v.mp4"],
-        "c-d.mp4": ["c.webp", "d.heic"],
-    }
-
-
-def test_lists_name_pairs_beside_them(tmp_path: Path) -> None:
-    pairs = tmp_path / "lists" / "pairs.csv"
-    pairs.parent.mkdir()
-    pairs.write_text('\ufeff# night\none.jpg, two.jpg\n\n"a, b.jpg",/else/c.jpg\nx 1.jpg\ty.jpg\n')
-    assert jobs.read_pairs(pairs) == [
-        (pairs.parent / "one.jpg", pairs.parent / "two.jpg"),
-        (pairs.parent / "a, b.jpg", Path("/else/c.jpg")),
-        (pairs.parent / "x 1.jpg", pairs.parent / "y.jpg"),
-    ]
-    assert list(found(lists=[pairs])) == ["one-two.mp4", "a, b-c.mp4", "x 1-y.mp4"]
-
-
-def test_films_of_an_earlier_run_are_not_made_films_of(tmp_path: Path) -> None:
-    touch(*(tmp_path / name for name in ("rome/1.jpg", "rome/2.jpg", "films/rome.mp4")))
-    (job,) = jobs.find([tmp_path], [], tmp_path / "films", ".mp4")
-    assert job.output == tmp_path / "films" / "rome.mp4" and not job.is_video
-
-
-def test_the_parts_of_an_interrupted_film_are_no_input(tmp_path: Path) -> None:
-    folder = tmp_path / "trips" / "night.mp4.parts"
-    touch(folder / "00000000-000015.ts", folder / checkpoint.NOTE, tmp_path / "trips" / "day.parts" / "v.mp4")
-    assert list(found(tmp_path / "trips")) == list(found(*sorted((tmp_path / "trips").iterdir()))) == ["v.mp4"]
-
-
-def test_no_two_films_have_one_name(tmp_path: Path) -> None:
-    paths = touch(*(tmp_path / name for name in ("1/clip.mp4", "2/Clip.mov", "3/clip-2.mp4", "4/clip.avi")))
-    assert list(found(*paths)) == ["clip.mp4", "Clip-2.mp4", "clip-2-2.mp4", "clip-3.mp4"]
-
-
-def test_names_that_are_too_long_are_shortened(tmp_path: Path) -> None:
-    """Each half of a pair's, so that both are seen, with room for a number, the parts and their lock."""
-    one, two, clip = "a" * 131, "ä" * 120, "v" * 250
-    names = (f"{one}.jpg", f"{two}.jpg", f"{one}.png", f"{two}.jpg", f"{clip}.mp4")
-    pair, other, of_clip = found(*touch(*(tmp_path / name for name in names)))
-    assert pair == f"{'a' * 100}-{'ä' * 50}.mp4" and other == f"{'a' * 100}-{'ä' * 50}-2.mp4"
-    for name in (pair, other, of_clip):
-        assert len(f"{name}.parts.lock".encode()) < 255
-
-
-def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    a, b, clip, text = touch(*(tmp_path / name for name in ("a.jpg", "b.jpg", "v.mp4", "notes.txt")))
-    mixed = touch(tmp_path / "mixed" / "a.jpg", tmp_path / "mixed" / "v.mp4")[0].parent
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "three.csv").write_text("a.jpg,b.jpg\na.jpg,b.jpg,c.jpg\n")
-    (tmp_path / "none.csv").write_text("# nothing\n")
-    (tmp_path / "long.csv").write_text("a" * 140_000 + ",b.jpg\n")
-    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
-    for inputs, lists, message in (
-        ([], [], "nothing to make films of"),
-        ([tmp_path / "absent"], [], "no file or folder .*absent"),
-        ([text], [], "notes.txt is neither"),
-        ([a, clip], [], "a.jpg is left over"),
-        ([mixed], [], "photos .*and videos"),
-        ([tmp_path / "empty"], [], "no photos and no videos"),
-        ([], [tmp_path / "three.csv"], "Line 2 of .*two photos"),
-        ([], [tmp_path / "none.csv"], "no pairs in"),
-        ([], [tmp_path / "long.csv"], r"Line 1 of \S+long.csv is 'a{200}'…; it must name two photos"),
-        ([], [tmp_path / "binary.csv"], "not a text"),
-        ([clip], [], "v.mp4 would replace"),
-        ([tmp_path / "empty" / ".." / "empty"], [], "no photos"),
-        ([tmp_path / "empty" / ".."], [], "cannot go to .*, which they are made of"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            jobs.find(inputs, lists, tmp_path, ".mp4")
-    of_photos, of_video = Job((a, b), tmp_path / "a.mp4"), Job((clip,), tmp_path / "b.mp4")
-    for settings, which, message in (
-        (BatchOptions(depth=99), [of_photos], "0 to 8"),
-        (BatchOptions(count=1), [of_photos], "1"),
-        (BatchOptions(fps=Fraction(0)), [of_photos], "frame rate"),
-        (BatchOptions(quality=0), [of_photos], "quality"),
-        (BatchOptions(slowdown=Fraction(2)), [of_photos], "slowdown is for videos"),
-        (BatchOptions(depth=2, slowdown=Fraction(2)), [of_video], "for photos"),
-        (BatchOptions(), [of_photos, of_video], "Say what to make of the video"),
-        (BatchOptions(slowdown=Fraction(99)), [of_video], "1 to 16"),
-        (BatchOptions(spacing="motion"), [of_photos], "spacing is 'motion'"),
-        (BatchOptions(seconds=0.01), [of_photos], "no two frames"),
-        (BatchOptions(seconds=1, slowdown=Fraction(2)), [of_video], "A length in seconds is for photos"),
-        (BatchOptions(sound=False), [of_photos], "A choice of sound is for videos"),
-        (BatchOptions(slowdown=Fraction(2), cut=-1), [of_video], "cut is -1"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            settings.check(which)
-    BatchOptions(depth=1, slowdown=Fraction(2)).check([of_photos, of_video])
 
 
 @pytest.fixture
@@ -301,29 +175,6 @@ def test_an_interrupted_film_goes_on_and_a_single_run_understands_its_parts(
     assert isinstance(whole[-1][1], Done) and not folder.exists()
 
 
-@pytest.mark.parametrize("note", [None, '{"key": "of another film"}'])
-def test_a_folder_with_the_name_of_parts_that_is_not_of_this_program_stays(tmp_path: Path, note: str | None) -> None:
-    folder = checkpoint.folder(tmp_path / "film.mp4")
-    for content in ("notes.txt", "00000000-000015.ts/inside"):
-        touch(folder / "00000015-000015.ts", folder / content)
-        if note is not None:
-            (folder / checkpoint.NOTE).write_text(note)
-        there = sorted(folder.rglob("*"))
-        with pytest.raises(RuntimeError, match="not a folder of this program"), checkpoint.kept(folder, {"fps": 30}):
-            pass
-        assert sorted(folder.rglob("*")) == there
-        shutil.rmtree(folder)
-
-
-def test_what_somebody_puts_beside_the_parts_stays(tmp_path: Path) -> None:
-    folder = checkpoint.folder(tmp_path / "film.mp4")
-    with checkpoint.kept(folder, {"fps": 30}):
-        touch(
-            *(folder / name for name in ("00000000-000015.ts", "00000000-000015.mkv", "00000015.ts.part", "notes.txt"))
-        )
-    assert os.listdir(folder) == ["notes.txt"]
-
-
 def test_a_missing_segment_in_the_middle_is_made_alone(model: film.Interpolator, tmp_path: Path) -> None:
     """As machines leave them that work side by side."""
     files, output = photos(tmp_path / "in", 3), tmp_path / "film.mp4"
@@ -370,21 +221,25 @@ def test_a_batch_announces_films_as_they_play(
     tmp_path: Path, option: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = photos(tmp_path / "trip", 2)
-    made: list[dict[str, Any]] = []
-    monkeypatch.setattr(pipeline, "interpolate", lambda *_, **options: made.append(options) or (_ for _ in ()))
+    made: list[Any] = []
+    monkeypatch.setattr(pipeline, "photo_film", lambda *given, **_: made.append(given[3]) or (_ for _ in ()))
     command = ["batch", str(files[0].parent), "-o", str(tmp_path / "out"), "--format", "gif", "--fps", "60", *option]
     assert commands.main([*command, "--play", "pingpong", "--spacing", "motion"]) == 0
     assert "trip.gif: 100 frames of 64x48, 2.0 s, from" in capsys.readouterr().err
-    assert (made[0]["play"], made[0]["spacing"], made[0]["count"]) == ("pingpong", "motion", 100)
+    assert (made[0].play, made[0].spacing, planning.length(made[0], 2, "a.gif")[0]) == (
+        "pingpong",
+        "motion",
+        planning.moments(2, count=100, play="pingpong"),
+    )
 
 
 def test_what_a_batch_says_of_videos_reaches_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = clips.video(tmp_path / "clip.mp4", clips.pan(3, 48, 64))
-    made: list[dict[str, Any]] = []
-    monkeypatch.setattr(pipeline, "retime", lambda *_, **options: made.append(options) or (_ for _ in ()))
+    made: list[Any] = []
+    monkeypatch.setattr(pipeline, "video_film", lambda *given, **_: made.append(given[3]) or (_ for _ in ()))
     command = ["batch", str(clip), "-o", str(tmp_path / "out"), "--slowdown", "2", "--no-sound", "--cut", "inf"]
     assert commands.main([*command, "--play", "once"]) == 0
-    assert (made[0]["sound"], made[0]["cut"], made[0]["play"]) == (False, float("inf"), "once")
+    assert (made[0].sound, made[0].cut, made[0].play) == (False, float("inf"), "once")
 
 
 def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(

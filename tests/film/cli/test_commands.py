@@ -21,6 +21,7 @@ import film
 from film.cli import commands, progress
 from film.rendering import checkpoint, pipeline
 from tests.conftest import moved, photo
+from tests.support import clips
 
 ROOT = Path(film.__file__).parents[1]
 
@@ -122,12 +123,9 @@ def test_user_errors_end_with_two_and_one_line(
         (["interpolate", *photos, "-o", str(tmp_path / "nowhere" / "x.mp4")], "nowhere"),
         (["interpolate", *photos, "-o", str(tmp_path / "folder")], "is a directory"),
         ([*good, "--depth", "99"], "99"),
-        ([*good, "--depth", "-1"], "-1"),
         ([*good, "--depth", "many"], "many"),
-        ([*good, "--fps", "0"], "frame rate"),
         ([*good, "--fps", "nan"], "--fps"),
-        ([*good, "--fps", "1e9"], "frame rate"),
-        ([*good, "--fps", "1e-9"], "The frame rate is 1e-09 per second; it must be from 1/600"),
+        ([*good, "--fps", "241"], "The frame rate is 241 per second; it must be from 1/600"),
         ([*good, "--fps", "1e400", "--seconds", "1"], "too large"),
         (["retime", "x.mp4", "-o", "y.mp4", "--fps", "1e400"], "too large"),
         (["retime", "x.mp4", "-o", "y.mp4", "--slowdown", "1e400"], "too large"),
@@ -135,7 +133,6 @@ def test_user_errors_end_with_two_and_one_line(
         ([*good, "--seconds", "inf"], "The length of the film is inf s"),
         ([*good, "--longest-side", "3"], "longest side"),
         ([*good, "--model", "film3"], "film3"),
-        ([*good, "--model", str(tmp_path)], "saved_model.pb"),
         ([*good, "--device", "TOASTER"], "TOASTER"),
         ([*good, "--backend", "torch"], "torch"),
         (["interpolate", photos[0], "-o", "x.mp4"], "folder"),
@@ -216,7 +213,7 @@ def test_the_same_command_is_not_promised_to_mend_what_failed(
             (folder / "00000000-000015.ts").touch()
             raise error
 
-    monkeypatch.setattr(pipeline, "interpolate", failing)
+    monkeypatch.setattr(pipeline, "photo_film", failing)
     assert commands.main(["interpolate", *photos, "-o", str(tmp_path / "film.mp4")]) == (130 if goes_on else 1)
     (told,) = [line for line in capsys.readouterr().err.splitlines() if "what is finished" in line]
     on = "; the same command goes on from there" if goes_on else ""
@@ -247,7 +244,7 @@ def test_a_closed_standard_error_is_no_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by `2>&-`; then what is printed there must not come out beside the results."""
-    monkeypatch.setattr(pipeline, "interpolate", lambda *_, **__: (event for event in [pipeline.Stage("reading")]))
+    monkeypatch.setattr(pipeline, "photo_film", lambda *_, **__: (event for event in [pipeline.Stage("reading")]))
     monkeypatch.setattr(sys, "stderr", None)
     assert commands.main(["interpolate", "a.jpg", "b.jpg", "-o", "film.mp4"]) == 0
     assert capsys.readouterr().out == ""
@@ -320,7 +317,7 @@ def test_convert_prints_where_the_model_is(lite: film.Film, capsys: pytest.Captu
 def test_models_and_devices_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.main(["models"]) == 0
     models = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in models] == ["film-lite", "film"]
+    assert [line.split()[0] for line in models] == ["film-lite", "rife", "film"]
     assert "134 MB" in models[1] and "MB" not in models[0]
     assert commands.main(["devices"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(film.devices())
@@ -341,3 +338,31 @@ def test_the_film_is_the_same_as_from_python(photos: list[str], tmp_path: Path, 
     assert commands.main(["interpolate", *photos, "-o", str(tmp_path / "cli.mp4"), "--depth", "2"]) == 0
     one, other = (imageio.imread(tmp_path / f"{name}.mp4", plugin="FFMPEG").astype(int) for name in ("python", "cli"))
     assert one.shape == other.shape and np.abs(one - other).mean() < 3  # one is cut into segments, one is not
+
+
+def test_loops_easing_parts_speeds_and_depths(
+    photos: list[str], averaging: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ["--model", str(averaging)]
+    loop = ["interpolate", *photos, *model, "--depth", "1", "--play", "seamless", "--easing", "ease-in-out"]
+    assert commands.main([*loop, "-o", str(tmp_path / "loop.webp"), "--background", "black"]) == 0
+    assert "loop.webp: 4 frames of 128x96" in capsys.readouterr().out
+    source = str(clips.video(tmp_path / "clip.mp4", clips.pan(24)))
+    part = ["retime", source, *model, "-o", str(tmp_path / "part.mp4"), "--start", "0:00.25", "--end", "0.75"]
+    assert commands.main([*part, "--slowdown", "2", "--depth-bits", "10"]) == 0
+    assert "part.mp4: 24 frames" in capsys.readouterr().out
+    assert "hevc (Main 10)" in clips.ffmpeg("-i", str(tmp_path / "part.mp4"), "-f", "null", "-")
+    batch = ["batch", source, *model, "-o", str(tmp_path / "out"), "--speed", "0:0.5,1:0.5", "--format", "mov"]
+    assert commands.main(batch) == 0
+    assert "clip.mov: 48 frames" in capsys.readouterr().out
+    for command, words in (
+        ([*loop, "-o", str(tmp_path / "a.gif"), "--depth-bits", "10"], "A .gif holds 8 bits a channel"),
+        ([*part, "--speed", "0:99,1:1"], "it must be from 1/16 to 16"),
+        ([*part, "--slowdown", "2", "--speed", "0:1,1:2"], "not both"),
+        (
+            ["batch", source, "-o", str(tmp_path / "out"), "--slowdown", "2", "--easing", "ease-in"],
+            "An easing is for photos",
+        ),
+    ):
+        assert commands.main(command) == 2
+        assert words in capsys.readouterr().err

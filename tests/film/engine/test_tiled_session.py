@@ -31,7 +31,7 @@ ALIKE = 60  # dB; 45 is promised, 74 and more were measured. Rounding to 8 bits 
 @pytest.fixture(scope="module")
 def least() -> film.Film:
     """film-lite with less memory than there can be: every frame of more than 768 x 768 pixels needs tiles."""
-    model = film.load("film-lite", memory_gb=0.001)
+    model = film.load("film-lite", memory_gb=0.001, precision="exact")
     assert isinstance(model, film.Film)
     return model
 
@@ -44,7 +44,7 @@ def session(lite: film.Film) -> Callable[..., TiledSession]:
     def new(size: tuple[int, int], tile: tuple[int, int], level: int = 4) -> TiledSession:
         height, width = (math.ceil(side / 64) * 64 for side in size)
         graphs = compiled(Shape((height, width), tile, level=level)).graphs
-        return TiledSession(TiledGraphs(graphs[0], graphs[1], graphs[2], graphs[3], level), size, 64)
+        return TiledSession(TiledGraphs(*graphs), size, 64)
 
     return new
 
@@ -77,7 +77,7 @@ def test_only_what_does_not_fit_is_tiled(least: film.Film, lite: film.Film) -> N
 def test_less_memory_means_smaller_tiles_and_a_coarser_cut(size: tuple[int, int]) -> None:
     shapes = []
     for gigabytes in (0.001, 0.05, 0.2, 0.5, 1, 2, 4, 16, 64):
-        model = film.load("film-lite", memory_gb=gigabytes, lanes=1)
+        model = film.load("film-lite", memory_gb=gigabytes, lanes=1, precision="exact")
         assert isinstance(model, film.Film)
         shapes.append(model.shape(*size))
     assert not shapes[-1].tiled
@@ -182,7 +182,7 @@ def test_a_film_of_fewer_levels_is_cut_where_it_has_some(reference: film.Referen
     ov.save_model(network.synthesizer(variables, architecture), tmp_path / "synthesizer.xml", compress_to_fp16=False)
     models = []
     for gigabytes in (0.001, 16):
-        model = film.load("film-lite", memory_gb=gigabytes, lanes=1)
+        model = film.load("film-lite", memory_gb=gigabytes, lanes=1, precision="exact")
         assert isinstance(model, film.Film)
         model._converted = Converted(tmp_path, "direct", architecture.alignment, 155)
         models.append(model)

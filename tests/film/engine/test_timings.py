@@ -52,8 +52,9 @@ def test_a_cache_that_cannot_be_written_does_not_matter(cache: Path, caplog: pyt
 
 def test_another_precision_is_noted_apart(averaging: Path, tmp_path: Path) -> None:
     photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 64))]
-    exact, fast = film.load(averaging), film.load(averaging, precision="fast")
-    list(film.interpolate(photos, fast, tmp_path / "film.mp4", depth=1))
-    assert film.estimate(exact.name, "CPU", 64, 64) is None
+    exact, mixed = (film.load(averaging, precision=precision) for precision in ("exact", "mixed"))
+    list(film.interpolate(photos, mixed, tmp_path / "film.mp4", depth=1))
+    assert film.estimate(exact.name, "CPU", 64, 64, "exact") is None
+    assert film.estimate(exact.name, "CPU", 64, 64, "mixed")
     list(film.interpolate(photos, exact, tmp_path / "film.mp4", depth=1))
-    assert film.estimate(exact.name, "CPU", 64, 64)
+    assert film.estimate(exact.name, "CPU", 64, 64, "exact")

@@ -26,7 +26,7 @@ def keras2(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_converted_directly_and_equals_tensorflow(keras2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reference, model = film.load(keras2, backend="tensorflow"), film.load(keras2)
+    reference, model = film.load(keras2, backend="tensorflow"), film.load(keras2, precision="exact")
     assert isinstance(reference, film.Reference) and isinstance(model, film.Film)
     monkeypatch.setattr(convert, "SavedModel", lambda directory: reference.loaded())  # to load it once more takes long
     converted = convert.convert(keras2, registry.cache_directory())

@@ -48,8 +48,9 @@ def real() -> Iterator[Server]:
 
 
 def test_the_catalog_starts_with_the_model_that_needs_nothing() -> None:
-    assert [model.name for model in film.models()] == ["film-lite", "film"]
-    lite, official = film.models()
+    assert [model.name for model in film.models()] == ["film-lite", "rife", "film"]
+    lite, rife, official = film.models()
+    assert rife.remote and rife.honours_time and "ECCV 2022" in rife.credits and "MIT" in rife.credits
     assert not lite.remote and lite.megabytes == 0
     assert official.remote and official.megabytes > 100
     assert (registry.fetch(lite) / "saved_model.pb").is_file()
@@ -59,7 +60,7 @@ def test_the_catalog_starts_with_the_model_that_needs_nothing() -> None:
 def test_models_are_found_by_name_url_and_directory(tmp_path: Path, lite_copy: Path) -> None:
     assert registry.find("film-lite").name == "film-lite"
     for alias in ("film", registry.HUB_HANDLE, "https://tfhub.dev/google/film/1"):
-        assert registry.find(alias) is registry.models()[1]
+        assert registry.find(alias) is registry.models()[2]
     other = registry.find("https://example.org/film/2")
     assert other.remote and other.handle == other.name == "https://example.org/film/2"
     for path in (lite_copy, str(lite_copy), os.path.relpath(lite_copy)):
@@ -77,7 +78,7 @@ def test_a_directory_is_not_taken_for_another_of_the_same_name(lite_copy: Path) 
     "name", ["", "film2", "FILM", "/nowhere", "ftp://example.org/film", "a" * 5000, "x\0y", "../film", "~", "."]
 )
 def test_an_unknown_model_is_refused_with_the_choices(name: str) -> None:
-    with pytest.raises(ValueError, match="film-lite, film") as raised:
+    with pytest.raises(ValueError, match="film-lite, rife, film") as raised:
         registry.find(name)
     assert "\n" not in str(raised.value)
     with pytest.raises(ValueError, match="no model"):
@@ -91,7 +92,7 @@ def test_a_directory_without_a_model_is_refused(tmp_path: Path) -> None:
 
 def test_loading_fetches_nothing(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
-    for name in ("film-lite", "film", NOWHERE):
+    for name in ("film-lite", "rife", "film", NOWHERE):
         for backend in ("openvino", "tensorflow"):
             model = film.load(name, backend=backend)
             assert model.name == name

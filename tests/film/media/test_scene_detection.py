@@ -39,6 +39,27 @@ def test_motion_is_no_cut(step: int) -> None:
     assert found(pan(12, step=step)) == []
 
 
+def faded(pictures: Sequence[np.ndarray], contrast: float = 0.4) -> list[np.ndarray]:
+    """Grey, of little contrast, as old prints are."""
+    greys = [picture.mean(axis=2, keepdims=True) for picture in pictures]
+    return [np.repeat(np.rint(120 + (grey - grey.mean()) * contrast), 3, axis=2).astype(np.uint8) for grey in greys]
+
+
+def framed(pictures: Sequence[np.ndarray], bar: int, value: int = 0) -> list[np.ndarray]:
+    """Between bars above and below."""
+    rows = np.full((bar, pictures[0].shape[1], 3), value, np.uint8)
+    return [np.concatenate([rows, picture[bar:-bar], rows]) for picture in pictures]
+
+
+@pytest.mark.parametrize("value", [0, 16, 255])
+def test_a_cut_is_measured_against_the_content(value: int) -> None:
+    one, other = pan(7, seed=1), pan(8, seed=2)
+    assert found(faded(one) + faded(other)) == [7]
+    assert found(framed(one, 20, value) + framed(other, 20, value)) == [7]
+    assert found(framed(faded(one), 20, value) + framed(faded(other), 20, value)) == [7]
+    assert found(framed(faded(pan(12, step=8)), 20, value)) == []
+
+
 def test_a_cut_beside_either_end_is_found() -> None:
     one, other = pan(6, seed=1), pan(6, seed=2)
     assert found(one[:1] + other) == [1]
@@ -55,6 +76,39 @@ def test_repeated_frames_are_left_out() -> None:
     assert kept[-1].end == 12 * FRAME
     for shot, picture in zip(kept, pictures, strict=True):
         np.testing.assert_array_equal(shot.pixels, picture)
+
+
+@pytest.mark.parametrize(("pattern", "fps"), [([3], 24), ([4], 24), ([5], 60), ([2, 3], 60), ([6, 4], 60), ([8], 60)])
+def test_a_pattern_of_repeats_is_motion(pattern: list[int], fps: int) -> None:
+    times, stills = [], []
+    for number, picture in enumerate(pan(12, step=4)):
+        times.append(Fraction(len(stills), fps))
+        for _ in range(pattern[number % len(pattern)]):
+            stills.append(TimedFrame(picture, Fraction(len(stills), fps), Fraction(1, fps)))
+    kept = list(shots(stills))
+    assert [shot.time for shot in kept] == times
+    assert all(shot.held == shot.time for shot in kept[:-1])
+
+
+def test_what_becomes_of_repeated_frames_can_be_chosen() -> None:
+    a, b, c = pan(3)
+    pictures = stills([a, *[b] * 10, c])
+    assert len(list(shots(pictures, duplicates="keep"))) == 12
+    dropped = list(shots(pictures, duplicates="drop"))
+    assert [(shot.time, shot.held) for shot in dropped] == [(0, 0), (FRAME, FRAME), (11 * FRAME, 11 * FRAME)]
+
+
+def test_slow_motion_of_soft_things_is_even() -> None:
+    """Each step is smaller than what is taken for a repetition; together they are motion."""
+    y, x = np.mgrid[:64, :96]
+    pictures = [
+        np.repeat((100 + 60 * np.exp(-((x - 30 - 0.25 * k) ** 2 + (y - 32) ** 2) / 300))[..., None], 3, 2)
+        for k in range(120)
+    ]
+    timed = [TimedFrame(np.rint(p).astype(np.uint8), Fraction(k, 60), Fraction(1, 60)) for k, p in enumerate(pictures)]
+    kept = list(shots(timed))
+    assert len(kept) > 8
+    assert all(shot.held == shot.time for shot in kept[:-1])
 
 
 def test_a_standstill_stays() -> None:

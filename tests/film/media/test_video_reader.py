@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from film.media import video_reader
+from film.media import video_filters, video_metadata, video_reader
 from film.media.video_reader import TimedFrame, VideoMetadata, VideoReader, read_metadata
 from tests.film.media.test_video_segments import encoders
 from tests.support.clips import ffmpeg, means, pan, video
@@ -111,7 +111,7 @@ def test_a_high_dynamic_range_that_is_told_by_halves(tmp_path: Path, untold: str
 def test_what_cannot_be_decoded_is_refused_with_the_cause(tmp_path: Path) -> None:
     looked = read_metadata(video(tmp_path / "film.mp4", pan(3)))
     with pytest.raises(ValueError, match="film.mp4 holds no frame that can be decoded .*no path between colorspaces"):
-        decoded(replace(looked, filters=f"setparams=colorspace=unknown:color_trc=smpte2084,{video_reader.TO_SDR}null"))
+        decoded(replace(looked, filters=f"setparams=colorspace=unknown:color_trc=smpte2084,{video_filters.TO_SDR}null"))
 
 
 def interlaced(path: Path, pictures: Sequence[np.ndarray], *options: str) -> Path:
@@ -126,20 +126,20 @@ def combs(pixels: np.ndarray) -> float:
     return float(np.abs(rows[1:-1] - rows[:-2]).mean() - np.abs(rows[2:] - rows[:-2]).mean())
 
 
-def test_an_interlaced_video_has_no_combs(tmp_path: Path) -> None:
+def test_each_field_of_an_interlaced_video_is_a_frame_of_its_own_moment(tmp_path: Path) -> None:
     pictures = pan(24, step=6)
     looked = read_metadata(interlaced(tmp_path / "fields.mpg", pictures))
     stills = decoded(looked)
-    assert looked.fps == 25 and len(stills) == 12
-    assert np.diff([float(still.time) for still in stills]) == pytest.approx(1 / 25)
+    assert looked.fps == 25 and looked.interlaced and len(stills) == 24
+    assert np.diff([float(still.time) for still in stills]) == pytest.approx(1 / 50)
     assert max(combs(still.pixels) for still in stills) < 0
-    for still, picture in zip(stills, pictures[::2], strict=True):
+    for still, picture in zip(stills, pictures, strict=True):
         assert np.abs(still.pixels.astype(int) - picture)[8:-8].mean() < LOSSY
 
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_no_frame_of_a_short_interlaced_video_is_lost(tmp_path: Path, count: int) -> None:
-    assert len(decoded(read_metadata(interlaced(tmp_path / "fields.mpg", pan(2 * count))))) == count
+    assert len(decoded(read_metadata(interlaced(tmp_path / "fields.mpg", pan(2 * count))))) == 2 * count
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
@@ -148,8 +148,8 @@ def test_a_progressive_video_is_not_touched(tmp_path: Path, name: str, count: in
     kinds = {".webm": ["-c:v", "libvpx-vp9", "-pix_fmt", "yuv444p"], ".gif": ["-c:v", "gif", "-pix_fmt", "rgb8"]}
     kind = [*kinds.get(Path(name).suffix, []), "-vf", "setpts=PTS+mod(N\\,3)/60/TB", "-fps_mode", "vfr"]
     looked = read_metadata(video(tmp_path / name, pan(count), "20", *kind))
-    assert (video_reader.DEINTERLACE in looked.filters) == (name != "film.gif")
-    plain = decoded(replace(looked, filters=looked.filters.replace(video_reader.DEINTERLACE, "")))
+    assert (video_filters.DEINTERLACE in looked.filters) == (name != "film.gif")
+    plain = decoded(replace(looked, filters=looked.filters.replace(video_filters.DEINTERLACE, "")))
     stills = decoded(looked)
     assert len(stills) == count
     for still, expected in zip(stills, plain, strict=True):
@@ -250,7 +250,8 @@ def test_leaving_early_ends_ffmpeg(tmp_path: Path) -> None:
 def test_a_stalled_ffmpeg_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = video(tmp_path / "film.mp4", pan(3))
     looked = read_metadata(path)
-    monkeypatch.setattr(video_reader, "STALLED", 0.5)
+    for module in (video_metadata, video_reader):
+        monkeypatch.setattr(module, "STALLED", 0.5)
     program = tmp_path / "ffmpeg"
     program.write_text("#!/bin/sh\nexec sleep 60\n")
     program.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Full disks, caches that cannot be written, hubs that lie or dawdle, an ffmpeg that dies, memory that runs out.
+"""Full disks, caches that cannot be written, an ffmpeg that dies, memory that runs out.
 
 Each time: one clear message, nothing half-done that would be trusted later, and the next request works.
 """
@@ -6,7 +6,6 @@ Each time: one clear message, nothing half-done that would be trusted later, and
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import logging
 import os
@@ -15,8 +14,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,11 +24,11 @@ import pytest
 import film
 from film.batch.manifest import Manifest
 from film.hub import convert, registry
-from film.rendering import checkpoint, pipeline
+from film.rendering import pipeline
 from film.support import tempdirs
-from tests.conftest import LITE, moved, photo, texture
+from tests.conftest import LITE, moved, one_line, photo, texture
 from tests.film.media.test_video_segments import encoders
-from tests.support.hub_server import Server, archive
+from tests.support.hub_server import Server
 
 pytestmark = pytest.mark.slow
 
@@ -78,16 +75,6 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Disk]]:
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A hub that serves film-lite, and an empty TensorFlow Hub cache."""
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = Server(archive())
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def photos(tmp_path: Path) -> list[Path]:
     """Two photos of 96x128 with much to encode."""
     noise = np.random.default_rng(0).random((2, 96, 128, 3), np.float32)
@@ -99,11 +86,6 @@ def make(photos: list[Path], model: film.Interpolator, output: Path, depth: int 
     assert isinstance(done, pipeline.Done)
     assert len(imageio.imread(output, plugin="FFMPEG")) == done.frames
     return done
-
-
-def one_line(error: BaseException) -> str:
-    assert "\n" not in str(error) and "Traceback" not in str(error)
-    return str(error)
 
 
 # Disks that are full
@@ -257,168 +239,6 @@ def test_two_versions_share_a_cache(
     kept = [path for path in (tmp_path / "cache" / "ir").iterdir() if path.is_dir()]
     assert len(kept) == 2 and all((path / convert.MANIFEST).is_file() for path in kept)
     assert json.loads((tmp_path / "cache" / "speed.json").read_text())
-
-
-def test_what_killed_programs_left_is_deleted_by_the_next(averaging: Path, tmp_path: Path) -> None:
-    """Folders of scratch, and half-done conversions of other models; but not what a living one is using."""
-    program = f"""
-import signal, sys, os
-from pathlib import Path
-from film.support import tempdirs
-with tempdirs.folder(Path({str(tmp_path)!r})) as folder:
-    (folder / "000000.ts").write_bytes(b"half")
-    print(folder.name, flush=True)
-    sys.stdin.read(1)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    running = [
-        subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    names = []
-    for process in running:
-        assert process.stdout
-        names.append(process.stdout.readline().decode().strip())
-    running[0].communicate(b"x")
-    assert running[0].returncode == -signal.SIGKILL and (tmp_path / names[0] / "000000.ts").is_file()
-    (tmp_path / ".film-notes").mkdir()  # a user's own
-    with tempdirs.folder(tmp_path) as folder:
-        assert not (tmp_path / names[0]).exists() and (tmp_path / names[1] / "000000.ts").is_file()
-        assert len(list(folder.iterdir())) == 0
-    running[1].communicate(b"x")
-    film.write_video(tmp_path / "film.mp4", [texture(32, 32)] * 2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".film-notes", "film.mp4"]
-
-    abandoned = tmp_path / "cache" / "ir" / "0123-4567.partial"
-    abandoned.mkdir(parents=True)
-    (abandoned / "encoder.bin").write_bytes(b"half")
-    convert.convert(averaging, tmp_path / "cache")
-    assert not list((tmp_path / "cache" / "ir").glob("*.partial"))
-
-
-def test_a_folder_of_scratch_may_be_left_by_another_thread(tmp_path: Path) -> None:
-    """As a film's is, whose events a server takes with whatever thread is free: its lock must not stay open."""
-    before = len(os.listdir("/proc/self/fd"))
-    for _ in range(3):
-        stack = contextlib.ExitStack()
-        stack.enter_context(tempdirs.folder(tmp_path))
-        assert len(os.listdir("/proc/self/fd")) == before + 1
-        thread = threading.Thread(target=stack.close)
-        thread.start()
-        thread.join()
-    assert len(os.listdir("/proc/self/fd")) == before and os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize("note", ["", '{"key": "0f', "{}", "[]", None])
-def test_parts_of_a_film_whose_note_was_being_written_are_made_anew(tmp_path: Path, note: str | None) -> None:
-    folder = checkpoint.folder(tmp_path / "film.mp4")
-    folder.mkdir()
-    (folder / "00000000-000015.ts").write_bytes(b"of what?")
-    if note is not None:
-        (folder / checkpoint.NOTE).write_text(note)
-    with pytest.raises(KeyError), checkpoint.kept(folder, {"fps": 30}):
-        assert os.listdir(folder) == [checkpoint.NOTE]
-        (folder / "00000000-000015.ts").write_bytes(b"whole")
-        raise KeyError
-    with checkpoint.kept(folder, {"fps": 30}):
-        for choices in ({"fps": 30}, {"fps": 24}):  # whoever comes meanwhile destroys nothing
-            with pytest.raises(RuntimeError, match="Another run is making the film"), checkpoint.kept(folder, choices):
-                pass
-        assert (folder / "00000000-000015.ts").read_bytes() == b"whole"
-    assert not folder.exists()
-
-
-# Hubs (one that is out of reach and one that answers with a page: test_registry.py)
-
-
-def refused(hub: Server, message: str) -> None:
-    """The module cannot be had, in words that match; nothing of it is kept; when the hub has recovered, it can."""
-    model = registry.find(hub.url)
-    with pytest.raises(RuntimeError, match=f"could not be downloaded from .*{message}.*film-lite") as raised:
-        registry.fetch(model)
-    assert one_line(raised.value)
-    assert registry.downloaded(model) is None and not list(Path(os.environ["TFHUB_CACHE_DIR"]).rglob("*.pb"))
-    hub.pace = lambda sent: None
-    assert (registry.fetch(model) / "saved_model.pb").is_file()
-
-
-@pytest.mark.parametrize("sent", [0, 200_000])
-def test_a_hub_that_falls_silent(hub: Server, monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
-    monkeypatch.setenv("FILM_DOWNLOAD_SECONDS", "1")
-    hub.pace = lambda so_far: hub.closing.wait(20) if so_far >= sent else None
-    refused(hub, "nothing came for 1 s")
-
-
-def test_a_hub_that_dawdles(hub: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is always something coming, but it would take a minute."""
-    monkeypatch.setenv("FILM_DOWNLOAD_SECONDS", "1")
-    hub.pace = lambda sent: time.sleep(0.5)
-    refused(hub, r"not complete after 1 s \(FILM_DOWNLOAD_SECONDS\)")
-
-
-def test_a_hub_that_hangs_up(hub: Server) -> None:
-    hub.pace = lambda sent: sent > 300_000
-    refused(hub, r"the connection ended early, after \d+ bytes of \d+")
-
-
-def test_a_hub_that_hangs_up_before_it_answers(hub: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What a killed download of TensorFlow Hub's own left, its lock above all, is not waited for."""
-    hub.pace = lambda sent: True
-    directory = tmp_path / "hub" / hashlib.sha1(hub.url.encode()).hexdigest()
-    directory.parent.mkdir()
-    directory.with_name(f"{directory.name}.lock").write_text("elsewhere.1.0123456789abcdef")
-    refused(hub, "the connection ended early, after 0 bytes")
-
-
-@pytest.mark.parametrize("setting", ["0", "-1", "soon", "nan", "inf"])
-def test_an_unusable_time_limit_is_refused(hub: Server, monkeypatch: pytest.MonkeyPatch, setting: str) -> None:
-    monkeypatch.setenv("FILM_DOWNLOAD_SECONDS", setting)
-    with pytest.raises(ValueError, match=f"FILM_DOWNLOAD_SECONDS is '{setting}'"):
-        registry.fetch(registry.find(hub.url))
-
-
-def flip(file: Path) -> None:
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    file.write_bytes(data)
-
-
-DATA = "variables/variables.data-00000-of-00001"
-DAMAGES: dict[str, Callable[[Path], object]] = {
-    "variables cut": lambda module: os.truncate(module / DATA, 100_000),
-    "variables changed": lambda module: flip(module / DATA),
-    "variables missing": lambda module: (module / DATA).unlink(),
-    "index missing": lambda module: (module / "variables/variables.index").unlink(),
-    "graph garbage": lambda module: (module / "saved_model.pb").write_bytes(b"<html>"),
-    "graph cut": lambda module: os.truncate(module / "saved_model.pb", 10_000),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_module_is_downloaded_again(
-    hub: Server, damage: Callable[[Path], object], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    model = registry.find(hub.url)
-    module = registry.fetch(model)
-    damage(module)
-    hub.pace = lambda sent: True
-    with pytest.raises(RuntimeError, match="could not be downloaded"):  # offline
-        registry.fetch(model)
-    hub.pace = lambda sent: None
-    assert registry.fetch(model) == module
-    for file in LITE.rglob("*.*"):
-        assert (module / file.relative_to(LITE)).read_bytes() == file.read_bytes()
-
-
-def test_a_model_converted_before_its_module_was_damaged_is_used(hub: Server, lite: film.Film) -> None:
-    model = registry.find(hub.url)
-    module = registry.fetch(model)
-    a, b = moved(64, 64)
-    expected = film.load(hub.url).middle(a, b)  # converted already, for film-lite
-    DAMAGES["variables cut"](module)
-    asked = len(hub.requests)
-    np.testing.assert_array_equal(film.load(hub.url).middle(a, b), expected)
-    assert len(hub.requests) == asked
 
 
 # ffmpeg (one that fails by itself, or is not there: test_video_segments.py)

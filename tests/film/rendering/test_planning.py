@@ -60,12 +60,6 @@ def test_a_count_is_of_frames_as_they_are_played(count: int, shown: int, made: i
     assert (plan.frames, plan.shown) == (made, shown)
 
 
-@pytest.mark.parametrize("count", [1, 20_000])
-def test_a_count_that_no_pingpong_has_is_refused(count: int) -> None:
-    with pytest.raises(ValueError, match=f"The number of frames is {count};"):
-        planning.plan([], count=count, play="pingpong")
-
-
 def test_a_video_keeps_its_length_where_the_format_is_slower(tmp_path: Path) -> None:
     source = video(tmp_path / "clip.mp4", pan(12), "120")
     for output, fps, rate in (("film.mp4", None, 120), ("film.gif", None, 50), ("film.webp", 240, 90)):

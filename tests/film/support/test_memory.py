@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -68,16 +67,8 @@ def test_a_setting_that_is_no_number_is_refused(setting: pytest.MonkeyPatch, wro
 
 @pytest.mark.parametrize("wrong", ["0", "-1", "inf", "-inf", "nan", "1e999", "-0.0"])
 def test_a_budget_that_is_no_amount_is_refused(setting: pytest.MonkeyPatch, wrong: str) -> None:
-    with pytest.raises(ValueError, match="memory budget is .* it must be a number above 0"):
-        memory.budget(float(wrong))
     with pytest.raises(ValueError, match="it must be a number above 0"):
         film.load("film-lite", memory_gb=float(wrong))
     setting.setenv("FILM_MEMORY_GB", wrong)
     with pytest.raises(ValueError, match="it must be a number above 0"):
         memory.budget()
-
-
-@pytest.mark.parametrize("wrong", ["2", True, [2]])
-def test_a_budget_that_is_no_number_is_refused(wrong: object) -> None:
-    with pytest.raises(ValueError, match=f"memory budget is {re.escape(repr(wrong))} GB; it must be a number above 0"):
-        film.load("film-lite", memory_gb=wrong)  # type: ignore[arg-type]

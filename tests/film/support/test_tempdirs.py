@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -31,3 +34,16 @@ with tempdirs.folder(prefix="film-page-") as folder:
         assert not left.exists()
         assert first.is_dir() and second.is_dir()  # a server that lives keeps its own
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_scratch_may_be_left_by_another_thread(tmp_path: Path) -> None:
+    """As a film's is, whose events a server takes with whatever thread is free: its lock must not stay open."""
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        stack = contextlib.ExitStack()
+        stack.enter_context(tempdirs.folder(tmp_path))
+        assert len(os.listdir("/proc/self/fd")) == before + 1
+        thread = threading.Thread(target=stack.close)
+        thread.start()
+        thread.join()
+    assert len(os.listdir("/proc/self/fd")) == before and os.listdir(tmp_path) == []

@@ -39,18 +39,6 @@ def test_lengths_rates_and_moments_may_be_numpys() -> None:
     assert planning.check_pace(np.float32(2), None) == 2
 
 
-@pytest.mark.parametrize("value", [value for value in NONE if value is not None])
-def test_what_is_none_is_refused_in_words(value: Any) -> None:
-    with pytest.raises(ValueError, match="The moment .* moments go from 0 to 1"):
-        bisection.nearest([value])
-    with pytest.raises(ValueError, match="The precision is .*; it must be 1, 1/2"):
-        bisection.nearest([0.5], value)
-    with pytest.raises(ValueError, match="The frame rate is .* per second; it must be from"):
-        video_segments.exact(value)
-    with pytest.raises(ValueError, match="The slowdown is .*; it must be from 1 to 16"):
-        planning.check_pace(value, 30)
-
-
 def test_text_is_told_as_text() -> None:
     with pytest.raises(ValueError, match="The frame rate is '30' per second"):
         video_segments.exact("30")  # type: ignore[arg-type]

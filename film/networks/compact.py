@@ -1,0 +1,252 @@
+"""The compact network as two OpenVINO graphs: any moment between two photos in one call.
+
+Coarse to fine, one and the same update at each level refines the flows from the frame that is made to both photos. It
+sees the features of both photos, fetched along the flows so far, and how well they match about each pixel: a cost
+volume centred on the frame that is made. A last step at half size gives full-size flows and a mask; the frame is both
+photos fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch, and says where
+its ideas come from.
+
+The **encoder** is what depends on one photo alone, run once per photo; the **synthesizer** takes what it says of two,
+and the time wanted. Variables carry the names and the OIHW layout that they have in PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import openvino as ov
+from openvino import opset1
+from openvino import opset9 as ops
+
+from film.networks import blocks
+from film.networks.blocks import Tensor, Variables
+
+LEVELS = 5  # of the flows: 1/4, 1/8, ... 1/64
+CUT = 0  # the level whose input from coarser ones is where the graph may be cut, see `timed_split.py`
+RADIUS = 3  # of the cost volume, in pixels of a level
+DISTANCES = range(-RADIUS, RADIUS + 1)
+SHARPNESS = 8.0  # of the softmax over the costs
+FLOW_SCALE = 0.1
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """Sizes that follow from the variables."""
+
+    half: int  # channels at 1/2
+    quarter: int  # at 1/4 and coarser
+    matching: int  # of what is compared
+    context: int
+    levels: int = LEVELS
+
+    @property
+    def alignment(self) -> int:
+        """Height and width must be multiples of this, so that every level halves exactly."""
+        return 2 ** (self.levels + 1)
+
+    @classmethod
+    def of(cls, variables: Variables, levels: int = LEVELS) -> Architecture:
+        """ValueError if they are no compact network's."""
+        try:
+            half, quarter, matching, leave = (
+                variables[f"{name}.bias"].size
+                for name in ("extractor.half_0", "extractor.quarter_0", "extractor.matching", "update.leave")
+            )
+        except KeyError as error:
+            raise ValueError(f"These {len(variables)} variables are not the compact network's: no {error}.") from None
+        return cls(half, quarter, matching, leave - 4, levels)
+
+
+def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
+    """Input `image` (1, 3, H, W) in [0, 1]. Outputs: `half` (1, C, H/2, W/2), and of each level, finest first,
+    `features_i` (1, C, H_i, W_i) and `matching_i`, unit length at each pixel, with H_i = H >> i + 2."""
+    image = ops.parameter([1, 3, -1, -1], np.float32, name="image")
+    x = ops.add(image, blocks.constant(-0.5)).output(0)
+    x = _conv(_conv(x, variables, "extractor.half_0", 2), variables, "extractor.half_1")
+    outputs = {"half": x}
+    for i in range(architecture.levels):
+        name = "coarse" if i else "quarter"
+        x = _conv(_conv(x, variables, f"extractor.{name}_0", 2), variables, f"extractor.{name}_1")
+        outputs[f"features_{i}"] = x
+        outputs[f"matching_{i}"] = blocks.convolve(x, *_layer(variables, "extractor.matching"))
+    return blocks.model(outputs, [image], "compact-encoder")
+
+
+def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
+    """Inputs: the encoder's input and outputs for both photos, prefixed `first_` and `last_`, the input as `image_0`;
+    and `time` (1,) in (0, 1). Output `middle` (1, 3, H, W), the frame at that time."""
+    time = ops.parameter([1], np.float32, name="time")
+    parameters = [time]
+    shapes = {"image_0": 3, "half": architecture.half}
+    for i in range(architecture.levels):
+        shapes |= {f"features_{i}": architecture.quarter, f"matching_{i}": architecture.matching}
+
+    def photo(prefix: str) -> dict[str, Tensor]:
+        new = {key: ops.parameter([1, c, -1, -1], np.float32, name=f"{prefix}_{key}") for key, c in shapes.items()}
+        parameters.extend(new.values())
+        return {key: node.output(0) for key, node in new.items()}
+
+    first, last = photo("first"), photo("last")
+    flow = context = None
+    for i in reversed(range(architecture.levels)):
+        keys = f"features_{i}", f"matching_{i}"
+        one, two = ([end[key] for key in keys] for end in (first, last))
+        if flow is not None and context is not None:
+            if i == CUT:
+                flow.get_node().set_friendly_name("cut_flow")
+                context.get_node().set_friendly_name("cut_context")
+            flow, context = blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.resize(context, 2.0)
+            to_first, to_last = blocks.channels(flow, 0, 2), blocks.channels(flow, 2, 4)
+            one, two = [blocks.warp(x, to_first) for x in one], [blocks.warp(x, to_last) for x in two]
+        costs, motion = _matches(_unit(one[1]), _unit(two[1]), time.output(0))
+        flow, context = _update(one[0], two[0], costs, motion, flow, context, time.output(0), variables, architecture)
+    flow, mask = _head(first, last, flow, context, time.output(0), variables)
+    warped = [blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
+    # mask * first + (1 - mask) * last
+    difference = ops.add(warped[0], blocks.scale(warped[1], -1))
+    middle = ops.add(ops.multiply(ops.sigmoid(mask), difference), warped[1]).output(0)
+    return blocks.model({"middle": middle}, parameters, "compact-synthesizer")
+
+
+def _layer(variables: Variables, name: str) -> tuple[np.ndarray, np.ndarray]:
+    return variables[f"{name}.weight"], variables[f"{name}.bias"]
+
+
+def _conv(x: Tensor, variables: Variables, name: str, stride: int = 1) -> Tensor:
+    return blocks.leaky(blocks.convolve(x, *_layer(variables, name), stride))
+
+
+def _residual(x: Tensor, variables: Variables, name: str) -> Tensor:
+    inner = blocks.convolve(_conv(x, variables, f"{name}.first"), *_layer(variables, f"{name}.second"))
+    return blocks.leaky(ops.add(x, inner).output(0))
+
+
+def _unit(x: Tensor) -> Tensor:
+    """Freed of its mean over the channels and scaled to unit length."""
+    axis = ops.constant([1])
+    width = x.get_partial_shape()[1].get_length()
+    x = ops.add(x, blocks.scale(ops.reduce_sum(x, axis, True).output(0), -1 / width)).output(0)
+    squares = ops.add(ops.reduce_sum(ops.multiply(x, x), axis, True), blocks.constant(1e-4))
+    return ops.multiply(x, ops.power(squares, blocks.constant(-0.5))).output(0)
+
+
+def _matches(first: Tensor, last: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+    """Costs (1, 49, H, W) in [-1, 1] and the motion they speak for, (1, 2, H, W): see `training.network.proposal`.
+
+    The 49 products are taken on the first photo's grid, where they do not depend on the time; each is then moved by
+    2 * time * d, rounded to whole pixels, to the grid of the frame that is made."""
+    reach = 2 * RADIUS
+    margin = ops.constant(np.array([0, 0, reach, reach], np.int64))
+    zero = blocks.constant(0)
+    padded = ops.pad(last, margin, margin, "constant", zero)
+    height, width = blocks.sides(first)
+    index = [
+        ops.range(ops.constant(np.int32(0)), ops.convert(side, "i32"), ops.constant(np.int32(1)), "i32")
+        for side in (height, width)
+    ]
+
+    def moved(x: ov.Node, distance: int, axis: int) -> ov.Node:
+        """What lies 2 * time * distance before, in an `x` that has `reach` more on either side."""
+        shift = ops.floor(ops.add(ops.multiply(time, blocks.constant(2 * distance)), blocks.constant(0.5)))
+        rows = ops.add(index[axis - 2], ops.subtract(ops.constant(np.int32(reach)), ops.convert(shift, "i32")))
+        return ops.gather(x, rows, ops.constant(axis))
+
+    def part(start: int, side: ov.Node, axis: int, x: ov.Node | Tensor) -> ov.Node:
+        begin, size = ops.constant([start]), ops.unsqueeze(side, ops.constant(0))
+        return ops.slice(x, begin, ops.add(begin, size), ops.constant([1]), ops.constant([axis]))
+
+    columns: dict[int, list[ov.Node]] = {dx: [] for dx in DISTANCES}
+    for dy in DISTANCES:
+        rows = part(reach + 2 * dy, height, 2, padded)
+        products = []
+        for dx in DISTANCES:
+            other = part(reach + 2 * dx, width, 3, rows)
+            products.append(ops.reduce_sum(ops.multiply(first, other), ops.constant([1]), True))
+        line = ops.pad(ops.concat(products, 1), margin, margin, "constant", zero)  # (1, 7, H + 2 reach, W + 2 reach)
+        line = moved(line, dy, 2)
+        for n, dx in enumerate(DISTANCES):
+            columns[dx].append(blocks.channels(line, n, n + 1))
+    costs = ops.concat([moved(ops.concat(columns[dx], 1), dx, 3) for dx in DISTANCES], 1)  # dx outer, dy inner
+    costs = ops.avg_pool(costs, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=False)
+    weights = opset1.softmax(ops.multiply(costs, blocks.constant(SHARPNESS)), 1).output(0)
+    offsets = np.array([[dx for dx in DISTANCES for _ in DISTANCES], [dy for _ in DISTANCES for dy in DISTANCES]])
+    return costs.output(0), blocks.convolve(weights, offsets.reshape(2, -1, 1, 1))
+
+
+def _transposed(kernel: np.ndarray, start: int) -> np.ndarray:
+    """The kernel with its 49 inputs from `start` on in the order of `_matches`: columns outer, rows inner."""
+    side = len(DISTANCES)
+    part = kernel[:, start : start + side**2]
+    part = part.reshape(part.shape[0], side, side, *part.shape[2:]).swapaxes(1, 2).reshape(part.shape)
+    return np.concatenate([kernel[:, :start], part, kernel[:, start + side**2 :]], 1)
+
+
+def _split(kernel: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
+    return np.split(kernel, np.cumsum(sizes)[:-1], axis=1)
+
+
+def _update(
+    first: Tensor,
+    last: Tensor,
+    costs: Tensor,
+    motion: Tensor,
+    flow: Tensor | None,
+    context: Tensor | None,
+    time: Tensor,
+    variables: Variables,
+    architecture: Architecture,
+) -> tuple[Tensor, Tensor]:
+    """One level: flows (1, 4, H, W) and context (1, C, H, W). At the coarsest there is none of either yet."""
+    kernel, bias = _layer(variables, "update.enter")
+    kernel = _transposed(kernel, 2 * architecture.quarter)
+    widths = [2 * architecture.quarter, len(DISTANCES) ** 2, 4, 2, architecture.context, 1]
+    parts = _split(kernel, widths)
+    parts[2] = parts[2] * FLOW_SCALE
+    plane = _plane(time, motion)
+    read = [(blocks.concat([first, last]), parts[0]), (costs, parts[1]), (motion, parts[3]), (plane, parts[5])]
+    if flow is not None and context is not None:
+        read += [(flow, parts[2]), (context, parts[4])]
+    x = blocks.leaky(
+        blocks.convolve(blocks.concat([x for x, _ in read]), np.concatenate([k for _, k in read], 1), bias)
+    )
+    n = 0
+    while f"update.blocks.{n}.first.weight" in variables:
+        x = _residual(x, variables, f"update.blocks.{n}")
+        n += 1
+    kernel, bias = _layer(variables, "update.leave")
+    residual = blocks.convolve(x, kernel[:4], bias[:4])
+    back = ops.multiply(time, blocks.constant(-2))
+    shares = ops.concat([back, back, *[ops.add(back, blocks.constant(2))] * 2], 0)
+    proposed = ops.multiply(blocks.concat([motion, motion]), ops.reshape(shares, ops.constant([1, 4, 1, 1]), False))
+    residual = ops.add(residual, proposed).output(0)
+    return (
+        residual if flow is None else ops.add(flow, residual).output(0),
+        blocks.leaky(blocks.convolve(x, kernel[4:], bias[4:])),
+    )
+
+
+def _plane(time: Tensor, like: Tensor) -> Tensor:
+    """The time as a channel, (1, 1, H, W)."""
+    zero = blocks.scale(blocks.channels(like, 0, 1), 0.0)
+    return ops.add(zero, ops.reshape(time, ops.constant([1, 1, 1, 1]), False)).output(0)
+
+
+def _head(
+    first: Mapping[str, Tensor],
+    last: Mapping[str, Tensor],
+    flow: Tensor,
+    context: Tensor,
+    time: Tensor,
+    variables: Variables,
+) -> tuple[Tensor, Tensor]:
+    """Flows (1, 4, H, W) of the full size and the mask's logits (1, 1, H, W)."""
+    flow = blocks.scale(blocks.resize(flow, 2.0), 2.0)  # at 1/2
+    near = [blocks.warp(end["half"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
+    plane = _plane(time, flow)
+    x = blocks.concat([*near, blocks.scale(flow, FLOW_SCALE), blocks.resize(context, 2.0), plane])
+    x = _residual(_conv(x, variables, "head.enter"), variables, "head.block")
+    x = ops.depth_to_space(blocks.convolve(x, *_layer(variables, "head.leave")), "depth_first", 2).output(0)
+    flow = ops.add(blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.channels(x, 0, 4)).output(0)
+    return flow, blocks.channels(x, 4, 5)

@@ -1,0 +1,80 @@
+"""Which nodes of a network's graph stay float32 where a device computes in bfloat16 or float16.
+
+Convolutions are what takes the time, and they bear rounding. What addresses pixels does not: bfloat16 counts exactly to
+256, float16 to 2048. So flows, grids, costs and their softmax, pictures and what mixes them stay float32.
+
+A node is marked by OpenVINO's runtime attribute `DisablePrecisionConversion`. Plugins look for it after they have
+transformed the graph, and a node that is replaced on the way loses it. That happens to Subtract and Divide, to newer
+versions of Interpolate, AvgPool, Pad and Softmax, to ReduceMean, and to several Slices of one tensor. The networks are
+therefore written in opset 9, with Add, Multiply, Power and Gather instead.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from xml.etree import ElementTree
+
+import openvino as ov
+
+MARK = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:f16,bf16"}
+CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData", "GroupConvolution")
+# Channels of what is a picture, a mask, a flow or two flows. A convolution to so few is cheap in float32.
+NARROW = 4
+# A float32 convolution of fewer channels than this behind a bfloat16 one cannot be compiled (OpenVINO 2026.4).
+LEAST_INPUT = 8
+
+
+def float32_nodes(model: ov.Model) -> set[str]:
+    """The friendly names of the nodes to keep in float32, of a graph whose shapes need not be known.
+
+    They are found backwards from every sampling grid and every picture, as far as the wide convolutions.
+    """
+    rounded = _rounded(model)
+    todo = []
+    for node in model.get_ops():
+        if node.get_type_name() == "GridSample":
+            todo.append(node.input_value(1).get_node())
+        if node.get_type_name() in ("GridSample", "Result") and _channels(node.input_value(0)) <= NARROW:
+            todo.append(node)
+    names: set[str] = set()
+    while todo:
+        node = todo.pop()
+        name = node.get_friendly_name()
+        if name not in names | rounded and node.get_type_name() not in ("Parameter", "Constant", "ShapeOf"):
+            names.add(name)
+            todo += [port.get_node() for port in node.input_values()]
+    return names - {result.get_friendly_name() for result in model.get_results()}
+
+
+def mark(path: Path) -> None:
+    """Mark these nodes in an IR file (.xml): OpenVINO's Python API cannot set the attribute on a node itself."""
+    names = float32_nodes(ov.Core().read_model(path))
+    tree = ElementTree.parse(path)
+    for layer in tree.iterfind("layers/layer"):
+        if layer.get("name") in names:
+            kept = layer.find("rt_info")
+            ElementTree.SubElement(
+                ElementTree.SubElement(layer, "rt_info") if kept is None else kept, "attribute", MARK
+            )
+    tree.write(path, "utf-8", xml_declaration=True)
+
+
+def _rounded(model: ov.Model) -> set[str]:
+    """The wide convolutions, and what the plugin fuses into them: bias, sum and activation."""
+    todo = [node for node in model.get_ops() if node.get_type_name() in CONVOLUTIONS and _is_wide(node)]
+    names: set[str] = set()
+    while todo:
+        node = todo.pop()
+        if node.get_friendly_name() not in names:
+            names.add(node.get_friendly_name())
+            readers = [port.get_node() for port in node.output(0).get_target_inputs()]
+            todo += [reader for reader in readers if reader.get_type_name() in ("Add", "PRelu")]
+    return names
+
+
+def _is_wide(convolution: ov.Node) -> bool:
+    return _channels(convolution.output(0)) > NARROW or _channels(convolution.input_value(0)) < LEAST_INPUT
+
+
+def _channels(output: ov.Output) -> int:
+    return output.get_partial_shape()[1].get_length()

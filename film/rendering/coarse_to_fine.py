@@ -1,0 +1,176 @@
+"""Coarse to fine: the whole film moves after one call of the model, and each level doubles its frames.
+
+In the film's own order its first second is smooth while its last second does not exist. Here the levels of the
+bisection come one after the other: the photos, then every middle of two photos, then every middle of these. The
+finished segments are the same, to the byte, as those made in order.
+
+What it costs: the frames of a finished level wait on the disk as float32 (12 bytes per pixel, about half of the film's
+frames), because a middle must be computed from exactly what the model made. Their features are dropped between two
+levels, so a keyframe is encoded once per level: 2**depth - 1 + depth times instead of 2**(depth - 1) + 1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from film.engine import bisection
+from film.engine.frame_pair import FramePair
+from film.engine.interpolator import Interpolator
+from film.engine.session import Session
+from film.media.images import Frame
+from film.media.video_segments import Segment
+from film.rendering.events import Level
+from film.rendering.renderer import Encoding, Made
+from film.support import memory, tempdirs
+
+STORED_BYTES = 12  # per pixel of a frame that waits for the next level: three float32
+
+Gaps: TypeAlias = Sequence[Sequence[Fraction]]  # the moments wanted between each two photos
+# Times of the whole film: i + t is moment t between photos i and i + 1.
+Node: TypeAlias = tuple[Fraction, Fraction, Fraction]  # (left, right, middle)
+
+
+def levels(gaps: Gaps, direct: bool = False) -> list[list[Node]]:
+    """The calls that make these moments, coarsest level first, each level in the order of the film.
+
+    Level k holds the middles whose moment is an odd multiple of 1/2**(k + 1). A model that makes any moment (`direct`)
+    makes each from both photos, the middle ones of those that are left first.
+    """
+    found: dict[int, list[Node]] = {}
+    for photo, moments in enumerate(gaps):
+        if direct:
+            spans, level = [sorted({moment for moment in moments if 0 < moment < 1})], 0
+            while spans := [span for span in spans if span]:
+                level += 1
+                found.setdefault(level, []).extend(
+                    (Fraction(photo), Fraction(photo + 1), photo + span[len(span) // 2]) for span in spans
+                )
+                spans = [half for span in spans for half in (span[: len(span) // 2], span[len(span) // 2 + 1 :])]
+            continue
+        for left, right, middle in bisection.tree(moments):
+            exponent = middle.denominator.bit_length() - 1
+            found.setdefault(exponent, []).append((photo + left, photo + right, photo + middle))
+    return [sorted(found[exponent], key=lambda node: node[2]) for exponent in sorted(found)]
+
+
+def stored_frames(gaps: Gaps) -> int:
+    """How many frames wait on the disk for the finest level, at most: photos, and all middles but its own."""
+    return len(gaps) + 1 + sum(map(len, levels(gaps)[:-1]))
+
+
+def render(
+    model: Interpolator, pairs: Iterable[FramePair], gaps: Gaps, size: tuple[int, int], folder: Path, encoding: Encoding
+) -> Generator[Made | Segment | Level]:
+    """Make the segments of a film through photos in `folder`, telling each frame and each finished level.
+
+    `pairs` are the neighbouring photos in order, Frames of `size` (height, width). Raises as `Stream.frames`. Segments
+    come with the finest level, in the order of the film. Closing the generator stops the work.
+    """
+    times = [photo + moment for photo, moments in enumerate(gaps) for moment in moments]
+    places: dict[Fraction, list[int]] = {}  # several for a moment that is shown several times
+    for place, time in enumerate(times):
+        places.setdefault(time, []).append(place)
+    session = model.session(*size)
+    *coarse, finest = levels(gaps, session.honours_time)
+    with tempdirs.folder() as directory, memory.told(memory.FOR_A_MODEL):
+        store = FrameStore(directory)
+        present = 0
+        for photo, frame in enumerate(_photos(pairs)):
+            store.save(Fraction(photo), frame)
+            if shown := places.get(Fraction(photo)):
+                present += len(shown)
+                yield Made(len(shown), 0, frame=frame, place=shown[0])
+        yield Level(0, present, len(times))
+        for number, nodes in enumerate(coarse, 1):
+            with contextlib.closing(middles(session, store.load, nodes)) as made:
+                for (_, _, time), frame in zip(nodes, made, strict=True):
+                    store.save(time, frame)
+                    shown = places.get(time, [])  # none: a moment on the way to others, which is not shown
+                    present += len(shown)
+                    yield Made(len(shown), 1, frame=frame, place=shown[0] if shown else None)
+            yield Level(number, present, len(times))
+        made_now = {time for _, _, time in finest}
+        with contextlib.closing(middles(session, store.load, finest)) as made:
+            first = 0
+            for count in chunk_lengths(gaps, encoding.length):
+                with encoding.encoder(folder, first, count) as encoder:
+                    for place in range(first, first + count):
+                        time = times[place]
+                        if time in made_now and place == places[time][0]:
+                            frame = next(made)
+                            yield Made(len(places[time]), 1, frame=frame, place=place)
+                        elif time not in made_now:
+                            frame = store.load(time)
+                        if segment := encoder.write(frame):
+                            yield segment
+                    if segment := encoder.finish():
+                        yield segment
+                first += count
+        yield Level(len(coarse) + 1, len(times), len(times))
+
+
+class FrameStore:
+    """Frames on the disk, exactly as they were made, by their time."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def save(self, time: Fraction, frame: Frame) -> None:
+        np.save(self._path(time), frame)
+
+    def load(self, time: Fraction) -> Frame:
+        frame: Frame = np.load(self._path(time))
+        return frame
+
+    def _path(self, time: Fraction) -> Path:
+        return self._directory / f"{time.numerator}-{time.denominator}.npy"
+
+
+def middles(session: Session[Any], load: Callable[[Fraction], Frame], nodes: Iterable[Node]) -> Generator[Frame]:
+    """The middles of one level, in order, with as many in the works as the session has lanes.
+
+    Neighbours in a level share an end, which is loaded and encoded once.
+    """
+    running: deque[Callable[[], Any]] = deque()
+    ends: dict[Fraction, Any] = {}
+    try:
+        for left, right, time in nodes:
+            ends = {end: ends[end] if end in ends else session.keyframe(load(end)) for end in (left, right)}
+            if session.honours_time:
+                running.append(session.start_at(ends[left], ends[right], float(time - left)))
+            else:
+                running.append(session.start(ends[left], ends[right]))
+            if len(running) == session.lanes:
+                yield session.frame(running.popleft()())
+        while running:
+            yield session.frame(running.popleft()())
+    finally:
+        for finish in running:
+            with contextlib.suppress(Exception):  # nobody will see this one; the others are to be waited for too
+                finish()
+
+
+def chunk_lengths(gaps: Gaps, least: int) -> Iterator[int]:
+    """Frames of each chunk, as `timeline.chunks` groups them: where segments begin decides the file's bytes."""
+    count = 0
+    for moments in gaps:
+        count += len(moments)
+        if count >= least:
+            yield count
+            count = 0
+    if count:
+        yield count
+
+
+def _photos(pairs: Iterable[FramePair]) -> Iterator[Frame]:
+    for number, pair in enumerate(pairs):
+        if number == 0:
+            yield pair.left
+        yield pair.right

@@ -1,0 +1,108 @@
+"""What the page tells before and while a film is made: frames for the stage, the plan, names in people's terms."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.app import open_handler
+from demo.config import Config
+from demo.server.job_requests import OutputOptions, PhotoRequest
+from demo.server.storage import GIGABYTE, Storage
+from demo.ui import exports, html, plan, updates
+from demo.ui.layout import shown_count
+from demo.ui.stage import MOST, Preview, photo_places, step_of
+from film.hub import registry
+from film.rendering import planning
+from film.rendering.events import Progress
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Storage:
+    return Storage(tmp_path / "page", 3600, GIGABYTE)
+
+
+def progress(place: int | None, total: int) -> Progress:
+    return Progress(1, total, np.full((48, 64, 3), 0.5, np.float32), None, None, place)
+
+
+@pytest.mark.parametrize("total", [2, 3, 33, 65, 66, 257, 10_000])
+def test_no_more_frames_are_shown_than_a_preview_needs(total: int) -> None:
+    shown = len(range(0, total, step_of(total)))
+    assert min(total, MOST // 2) <= shown <= MOST + 1
+
+
+def test_frames_come_in_any_order_and_are_files_of_the_visitor(storage: Storage) -> None:
+    preview = Preview(storage, {"fps": 15.0}, photos=[0, 32])
+    assert [preview.take(progress(place, 33)) for place in (0, 32, 16, None)] == [True, True, True, False]
+    told = json.loads(preview.told())
+    assert list(told["frames"]) == ["0", "32", "16"] and told["size"] == [64, 48] and told["total"] == 33
+    for name in told["frames"].values():
+        assert storage.keeps(str(storage.folder / name))
+        assert Image.open(storage.folder / name).size == (64, 48)
+    assert list(storage.scratch.iterdir()) == []
+
+
+def test_of_a_long_film_a_share_is_kept_and_every_photo(storage: Storage) -> None:
+    preview = Preview(storage, {}, photos=[0, 129, 256])
+    taken = [place for place in range(257) if preview.take(progress(place, 257))]
+    assert {0, 129, 256} <= set(taken) and len(taken) <= MOST + 1
+
+
+def test_where_the_photos_lie() -> None:
+    assert photo_places(planning.moments(3, depth=2)) == [0, 4, 8]
+    assert photo_places(planning.moments(2, count=5)) == [0, 4]
+
+
+def test_what_was_made_before_a_stop_becomes_a_film(storage: Storage) -> None:
+    preview = Preview(storage, {"fps": 15.0})
+    for place in (0, 32, 16):
+        preview.take(progress(place, 33))
+    path = exports.stopped(preview.frames, 33, 15, storage)
+    assert path and storage.keeps(str(path)) and path.stat().st_size > 0
+    stolen = {0: "../../etc/passwd", 1: "x/y", 2: "z"}
+    assert exports.stopped(stolen, 33, 15, storage) is None
+
+
+def test_a_length_in_seconds_makes_no_frame_that_is_not_shown() -> None:
+    assert planning.by_halving(4, 15, "film.mp4", 2, "loop", range(1, 9)) == (6, Fraction(65, 4))
+    assert planning.by_halving(4, 15, "film.mp4", 2, "pingpong", range(1, 9)) == (5, 16)
+    assert planning.by_halving(2, 30, "film.gif", 2, "loop", range(1, 9))[1] <= 50
+    with pytest.raises(ValueError, match="length of the film is 'long'"):
+        planning.by_halving("long", 15, "film.mp4", 2, "loop", range(1, 9))  # type: ignore[arg-type]
+    asked = PhotoRequest(["a", "b"], OutputOptions("film-lite", "CPU"), seconds=4)
+    halved = plan.in_halves(asked, range(1, 9))
+    assert isinstance(halved, PhotoRequest)
+    assert (halved.depth, halved.fps, halved.seconds) == (6, 16.25, None)
+
+
+def test_frames_that_are_asked_for_are_those_that_differ() -> None:
+    assert planning.moments(2, count=shown_count(7, "pingpong"), play="pingpong") == planning.moments(2, count=7)
+    assert shown_count(7, "loop") == 7 and shown_count("seven", "pingpong") == "seven"
+
+
+def test_films_are_named_after_what_they_are_made_of() -> None:
+    assert plan.film_name("/x/examples/boats/first.jpg") == "boats-film"
+    assert plan.film_name(f"/x/{'a' * 64}/first.jpg") == "first-film"
+    assert plan.film_name("/x/IMG 2041 (1).jpeg") == "IMG-2041-1-film"
+    assert plan.film_name("/x/???.jpg") == "film"
+
+
+def test_every_model_has_a_card() -> None:
+    for model in registry.models():
+        title, *facts = html.card_text(model, ["about 7 s"]).split("\n")
+        assert title == html.CARDS.get(model.name, (model.name,))[0] and facts[0] == "about 7 s"
+
+
+def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    handler = open_handler(Config())
+    asked = PhotoRequest([None, None], OutputOptions("film-lite", "CPU"), by_level=True)
+    told = list(updates.show(lambda: asked, handler))
+    assert "Choose two photos: the first and the last moment" in told[0]["state"] and "role='alert'" in told[0]["state"]
+    assert told[-1] == updates.READY

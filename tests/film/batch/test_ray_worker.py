@@ -1,0 +1,108 @@
+"""What travels to a worker and back, and what the worker makes of it; whom a cluster waits for."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import film
+from film.batch import ray_cluster, ray_worker
+from film.engine import bisection
+from film.engine.frame_pair import FramePair
+from film.media import images
+from film.media.video_segments import Segment
+from film.rendering.renderer import Chunk, Encoding, render
+from tests.conftest import texture
+
+ENCODING = Encoding(Fraction(20), 60)
+
+
+def chunks(count: int, frames: int = 10) -> list[Chunk]:
+    still = np.zeros((16, 16, 3), np.float32)
+    return [Chunk(frames * n, [FramePair(still, still, [Fraction(0)] * frames)]) for n in range(count)]
+
+
+def segment(chunk: Chunk) -> Segment:
+    return Segment(Path(f"{chunk.first}"), chunk.first, chunk.frames, ENCODING.fps)
+
+
+@pytest.mark.parametrize(
+    ("frames", "length", "lengths"), [(64, 15, [64]), (65, 15, [30, 35]), (257, 15, [60, 60, 60, 60, 17])]
+)
+def test_long_stretches_come_in_pieces_of_whole_segments(frames: int, length: int, lengths: list[int]) -> None:
+    (chunk,) = chunks(1, frames)
+    cut = list(ray_worker.pieces([chunk, segment(chunk)], length))
+    assert cut.pop() == segment(chunk)
+    assert [piece.frames for piece in cut if isinstance(piece, Chunk)] == lengths
+    assert [piece.first for piece in cut] == [sum(lengths[:n]) for n in range(len(lengths))]
+
+
+def test_a_packed_stretch_is_the_same_and_no_larger_than_it_must_be() -> None:
+    exact, eight_bits = texture(20, 30), images.to_frame(np.rint(texture(20, 30, 1) * 255).astype(np.uint8))
+    pairs = [FramePair(eight_bits, exact, bisection.dyadic(2)), FramePair(exact, eight_bits, bisection.dyadic(1))]
+    packed = ray_worker.packed(Chunk(40, pairs))
+    assert [frame.dtype for frame in packed.frames] == [np.uint8, np.float32]
+    unpacked = ray_worker.unpacked(packed)
+    assert unpacked.first == 40 and unpacked.frames == 8
+    for pair, given in zip(unpacked.pairs, pairs, strict=True):
+        np.testing.assert_array_equal(pair.left, given.left)
+        np.testing.assert_array_equal(pair.right, given.right)
+        assert pair.moments == given.moments
+    assert unpacked.pairs[0].right is unpacked.pairs[1].left  # so that it is encoded once
+
+
+def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Path) -> None:
+    model = film.load(averaging)
+    pairs = [FramePair(texture(48, 64), texture(48, 64, 1), bisection.dyadic(5))]
+    for lossless in (False, True):
+        encoding = Encoding(Fraction(20), 60, lossless)
+        here = [made for made in render(model, [Chunk(7, pairs)], tmp_path, encoding) if isinstance(made, Segment)]
+        who = ray_worker.Worker(ray_worker.WorkerConfig(str(averaging), "CPU", "exact", 1, 1.0))
+        assert who.load_model() == model.fingerprint
+        answer = who.make(ray_worker.packed(Chunk(7, pairs)), encoding)
+        (tmp_path / "there").mkdir(exist_ok=True)
+        there = [ray_worker.stored(encoded, tmp_path / "there", encoding.fps) for encoded in answer.segments]
+        assert encoding.finished(tmp_path / "there") == there
+        assert_alike(here, there)
+        assert all(bool(segment.lossless_copy) is lossless for segment in here)
+    with pytest.raises(ValueError, match="no model"):
+        ray_worker.Worker(ray_worker.WorkerConfig(str(tmp_path / "nowhere"), "CPU", "exact", 1, 1.0)).load_model()
+
+
+def assert_alike(here: list[Segment], there: list[Segment]) -> None:
+    assert [(one.first, one.count) for one in here] == [(other.first, other.count) for other in there]
+    for one, other in zip(here, there, strict=True):
+        assert one.path.read_bytes() == other.path.read_bytes()
+        assert (one.lossless_copy and one.lossless_copy.read_bytes()) == (
+            other.lossless_copy and other.lossless_copy.read_bytes()
+        )
+
+
+def test_in_pieces_a_stretch_has_the_same_segments(averaging: Path, tmp_path: Path) -> None:
+    model = film.load(averaging)
+    whole = Chunk(7, [FramePair(texture(48, 64), texture(48, 64, 1), bisection.evenly(150))])
+    pieces = list(ray_worker.pieces([whole], ENCODING.length))
+    assert len(pieces) == 3
+    made = []
+    for name, chunks in (("whole", [whole]), ("pieces", pieces)):
+        (tmp_path / name).mkdir()
+        made.append([m for m in render(model, chunks, tmp_path / name, ENCODING) if isinstance(m, Segment)])
+    assert_alike(*made)
+
+
+def test_a_worker_that_loads_its_model_is_not_missed(averaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may take longer to download and convert it than anybody waits for a worker that is not there."""
+    monkeypatch.setattr(ray_cluster, "TIMEOUT", 0.0)
+    cluster = ray_cluster.Cluster("auto", averaging)
+    cluster._joining["loaded"] = ray_cluster._Joining(None, placed=True)
+    cluster._check()
+    cluster._joining["loaded"] = ray_cluster._Joining(None)
+    with pytest.raises(RuntimeError, match="no worker in the Ray cluster at auto for 0 s; its machines are lost or b"):
+        cluster._check()
+    cluster._joining.clear()
+    cluster._refused.append("There is no model.")
+    with pytest.raises(RuntimeError, match="No worker .* can be used: There is no model."):
+        cluster._check()

@@ -1,0 +1,240 @@
+"""Models that honour the time: each moment directly from both photos, lazily, in order, whole and in tiles."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+
+import film
+from film.batch import jobs, runner
+from film.batch.manifest import Manifest
+from film.batch.options import BatchOptions
+from film.batch.ray_worker import Worker, WorkerConfig, packed
+from film.engine import bisection, direct
+from film.engine.compiled import Shape
+from film.engine.frame_pair import FramePair
+from film.engine.session import DirectSession
+from film.engine.tiled_session import TiledGraphs, TiledSession
+from film.hub import convert, registry
+from film.rendering import planning
+from film.rendering.events import Done, Notice, Progress, Segment
+from film.rendering.renderer import Chunk, Encoding, render
+from tests.conftest import moved, photo, psnr
+from tests.support import clips, timed_models
+
+HALF = Fraction(1, 2)
+
+
+def start(calls: list[float]) -> Callable[[float, float, float], Callable[[], float]]:
+    """Linear between two numbers; every call is noted when it begins."""
+
+    def begin(first: float, last: float, time: float) -> Callable[[], float]:
+        calls.append(time)
+        return lambda: first + (last - first) * time
+
+    return begin
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+@pytest.mark.parametrize("count", [2, 3, 24, 100])
+def test_n_frames_take_n_minus_2_calls_in_order(count: int, lanes: int) -> None:
+    calls: list[float] = []
+    moments = bisection.evenly(count, bisection.EXACT)
+    assert moments == [Fraction(k, count - 1) for k in range(count)]
+    made = list(direct.ahead(10.0, 20.0, moments, start(calls), lanes))
+    np.testing.assert_allclose(made, np.linspace(10, 20, count), rtol=1e-12)
+    assert calls == [float(moment) for moment in moments[1:-1]]
+    assert direct.calls(moments)[-1] == count - 2
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_no_more_are_begun_than_lanes(lanes: int) -> None:
+    calls: list[float] = []
+    frames = direct.ahead(0.0, 1.0, bisection.evenly(20, bisection.EXACT), start(calls), lanes)
+    for shown in range(1, 6):
+        next(frames)
+        assert len(calls) == (0 if shown == 1 else shown - 2 + lanes)
+    frames.close()
+    assert len(calls) == 3 + lanes
+
+
+def test_a_moment_that_comes_twice_is_made_once() -> None:
+    calls: list[float] = []
+    moments = [Fraction(0), Fraction(0), HALF, HALF, Fraction(1), Fraction(1)]
+    assert list(direct.ahead(0.0, 4.0, moments, start(calls))) == [0, 0, 2, 2, 4, 4]
+    assert calls == [0.5] and direct.calls(moments) == [0, 0, 1, 1, 1, 1]
+
+
+def test_an_error_waits_for_what_was_begun() -> None:
+    finished: list[float] = []
+
+    def begin(_: float, __: float, time: float) -> Callable[[], float]:
+        def finish() -> float:
+            finished.append(time)
+            raise RuntimeError("no")
+
+        return finish
+
+    frames = direct.ahead(0.0, 1.0, bisection.evenly(9, bisection.EXACT), begin, 3)
+    next(frames)
+    with pytest.raises(RuntimeError, match="no"):
+        next(frames)
+    assert finished == [1 / 8, 2 / 8, 3 / 8]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return timed_models.directory(tmp_path_factory.mktemp("models") / "compact", timed_models.compact())
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> film.Film:
+    loaded = film.load(folder, lanes=1, precision="exact")
+    assert isinstance(loaded, film.Film) and loaded.honours_time
+    return loaded
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The times of all calls of the synthesizer from now on."""
+    noted: list[float] = []
+    real = DirectSession.start_at
+
+    def start_at(session: DirectSession, left: Any, right: Any, time: float) -> Any:
+        noted.append(time)
+        return real(session, left, right, time)
+
+    monkeypatch.setattr(DirectSession, "start_at", start_at)
+    return noted
+
+
+def test_a_directory_of_variables_needs_no_tensorflow(folder: Path, pair: tuple, monkeypatch: Any) -> None:
+    monkeypatch.setattr("film.hub.tensorflow_process._run", None)  # no process for TensorFlow can be started
+    assert film.load(folder).middle(*pair).shape == pair[0].shape
+
+
+def test_24_frames_take_22_calls_and_each_photo_is_encoded_once(
+    model: film.Film, pair: tuple, calls: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = []
+    monkeypatch.setattr(
+        "film.engine.session.pad", lambda *a, real=film.engine.session.pad: encoded.append(1) or real(*a)
+    )
+    frames = list(model.frames(*pair, count=24))
+    assert calls == [k / 23 for k in range(1, 23)] and len(encoded) == 2
+    np.testing.assert_array_equal(frames[0], pair[0])
+    np.testing.assert_array_equal(frames[-1], pair[1])
+    for k in (1, 11, 22):
+        np.testing.assert_array_equal(frames[k], model.at(*pair, k / 23))
+    assert len(calls) == 25 and len(list(model.frames(*pair, depth=3))) == 9 and len(calls) == 32
+
+
+def test_frames_are_made_when_they_are_asked_for(model: film.Film, pair: tuple, calls: list[float]) -> None:
+    frames = model.frames(*pair, count=50)
+    for _ in itertools.islice(frames, 4):
+        pass
+    frames.close()
+    assert len(calls) == 3
+
+
+def test_lanes_make_the_same_frames(folder: Path, model: film.Film, pair: tuple) -> None:
+    wide = film.load(folder, lanes=2, precision="exact")
+    for one, two in zip(model.frames(*pair, count=7), wide.frames(*pair, count=7), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-5)
+
+
+def test_tiles_share_the_coarse_flow_of_the_whole_frame(model: film.Film) -> None:
+    a, b = moved(384, 512)
+    graphs = model.compile(Shape((384, 512), (256, 384), level=3)).graphs
+    tiled = TiledSession(TiledGraphs(*graphs), (384, 512), 64, True, overlap=128)
+    for time in (0.5, 0.3):
+        made = tiled.frame(tiled.at(tiled.keyframe(a), tiled.keyframe(b), time))
+        assert psnr(made, model.at(a, b, time)) >= 45
+
+
+def test_less_memory_means_tiles(folder: Path) -> None:
+    least = film.load(folder, memory_gb=0.001, precision="exact")
+    assert isinstance(least, film.Film)
+    assert isinstance(least.session(64, 1600), TiledSession) and isinstance(least.session(64, 128), DirectSession)
+
+
+def test_a_film_is_planned_made_stopped_and_resumed(model: film.Film, calls: list[float], tmp_path: Path) -> None:
+    photos = [photo(tmp_path / f"{n}.png", moved(64, 96, n)[0]) for n in range(2)]
+    assert planning.plan(photos, count=48, honours_time=True).calls == 46
+    output = tmp_path / "film.mp4"
+    for event in (events := film.interpolate(photos, model, output, count=48, fps=12, resume=True)):
+        if isinstance(event, Segment):
+            break
+    events.close()
+    stopped = len(calls)
+    assert stopped < 46 and not output.exists()
+    told = list(film.interpolate(photos, model, output, count=48, fps=12, resume=True))
+    assert any(isinstance(event, Notice) and "earlier run" in event.text for event in told)
+    assert len(calls) < stopped + 46  # what was there is not made again
+    assert isinstance(told[-1], Done) and len(imageio.imread(output, plugin="FFMPEG")) == 48
+    assert [event for event in told if isinstance(event, Progress)][-1].done == 48
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.webp", "film.webm"])
+def test_other_formats(model: film.Film, tmp_path: Path, name: str) -> None:
+    photos = [photo(tmp_path / f"{n}.png", moved(64, 96, n)[0]) for n in range(3)]
+    *_, done = film.interpolate(photos, model, tmp_path / name, count=9)
+    assert isinstance(done, Done) and done.frames == 9 and (tmp_path / name).stat().st_size > 0
+
+
+def test_a_video_is_retimed_to_exact_times(model: film.Film, calls: list[float], tmp_path: Path) -> None:
+    video = clips.video(tmp_path / "clip.mp4", clips.pan(4))
+    *_, done = film.retime(video, model, tmp_path / "slow.mp4", slowdown=3)
+    assert isinstance(done, Done) and done.frames == 12
+    assert len(calls) == 6 and calls == pytest.approx([1 / 3, 2 / 3] * 3, abs=1e-9)  # bisection makes 5/16 and 11/16
+
+
+def test_a_batch(model: film.Film, calls: list[float], tmp_path: Path) -> None:
+    (tmp_path / "trip").mkdir()
+    for n in range(2):
+        photo(tmp_path / "trip" / f"{n}.png", moved(64, 96, n)[0])
+    output = tmp_path / "out"
+    found = jobs.find([tmp_path / "trip"], [], output, ".mp4")
+    told = [event for _, event in runner.run(found, model, BatchOptions(count=6), Manifest(output), "the model")]
+    assert isinstance(told[-1], Done) and told[-1].frames == 6 and len(calls) == 4
+
+
+def test_a_worker_of_a_cluster_makes_the_same_segments(folder: Path, tmp_path: Path) -> None:
+    a, b = (frame.round(1).astype(np.float32) for frame in moved(64, 96))
+    chunk = Chunk(0, [FramePair(a, b, bisection.evenly(7, bisection.EXACT))])
+    encoding = Encoding(Fraction(12))
+    worker = Worker(WorkerConfig(str(folder), "CPU", "exact", 1, None))
+    worker.load_model()
+    answer = worker.make(packed(chunk), encoding)
+    model = film.load(folder, precision="exact", threads=1, lanes=1)
+    here = [made for made in render(model, [chunk], tmp_path, encoding) if isinstance(made, Segment)]
+    assert answer.calls == 5
+    assert [(one.first, one.frames, one.file) for one in answer.segments] == [
+        (one.first, one.count, one.path.read_bytes()) for one in here
+    ]
+
+
+@pytest.mark.tensorflow
+def test_a_saved_model_that_honours_the_time_is_recognised(tmp_path: Path, pair: tuple) -> None:
+    tf = pytest.importorskip("tensorflow")
+    images = [tf.TensorSpec([None, None, None, 3], tf.float32, name=name) for name in ("x0", "x1")]
+    module = tf.Module()
+    module.mix = tf.function(
+        lambda x0, x1, time: {"image": x0 + (x1 - x0) * tf.reshape(time, [-1, 1, 1, 1])},
+        input_signature=[*images, tf.TensorSpec([None, 1], tf.float32, name="time")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "mix"), signatures=module.mix)
+    convert.convert(tmp_path / "mix", registry.cache_directory())
+    model = film.load(tmp_path / "mix", precision="exact")
+    model.middle(*pair)
+    assert model.honours_time
+    a, b = pair
+    for k, frame in enumerate(model.frames(a, b, count=6)):
+        np.testing.assert_allclose(frame, a + (b - a) * np.float32(k / 5), atol=1e-5)

@@ -1,0 +1,140 @@
+"""Values that no film can have: each validator refuses them in one sentence with the value and what to do.
+
+What passes them on (the package's functions, the command line, the endpoints) is tested where that is, once each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import film
+from film.engine import bisection
+from film.media import images, video_segments, video_writer
+from film.rendering import planning
+from film.support import memory
+
+NO_NUMBERS = ["30", "1/2", "", True, np.bool_(True), [1], 1j, float("nan"), float("inf"), np.float32("nan"), -np.inf]
+HUGE = Fraction(10**400)  # larger than any float
+Call = Callable[[Any], object]
+VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
+    "depth": (
+        bisection.dyadic,
+        "The depth is .*; it must be a whole number from 0 to 8",
+        [-1, 9, 99, 1.0, "3", True, None, float("nan"), np.float64(2), np.bool_(True)],
+    ),
+    "count": (
+        bisection.evenly,
+        "The number of frames is .*; it must be a whole number from 2 to 10000",
+        [1, 0, -5, 10_001, 24.0, "24", True],
+    ),
+    "count of many photos": (
+        lambda count: bisection.pairs(4, count=count),
+        "The number of frames is .*; it must be a whole number from 2 to 30000",
+        [1, 30_001],
+    ),
+    "count of a pingpong": (
+        lambda count: planning.plan([], count=count, play="pingpong"),
+        "The number of frames is .*;",
+        [1, 20_000, 24.0],
+    ),
+    "photos": (lambda count: bisection.pairs(count, 3), "two photos or more", [0, 1]),
+    "one length": (lambda given: bisection.pairs(2, *given), "one way", [(None, None), (3, 10)]),
+    "time": (
+        lambda time: bisection.nearest([time]),
+        "The moment .* moments go from 0 to 1",
+        [-0.1, 1.1, *NO_NUMBERS],
+    ),
+    "order of times": (bisection.nearest, "ascending", [[0.5, 0.4]]),
+    "precision": (
+        lambda precision: bisection.nearest([0.5], precision),
+        "The precision is .*; it must be 1, 1/2",
+        [Fraction(2), Fraction(1, 3), Fraction(3, 4), Fraction(-1, 2), 0.3, *NO_NUMBERS],
+    ),
+    "frame rate": (
+        video_segments.exact,
+        "The frame rate is .* per second; it must be from 1/600 to 240",
+        [0, -1, Fraction(0), 240.001, 1e-9, Fraction(1, 601), HUGE, -HUGE, *NO_NUMBERS],
+    ),
+    "slowdown": (
+        lambda slowdown: planning.check_pace(slowdown, 30),
+        "The slowdown is .*; it must be from 1 to 16",
+        [0.5, 17, HUGE, *NO_NUMBERS],
+    ),
+    "seconds": (
+        lambda seconds: video_segments.frame_count(seconds, 30),
+        "The length of the film is|has no two frames; make it longer",
+        [0, -1, 0.01, float("nan"), float("inf")],
+    ),
+    "seconds as text": (
+        lambda seconds: planning.lasting(seconds, 30, "a.mp4"),
+        "The length of the film is '4' s",
+        ["4"],
+    ),
+    "longest side": (
+        lambda side: images.common_size([(64, 64)], side),
+        "The longest side is limited to .* pixels; it must be at least 16",
+        ["512", 3, 0, -1, True],
+    ),
+    "quality": (video_segments.check_quality, "The quality is .*from 1 .* to 100", [0, 101, -5, "80", float("nan")]),
+    "play": (
+        lambda play: video_writer.check("film.gif", play),
+        "A film cannot be played .*; choose loop, once, pingpong",
+        ["backwards", ["loop"], None],
+    ),
+    "suffix": (video_writer.check, r"a film can be \.mp4, \.webm, \.gif, \.webp, \.zip", ["film.avi", "film", ".mp4"]),
+    "memory": (
+        memory.budget,
+        "The memory budget is .* GB; it must be a number above 0",
+        [0.0, -1.0, -0.0, float("inf"), float("-inf"), float("nan"), "2", True, [2]],
+    ),
+    "model": (
+        lambda name: film.load(name),
+        "There is no model .*; give one of film-lite, rife, film",
+        [None, "film3", [], 5],
+    ),
+    "device": (
+        lambda device: film.load(device=device),
+        "There is no device .*; choose one of AUTO, .*CPU",
+        ["TOASTER", "", "cpu", "CPU.99", "AUTO:TOASTER", ["CPU"]],
+    ),
+    "backend": (lambda backend: film.load(backend=backend), "There is no backend .*; choose openvino or", ["torch", 1]),
+    "kind of precision": (
+        lambda precision: film.load(precision=precision),
+        "There is no precision .*; choose auto, mixed or exact",
+        ["half", ["exact"]],
+    ),
+    "lanes": (lambda lanes: film.load(lanes=lanes), "whole number from 1 to 64", [0, -1, 65, 1.5, "2", True]),
+    "threads": (lambda threads: film.load(threads=threads), "whole number, 1 or more", [0, -1, 1.5, "2", True]),
+}
+
+
+@pytest.mark.parametrize(
+    ("call", "words", "value"),
+    [
+        pytest.param(call, words, value, id=f"{name}-{value!r}"[:60])
+        for name, (call, words, values) in VALIDATORS.items()
+        for value in values
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_in_words(call: Call, words: str, value: Any) -> None:
+    with pytest.raises(ValueError) as refused:
+        call(value)
+    assert re.search(words, str(refused.value)) and "\n" not in str(refused.value), str(refused.value)
+
+
+def test_the_functions_of_the_package_refuse_them_before_anything_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    with pytest.raises(ValueError, match="The quality is '80'"):
+        film.write_video(path, [], quality="80")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="A film cannot be played"):
+        film.write_video(path, [], play="backwards")
+    with pytest.raises(ValueError, match=re.escape("The photos are 'a.jpg'; give a list of two or")):
+        film.interpolate("a.jpg", film.load(), path)
+    assert not path.exists()
