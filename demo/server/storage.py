@@ -286,8 +286,10 @@ class Storage:
 
     def _oldest_for(self, size: int, limit: int | None = None) -> list[str]:
         """The files that must go so that `size` bytes more can be written. Full if that is not enough."""
-        used = self._kept + max(self._reserved, self._in_scratch)
-        chosen = self._enough(used + size - (limit or self.ceiling), self._evictable)
+        excess = self._kept + max(self._reserved, self._in_scratch) + size - self.ceiling
+        if limit is not None:  # of what is kept and what comes in, whatever films have reserved
+            excess = max(excess, self._kept + self._uploading + size - limit)
+        chosen = self._enough(excess, self._evictable)
         if chosen is None:
             raise Full(
                 f"The disk for uploads and films is full: {size / 1e6:.0f} MB more would pass the limit of"

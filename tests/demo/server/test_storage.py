@@ -122,9 +122,9 @@ def test_a_look_for_room_takes_and_deletes_nothing(storage: Storage) -> None:
 
 def test_what_has_come_of_an_upload_counts_once(tmp_path: Path) -> None:
     size = 8 * PART_BYTES
-    storage = Storage(tmp_path / "page", HOUR, ceiling=4 * size)
+    storage = Storage(tmp_path / "page", HOUR, ceiling=8 * size)
     path = storage.folder / ("a" * 64) / "photo.jpg"
-    with storage.upload(size, "192.0.2.1") as make_room:
+    with storage.upload(size) as make_room:
         came = room = 0
         while came < size - FILE_COST:
             came += PART_BYTES
@@ -133,7 +133,7 @@ def test_what_has_come_of_an_upload_counts_once(tmp_path: Path) -> None:
             assert came <= room <= size
         path.parent.mkdir()
         path.write_bytes(bytes(came))
-        storage.add([str(path)], "192.0.2.1")
+        storage.add([str(path)])
     assert storage.used() == came + FILE_COST
     with storage.reserved(storage.ceiling - storage.used()):
         pass
