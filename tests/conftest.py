@@ -25,7 +25,7 @@ os.environ["FILM_CACHE"] = CACHE.name
 os.environ["TFHUB_CACHE_DIR"] = os.path.join(CACHE.name, "hub")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and their children, ignore it
 
-LITE = registry.BUNDLED / "film-lite"
+SMALL_FILM = registry.BUNDLED / "film-lite"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -68,9 +68,9 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture(scope="session")
-def lite() -> film.Film:
-    """film-lite on OpenVINO in float32, one middle at a time however many cores there are."""
-    model = film.load("film-lite", lanes=1, precision="exact")
+def small_film() -> film.Film:
+    """A small FILM on OpenVINO in float32, one middle at a time however many cores there are."""
+    model = film.load(SMALL_FILM, lanes=1, precision="exact")
     assert isinstance(model, film.Film)
     return model
 
@@ -82,14 +82,14 @@ class Example:
     first: np.ndarray
     last: np.ndarray
     truth: np.ndarray  # as it was rendered
-    middle: np.ndarray  # as film-lite makes it, of the whole photos at once
+    middle: np.ndarray  # as the small FILM makes it, of the whole photos at once
 
 
 EXAMPLES = sorted(path.stem for path in (Path(__file__).parent / "truth").glob("*.jpg"))
 
 
 @pytest.fixture(scope="session")
-def examples(lite: film.Film) -> Callable[[str], Example]:
+def examples(small_film: film.Film) -> Callable[[str], Example]:
     """The example of that name; its middle is made once for all tests."""
 
     @functools.cache
@@ -97,7 +97,7 @@ def examples(lite: film.Film) -> Callable[[str], Example]:
         photos = Path(film.__file__).parents[1] / "examples" / name
         first, last = film.read_image(photos / "first.jpg"), film.read_image(photos / "last.jpg")
         truth = film.read_image(Path(__file__).parent / "truth" / f"{name}.jpg")
-        return Example(first, last, truth, lite.middle(first, last))
+        return Example(first, last, truth, small_film.middle(first, last))
 
     return example
 
@@ -110,8 +110,8 @@ def psnr(frame: np.ndarray, expected: np.ndarray) -> float:
 
 @pytest.fixture(scope="session")
 def reference() -> film.Reference:
-    """film-lite run by TensorFlow: the oracle."""
-    model = film.load("film-lite", backend="tensorflow")
+    """The small FILM run by TensorFlow: the oracle."""
+    model = film.load(SMALL_FILM, backend="tensorflow")
     assert isinstance(model, film.Reference)
     return model
 
@@ -134,9 +134,9 @@ def averaging(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def lite_copy(tmp_path: Path) -> Path:
+def small_film_copy(tmp_path: Path) -> Path:
     """film-lite's SavedModel, to be damaged."""
-    return Path(shutil.copytree(LITE, tmp_path / "copy"))
+    return Path(shutil.copytree(SMALL_FILM, tmp_path / "copy"))
 
 
 @pytest.fixture(scope="module")
@@ -155,23 +155,6 @@ def page(server: Any, browser: Any) -> Iterator[Any]:
 
     with visiting(server, browser) as page:
         yield page
-
-
-@pytest.fixture(scope="module")
-def videos() -> dict[str, np.ndarray]:
-    """Clips to train on."""
-    from tests.support.training_cases import moving
-
-    return {"slow": moving(speed=2, seed=1), "fast": moving(speed=4, seed=2)}
-
-
-@pytest.fixture(scope="module")
-def small() -> Any:
-    """A network to train."""
-    from tests.support.training_cases import SMALL
-    from training import network
-
-    return network.build(SMALL, seed=3)
 
 
 @pytest.fixture(scope="module")

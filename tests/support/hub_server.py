@@ -10,12 +10,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conftest import LITE
+from tests.conftest import SMALL_FILM
 
 BLOCK = 16 << 10  # bytes sent at once
 
 
-def archive(directory: Path = LITE) -> bytes:
+def archive(directory: Path = SMALL_FILM) -> bytes:
     """A SavedModel as TensorFlow Hub serves modules."""
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:

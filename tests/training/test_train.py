@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import LITE
+from tests.conftest import SMALL_FILM
 from tests.support.training_cases import LEAST, ROOT, SIDE, TINY, moving, needs_torch, write_clip
 
 # isort: split
@@ -142,7 +142,10 @@ def test_what_cannot_be_used_ends_a_command_in_one_sentence(
     program, options: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     """Before a network is built."""
-    places = {name: tmp_path / name for name in ("clips", "short")} | {"empty": tmp_path / "empty.npz", "lite": LITE}
+    places = {name: tmp_path / name for name in ("clips", "short")} | {
+        "empty": tmp_path / "empty.npz",
+        "lite": SMALL_FILM,
+    }
     write_clip(places["clips"] / "one.mp4", moving(3, 64))
     write_clip(places["short"] / "two.mp4", moving(2, 64))
     places["empty"].write_bytes(b"")

@@ -12,7 +12,7 @@ import pytest
 
 import film
 from film.engine import compiled
-from tests.conftest import moved, own_cache
+from tests.conftest import SMALL_FILM, moved, own_cache
 
 
 def test_two_sizes_stay_compiled(averaging: Path) -> None:
@@ -42,14 +42,14 @@ def test_a_damaged_compile_cache_is_not_needed(
 
 @pytest.mark.parametrize(("size", "memory_gb"), [((64, 128), 4), ((64, 832), 0.001)], ids=["whole", "tiles"])
 def test_compiling_again_reads_what_was_compiled(
-    lite: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], memory_gb: float
+    small_film: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], memory_gb: float
 ) -> None:
     """OpenVINO's cache is used, gives the same frames, and a part of an entry is no entry."""
     a, b = moved(*size)
-    own_cache(lite, tmp_path, monkeypatch)
+    own_cache(small_film, tmp_path, monkeypatch)
 
     def made() -> tuple[np.ndarray, list[bool]]:
-        model = film.load("film-lite", lanes=1, memory_gb=memory_gb)
+        model = film.load(SMALL_FILM, lanes=1, memory_gb=memory_gb)
         assert isinstance(model, film.Film)
         compiled = model.compiled(*size)
         assert compiled.shape.tiled == (memory_gb < 1)

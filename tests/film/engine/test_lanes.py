@@ -17,7 +17,7 @@ import pytest
 import film
 from film.engine import devices
 from film.engine import session as sessions
-from tests.conftest import moved
+from tests.conftest import SMALL_FILM, moved
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def lanes() -> Callable[[int], film.Film]:
 
     @functools.cache
     def model(count: int) -> film.Film:
-        model = film.load("film-lite", lanes=count, precision="exact")
+        model = film.load(SMALL_FILM, lanes=count, precision="exact")
         assert isinstance(model, film.Film)
         return model
 
@@ -54,11 +54,11 @@ def working(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_lanes_make_the_same_film(
-    lite: film.Film, lanes: Callable[[int], film.Film], working: Counter[str], count: int
+    small_film: film.Film, lanes: Callable[[int], film.Film], working: Counter[str], count: int
 ) -> None:
     a, b = moved(70, 100)
     for how in ({"depth": 3}, {"count": 6}, {"times": [0.25, 0.25, 0.3, 1]}):
-        expected = list(lite.frames(a, b, **how))
+        expected = list(small_film.frames(a, b, **how))
         working.clear()
         frames = list(lanes(count).frames(a, b, **how))
         assert len(frames) == len(expected)
@@ -108,30 +108,32 @@ def test_lanes_are_for_the_cores_that_may_be_used(tmp_path: Path, monkeypatch: p
         limit.write_text(text)
         assert devices.cores() == cores
     limit.unlink()
-    model = film.load("film-lite")
+    model = film.load(SMALL_FILM)
     assert isinstance(model, film.Film) and model._lanes == 12 // 4
 
 
-def test_lanes_share_the_memory(lite: film.Film) -> None:
+def test_lanes_share_the_memory(small_film: film.Film) -> None:
     """Each takes its own; with little of it there are fewer, never none."""
     counts = []
     for gigabytes in (0.001, 0.1, 0.2, 0.4, 0.8, 64):
-        model = film.load("film-lite", lanes=8, memory_gb=gigabytes)
+        model = film.load(SMALL_FILM, lanes=8, memory_gb=gigabytes)
         assert isinstance(model, film.Film)
         counts.append(model.shape(256, 512).lanes)
     assert counts == sorted(counts) and counts[0] == 1 and counts[-1] == 8 and 1 < counts[3] < 8
-    assert lite.shape(256, 512).lanes == 1
+    assert small_film.shape(256, 512).lanes == 1
 
 
 @pytest.mark.parametrize("count", [0, -1, 65, 10**9, 1.5, 2.0, "2", True, float("nan")])
 def test_unusable_numbers_of_lanes_are_refused(count: object) -> None:
     with pytest.raises(ValueError, match="from 1 to 64"):
-        film.load("film-lite", lanes=count)  # type: ignore[arg-type]
+        film.load(SMALL_FILM, lanes=count)  # type: ignore[arg-type]
 
 
-def test_fewer_threads_make_the_same_frames_to_the_bit(lite: film.Film, pair: tuple[np.ndarray, np.ndarray]) -> None:
-    one = film.load("film-lite", lanes=1, threads=1, precision="exact")
-    for made, expected in zip(one.frames(*pair, depth=2), lite.frames(*pair, depth=2), strict=True):
+def test_fewer_threads_make_the_same_frames_to_the_bit(
+    small_film: film.Film, pair: tuple[np.ndarray, np.ndarray]
+) -> None:
+    one = film.load(SMALL_FILM, lanes=1, threads=1, precision="exact")
+    for made, expected in zip(one.frames(*pair, depth=2), small_film.frames(*pair, depth=2), strict=True):
         np.testing.assert_array_equal(made, expected)
 
 
@@ -141,5 +143,5 @@ def test_threads_and_lanes_are_whole_numbers(wrong: object) -> None:
         with pytest.raises(
             ValueError, match=f"number of {what} is {re.escape(repr(wrong))}; it must be a whole number"
         ):
-            film.load("film-lite", **{what: wrong})
-        film.load("film-lite", **{what: np.int64(1)})
+            film.load(SMALL_FILM, **{what: wrong})
+        film.load(SMALL_FILM, **{what: np.int64(1)})

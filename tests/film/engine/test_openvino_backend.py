@@ -21,7 +21,7 @@ import film
 from film.engine import bisection, devices, openvino_backend
 from film.engine import session as sessions
 from film.hub import registry
-from tests.conftest import LITE, moved, psnr
+from tests.conftest import SMALL_FILM, moved, psnr
 
 TOLERANCE = 1e-4  # of TensorFlow's frames, largest absolute difference: the promise
 
@@ -47,9 +47,9 @@ def middles(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 @pytest.mark.parametrize(("height", "width"), [(96, 128), (101, 131), (64, 64), (40, 50), (16, 70)])
-def test_a_middle_equals_tensorflows(lite: film.Film, reference: film.Reference, height: int, width: int) -> None:
+def test_a_middle_equals_tensorflows(small_film: film.Film, reference: film.Reference, height: int, width: int) -> None:
     a, b = moved(height, width, seed=height)
-    middle = lite.middle(a, b)
+    middle = small_film.middle(a, b)
     assert middle.shape == (height, width, 3) and middle.dtype == np.float32 and middle.flags.c_contiguous
     expected = reference.middle(a, b)
     np.testing.assert_allclose(middle, expected, atol=TOLERANCE)
@@ -57,9 +57,9 @@ def test_a_middle_equals_tensorflows(lite: film.Film, reference: film.Reference,
 
 
 def test_a_film_equals_tensorflows(
-    lite: film.Film, reference: film.Reference, pair: tuple[np.ndarray, np.ndarray]
+    small_film: film.Film, reference: film.Reference, pair: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    ours, theirs = (list(model.frames(*pair, depth=2)) for model in (lite, reference))
+    ours, theirs = (list(model.frames(*pair, depth=2)) for model in (small_film, reference))
     assert len(ours) == len(theirs) == 5
     for frame, expected in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(frame, expected, atol=TOLERANCE)
@@ -76,7 +76,7 @@ def test_a_model_converted_whole_makes_linear_films(average: film.Film) -> None:
         np.testing.assert_allclose(average.middle(a, b), (a + b) / 2, atol=1e-6)
 
 
-def test_the_frames_moved_the_right_way(lite: film.Film) -> None:
+def test_the_frames_moved_the_right_way(small_film: film.Film) -> None:
     """A bright disc goes from left to right; in the middle it is in the middle."""
     rows, columns = np.mgrid[:96, :128]
 
@@ -85,7 +85,7 @@ def test_the_frames_moved_the_right_way(lite: film.Film) -> None:
         return np.repeat((0.2 + 0.6 * inside)[:, :, None], 3, axis=2)
 
     places = []
-    for frame in lite.frames(disc(56), disc(72), depth=2):
+    for frame in small_film.frames(disc(56), disc(72), depth=2):
         weight = np.clip(frame.mean(axis=2) - 0.3, 0, None)
         places.append(float((weight * columns).sum() / weight.sum()))
     np.testing.assert_allclose(places, [56, 60, 64, 68, 72], atol=1.0)
@@ -93,10 +93,8 @@ def test_the_frames_moved_the_right_way(lite: film.Film) -> None:
 
 def test_there_are_three_precisions(pair: tuple[np.ndarray, np.ndarray], averaging: Path) -> None:
     with pytest.raises(ValueError, match="auto, mixed or exact"):
-        film.load("film-lite", precision="bfloat16")
-    models = {
-        precision: film.load("film-lite", precision=precision) for precision in ("auto", "mixed", "exact", "fast")
-    }
+        film.load(SMALL_FILM, precision="bfloat16")
+    models = {precision: film.load(SMALL_FILM, precision=precision) for precision in ("auto", "mixed", "exact", "fast")}
     chosen = "mixed" if devices.has_short_floats("CPU") else "exact"
     assert [model.precision for model in models.values()] == [chosen, "mixed", "exact", "mixed"]
     assert psnr(models["exact"].middle(*pair), models["mixed"].middle(*pair)) > 45
@@ -107,9 +105,11 @@ def test_there_are_three_precisions(pair: tuple[np.ndarray, np.ndarray], averagi
 # Streaming
 
 
-def test_frames_come_as_they_are_made(lite: film.Film, pair: tuple[np.ndarray, np.ndarray], middles: list[int]) -> None:
+def test_frames_come_as_they_are_made(
+    small_film: film.Film, pair: tuple[np.ndarray, np.ndarray], middles: list[int]
+) -> None:
     a, b = pair
-    frames = lite.frames(a, b, depth=3)
+    frames = small_film.frames(a, b, depth=3)
     assert not middles
     first = next(frames)
     assert not middles
@@ -121,8 +121,8 @@ def test_frames_come_as_they_are_made(lite: film.Film, pair: tuple[np.ndarray, n
     assert list(frames) == []
 
 
-def test_the_ends_are_the_users_own_frames(lite: film.Film, average: film.Film) -> None:
-    for model in (lite, average):
+def test_the_ends_are_the_users_own_frames(small_film: film.Film, average: film.Film) -> None:
+    for model in (small_film, average):
         a, b = moved(50, 64)
         a[0, 0], b[0, 0] = -0.25, 1.5  # even where they are out of range
         for depth in (0, 1):
@@ -131,8 +131,8 @@ def test_the_ends_are_the_users_own_frames(lite: film.Film, average: film.Film) 
             np.testing.assert_array_equal(frames[-1], b)
 
 
-def test_frames_that_were_given_out_stay_as_they_are(lite: film.Film, average: film.Film) -> None:
-    for model in (lite, average):
+def test_frames_that_were_given_out_stay_as_they_are(small_film: film.Film, average: film.Film) -> None:
+    for model in (small_film, average):
         a, b = moved(64, 64)
         frames, copies = [], []
         for frame in model.frames(a, b, depth=3):
@@ -155,12 +155,12 @@ def test_frames_may_be_changed_by_whoever_gets_them(average: film.Film) -> None:
 def test_depth_zero_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
     a, b = moved(32, 32)
-    assert len(list(film.load("film-lite").frames(a, b, depth=0))) == 2
+    assert len(list(film.load(SMALL_FILM).frames(a, b, depth=0))) == 2
     assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3, 4])
-def test_a_frame_is_encoded_once(lite: film.Film, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
+def test_a_frame_is_encoded_once(small_film: film.Film, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
     """2**(n - 1) + 1 frames are the ends of an interval; the last level's are not."""
     encoded = []
     give = sessions.FeatureSet.give
@@ -170,11 +170,11 @@ def test_a_frame_is_encoded_once(lite: film.Film, monkeypatch: pytest.MonkeyPatc
         give(self, keyframe)
 
     monkeypatch.setattr(sessions.FeatureSet, "give", counted)
-    list(lite.frames(*moved(64, 64), depth=depth))
+    list(small_film.frames(*moved(64, 64), depth=depth))
     assert len(encoded) == 2 ** (depth - 1) + 1
 
 
-def test_few_features_are_alive(lite: film.Film, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_few_features_are_alive(small_film: film.Film, monkeypatch: pytest.MonkeyPatch) -> None:
     alive: weakref.WeakSet[sessions.FeatureSet] = weakref.WeakSet()
     begin = sessions.FeatureSet.__init__
 
@@ -184,7 +184,7 @@ def test_few_features_are_alive(lite: film.Film, monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(sessions.FeatureSet, "__init__", counted)
     counts = []
-    for frame in lite.frames(*moved(64, 64), depth=4):
+    for frame in small_film.frames(*moved(64, 64), depth=4):
         del frame
         counts.append(len(alive))
     assert 2 <= max(counts) <= 5  # one for each level, and one
@@ -230,7 +230,7 @@ def test_times_may_repeat(average: film.Film, pair: tuple[np.ndarray, np.ndarray
 # Refusals
 
 
-def test_bad_frames_are_refused_at_once(lite: film.Film) -> None:
+def test_bad_frames_are_refused_at_once(small_film: film.Film) -> None:
     a, _ = moved(32, 48)
     nan = a.copy()
     nan[3, 4, 1] = np.nan
@@ -251,18 +251,18 @@ def test_bad_frames_are_refused_at_once(lite: film.Film) -> None:
     for wrong, message in cases:
         for pair in ((a, wrong), (wrong, a)):
             with pytest.raises(ValueError, match=message):
-                lite.frames(*pair, depth=1)  # before a frame is asked for
+                small_film.frames(*pair, depth=1)  # before a frame is asked for
             with pytest.raises(ValueError, match=message):
-                lite.middle(*pair)
+                small_film.middle(*pair)
 
 
-def test_bad_moments_are_refused_at_once(lite: film.Film) -> None:
+def test_bad_moments_are_refused_at_once(small_film: film.Film) -> None:
     a, b = moved(32, 48)
     for wrong, message in (({"depth": 9}, "0 to 8"), ({"times": [1.2]}, "outside"), ({}, "one way")):
         with pytest.raises(ValueError, match=message):
-            lite.frames(a, b, **wrong)
+            small_film.frames(a, b, **wrong)
     with pytest.raises(ValueError, match="outside"):
-        lite.at(a, b, -0.1)
+        small_film.at(a, b, -0.1)
 
 
 def test_a_precision_may_be_a_float(average: film.Film) -> None:
@@ -275,11 +275,11 @@ def test_a_precision_may_be_a_float(average: film.Film) -> None:
 # What is shared
 
 
-def test_devices_are_listed_with_their_names(lite: film.Film) -> None:
+def test_devices_are_listed_with_their_names(small_film: film.Film) -> None:
     devices = film.devices()
     assert {"AUTO", "FASTEST", "CPU"} <= set(devices) and all(devices.values())
-    lite.middle(*moved(64, 64))
-    assert lite.device == "CPU" and lite.name == "film-lite"
+    small_film.middle(*moved(64, 64))
+    assert small_film.device == "CPU" and small_film.name == str(SMALL_FILM)
 
 
 def test_auto_says_what_it_chose(average: film.Film, averaging: Path) -> None:
@@ -291,13 +291,13 @@ def test_auto_says_what_it_chose(average: film.Film, averaging: Path) -> None:
     assert model.device != "AUTO"
 
 
-def test_threads_share_a_model_and_get_their_own_frames(lite: film.Film) -> None:
+def test_threads_share_a_model_and_get_their_own_frames(small_film: film.Film) -> None:
     pairs = [moved(64, 64, seed) for seed in range(4)]
-    alone = [list(lite.frames(*pair, depth=2)) for pair in pairs]
+    alone = [list(small_film.frames(*pair, depth=2)) for pair in pairs]
     together: dict[int, list[np.ndarray]] = {}
 
     def make(k: int) -> None:
-        together[k] = list(lite.frames(*pairs[k], depth=2))
+        together[k] = list(small_film.frames(*pairs[k], depth=2))
 
     threads = [threading.Thread(target=make, args=(k,)) for k in range(4)]
     for thread in threads:
@@ -329,11 +329,11 @@ def test_threads_with_different_sizes_of_a_fresh_model(averaging: Path) -> None:
     assert not wrong
 
 
-def test_interleaved_streams_do_not_disturb_each_other(lite: film.Film) -> None:
-    streams: list[Iterator[np.ndarray]] = [lite.frames(*moved(64, 64, seed), depth=2) for seed in (1, 2)]
+def test_interleaved_streams_do_not_disturb_each_other(small_film: film.Film) -> None:
+    streams: list[Iterator[np.ndarray]] = [small_film.frames(*moved(64, 64, seed), depth=2) for seed in (1, 2)]
     taken = list(zip(*streams, strict=True))
     for seed, frames in zip((1, 2), zip(*taken, strict=True), strict=True):
-        np.testing.assert_allclose(frames, list(lite.frames(*moved(64, 64, seed), depth=2)), atol=1e-6)
+        np.testing.assert_allclose(frames, list(small_film.frames(*moved(64, 64, seed), depth=2)), atol=1e-6)
 
 
 @pytest.mark.slow
@@ -372,9 +372,9 @@ def test_importing_film_is_light() -> None:
     assert python(f"import sys, film; print({heavy} & set(sys.modules))") == "set()"
 
 
-def test_a_converted_model_needs_no_tensorflow(lite: film.Film, tmp_path: Path) -> None:
+def test_a_converted_model_needs_no_tensorflow(small_film: film.Film, tmp_path: Path) -> None:
     """Nothing imports it, not even in another process: where it would be found, there is one that cannot be."""
-    lite.converted()
+    small_film.converted()
     for name in ("tensorflow", "tensorflow_hub"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise ImportError('TensorFlow was imported')")
@@ -382,7 +382,7 @@ def test_a_converted_model_needs_no_tensorflow(lite: film.Film, tmp_path: Path) 
 import sys
 sys.path.insert(0, {str(tmp_path)!r})
 import numpy as np, film
-model = film.load("film-lite")
+model = film.load({str(SMALL_FILM)!r})
 a = np.zeros((64, 64, 3), np.float32)
 assert [stage for stage, _ in model.setup_steps(64, 64)] == ["compiling"]
 print(len(list(model.frames(a, a + 0.5, depth=1))), "tensorflow" in sys.modules)
@@ -398,10 +398,10 @@ def test_a_downloaded_model_stays_when_the_hub_cache_is_emptied(
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
     module = tmp_path / "hub" / hashlib.sha1(url.encode()).hexdigest()
     assert openvino_backend.must_download(registry.find(url))
-    shutil.copytree(LITE, module)
+    shutil.copytree(SMALL_FILM, module)
     assert not openvino_backend.must_download(registry.find(url))
     film.load(url).middle(*moved(64, 64))
     shutil.rmtree(module)
     assert not openvino_backend.must_download(registry.find(url))
     a, b = moved(64, 64)
-    np.testing.assert_allclose(film.load(url).middle(a, b), film.load("film-lite").middle(a, b), atol=1e-6)
+    np.testing.assert_allclose(film.load(url).middle(a, b), film.load(SMALL_FILM).middle(a, b), atol=1e-6)

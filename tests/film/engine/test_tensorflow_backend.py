@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import film
-from tests.conftest import LITE, moved
+from tests.conftest import SMALL_FILM, moved
 
 pytestmark = pytest.mark.tensorflow
 
@@ -15,7 +15,7 @@ def test_a_middle_is_what_the_saved_model_gives(reference: film.Reference) -> No
     import tensorflow as tf
 
     a, b = moved(64, 128)
-    signature = tf.saved_model.load(str(LITE)).signatures["serving_default"]
+    signature = tf.saved_model.load(str(SMALL_FILM)).signatures["serving_default"]
     expected = signature(x0=a[None], x1=b[None], time=np.full((1, 1), 0.5, np.float32))["image"].numpy()[0]
     np.testing.assert_allclose(reference.middle(a, b), expected, atol=1e-6)
 
@@ -40,10 +40,10 @@ def test_a_film_is_made_of_middles(reference: film.Reference) -> None:
 
 
 def test_it_says_what_runs(reference: film.Reference) -> None:
-    assert (reference.name, reference.device) == ("film-lite", "TensorFlow")
+    assert (reference.name, reference.device) == (str(SMALL_FILM), "TensorFlow")
     reference.loaded()
     assert list(reference.setup_steps(64, 64)) == []
-    fresh = film.load("film-lite", backend="tensorflow")
+    fresh = film.load(SMALL_FILM, backend="tensorflow")
     assert [stage for stage, _ in fresh.setup_steps(64, 64)] == ["loading"]
 
 

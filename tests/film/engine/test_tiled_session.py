@@ -21,7 +21,7 @@ from film.hub.convert import Converted
 from film.networks import film as network
 from film.networks import graph_split
 from film.rendering.events import Notice, Segment
-from tests.conftest import EXAMPLES, Example, moved, photo, psnr
+from tests.conftest import EXAMPLES, SMALL_FILM, Example, moved, photo, psnr
 
 pytestmark = pytest.mark.slow
 
@@ -31,15 +31,15 @@ ALIKE = 60  # dB; 45 is promised, 74 and more were measured. Rounding to 8 bits 
 @pytest.fixture(scope="module")
 def least() -> film.Film:
     """film-lite with less memory than there can be: every frame of more than 768 x 768 pixels needs tiles."""
-    model = film.load("film-lite", memory_gb=0.001, precision="exact")
+    model = film.load(SMALL_FILM, memory_gb=0.001, precision="exact")
     assert isinstance(model, film.Film)
     return model
 
 
 @pytest.fixture(scope="module")
-def session(lite: film.Film) -> Callable[..., TiledSession]:
+def session(small_film: film.Film) -> Callable[..., TiledSession]:
     """Sessions for frames of a size with tiles of another, smaller than any budget would give."""
-    compiled = functools.cache(lite.compile)
+    compiled = functools.cache(small_film.compile)
 
     def new(size: tuple[int, int], tile: tuple[int, int], level: int = 4) -> TiledSession:
         height, width = (math.ceil(side / 64) * 64 for side in size)
@@ -66,18 +66,18 @@ def axes(monkeypatch: pytest.MonkeyPatch) -> list[Axis]:
 # What is tiled
 
 
-def test_only_what_does_not_fit_is_tiled(least: film.Film, lite: film.Film) -> None:
+def test_only_what_does_not_fit_is_tiled(least: film.Film, small_film: film.Film) -> None:
     assert isinstance(least.session(64, 128), DirectSession)
     assert isinstance(least.session(64, 832), TiledSession)
-    assert isinstance(lite.session(64, 832), DirectSession)
-    assert not lite.shape(540, 960).tiled and least.shape(540, 960).tiled
+    assert isinstance(small_film.session(64, 832), DirectSession)
+    assert not small_film.shape(540, 960).tiled and least.shape(540, 960).tiled
 
 
 @pytest.mark.parametrize("size", [(64, 64), (540, 960), (1080, 1920), (3000, 4000), (16, 9000)])
 def test_less_memory_means_smaller_tiles_and_a_coarser_cut(size: tuple[int, int]) -> None:
     shapes = []
     for gigabytes in (0.001, 0.05, 0.2, 0.5, 1, 2, 4, 16, 64):
-        model = film.load("film-lite", memory_gb=gigabytes, lanes=1, precision="exact")
+        model = film.load(SMALL_FILM, memory_gb=gigabytes, lanes=1, precision="exact")
         assert isinstance(model, film.Film)
         shapes.append(model.shape(*size))
     assert not shapes[-1].tiled
@@ -96,7 +96,7 @@ def test_a_model_converted_whole_is_never_tiled(averaging: Path) -> None:
     np.testing.assert_allclose(model.middle(a, b), (a + b) / 2, atol=1e-6)
 
 
-def test_parts_of_other_tiles_are_not_used(least: film.Film, lite: film.Film, tmp_path: Path) -> None:
+def test_parts_of_other_tiles_are_not_used(least: film.Film, small_film: film.Film, tmp_path: Path) -> None:
     photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 832))]
 
     def noticed(model: film.Film, stop: bool = False) -> list[str]:
@@ -111,9 +111,9 @@ def test_parts_of_other_tiles_are_not_used(least: film.Film, lite: film.Film, tm
         return notices
 
     assert noticed(least, stop=True) == []
-    (anew,) = noticed(lite, stop=True)
+    (anew,) = noticed(small_film, stop=True)
     assert "were made with other settings or files (memory) and are made anew" in anew
-    (on,) = noticed(lite)
+    (on,) = noticed(small_film)
     assert "are there from an earlier run" in on
 
 
@@ -134,18 +134,18 @@ def test_an_example_in_tiles_is_the_example_whole(
 
 @pytest.mark.parametrize("level", graph_split.LEVELS)
 def test_tiles_in_both_directions_at_every_cut(
-    session: Callable[..., TiledSession], lite: film.Film, axes: list[Axis], level: int
+    session: Callable[..., TiledSession], small_film: film.Film, axes: list[Axis], level: int
 ) -> None:
     a, b = moved(500, 500, seed=level)
     tiles = session((500, 500), (384, 384), level)
     made = tiles.frame(tiles.middle(tiles.keyframe(a), tiles.keyframe(b)))
     assert [len(axis.starts) for axis in axes] == [2, 2]
-    whole = lite.middle(a, b)
+    whole = small_film.middle(a, b)
     assert psnr(made, whole) >= ALIKE
     assert np.abs(made - whole).max() < 0.02  # no seam anywhere
 
 
-def test_a_film_in_tiles(least: film.Film, lite: film.Film) -> None:
+def test_a_film_in_tiles(least: film.Film, small_film: film.Film) -> None:
     """The recursion, of an odd size."""
     a, b = moved(33, 803)
     kept = a.copy(), b.copy()
@@ -154,7 +154,7 @@ def test_a_film_in_tiles(least: film.Film, lite: film.Film) -> None:
     assert len(frames) == 5
     np.testing.assert_array_equal([frames[0], frames[-1]], [a, b])
     np.testing.assert_array_equal([a, b], kept)
-    for made, whole in zip(frames, lite.frames(a, b, depth=2), strict=True):
+    for made, whole in zip(frames, small_film.frames(a, b, depth=2), strict=True):
         assert made.shape == (33, 803, 3)
         assert psnr(made, whole) >= ALIKE
     for one, other in zip(frames, least.frames(a, b, depth=2), strict=True):
@@ -162,7 +162,7 @@ def test_a_film_in_tiles(least: film.Film, lite: film.Film) -> None:
 
 
 def test_large_motion_widens_the_overlap(
-    session: Callable[..., TiledSession], lite: film.Film, examples: Callable[[str], Example], axes: list[Axis]
+    session: Callable[..., TiledSession], small_film: film.Film, examples: Callable[[str], Example], axes: list[Axis]
 ) -> None:
     """What enters a tile must be in it: where the view moves by 90 pixels, tiles share so many more."""
     photo = examples("street").first[-128:].repeat(2, axis=1)  # twice as wide
@@ -172,7 +172,7 @@ def test_large_motion_widens_the_overlap(
     made = tiles.frame(tiles.middle(still, far))
     narrow, wide = axes[1::2]  # the columns of either
     assert narrow.starts == (0, 640) and wide.starts == (0, 320, 640)
-    assert psnr(made, lite.middle(still.frame, far.frame)) >= ALIKE
+    assert psnr(made, small_film.middle(still.frame, far.frame)) >= ALIKE
 
 
 def test_a_film_of_fewer_levels_is_cut_where_it_has_some(reference: film.Reference, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_a_film_of_fewer_levels_is_cut_where_it_has_some(reference: film.Referen
     ov.save_model(network.synthesizer(variables, architecture), tmp_path / "synthesizer.xml", compress_to_fp16=False)
     models = []
     for gigabytes in (0.001, 16):
-        model = film.load("film-lite", memory_gb=gigabytes, lanes=1, precision="exact")
+        model = film.load(SMALL_FILM, memory_gb=gigabytes, lanes=1, precision="exact")
         assert isinstance(model, film.Film)
         model._converted = Converted(tmp_path, "direct", architecture.alignment, 155)
         models.append(model)

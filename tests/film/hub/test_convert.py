@@ -20,7 +20,7 @@ import pytest
 import film
 from film.hub import convert, tensorflow_process
 from film.hub.saved_model import SavedModel
-from tests.conftest import LITE, moved
+from tests.conftest import SMALL_FILM, moved
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
@@ -50,12 +50,12 @@ def converted(converted_once: convert.Converted, tmp_path: Path) -> convert.Conv
 # What is made
 
 
-def test_film_lite_is_built_from_its_variables(lite: film.Film) -> None:
-    converted = lite.converted()
+def test_film_lite_is_built_from_its_variables(small_film: film.Film) -> None:
+    converted = small_film.converted()
     assert converted.kind == "direct" and converted.alignment == 64
     assert [file.name for file in converted.files] == ["encoder.xml", "synthesizer.xml"]
     assert all(file.is_file() and file.with_suffix(".bin").is_file() for file in converted.files)
-    assert converted == convert.find(convert.fingerprint(LITE), Path(os.environ["FILM_CACHE"]))
+    assert converted == convert.find(convert.fingerprint(SMALL_FILM), Path(os.environ["FILM_CACHE"]))
 
 
 def test_another_saved_model_is_converted_whole(
@@ -70,19 +70,19 @@ def test_another_saved_model_is_converted_whole(
 
 
 def test_renamed_variables_fall_back_to_the_whole_model(
-    lite_copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, reference: film.Reference
+    small_film_copy: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, reference: film.Reference
 ) -> None:
     from tensorflow.core.protobuf import saved_model_pb2
 
     model = saved_model_pb2.SavedModel()
-    model.ParseFromString((lite_copy / "saved_model.pb").read_bytes())
+    model.ParseFromString((small_film_copy / "saved_model.pb").read_bytes())
     for node in model.meta_graphs[0].object_graph_def.nodes:
         if node.WhichOneof("kind") == "variable":
             node.variable.name = f"renamed/{node.variable.name}"
-    (lite_copy / "saved_model.pb").write_bytes(model.SerializeToString())
+    (small_film_copy / "saved_model.pb").write_bytes(model.SerializeToString())
 
     with caplog.at_level(logging.WARNING):
-        converted = convert.convert(lite_copy, tmp_path / "cache")
+        converted = convert.convert(small_film_copy, tmp_path / "cache")
     assert converted.kind == "whole"
     assert "whole SavedModel is converted instead" in caplog.text
     a, b = moved(64, 128)
@@ -191,11 +191,11 @@ def test_a_directory_without_saved_model_is_refused(tmp_path: Path) -> None:
     ids=["garbage", "empty", "cut", "data cut", "index garbage", "no variables"],
 )
 def test_a_damaged_saved_model_is_an_error_in_words(
-    lite_copy: Path, tmp_path: Path, damage: Callable[[Path], object]
+    small_film_copy: Path, tmp_path: Path, damage: Callable[[Path], object]
 ) -> None:
-    damage(lite_copy)
+    damage(small_film_copy)
     with pytest.raises((RuntimeError, ValueError), match="copy"):
-        convert.convert(lite_copy, tmp_path / "cache")
+        convert.convert(small_film_copy, tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.xml"))
 
 
@@ -356,7 +356,7 @@ def test_a_process_that_dies_is_told_with_its_last_words(monkeypatch: pytest.Mon
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
     with pytest.raises(RuntimeError, match="status 9: no space left on device"):
-        tensorflow_process.convert_model(LITE, tmp_path)
+        tensorflow_process.convert_model(SMALL_FILM, tmp_path)
 
 
 def test_a_process_that_leaves_nothing_behind_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -365,4 +365,4 @@ def test_a_process_that_leaves_nothing_behind_is_noticed(monkeypatch: pytest.Mon
     silent.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(silent))
     with pytest.raises(RuntimeError, match="cannot be read back"):
-        tensorflow_process.convert_model(LITE, tmp_path)
+        tensorflow_process.convert_model(SMALL_FILM, tmp_path)

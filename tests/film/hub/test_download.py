@@ -16,7 +16,7 @@ import pytest
 
 import film
 from film.hub import registry
-from tests.conftest import LITE, moved, one_line
+from tests.conftest import SMALL_FILM, moved, one_line
 from tests.support.hub_server import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
@@ -97,11 +97,11 @@ def test_a_damaged_module_is_downloaded_again(
         registry.fetch(model)
     hub.pace = lambda sent: None
     assert registry.fetch(model) == module
-    for file in LITE.rglob("*.*"):
-        assert (module / file.relative_to(LITE)).read_bytes() == file.read_bytes()
+    for file in SMALL_FILM.rglob("*.*"):
+        assert (module / file.relative_to(SMALL_FILM)).read_bytes() == file.read_bytes()
 
 
-def test_a_model_converted_before_its_module_was_damaged_is_used(hub: Server, lite: film.Film) -> None:
+def test_a_model_converted_before_its_module_was_damaged_is_used(hub: Server, small_film: film.Film) -> None:
     model = registry.find(hub.url)
     module = registry.fetch(model)
     a, b = moved(64, 64)

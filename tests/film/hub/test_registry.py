@@ -12,7 +12,7 @@ import pytest
 
 import film
 from film.hub import registry, tensorflow_process
-from tests.conftest import LITE
+from tests.conftest import SMALL_FILM
 from tests.support.hub_server import Server, archive
 
 NOWHERE = "http://127.0.0.1:9/film"  # port 9 discards; nothing listens on it, so the refusal is immediate
@@ -54,23 +54,23 @@ def test_the_catalog_starts_with_the_model_that_needs_nothing() -> None:
     assert not lite.remote and lite.megabytes == 0
     assert official.remote and official.megabytes > 100
     assert (registry.fetch(lite) / "saved_model.pb").is_file()
-    assert registry.downloaded(lite) == registry.fetch(lite) == LITE
+    assert registry.downloaded(lite) == registry.fetch(lite) == SMALL_FILM
 
 
-def test_models_are_found_by_name_url_and_directory(tmp_path: Path, lite_copy: Path) -> None:
+def test_models_are_found_by_name_url_and_directory(tmp_path: Path, small_film_copy: Path) -> None:
     assert registry.find("film-lite").name == "film-lite"
     for alias in ("film", registry.HUB_HANDLE, "https://tfhub.dev/google/film/1"):
         assert registry.find(alias) is registry.models()[2]
     other = registry.find("https://example.org/film/2")
     assert other.remote and other.handle == other.name == "https://example.org/film/2"
-    for path in (lite_copy, str(lite_copy), os.path.relpath(lite_copy)):
+    for path in (small_film_copy, str(small_film_copy), os.path.relpath(small_film_copy)):
         model = registry.find(path)
-        assert not model.remote and Path(model.handle) == lite_copy
-        assert model.name == str(lite_copy) and registry.find(model.name) == model
+        assert not model.remote and Path(model.handle) == small_film_copy
+        assert model.name == str(small_film_copy) and registry.find(model.name) == model
 
 
-def test_a_directory_is_not_taken_for_another_of_the_same_name(lite_copy: Path) -> None:
-    namesakes = [Path(shutil.copytree(lite_copy, lite_copy.parent / where / "film")) for where in "ab"]
+def test_a_directory_is_not_taken_for_another_of_the_same_name(small_film_copy: Path) -> None:
+    namesakes = [Path(shutil.copytree(small_film_copy, small_film_copy.parent / where / "film")) for where in "ab"]
     assert len({registry.find("film").name, *(registry.find(path).name for path in namesakes)}) == 3
 
 
@@ -133,8 +133,8 @@ def test_a_module_is_downloaded_once(real: Server, hub: Path) -> None:
     model = registry.find(real.url)
     directory = tensorflow_process.fetch(model)
     assert directory == hub_directory(hub, real.url) == registry.downloaded(model)
-    for file in LITE.rglob("*.*"):
-        assert (directory / file.relative_to(LITE)).read_bytes() == file.read_bytes()
+    for file in SMALL_FILM.rglob("*.*"):
+        assert (directory / file.relative_to(SMALL_FILM)).read_bytes() == file.read_bytes()
     asked = len(real.requests)
     assert asked >= 1
     assert tensorflow_process.fetch(model) == registry.fetch(model) == directory
@@ -143,7 +143,7 @@ def test_a_module_is_downloaded_once(real: Server, hub: Path) -> None:
 
 @pytest.mark.parametrize("handle", [registry.HUB_HANDLE, *registry.HUB_ALIASES])
 def test_the_hub_cache_of_other_programs_is_used(hub: Path, handle: str) -> None:
-    shutil.copytree(LITE, hub_directory(hub, handle))
+    shutil.copytree(SMALL_FILM, hub_directory(hub, handle))
     model = registry.find("film")
     assert registry.fetch(model) == registry.downloaded(model) == hub_directory(hub, handle)
     stage, _ = next(iter(film.load("film").setup_steps(64, 64)))
@@ -157,7 +157,7 @@ def test_a_damaged_hub_cache_is_downloaded_again(real: Server, hub: Path) -> Non
     (damaged / "variables" / "variables.index").write_bytes(b"half")
     assert registry.downloaded(model) is None
     directory = registry.fetch(model)
-    assert (directory / "saved_model.pb").read_bytes() == (LITE / "saved_model.pb").read_bytes()
+    assert (directory / "saved_model.pb").read_bytes() == (SMALL_FILM / "saved_model.pb").read_bytes()
     assert (directory / "variables" / "variables.index").stat().st_size > 4
 
 

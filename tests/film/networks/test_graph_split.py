@@ -44,9 +44,9 @@ def names(ports: list[ov.Output]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def graphs(lite: film.Film) -> tuple[ov.Model, ov.Model]:
+def graphs(small_film: film.Film) -> tuple[ov.Model, ov.Model]:
     """Encoder and synthesizer of film-lite."""
-    encoder, synthesizer = (ov.Core().read_model(path) for path in lite.converted().files)
+    encoder, synthesizer = (ov.Core().read_model(path) for path in small_film.converted().files)
     return encoder, synthesizer
 
 

@@ -13,6 +13,7 @@ from openvino import opset9 as ops
 import film
 from film.engine import devices
 from film.networks import blocks, compact, precision
+from tests.conftest import SMALL_FILM
 
 needs_bfloat16 = pytest.mark.skipif(not devices.has_short_floats("CPU"), reason="this processor has no bfloat16")
 
@@ -48,13 +49,13 @@ def check(graph: ov.CompiledModel) -> tuple[int, int]:
 
 @needs_bfloat16
 @pytest.mark.parametrize("memory_gb", [4, 0.001], ids=["whole", "tiles"])
-def test_film_runs_in_the_precision_that_was_asked_for(lite: film.Film, memory_gb: float) -> None:
+def test_film_runs_in_the_precision_that_was_asked_for(small_film: film.Film, memory_gb: float) -> None:
     for _ in range(2):  # compiled, and read from the cache
-        model = film.load("film-lite", precision="mixed", memory_gb=memory_gb)
+        model = film.load(SMALL_FILM, precision="mixed", memory_gb=memory_gb)
         assert isinstance(model, film.Film)
         counts = [check(graph) for graph in model.compiled(64, 832).graphs]
         assert sum(bf16 for bf16, _ in counts) > 100 and sum(f32 for _, f32 in counts) >= 1
-    exact = film.load("film-lite", precision="exact", memory_gb=memory_gb)
+    exact = film.load(SMALL_FILM, precision="exact", memory_gb=memory_gb)
     assert isinstance(exact, film.Film)
     for graph in exact.compiled(64, 832).graphs:
         assert "bf16" not in {computed for _, computed, _, _ in run_in(graph)}

@@ -12,7 +12,7 @@ import pytest
 import film
 from film.rendering import coarse_to_fine, pipeline, planning
 from film.rendering.events import Done, Level, Progress, Segment
-from tests.conftest import moved, photo
+from tests.conftest import SMALL_FILM, moved, photo
 
 
 @pytest.fixture
@@ -39,13 +39,13 @@ def made(photos: list[Path], model: film.Interpolator, output: Path, **how: Any)
     ],
 )
 def test_the_file_is_the_same(
-    photos: list[Path], lite: film.Film, tmp_path: Path, number: int, how: dict[str, Any]
+    photos: list[Path], small_film: film.Film, tmp_path: Path, number: int, how: dict[str, Any]
 ) -> None:
     suffix = how.pop("suffix", ".mp4")
     (tmp_path / "order").mkdir(), (tmp_path / "level").mkdir()
     files = [tmp_path / name / f"film{suffix}" for name in ("order", "level")]
-    in_order = made(photos[:number], lite, files[0], **how)
-    by_level = made(photos[:number], lite, files[1], by_level=True, **how)
+    in_order = made(photos[:number], small_film, files[0], **how)
+    by_level = made(photos[:number], small_film, files[1], by_level=True, **how)
     assert files[0].read_bytes() == files[1].read_bytes()
     frames = [{e.place: e.frame for e in events if isinstance(e, Progress)} for events in (in_order, by_level)]
     frames[1].pop(None, None)  # a moment on the way to others
@@ -59,9 +59,9 @@ def test_the_file_is_the_same(
     assert all(isinstance(end, Done) for end in ends) and ends[0].frames == ends[1].frames
 
 
-def test_the_whole_film_moves_after_one_call(photos: list[Path], lite: film.Film, tmp_path: Path) -> None:
+def test_the_whole_film_moves_after_one_call(photos: list[Path], small_film: film.Film, tmp_path: Path) -> None:
     told: list[Any] = []
-    for event in pipeline.interpolate(photos[:2], lite, tmp_path / "film.mp4", depth=5, by_level=True):
+    for event in pipeline.interpolate(photos[:2], small_film, tmp_path / "film.mp4", depth=5, by_level=True):
         if isinstance(event, Progress):
             told.append(event.place)
             assert (event.done, event.total) == (sum(isinstance(each, int) for each in told), 33)
@@ -73,7 +73,7 @@ def test_the_whole_film_moves_after_one_call(photos: list[Path], lite: film.Film
     assert told[-1] == "level 5: 33" and told[-17:-1] == list(range(1, 33, 2))
 
 
-def test_every_ancestor_is_made_once(lite: film.Film) -> None:
+def test_every_ancestor_is_made_once(small_film: film.Film) -> None:
     for gaps in (planning.moments(2, depth=6), planning.moments(3, count=50), planning.moments(5, count=7)):
         nodes = [node for level in coarse_to_fine.levels(gaps) for node in level]
         assert len(nodes) == len({middle for *_, middle in nodes}) == planning.calls(gaps)
@@ -90,21 +90,21 @@ def test_chunks_are_those_of_a_film_in_order() -> None:
 
 
 def test_stopping_leaves_nothing(
-    photos: list[Path], lite: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: list[Path], small_film: film.Film, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
-    events = pipeline.interpolate(photos, lite, tmp_path / "film.mp4", depth=4, by_level=True)
+    events = pipeline.interpolate(photos, small_film, tmp_path / "film.mp4", depth=4, by_level=True)
     next(event for event in events if isinstance(event, Level) and event.number == 2)
     assert list(scratch.rglob("*.npy"))
     events.close()
     assert list(scratch.iterdir()) == [] and not (tmp_path / "film.mp4").exists()
 
 
-def test_several_lanes_make_the_same_frames(photos: list[Path], lite: film.Film, tmp_path: Path) -> None:
-    wide = film.load("film-lite", lanes=3)
-    made(photos, lite, tmp_path / "one.mp4", depth=3)
+def test_several_lanes_make_the_same_frames(photos: list[Path], small_film: film.Film, tmp_path: Path) -> None:
+    wide = film.load(SMALL_FILM, lanes=3)
+    made(photos, small_film, tmp_path / "one.mp4", depth=3)
     made(photos, wide, tmp_path / "three.mp4", depth=3, by_level=True)
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "three.mp4").read_bytes()
 

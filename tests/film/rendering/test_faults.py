@@ -26,7 +26,7 @@ from film.batch.manifest import Manifest
 from film.hub import convert, registry
 from film.rendering import pipeline
 from film.support import tempdirs
-from tests.conftest import LITE, moved, one_line, photo, texture
+from tests.conftest import SMALL_FILM, moved, one_line, photo, texture
 from tests.film.media.test_video_segments import encoders
 from tests.support.hub_server import Server
 
@@ -151,7 +151,7 @@ def test_a_full_disk_for_a_download(disk: Callable[[int], Disk], hub: Server, mo
         registry.fetch(model)
     assert registry.downloaded(model) is None and not list(small.path.glob("*partial*"))
     small.resize(8192)
-    assert (registry.fetch(model) / "saved_model.pb").read_bytes() == (LITE / "saved_model.pb").read_bytes()
+    assert (registry.fetch(model) / "saved_model.pb").read_bytes() == (SMALL_FILM / "saved_model.pb").read_bytes()
 
 
 # Caches
@@ -159,26 +159,26 @@ def test_a_full_disk_for_a_download(disk: Callable[[int], Disk], hub: Server, mo
 
 def test_a_cache_that_cannot_be_written(
     disk: Callable[[int], Disk],
-    lite: film.Film,
+    small_film: film.Film,
     photos: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """An empty one is an error in words; one that holds the model is all that a film needs."""
-    converted = lite.converted().directory
+    converted = small_film.converted().directory
     cache = disk(16_000)
     monkeypatch.setenv("FILM_CACHE", str(cache.path))
     cache.allow_writing(False)
     with pytest.raises(RuntimeError, match="cannot be written to .*disk.*Read-only file system.*FILM_CACHE") as raised:
-        film.load("film-lite").middle(*moved(64, 64))
+        film.load(SMALL_FILM).middle(*moved(64, 64))
     assert one_line(raised.value)
 
     cache.allow_writing(True)
     shutil.copytree(converted, cache.path / "ir" / converted.name)
     cache.allow_writing(False)
     with caplog.at_level(logging.WARNING):
-        make(photos, film.load("film-lite"), tmp_path / "film.mp4", depth=1)
+        make(photos, film.load(SMALL_FILM), tmp_path / "film.mp4", depth=1)
     assert "cannot be noted" in caplog.text
     assert [path.name for path in cache.path.rglob("*.*")] == [path.name for path in (cache.path / "ir").rglob("*.*")]
 
@@ -278,9 +278,9 @@ def test_an_encoder_that_is_killed(averaging: Path, photos: list[Path], tmp_path
 # Memory
 
 
-def test_memory_that_runs_out(lite: film.Film, tmp_path: Path) -> None:
+def test_memory_that_runs_out(small_film: film.Film, tmp_path: Path) -> None:
     """In one request: while the model is compiled for a large photo, while a film is made, while a photo is read."""
-    lite.converted()
+    small_film.converted()
     large = photo(tmp_path / "large.png", np.zeros((3000, 3000, 3), np.float32))
     program = f"""
 import resource
@@ -299,7 +299,7 @@ def refused(work):
         print(error)
 
 a, b = np.random.default_rng(0).random((2, 64, 64, 3), np.float32)
-model = film.load("film-lite", lanes=1, memory_gb=64)
+model = film.load({str(SMALL_FILM)!r}, lanes=1, memory_gb=64)
 expected = model.middle(a, b)
 large = np.zeros((1500, 1500, 3), np.float32)
 for more in (20, 200):

@@ -26,7 +26,7 @@ import film
 from film.hub import convert, registry
 from film.rendering import events
 from film.support import tempdirs
-from tests.conftest import LITE, moved, photo, texture
+from tests.conftest import SMALL_FILM, moved, photo, texture
 from tests.support.hub_server import Server, archive
 
 pytestmark = pytest.mark.slow
@@ -118,14 +118,14 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 def check_that_nothing_half_done_is_trusted(program: Program) -> None:
     module = registry.downloaded(registry.find(program.hub.url))
-    assert module is None or contents(module) == contents(LITE)
-    converted = convert.find(convert.fingerprint(LITE), program.places["cache"])
+    assert module is None or contents(module) == contents(SMALL_FILM)
+    converted = convert.find(convert.fingerprint(SMALL_FILM), program.places["cache"])
     assert converted is None or converted.kind == "direct"
     if program.output.exists():
         assert len(imageio.imread(program.output, plugin="FFMPEG")) == 9
 
 
-def test_a_film_survives_twenty_kills(program: Program, lite: film.Film, tmp_path: Path) -> None:
+def test_a_film_survives_twenty_kills(program: Program, small_film: film.Film, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     killed: Counter[str] = Counter()
 
@@ -174,7 +174,7 @@ def test_a_film_survives_twenty_kills(program: Program, lite: film.Film, tmp_pat
     assert program.stages == ["reading", "compiling", "interpolating", "finishing"]
     check_that_nothing_half_done_is_trusted(program)
     frames = [film.media.images.fit(film.read_image(path), (51, 64)) for path in program.photos]
-    film.write_video(tmp_path / "expected.mp4", lite.frames(frames[0], frames[1], depth=3), fps=4)
+    film.write_video(tmp_path / "expected.mp4", small_film.frames(frames[0], frames[1], depth=3), fps=4)
     made, expected = (
         imageio.imread(path, plugin="FFMPEG").astype(int) for path in (program.output, tmp_path / "expected.mp4")
     )

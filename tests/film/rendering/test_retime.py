@@ -134,10 +134,10 @@ def test_a_video_lasts_as_long_where_the_format_is_slower(tmp_path: Path, model:
     assert (done.frames, done.fps, done.duration) == (25, 50, 0.5) and notices == []
 
 
-def test_no_frame_mixes_two_scenes(tmp_path: Path, lite: film.Film) -> None:
+def test_no_frame_mixes_two_scenes(tmp_path: Path, small_film: film.Film) -> None:
     one, other = pan(8, seed=1), pan(8, seed=2)
     source = video(tmp_path / "scenes.mp4", one + other)
-    _, notices = made(source, lite, tmp_path / "slow.mp4", slowdown=4)
+    _, notices = made(source, small_film, tmp_path / "slow.mp4", slowdown=4)
     shown = frames(tmp_path / "slow.mp4").astype(int)
     assert len(shown) == 64
     for k, frame in enumerate(shown):
