@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from training.network import FLOW_SCALE, OFFSETS, RADIUS, SHARPNESS
+from training.network import DIFFERENT, FLOW_SCALE, OFFSETS, RADIUS, SHARPNESS
 
 LEVELS = 5  # 1/4 to 1/64
 FILES = ("saved_model.pb", "fingerprint.pb", "variables", "variables.npz")  # what an export replaces
@@ -51,6 +51,13 @@ def warp(x, flow):
     upper = fetch(top, left) * (1 - along_x) + fetch(top, right) * along_x
     lower = fetch(bottom, left) * (1 - along_x) + fetch(bottom, right) * along_x
     return upper * (1 - along_y) + lower * along_y
+
+
+def moving(first, last):
+    """`training.network.moving`."""
+    different = tf.nn.avg_pool2d(tf.reduce_mean(tf.abs(first - last), -1, keepdims=True), 4, 4, "VALID")
+    different = tf.nn.max_pool2d(different, 9, 1, "SAME")
+    return double(double(tf.minimum(DIFFERENT * different, 1.0)))
 
 
 def unit(x):
@@ -155,6 +162,7 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
         order = [channel * 4 + place for place in range(4) for channel in range(5)]
         x = tf.nn.depth_to_space(tf.gather(x, order, axis=-1), 2)
         flow = double(2.0 * flow) + x[..., :4]
+        flow *= moving(x0, x1)
         mask = tf.sigmoid(x[..., 4:])
         return mask * warp(x0, flow[..., :2]) + (1 - mask) * warp(x1, flow[..., 2:])
 

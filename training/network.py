@@ -30,6 +30,7 @@ from torch import nn
 RADIUS = 3  # of the cost volume, in pixels of a level, from the frame that is made towards either photo
 OFFSETS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
 SHARPNESS = 8.0  # of the softmax over the costs, which lie in [-1, 1]
+DIFFERENT = 128.0  # times the difference of two photos: motion is looked for from about 2 of 255 on
 FLOW_SCALE = 0.1  # flows are some pixels large, features about one
 
 
@@ -69,6 +70,14 @@ def warp(x, flow):
     at_y = torch.arange(height, dtype=torch.float32, device=x.device)[:, None] + flow[:, 1]
     grid = torch.stack([at_x * (2 / (width - 1)) - 1, at_y * (2 / (height - 1)) - 1], -1)
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=True)
+
+
+def moving(first, last):
+    """Where the photos differ at all within some 18 pixels, (B, 1, H, W): 1, from a difference of 2 of 255 on; 0 where
+    they are equal. What does not move stays exactly as it is."""
+    different = F.avg_pool2d((first - last).abs().mean(1, keepdim=True), 4)
+    different = F.max_pool2d(different, 9, 1, 4)
+    return double(double((DIFFERENT * different).clamp(max=1.0)))
 
 
 class Residual(nn.Module):
@@ -240,6 +249,7 @@ class CompactNetwork(nn.Module):
         half = half.float()
         near = [warp(half[:batch], flow[:, :2]), warp(half[batch:], flow[:, 2:])]
         flow, mask = self.convolve(self.head, *near, flow, double(context), time)
+        flow = flow * moving(first, last)
         flows.append(flow)
         warped = warp(first, flow[:, :2]), warp(last, flow[:, 2:])
         mask = torch.sigmoid(mask)

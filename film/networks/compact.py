@@ -29,6 +29,7 @@ RADIUS = 3  # of the cost volume, in pixels of a level
 DISTANCES = range(-RADIUS, RADIUS + 1)
 SHARPNESS = 8.0  # of the softmax over the costs
 FLOW_SCALE = 0.1
+DIFFERENT = 128.0  # times the difference of two photos: motion is looked for from about 2 of 255 on
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
         costs, motion = _matches(_unit(one[1]), _unit(two[1]), time.output(0))
         flow, context = _update(one[0], two[0], costs, motion, flow, context, time.output(0), variables, architecture)
     flow, mask = _head(first, last, flow, context, time.output(0), variables)
+    flow = ops.multiply(flow, _moving(first["image_0"], last["image_0"])).output(0)
     warped = [blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
     # mask * first + (1 - mask) * last
     difference = ops.add(warped[0], blocks.scale(warped[1], -1))
@@ -121,6 +123,16 @@ def _conv(x: Tensor, variables: Variables, name: str, stride: int = 1) -> Tensor
 def _residual(x: Tensor, variables: Variables, name: str) -> Tensor:
     inner = blocks.convolve(_conv(x, variables, f"{name}.first"), *_layer(variables, f"{name}.second"))
     return blocks.leaky(ops.add(x, inner).output(0))
+
+
+def _moving(first: Tensor, last: Tensor) -> Tensor:
+    """1 where the photos differ within some 18 pixels, 0 where they are equal, (1, 1, H, W): what does not move stays
+    exactly as it is."""
+    different = ops.reduce_mean(ops.abs(ops.subtract(first, last)), ops.constant([1]), True)
+    different = ops.avg_pool(different, [4, 4], [0, 0], [0, 0], [4, 4], exclude_pad=False)
+    different = ops.max_pool(different, [1, 1], [1, 1], [4, 4], [4, 4], [9, 9])
+    gate = ops.minimum(ops.multiply(different.output(0), blocks.constant(DIFFERENT)), blocks.constant(1)).output(0)
+    return blocks.resize(blocks.resize(gate, 2.0), 2.0)
 
 
 def _unit(x: Tensor) -> Tensor:

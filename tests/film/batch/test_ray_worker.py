@@ -55,7 +55,7 @@ def test_a_packed_stretch_is_the_same_and_no_larger_than_it_must_be() -> None:
 
 
 def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Path) -> None:
-    model = film.load(averaging)
+    model = film.load(averaging, precision="exact")
     pairs = [FramePair(texture(48, 64), texture(48, 64, 1), bisection.dyadic(5))]
     for lossless in (False, True):
         encoding = Encoding(Fraction(20), 60, lossless)

@@ -22,7 +22,7 @@ from tests.conftest import SMALL_FILM, moved
 
 @pytest.fixture(scope="module")
 def lanes() -> Callable[[int], film.Film]:
-    """film-lite making so many middles side by side."""
+    """A small FILM making so many middles side by side."""
 
     @functools.cache
     def model(count: int) -> film.Film:

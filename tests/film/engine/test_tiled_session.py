@@ -30,7 +30,7 @@ ALIKE = 60  # dB; 45 is promised, 74 and more were measured. Rounding to 8 bits 
 
 @pytest.fixture(scope="module")
 def least() -> film.Film:
-    """film-lite with less memory than there can be: every frame of more than 768 x 768 pixels needs tiles."""
+    """A small FILM with less memory than there can be: every frame of more than 768 x 768 pixels needs tiles."""
     model = film.load(SMALL_FILM, memory_gb=0.001, precision="exact")
     assert isinstance(model, film.Film)
     return model

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.tensorflow
 
 @pytest.fixture(scope="module")
 def variables(reference: film.Reference) -> dict[str, np.ndarray]:
-    """film-lite's."""
+    """The small FILM's."""
     return reference.loaded().variables
 
 

@@ -45,7 +45,7 @@ def names(ports: list[ov.Output]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def graphs(small_film: film.Film) -> tuple[ov.Model, ov.Model]:
-    """Encoder and synthesizer of film-lite."""
+    """Encoder and synthesizer of the small FILM."""
     encoder, synthesizer = (ov.Core().read_model(path) for path in small_film.converted().files)
     return encoder, synthesizer
 
@@ -116,7 +116,7 @@ def test_a_cut_starts_as_many_image_levels_above_as_the_extractor_gathers(graphs
         1,
         2,
         3,
-    ]  # film-lite gathers four
+    ]  # it gathers four
 
 
 def test_another_extractor_starts_elsewhere() -> None:
