@@ -55,8 +55,8 @@ def warp(x, flow):
 
 def moving(first, last):
     """`training.network.moving`."""
-    different = tf.nn.avg_pool2d(tf.reduce_mean(tf.abs(first - last), -1, keepdims=True), 4, 4, "VALID")
-    different = tf.nn.max_pool2d(different, 9, 1, "SAME")
+    different = tf.nn.avg_pool2d(tf.reduce_sum(tf.square(first - last), -1, keepdims=True), 4, 4, "VALID")
+    different = tf.nn.avg_pool2d(tf.pad(different, [[0, 0], [4, 4], [4, 4], [0, 0]]), 9, 1, "VALID")
     return double(double(tf.minimum(DIFFERENT * different, 1.0)))
 
 

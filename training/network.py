@@ -30,7 +30,7 @@ from torch import nn
 RADIUS = 3  # of the cost volume, in pixels of a level, from the frame that is made towards either photo
 OFFSETS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
 SHARPNESS = 8.0  # of the softmax over the costs, which lie in [-1, 1]
-DIFFERENT = 128.0  # times the difference of two photos: motion is looked for from about 2 of 255 on
+DIFFERENT = 1e5  # times the squared difference of two photos: from 1 of 255 on they differ
 FLOW_SCALE = 0.1  # flows are some pixels large, features about one
 
 
@@ -73,10 +73,10 @@ def warp(x, flow):
 
 
 def moving(first, last):
-    """Where the photos differ at all within some 18 pixels, (B, 1, H, W): 1, from a difference of 2 of 255 on; 0 where
-    they are equal. What does not move stays exactly as it is."""
-    different = F.avg_pool2d((first - last).abs().mean(1, keepdim=True), 4)
-    different = F.max_pool2d(different, 9, 1, 4)
+    """1 where the photos differ within some 18 pixels, 0 where they are equal, (B, 1, H, W): what does not move stays
+    exactly as it is. The sum of squared differences around a pixel decides."""
+    different = F.avg_pool2d((first - last).square().sum(1, keepdim=True), 4)
+    different = F.avg_pool2d(different, 9, 1, 4)
     return double(double((DIFFERENT * different).clamp(max=1.0)))
 
 

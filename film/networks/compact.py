@@ -29,7 +29,7 @@ RADIUS = 3  # of the cost volume, in pixels of a level
 DISTANCES = range(-RADIUS, RADIUS + 1)
 SHARPNESS = 8.0  # of the softmax over the costs
 FLOW_SCALE = 0.1
-DIFFERENT = 128.0  # times the difference of two photos: motion is looked for from about 2 of 255 on
+DIFFERENT = 1e5  # times the squared difference of two photos: from 1 of 255 on they differ
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,13 @@ def _residual(x: Tensor, variables: Variables, name: str) -> Tensor:
 def _moving(first: Tensor, last: Tensor) -> Tensor:
     """1 where the photos differ within some 18 pixels, 0 where they are equal, (1, 1, H, W): what does not move stays
     exactly as it is."""
-    different = ops.reduce_mean(ops.abs(ops.subtract(first, last)), ops.constant([1]), True)
+    difference = ops.add(first, blocks.scale(last, -1.0))
+    square = ops.multiply(difference, difference).output(0)
+    red, green, blue = (blocks.channels(square, n, n + 1) for n in range(3))
+    different = ops.add(ops.add(red, green), blue)
     different = ops.avg_pool(different, [4, 4], [0, 0], [0, 0], [4, 4], exclude_pad=False)
-    different = ops.max_pool(different, [1, 1], [1, 1], [4, 4], [4, 4], [9, 9])
-    gate = ops.minimum(ops.multiply(different.output(0), blocks.constant(DIFFERENT)), blocks.constant(1)).output(0)
+    different = ops.avg_pool(different, [1, 1], [4, 4], [4, 4], [9, 9], exclude_pad=False)
+    gate = ops.clamp(blocks.scale(different.output(0), DIFFERENT), 0.0, 1.0).output(0)
     return blocks.resize(blocks.resize(gate, 2.0), 2.0)
 
 
