@@ -12,7 +12,7 @@ from typing import Any
 import gradio as gr
 
 import film
-from demo.server.job_requests import JobRequest, PhotoRequest, RequestHandler, VideoRequest
+from demo.server.job_requests import FPS, JobRequest, PhotoRequest, RequestHandler, VideoRequest
 from demo.server.messages import message
 from demo.ui.html import card_text, plan_html, size_text, time_text
 from film.engine import openvino_backend
@@ -51,7 +51,10 @@ def film_name(source: str) -> str:
 
 
 def in_halves(job_request: JobRequest, depths: Sequence[int]) -> JobRequest:
-    """A length in seconds as the depth and frame rate that show every frame that is made."""
+    """A length in seconds as the depth and frame rate that show every frame that is made.
+
+    The rate is one that a visitor can choose; shorter films are made of fewer frames.
+    """
     if not isinstance(job_request, PhotoRequest) or job_request.seconds is None:
         return job_request
     options, photos = job_request.options, max(2, len(job_request.files))
@@ -59,6 +62,10 @@ def in_halves(job_request: JobRequest, depths: Sequence[int]) -> JobRequest:
         depth, fps = planning.by_halving(
             job_request.seconds, job_request.fps, options.file, photos, options.play, depths
         )
+        while fps > FPS[1] >= job_request.fps and (depths := [less for less in depths if less < depth]):
+            depth, fps = planning.by_halving(
+                job_request.seconds, job_request.fps, options.file, photos, options.play, depths
+            )
     except (ValueError, TypeError):
         return job_request  # what is no length, the handler refuses
     return dataclasses.replace(job_request, seconds=None, depth=depth, fps=float(fps))
