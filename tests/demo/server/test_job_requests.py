@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 
 from demo.config import Config
 from demo.server.job_queue import JobQueue
-from demo.server.job_requests import OutputOptions, PhotoRequest, RequestHandler, VideoRequest
+from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, RequestHandler, VideoRequest
 from demo.server.job_service import JobService
 from demo.server.limits import Limits
 from demo.server.model_cache import ModelCache
@@ -18,7 +20,8 @@ from demo.server.open_slots import TooMany
 from demo.server.photo_sandbox import PhotoSandbox
 from demo.server.storage import GIGABYTE, Storage
 from demo.ui import updates
-from demo.ui.plan import plan_html
+from demo.ui.plan import planned as made_to_fit
+from demo.ui.plan import show_plan
 from film import load
 from film.rendering import planning
 from tests.conftest import photo, texture
@@ -39,16 +42,21 @@ def photos(folder: Path, count: int) -> list[str]:
     return [str(photo(folder / "photo.png", texture(64, 96)))] * count
 
 
+def planned(ask: Callable[[], JobRequest], handler: RequestHandler) -> str:
+    """The line that the page shows under the choices."""
+    return show_plan(ask, handler)[0]
+
+
 def test_what_create_refuses_is_no_plan(
     handler: RequestHandler, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "3169 frames" in plan_html(lambda: PhotoRequest(photos(tmp_path, 100), MAKING), handler)
+    assert "3169 frames" in planned(lambda: PhotoRequest(photos(tmp_path, 100), MAKING), handler)
     monkeypatch.setattr(planning, "moments", None)  # so many photos are not even planned
     job_request, words = (
         PhotoRequest(photos(tmp_path, 101), MAKING),
         "These are 101 photos; this server makes a film of at most",
     )
-    assert words in plan_html(lambda: job_request, handler)
+    assert words in planned(lambda: job_request, handler)
     states = [str(changes.get("state")) for changes in updates.show(lambda: job_request, handler)]
     assert any(words in state for state in states)
     with pytest.raises(ValueError, match=words):
@@ -58,7 +66,7 @@ def test_what_create_refuses_is_no_plan(
 @pytest.mark.slow
 def test_an_unknown_length_is_told_as_such(handler: RequestHandler, tmp_path: Path) -> None:
     job_request = VideoRequest(str(recorded(tmp_path / "recorded.webm")), MAKING, slowdown=2)
-    told = plan_html(lambda: job_request, handler)
+    told = planned(lambda: job_request, handler)
     assert "Length unknown" in told and "frames" not in told
     texts = [str(changes.get("state")) for changes in updates.show(lambda: job_request, handler)]
     assert [text for text in texts if "<b>Frame 7</b><span>length unknown</span>" in text]
@@ -79,19 +87,21 @@ class Moody:
 
 
 @pytest.mark.parametrize("error", [TooMany("Busy"), ValueError("photo.jpg cannot be read"), OSError(5, "unreadable")])
-def test_a_busy_moment_costs_no_picture(handler: RequestHandler, error: Exception) -> None:
+def test_a_busy_moment_costs_no_picture(handler: RequestHandler, tmp_path: Path, error: Exception) -> None:
+    picture = str(photo(tmp_path / "photo.jpg", texture(64, 96)))
     answers: Sequence[Any] = [error, b"small", AssertionError("It was there.")]
     handler.job_service.sandbox = Moody(*answers)  # type: ignore[assignment]
-    assert handler.thumbnail("photo.jpg") is None
-    assert (uri := handler.thumbnail("photo.jpg")) and uri.startswith("data:image/jpeg;base64,")
-    assert handler.thumbnail("photo.jpg") == uri
+    assert handler.thumbnail(picture) is None
+    assert (uri := handler.thumbnail(picture)) and uri.startswith("data:image/jpeg;base64,")
+    assert handler.thumbnail(picture) == uri
 
 
 def test_what_has_expired_is_said_to_be_gone(handler: RequestHandler, tmp_path: Path) -> None:
     gone = str(tmp_path / "gone.png")
-    for job_request in (PhotoRequest([gone, gone], MAKING), VideoRequest(gone, MAKING)):
-        assert "gone.png is no longer here: uploads expire. Choose it again." in plan_html(
-            lambda o=job_request: o, handler
+    job_requests: list[JobRequest] = [PhotoRequest([gone, gone], MAKING), VideoRequest(gone, MAKING)]
+    for job_request in job_requests:
+        assert "gone.png is no longer here: uploads expire. Choose it again." in planned(
+            partial(replace, job_request), handler
         )
         with pytest.raises(ValueError, match="gone.png is no longer here"):
             next(handler.make(job_request))
@@ -99,34 +109,49 @@ def test_what_has_expired_is_said_to_be_gone(handler: RequestHandler, tmp_path: 
 
 @pytest.mark.parametrize(
     ("play", "format", "words"),
-    [("loop", "mp4", "5 frames, 0.1 s"), ("pingpong", "mp4", "8 frames, 0.1 s"), ("loop", "gif", "5 frames, 0.1 s")],
+    [
+        ("loop", "mp4", "5 frames, 0.1 s"),
+        ("pingpong", "mp4", "5 frames, 0.1 s at 60 frames a second, each way"),
+        ("loop", "gif", "5 frames, 0.1 s"),
+    ],
 )
 def test_the_plan_is_of_what_will_be_seen(
     handler: RequestHandler, tmp_path: Path, play: str, format: str, words: str
 ) -> None:
     options = OutputOptions("film-lite", "CPU", format=format, play=play)
-    assert words in plan_html(lambda: PhotoRequest(photos(tmp_path, 2), options, depth=2, fps=60), handler)
+    assert words in planned(lambda: PhotoRequest(photos(tmp_path, 2), options, depth=2, fps=60), handler)
 
 
 def test_a_gif_is_planned_as_slow_as_it_plays(handler: RequestHandler, tmp_path: Path) -> None:
     options = OutputOptions("film-lite", "CPU", format="gif")
-    assert "500 frames, 10 s" in plan_html(
-        lambda: PhotoRequest(photos(tmp_path, 2), options, count=500, fps=60), handler
-    )
+    assert "500 frames, 10 s" in planned(lambda: PhotoRequest(photos(tmp_path, 2), options, count=500, fps=60), handler)
 
 
-@pytest.mark.parametrize(("format", "play"), [("gif", "loop"), ("mp4", "pingpong"), ("gif", "pingpong")])
+@pytest.mark.parametrize(
+    ("format", "play", "words"),
+    [
+        ("mp4", "loop", "65 frames, 2.0 s at 32.5 frames a second"),
+        ("gif", "loop", "65 frames, 2.0 s at 32.5 frames a second"),
+        ("mp4", "pingpong", "33 frames, 1.0 s at 32 frames a second, each way"),
+        ("gif", "pingpong", "33 frames, 1.0 s at 32 frames a second, each way"),
+    ],
+)
 def test_seconds_are_those_of_the_film_as_it_plays(
-    handler: RequestHandler, tmp_path: Path, format: str, play: str
+    handler: RequestHandler, tmp_path: Path, format: str, play: str, words: str
 ) -> None:
+    """At a rate that can be chosen, though the nearest to 60 that halving gives is above."""
     options = OutputOptions("film-lite", "CPU", format=format, play=play)
-    frames = 100 if format == "gif" else 120
-    told = plan_html(lambda: PhotoRequest(photos(tmp_path, 2), options, seconds=2, fps=60), handler)
-    assert f"{frames} frames, 2.0 s" in told
+
+    def ask() -> JobRequest:
+        return PhotoRequest(photos(tmp_path, 2), options, seconds=2, fps=60)
+
+    assert words in planned(ask, handler)
+    plan = made_to_fit(ask, handler)[1]
+    assert plan and plan.duration == 2
 
 
 def test_a_checked_order_may_be_checked_again(handler: RequestHandler) -> None:
-    job_requests = [
+    job_requests: list[JobRequest] = [
         PhotoRequest(["a.jpg", "b.jpg"], MAKING, seconds=2),
         VideoRequest("clip.mp4", MAKING, slowdown=2, fps=24),
     ]
@@ -147,4 +172,5 @@ def test_one_length_is_enough(handler: RequestHandler, tmp_path: Path) -> None:
     two = photos(tmp_path, 2)
     with pytest.raises(ValueError, match="The length is given twice, as 4 frames and 60 seconds; give one of them"):
         handler.checked(PhotoRequest(two, MAKING, count=4, seconds=60))
-    assert handler.checked(PhotoRequest(two, MAKING, depth=None, count=4)).count == 4  # type: ignore[arg-type]
+    checked = handler.checked(PhotoRequest(two, MAKING, depth=None, count=4))  # type: ignore[arg-type]
+    assert isinstance(checked, PhotoRequest) and checked.count == 4
