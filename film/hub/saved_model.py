@@ -88,7 +88,12 @@ class SavedModel:
         """A `tf.function` of (x0, x1) with the one output `image`; everything else FILM returns is pruned."""
         tf = self._tf
         image = tf.TensorSpec([None, None, None, 3], tf.float32)
-        return tf.function(lambda x0, x1: self._call(x0, x1, self._half(x0)), input_signature=[image, image])
+
+        def middle(x0: Any, x1: Any) -> Any:
+            # A constant that nothing reads would become an output of the converted graph.
+            return self._call(x0, x1, self._half(x0) if self.takes_time else None)
+
+        return tf.function(middle, input_signature=[image, image])
 
     @cached_property
     def traced_with_time(self) -> Any:

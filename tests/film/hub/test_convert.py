@@ -110,7 +110,7 @@ def test_a_graph_that_does_not_give_the_same_image_is_not_trusted(
 
     monkeypatch.setattr(convert, "OTHER_LEVELS", ())  # one comparison is enough here
     with caplog.at_level(logging.WARNING):
-        graphs, kind, _ = convert._graphs(source)
+        graphs, kind, *_ = convert._graphs(source)
     assert kind == "whole" and list(graphs) == ["film"]
     assert "differs from the SavedModel" in caplog.text
     a, b = moved(64, 64)

@@ -54,7 +54,7 @@ def test_the_catalog_starts_with_the_model_that_needs_nothing() -> None:
     assert not lite.remote and lite.megabytes == 0
     assert official.remote and official.megabytes > 100
     assert (registry.fetch(lite) / "saved_model.pb").is_file()
-    assert registry.downloaded(lite) == registry.fetch(lite) == SMALL_FILM
+    assert registry.downloaded(lite) == registry.fetch(lite) == registry.BUNDLED / "film-lite"
 
 
 def test_models_are_found_by_name_url_and_directory(tmp_path: Path, small_film_copy: Path) -> None:
