@@ -27,7 +27,7 @@ def test_settings() -> None:
         port=8080, max_depth=6, max_megapixels=math.inf
     )
     assert Config.read({"FILM_KEEP_MINUTES": "0.5", "FILM_MAX_SIDE": "0"}).keep_minutes == 0.5
-    with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, film"):
+    with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, rife, film"):
         open_handler(Config(model="nonesuch"))
     with pytest.raises(ValueError, match="FILM_DEVICE is 'abacus'; choose one of"):
         open_handler(Config(device="abacus"))

@@ -38,13 +38,18 @@ SHOWN = re.compile(  # what no answer shows
     )
 )
 API = "/gradio_api"
-REST = ["mp4", 80, "loop", None, None]  # of an order for two photos, after its first seven values
+REST = ["mp4", 80, "loop", None, None, "linear", None, 8]  # of an order for two photos, after its first seven values
 RETIMED = [2, "film-lite", "CPU", 512, "mp4", 80, "loop", True, 15, None]  # an order for a video, after the video
+RETIMED += [None, None, None, None, 8, "auto", None, False]
 VIDEOS = (".mp4", ".webm", ".mkv")  # names of files that are ordered as videos
+FILM = "model device longest_side format quality play"  # what an order for any film names
+LENGTH = "count seconds easing background depth_bits"
 PARAMETERS = {
-    "interpolate": "first last depth fps model device longest_side format quality play count seconds".split(),
-    "interpolate_many": "photos depth fps model device longest_side format quality play count seconds".split(),
-    "retime": "video slowdown model device longest_side format quality play sound cut fps".split(),
+    "interpolate": f"first last depth fps {FILM} {LENGTH}".split(),
+    "interpolate_many": f"photos depth fps {FILM} {LENGTH}".split(),
+    "retime": (
+        f"video slowdown {FILM} sound cut fps start end speed background depth_bits duplicates audio_track keep_streams"
+    ).split(),
 }
 FILES = {"first", "last", "photos", "video"}
 RIGHT: dict[tuple[str, str], list[Any]] = {  # of the values below, those that are in order
@@ -52,9 +57,17 @@ RIGHT: dict[tuple[str, str], list[Any]] = {  # of the values below, those that a
     ("interpolate", "seconds"): [None, 0.5],
     ("interpolate_many", "count"): [None],
     ("interpolate_many", "seconds"): [None, 0.5],
+    ("interpolate", "background"): [None, ""],
+    ("interpolate_many", "background"): [None, ""],
     ("retime", "sound"): [True],
     ("retime", "cut"): [0.5],
     ("retime", "fps"): [None],
+    ("retime", "start"): [None, "", 0.5],
+    ("retime", "end"): [None, "", "5", 0.5],
+    ("retime", "speed"): [None, ""],
+    ("retime", "background"): [None, ""],
+    ("retime", "audio_track"): [None],
+    ("retime", "keep_streams"): [True],
 }
 
 
