@@ -63,7 +63,7 @@ RIGHT: dict[tuple[str, str], list[Any]] = {  # of the values below, those that a
     ("retime", "cut"): [0.5],
     ("retime", "fps"): [None],
     ("retime", "start"): [None, "", 0.5],
-    ("retime", "end"): [None, "", "5", 0.5],
+    ("retime", "end"): [None, "", "5", 0.5, 2**70],
     ("retime", "speed"): [None, ""],
     ("retime", "background"): [None, ""],
     ("retime", "audio_track"): [None],
