@@ -6,6 +6,8 @@ how strangers share the machine, `film/` makes the film. Importing it loads neit
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import os
 import signal
@@ -287,19 +289,23 @@ def serve(folder: Path) -> None:
     handler.job_service.sandbox.start()
     compile_ahead(handler)
     logger.info("serving at http://%s:%d", config.host, config.port)
-    app.launch(
-        server_name=config.host,
-        server_port=config.port,
-        max_threads=config.max_running + config.max_waiting + THREADS,
-        max_file_size=config.max_upload_bytes,
-        state_session_capacity=SESSIONS,
-        theme=html.theme(),
-        css_paths=html.STYLE,
-        favicon_path=html.ICON,
-        footer_links=["api"],
-        run_history=False,
-        ssr_mode=False,
-        quiet=True,
-        mcp_server=mcp.offer(storage),
-        app_kwargs=gate(app, handler),
-    )
+    # Where `mcp` is installed, Gradio announces it on standard output, which is the log, whatever `quiet` says.
+    with contextlib.redirect_stdout(io.StringIO()):
+        app.launch(
+            server_name=config.host,
+            server_port=config.port,
+            max_threads=config.max_running + config.max_waiting + THREADS,
+            max_file_size=config.max_upload_bytes,
+            state_session_capacity=SESSIONS,
+            theme=html.theme(),
+            css_paths=html.STYLE,
+            favicon_path=html.ICON,
+            footer_links=["api"],
+            run_history=False,
+            ssr_mode=False,
+            quiet=True,
+            prevent_thread_lock=True,
+            mcp_server=mcp.offer(storage),
+            app_kwargs=gate(app, handler),
+        )
+    app.block_thread()

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 
+from film.support import telemetry as _offline  # noqa: F401  # isort: skip  (before OpenVINO is imported)
+
 from film.engine.devices import devices
 from film.engine.interpolator import Interpolator
 from film.engine.openvino_backend import Film
@@ -20,7 +22,6 @@ from film.media.images import Frame, read_image
 from film.media.video_writer import write_video
 from film.rendering.events import Done, Event, Level, Notice, Progress, Segment, Stage
 from film.rendering.pipeline import interpolate, retime
-from film.support import telemetry as _offline  # noqa: F401  (first)
 from film.support.memory import NotEnoughMemory
 
 __all__ = [

@@ -176,7 +176,7 @@ class RequestHandler:
                 end=text("The end", job_request.end),
                 speed=text("The speed", job_request.speed),
                 duplicates=choice("The choice of duplicates", job_request.duplicates, scene_detection.DUPLICATES),
-                audio_track=number("The audio track", track, 1, 99, whole=True) if track else None,
+                audio_track=number("The audio track", track, 1, 99, whole=True) if track not in (None, 0) else None,
             )
             self._check_film(checked)
             return checked
