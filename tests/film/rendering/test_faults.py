@@ -220,8 +220,8 @@ def test_two_versions_share_a_cache(
     """Two programs whose converters differ, at once, then again: each keeps to its own, and neither starts over."""
     other = tmp_path / "other"
     shutil.copytree(ROOT / "film", other / "film", ignore=shutil.ignore_patterns("models", "__pycache__"))
-    with open(other / "film" / "networks" / "film.py", "a") as source:
-        source.write("# another version\n")
+    with open(other / "film" / "hub" / "convert.py", "a") as source:
+        source.write("FORMAT += 1\n")
     monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
     for converts in (True, False):
         running = []
