@@ -28,7 +28,7 @@ def test_everything_is_exported_once_and_there() -> None:
 
 def test_whoever_shows_a_film_finds_its_events_and_errors() -> None:
     events = {event.__name__ for event in typing.get_args(film.Event)}
-    assert events == {"Stage", "Notice", "Progress", "Segment", "Done"}
+    assert events == {"Stage", "Notice", "Level", "Progress", "Segment", "Done"}
     assert {*events, "Event", "NotEnoughMemory", "find"} <= set(film.__all__)
     assert issubclass(film.NotEnoughMemory, RuntimeError)
 
@@ -49,7 +49,7 @@ def test_the_package_has_the_program_its_model_and_its_command(tmp_path: Path) -
         archive.extract(f"{info}/entry_points.txt", tmp_path)
         packed = {name for name in archive.namelist() if not name.startswith(info)}
     assert packed == {path.relative_to(source).as_posix() for path in (source / "film").rglob("*") if path.is_file()}
-    assert {"film/cli/commands.py", "film/models/film-lite/variables/variables.index"} <= packed
+    assert {"film/cli/commands.py", "film/models/film-lite/variables.npz"} <= packed
     assert facts["Name"] == "film-openvino" and facts["Version"] == film.__version__
     assert facts["License-Expression"] == "Apache-2.0" and facts["Description-Content-Type"] == "text/markdown"
     assert set(facts.get_all("Provides-Extra")) == {"tensorflow", "demo", "cluster", "dev"}
