@@ -98,7 +98,7 @@ def test_length_in_frames_and_in_seconds(page: Any, tmp_path: Path) -> None:
     choose(page, "measure", "Frames")
     set_number(page, "Frames", 7, "7 frames, 0.5 s at 15 frames a second")
     click(page, "Create")
-    expect_text(page, "#state", "7 frames, 96 × 64")
+    expect_text(page, "#state", "5 frames, 96 × 64, 0.5 s, forth and back")
     choose(page, "measure", "Seconds")
     expect_text(page, "#plan", "5 frames")
     click(page, "Create")
