@@ -151,12 +151,15 @@ class Stream:
         begin = self._end[1] if self._end and self._end[0] is pair.left else session.keyframe(left)
         end = session.keyframe(right)
         self._end = pair.right, end
+        moments = pair.moments
+        if not session.honours_time and any(moment.denominator.bit_count() != 1 for moment in moments):
+            moments = bisection.nearest(moments)  # planned for a model that was thought to honour the time
         if session.honours_time:
-            keyframes = direct.ahead(begin, end, pair.moments, session.start_at, session.lanes)
+            keyframes = direct.ahead(begin, end, moments, session.start_at, session.lanes)
         elif session.lanes > 1:
-            keyframes = bisection.walk_ahead(begin, end, pair.moments, session.start, session.lanes)
+            keyframes = bisection.walk_ahead(begin, end, moments, session.start, session.lanes)
         else:
-            keyframes = bisection.walk(begin, end, pair.moments, session.middle)
+            keyframes = bisection.walk(begin, end, moments, session.middle)
         del begin, end, left, right  # so that what has been passed can be freed
         with contextlib.closing(keyframes):
             for keyframe in keyframes:
