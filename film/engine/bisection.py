@@ -232,6 +232,13 @@ def tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction
     return nodes
 
 
+def reachable(moments: Sequence[Fraction]) -> Sequence[Fraction]:
+    """The moments, or where halving does not reach one, because they were planned for a model that honours the time, the
+    nearest multiples of PRECISION."""
+    dyadic_all = all(moment.denominator.bit_count() == 1 for moment in moments)
+    return moments if dyadic_all else nearest(moments)
+
+
 def calls(moments: Sequence[Fraction]) -> list[int]:
     """How often `walk` will have called `middle` when it yields each of these moments; the last is the total."""
     count = 0
@@ -241,4 +248,4 @@ def calls(moments: Sequence[Fraction]) -> list[int]:
         count += 1
         return (a + b) / 2
 
-    return [count for _ in walk(Fraction(0), Fraction(1), moments, middle)]
+    return [count for _ in walk(Fraction(0), Fraction(1), reachable(moments), middle)]

@@ -151,9 +151,7 @@ class Stream:
         begin = self._end[1] if self._end and self._end[0] is pair.left else session.keyframe(left)
         end = session.keyframe(right)
         self._end = pair.right, end
-        moments = pair.moments
-        if not session.honours_time and any(moment.denominator.bit_count() != 1 for moment in moments):
-            moments = bisection.nearest(moments)  # planned for a model that was thought to honour the time
+        moments = pair.moments if session.honours_time else bisection.reachable(pair.moments)
         if session.honours_time:
             keyframes = direct.ahead(begin, end, moments, session.start_at, session.lanes)
         elif session.lanes > 1:
