@@ -233,8 +233,8 @@ def tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction
 
 
 def reachable(moments: Sequence[Fraction]) -> Sequence[Fraction]:
-    """The moments, or where halving does not reach one, because they were planned for a model that honours the time, the
-    nearest multiples of PRECISION."""
+    """The moments, or the nearest multiples of PRECISION where halving does not reach them all: they were planned for a
+    model that honours the time."""
     dyadic_all = all(moment.denominator.bit_count() == 1 for moment in moments)
     return moments if dyadic_all else nearest(moments)
 
