@@ -126,19 +126,21 @@ def show_plan(ask: Callable[[], JobRequest], handler: RequestHandler) -> tuple[s
         if plan is None:
             line = plan_html("As long as the video, times the slow motion")
         else:
-            line = plan_html(length_text(job_request, plan), cost(job_request, plan), note)
+            line = plan_html(length_text(plan), cost(job_request, plan), note)
     except (ValueError, RuntimeError, OSError) as error:
         return plan_html(message(error)), cards(None, None)
     return line, cards(job_request, plan)
 
 
-def length_text(job_request: JobRequest, plan: planning.Plan) -> str:
+def length_text(plan: planning.Plan) -> str:
     if not plan.length_known:
         return "Length unknown: the video does not tell its own"
-    rate = f"{float(plan.fps):.4g} frames a second"
-    there = "each way, forth and back" if plan.play == "pingpong" else ""
-    length = f"{plan.frames} frames, {time_text(float(plan.frames / plan.fps))} at {rate}"
-    return f"{length}, {there}" if there else length
+    return f"{frames_text(plan.frames, plan.play)}, {time_text(plan.duration)} at {float(plan.fps):.4g} frames a second"
+
+
+def frames_text(made: int, play: str) -> str:
+    """How many frames a film has that differ; forth and back it shows them once each way."""
+    return f"{made} frames each way, forth and back" if play == "pingpong" else f"{made} frames"
 
 
 def cost(job_request: JobRequest, plan: planning.Plan) -> str:

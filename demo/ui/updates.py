@@ -20,6 +20,7 @@ from demo.ui.components import StreamSegment
 from demo.ui.html import error_html, size_text, state_html, time_text
 from demo.ui.layout import OTHERS
 from demo.ui.stage import Preview
+from film.media import video_writer
 from film.rendering.events import Done, Level, Notice, Progress, Segment, Stage
 
 logger = logging.getLogger("film.page")
@@ -109,9 +110,9 @@ def finished(event: Done, job_request: JobRequest, preview: Preview, notes: list
     """The complete film: in the player if browsers play it, on the stage if it is a picture, and to be downloaded."""
     path = event.path
     kind = path.suffix.removeprefix(".")
-    made = (event.frames + 2) // 2 if job_request.options.play == "pingpong" else event.frames
-    twice = ", forth and back" if made != event.frames else ""
-    size = f"{made} frames, {event.width} × {event.height}, {time_text(event.duration)}{twice}"
+    play = job_request.options.play
+    frames = plan.frames_text(video_writer.made_frames(event.frames, play), play)
+    size = f"{frames}, {event.width} × {event.height}, {time_text(event.duration)}"
     device = f"{event.device_text} ({film.devices().get(event.device, 'device')})"
     pace = f", {time_text(event.seconds_per_frame)} per frame" if event.seconds_per_frame else ""
     by = f"made by {event.model} on {device} in {time_text(event.seconds)}{pace}"
