@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from demo.config import Config
+from demo.server.frame_cache import CachedInterpolator, FrameCache
 from demo.server.job_service import JobEvent, JobService, RenderJob
 from demo.server.limits import at_most, choice, number, short, text
 from demo.server.storage import status, version
@@ -150,6 +151,7 @@ class RequestHandler:
 
     def __init__(self, job_service: JobService, config: Config) -> None:
         self.job_service = job_service
+        self._frame_cache = FrameCache(job_service.storage)
         self.video_probe = VideoProbe(job_service.sandbox.max_pixels)
         self._thumbnail = lru_cache(THUMBNAILS)(self._read_thumbnail)  # raises what is not to be remembered
         self.config = config
@@ -319,12 +321,19 @@ class RequestHandler:
             job_request.options.device,
             job_request.files,
             plan,
-            lambda plan, model, folder: self._start(job_request, plan, model, folder),
+            lambda plan, model, folder: self._start(
+                job_request, plan, self._remembering(job_request, model, owner), folder
+            ),
             owner,
             ((DEEP_BYTES if job_request.options.depth_bits > 8 else MASTER_BYTES) if lossless else 1.0)
             + (LEVEL_BYTES if isinstance(job_request, PhotoRequest) and job_request.by_level else 0.0),
         )
         yield from self.job_service.run(request)
+
+    def _remembering(self, job_request: JobRequest, model: Interpolator, owner: str) -> Interpolator:
+        """The model, with what this visitor's earlier films were made of at hand. A video's frames are too many."""
+        by_level = isinstance(job_request, PhotoRequest) and job_request.by_level
+        return CachedInterpolator(model, self._frame_cache, owner) if by_level else model
 
     def _start(
         self, job_request: JobRequest, plan: planning.Plan, model: Interpolator, folder: Path

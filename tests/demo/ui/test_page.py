@@ -169,7 +169,7 @@ def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
     shutil.rmtree(Path(cache, "handles"), ignore_errors=True)
     set_depth(page, 3)
     expect_text(page, "#plan", "9 frames each way, forth and back, 1.1 s at 15 frames a second")
-    page.get_by_text("Format, frame rate and how it plays").click()
+    page.get_by_text("More: format").click()
     set_number(page, "Frames per second", 30, "9 frames each way, forth and back, 0.5 s at 30 frames a second")
     expect_text(page, "#model", re.compile(r"Best\s.*134 MB once", re.DOTALL))
     page.locator("#model label").get_by_text("Best").click()

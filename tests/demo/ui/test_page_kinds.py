@@ -188,7 +188,7 @@ def test_what_was_made_plays_on_when_something_fails(page: Any, tmp_path: Path) 
 def test_formats(page: Any, tmp_path: Path) -> None:
     upload(page, *photos(tmp_path, 64, 96))
     set_depth(page, 1)
-    page.get_by_text("Format, frame rate").click()
+    page.get_by_text("More: format").click()
     for name, suffix in (("GIF", "gif"), ("WebP", "webp"), ("WebM", "webm")):
         select(page, "Format", name)
         click(page, "Create")
