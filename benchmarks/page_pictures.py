@@ -1,4 +1,4 @@
-"""The page in every state, taken in Chromium: phone, laptop and desktop, light and dark; to be looked at, and for docs/.
+"""The page in every state, taken in Chromium: phone, laptop and desktop, light and dark; to be judged, and for docs/.
 
 Start `python app.py`, then: python -m benchmarks.page_pictures [--out pictures] [--views laptop] [--schemes dark]
 

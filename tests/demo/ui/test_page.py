@@ -50,12 +50,13 @@ def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, pag
     expect_text(page, "#state", "Stopped")
     expect_text(page, "#state", "frames that were made can be downloaded")
     assert len(decoded(downloaded(page, tmp_path / "stopped.mp4"))) >= 4
+    sync_api.expect(page.locator("#create")).to_have_text("Continue")
     wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
     wait_until(lambda: server.scratch() == [], "the folder to be removed")
     assert "made frame 257" not in server.log()
 
     set_depth(page, 1)
-    click(page, "Create")
+    click(page, "Create")  # another film does not go on from that one
     expect_text(page, "#state", "3 frames each way, forth and back, 384 × 256")
 
 
