@@ -18,6 +18,7 @@ let told = { state: "idle" };
 let view = "film";
 let sources = []; // of the film that is set up: addresses of its photos
 let madeFrom = ""; // what the film on the stage was made from
+let earlier = ""; // what the player still holds of the film before
 let begun = performance.now();
 let loaded = new Map();
 
@@ -85,7 +86,7 @@ const shape = (width, height) => {
 const player = () => find("#film video");
 const plays = () => {
   const video = player();
-  return Boolean(video?.currentSrc && video.readyState > 1 && (video.currentTime > 0 || told.state === "done"));
+  return Boolean(video?.currentSrc && video.currentSrc !== earlier && video.readyState > 1 && (video.currentTime > 0 || told.state === "done"));
 };
 
 // The frame of the film that its player shows: on the way back of a film that is played back and forth, too.
@@ -193,7 +194,10 @@ const taken = () => {
     const next = JSON.parse(props.value || "{}");
     if (next.id !== told.id) {
       loaded = new Map([...loaded].filter(([address]) => sources.includes(address)));
-      if (next.state === "making") [madeFrom, begun] = [chosen().join(), performance.now()];
+      if (next.state === "making") {
+        [madeFrom, begun, earlier] = [chosen().join(), performance.now(), player()?.currentSrc ?? ""];
+        player()?.pause();
+      }
     }
     told = next.state ? next : { state: "idle" };
   } catch {

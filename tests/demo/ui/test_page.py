@@ -59,6 +59,13 @@ def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, pag
     click(page, "Create")  # another film does not go on from that one
     expect_text(page, "#state", "3 frames each way, forth and back, 384 × 256")
 
+    set_depth(page, 8)
+    click(page, "Create")  # what is made shows, and not the film before
+    expect_text(page, "#preview .chip", re.compile(r"Playing \d+ of 257 frames, getting smoother"))
+    for _ in range(10):
+        page.wait_for_timeout(50)
+        assert page.locator("#screen").get_attribute("data-mode") == "making"
+
 
 def test_the_whole_film_plays_in_the_same_place_and_can_be_downloaded(page: Any, tmp_path: Path) -> None:
     first, last = photos(tmp_path, 64, 96)
