@@ -22,6 +22,7 @@ from tests.support.serving import ROOT, TIMEOUT, Server, photos, serve, wait_unt
 
 pytestmark = pytest.mark.server
 
+LONG = 1000  # frames of a film that is not finished before the test is
 PROXY = {"FILM_PROXIES": "127.0.0.1"}
 EXAMPLES = [str(path) for path in sorted((ROOT / "examples").glob("*/*.jpg"))[:2]]
 
@@ -36,8 +37,9 @@ def upload(server: Server, files: int, size: int = 12, **headers: str) -> httpx.
     return httpx.post(f"{server.url}{API}/upload", files=given, headers=headers, timeout=TIMEOUT)
 
 
-def order(server: Server, first: str, last: str, address: str, depth: int = 1) -> httpx.Response:
-    data = [file(first), file(last), depth, 15, "film-lite", "CPU", 512, *REST]
+def order(server: Server, first: str, last: str, address: str, count: int = 3) -> httpx.Response:
+    format, quality, play, _, *rest = REST
+    data = [file(first), file(last), 1, 15, "film-lite", "CPU", 512, format, quality, play, count, *rest]
     url = f"{server.url}{API}/call/interpolate"
     return httpx.post(url, json={"data": data}, headers=visitor(address), timeout=TIMEOUT)
 
@@ -57,9 +59,17 @@ def example(server: Server) -> str:
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server behind a proxy, with little disk and small shares."""
-    shares = {"FILM_JOBS_PER_MINUTE": "10", "FILM_FILES_PER_MINUTE": "120", "FILM_MAX_PER_ADDRESS": "2"}
-    with serve(tmp_path_factory.mktemp("shared"), **PROXY, **shares, FILM_DISK_GB="0.06") as server:
+    """A server behind a proxy, with little disk."""
+    shares = {"FILM_FILES_PER_MINUTE": "120", "FILM_DISK_GB": "0.06"}
+    with serve(tmp_path_factory.mktemp("shared"), **PROXY, **shares) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server behind a proxy, with small shares of its line. Its disk has room for the longest films."""
+    shares = {"FILM_JOBS_PER_MINUTE": "10", "FILM_MAX_PER_ADDRESS": "2"}
+    with serve(tmp_path_factory.mktemp("line"), **PROXY, **shares) as server:
         yield server
 
 
@@ -80,30 +90,28 @@ def test_large_files_of_one_address_leave_room_for_others(shared: Server) -> Non
     assert "event: complete" in film(shared, *[example(shared)] * 2, "192.0.2.14")
 
 
-def test_orders_that_nobody_listens_to_hold_no_place(shared: Server) -> None:
-    photo = example(shared)
-    statuses = [order(shared, photo, photo, "192.0.2.20", depth=8).status_code for _ in range(30)]
+def test_orders_that_nobody_listens_to_hold_no_place(line: Server) -> None:
+    photo = example(line)
+    statuses = [order(line, photo, photo, "192.0.2.20", count=LONG).status_code for _ in range(30)]
     assert statuses.count(200) == 10 and set(statuses) == {200, 429}
-    assert httpx.get(f"{shared.url}/health").json()["waiting"] == 0
-    assert "event: complete" in film(shared, photo, photo, "192.0.2.21")
+    assert httpx.get(f"{line.url}/health").json()["waiting"] == 0
+    assert "event: complete" in film(line, photo, photo, "192.0.2.21")
 
 
-def test_one_address_has_its_share_of_the_line(shared: Server) -> None:
-    photo = example(shared)
-    events = [order(shared, photo, photo, "192.0.2.30", depth=8).json()["event_id"] for _ in range(2)]
-    streams = [httpx.stream("GET", f"{shared.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) for event in events]
+def test_one_address_has_its_share_of_the_line(line: Server) -> None:
+    photo = example(line)
+    events = [order(line, photo, photo, "192.0.2.30", count=LONG).json()["event_id"] for _ in range(2)]
+    streams = [httpx.stream("GET", f"{line.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) for event in events]
     open_streams = [stream.__enter__() for stream in streams]
     try:
-        wait_until(
-            lambda: sum(httpx.get(f"{shared.url}/health").json()[k] for k in ("running", "waiting")) == 2, "both"
-        )
-        assert "that is the share of one address" in film(shared, photo, photo, "192.0.2.30")
-        assert "event: complete" in film(shared, photo, photo, "192.0.2.31")
+        wait_until(lambda: sum(httpx.get(f"{line.url}/health").json()[k] for k in ("running", "waiting")) == 2, "both")
+        assert "that is the share of one address" in film(line, photo, photo, "192.0.2.30")
+        assert "event: complete" in film(line, photo, photo, "192.0.2.31")
     finally:
         for stream, opened in zip(streams, open_streams, strict=True):
             opened.close()
             stream.__exit__(None, None, None)
-    wait_until(lambda: httpx.get(f"{shared.url}/health").json()["running"] == 0, "the end of all computing")
+    wait_until(lambda: httpx.get(f"{line.url}/health").json()["running"] == 0, "the end of all computing")
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +195,7 @@ def test_a_restart_does_not_wait_for_what_was_left(tmp_path: Path) -> None:
 def test_sigterm_ends_a_server_that_makes_a_film(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
         photo = example(server)
-        event = order(server, photo, photo, "", depth=8).json()["event_id"]
+        event = order(server, photo, photo, "", LONG).json()["event_id"]
         with httpx.stream("GET", f"{server.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) as events:
             next(line for line in events.iter_lines() if '"done"' in line)
             for number in range(20_000):
