@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +32,7 @@ import film
 from demo.api import mcp
 from demo.api.endpoints import add_endpoints
 from demo.config import Config
-from demo.gradio_patches import bound_forms, client_address, keep_messages, serve_with, while_polled
+from demo.gradio_patches import bound_forms, client_address, keep_in, keep_messages, serve_with, while_polled
 from demo.server import connections, json_logging
 from demo.server.addresses import ForwardedHeaders, Names, SameSite, frames, split
 from demo.server.http_guard import Guard, Rates
@@ -241,7 +242,7 @@ def main() -> None:
 
 def serve(folder: Path) -> None:
     """Serve until SIGTERM or Ctrl-C, with everything temporary in `folder`. SystemExit if nothing can be served."""
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
+    keep_in(folder)
     examples = folder / "examples"  # so that the page does not tell where this program lies
     try:
         examples.symlink_to(EXAMPLES)
@@ -282,4 +283,5 @@ def serve(folder: Path) -> None:
             mcp_server=mcp.offer(storage),
             app_kwargs=gate(app, service),
         )
-    app.block_thread()
+    with contextlib.redirect_stdout(sys.stderr):  # a line of the log, too
+        app.block_thread()

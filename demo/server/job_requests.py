@@ -62,7 +62,7 @@ class OutputOptions:
             self,
             model=choice("The model", self.model, limits.models),
             device=choice("The device", self.device, limits.devices),
-            longest_side=choice("The longest side", self.longest_side, limits.sides),
+            longest_side=choice("The longest side", limits.side(self.longest_side), limits.sides),
             format=choice("The format", self.format, FORMATS),
             quality=number("The quality", self.quality, 1, 100, whole=True),
             play=choice("The play", self.play, PLAYS),

@@ -129,7 +129,9 @@ class JobService:
         """
         job_request = job_request.checked(self.limits)
         self.check_files(job_request)
-        log = RequestLog(logger, model=job_request.options.model, device=job_request.options.device)
+        options = job_request.options
+        named = job_request.files + [options.name] * (options.name != "film")  # a film is called after its first photo
+        log = RequestLog(logger, named, model=options.model, device=options.device)
         made = "no frame"
         try:
             with closing(self._run(job_request, owner, log)) as events:

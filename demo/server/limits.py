@@ -66,6 +66,10 @@ class Limits:
         depths = range(1, min(config.max_depth, MAX_DEPTH) + 1)
         return cls(models, devices, sides, depths, config.max_megapixels, config.max_photos)
 
+    def side(self, value: Any) -> Any:
+        """A longest side that was sent as a text, as a number; all else as it is."""
+        return next((side for side in self.sides if value == str(side)), value)
+
     def check_photos(self, photos: int) -> None:
         """ValueError for more photos than this server makes a film of."""
         if photos > self.photos:

@@ -11,6 +11,7 @@ import gradio as gr
 
 from demo.server.job_requests import END_STEP
 from demo.server.job_service import JobService
+from demo.server.json_logging import hiding
 from demo.server.messages import message
 from demo.ui import html
 from demo.ui.components import UNSHOWN
@@ -36,7 +37,7 @@ class Uploads:
                 self._handler.sandbox.save_jpeg(path, shown)
                 path = shown
         except Exception as error:
-            logger.info("no photo: %s", error)
+            logger.info("no photo: %s", error, extra=hiding([path]))
             return None, *taken(state, message(error))
         return path, *taken(state)
 
@@ -50,7 +51,7 @@ class Uploads:
                 self._handler.check_photo(path)
                 photos.append(path)
             except Exception as error:
-                logger.info("no photo: %s", error)
+                logger.info("no photo: %s", error, extra=hiding([path]))
                 refused.append(message(error))
         return photos, photos, *taken(state, " ".join(dict.fromkeys(refused)))
 
@@ -61,7 +62,7 @@ class Uploads:
         try:
             self._handler.check_video(path)
         except Exception as error:
-            logger.info("no video: %s", error)
+            logger.info("no video: %s", error, extra=hiding([path]))
             return None, *taken(state, message(error))
         return gr.skip(), *taken(state)
 

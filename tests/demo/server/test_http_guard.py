@@ -3,113 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from demo.config import Config
-from demo.server.http_guard import BODY_BYTES, Guard, Rates
-from demo.server.storage import PART_BYTES, Storage
+from demo.server.http_guard import BODY_BYTES
+from demo.server.storage import FILE_COST, PART_BYTES
+from tests.support.gate import ORDER, UPLOAD_BYTES, Gate
 
-OWN = "0123456789abcdef" * 4
-UPLOAD_BYTES = 1000
-UPLOAD, ORDER = "/gradio_api/upload", "/gradio_api/call/interpolate"
-
-
-class Behind:
-    """An ASGI application that notes (method, path, body) and answers with 200; or fails in one of three ways."""
-
-    def __init__(self) -> None:
-        self.reached: list[tuple[str, str, bytes]] = []
-        self.fails = ""
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        body = b""
-        while (message := await receive()).get("more_body"):
-            body += message["body"]
-        self.reached.append((scope["method"], scope["path"], body + message.get("body", b"")))
-        if self.fails == "before":
-            raise KeyError("/secret/path")
-        await send({"type": "http.response.start", "status": 500 if self.fails == "unsaid" else 200, "headers": []})
-        if self.fails == "after":
-            raise KeyError("/secret/path")
-        await send({"type": "http.response.body", "body": b"reached"})
-
-
-class Gate:
-    """The guard before `Behind`, asked as a server would ask it."""
-
-    def __init__(self, folder: Path, ceiling: int = 2**20, upload_bytes: int = UPLOAD_BYTES) -> None:
-        self.behind = Behind()
-        self.storage = Storage(folder / "page", 3600, ceiling)
-        self.public = folder / "examples" / "first.jpg"
-        self.own = self.storage.folder / OWN / "photo.jpg"
-        for path in (self.public, self.own, folder / "secret.jpg"):
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(b"pixels")
-        self.storage.recount()
-        self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes, 100, Rates.of(Config()))
-
-    def ask(self, method: str, path: str, body: bytes = b"", query: str = "", headers: Any = None) -> tuple[int, str]:
-        """(status, text) of the answer. The body comes in two parts."""
-        sent: list[MutableMapping[str, Any]] = []
-        parts = [{"type": "http.request", "body": body[:10], "more_body": True}]
-        parts += [{"type": "http.request", "body": body[10:], "more_body": False}]
-        given = [(b"content-length", b"%d" % len(body))] if headers is None else headers
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": given}
-
-        async def receive() -> MutableMapping[str, Any]:
-            return parts.pop(0)
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        asyncio.run(self.guard(scope, receive, send))
-        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
-
-    def order(self, *values: Any) -> int:
-        return self.ask("POST", ORDER, json.dumps({"data": values}).encode())[0]
-
-    async def begin(self, path: str, size: int, *parts: bytes) -> Begun:
-        """Announce a body of that size and send parts of it, until more is waited for or there is an answer."""
-        sent: list[MutableMapping[str, Any]] = []
-        coming, waits = list(parts), asyncio.Event()
-        scope = {"type": "http", "method": "POST", "path": path, "query_string": b""}
-
-        async def receive() -> MutableMapping[str, Any]:
-            if not coming:
-                waits.set()
-                await asyncio.Event().wait()
-            return {"type": "http.request", "body": coming.pop(0), "more_body": True}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        asked = self.guard(scope | {"headers": [(b"content-length", b"%d" % size)]}, receive, send)
-        begun = Begun(asyncio.ensure_future(asked), sent)
-        await asyncio.wait([begun.task, asyncio.ensure_future(waits.wait())], return_when=asyncio.FIRST_COMPLETED)
-        return begun
-
-
-@dataclass
-class Begun:
-    """A request that has not come to its end."""
-
-    task: asyncio.Future[None]
-    sent: list[MutableMapping[str, Any]]
-
-    @property
-    def answer(self) -> tuple[int, str]:
-        return self.sent[0]["status"], self.sent[1]["body"].decode()
-
-    async def leave(self) -> None:
-        self.task.cancel()
-        await asyncio.wait([self.task])
+UPLOAD, TOOL = "/gradio_api/upload", "/gradio_api/mcp/"
 
 
 @pytest.fixture
@@ -199,6 +106,23 @@ def test_bodies_are_bounded(gate: Gate) -> None:
     assert gate.ask("POST", UPLOAD, b"", headers=[])[0] == 411
 
 
+def test_the_files_in_a_tools_call_are_uploads(tmp_path: Path) -> None:
+    gate, large = Gate(tmp_path, ceiling=2**26, upload_bytes=2**24), bytes(2 * BODY_BYTES)
+    used = gate.storage.used()
+    data = f"data:image/png;base64,{base64.b64encode(large).decode()}"
+    assert gate.ask("POST", TOOL, json.dumps({"first": data, "last": None}).encode())[0] == 200
+    file = json.loads(gate.behind.reached[0][2])["first"].removeprefix("/gradio_api/file=")
+    assert Path(file).read_bytes() == large and gate.storage.keeps(file)
+    assert gate.storage.used() == used + len(large) + FILE_COST and gate.storage._reserved == 0
+    assert gate.ask("POST", TOOL, b'{"first": "%s"}' % bytes(BODY_BYTES).replace(b"\0", b"x"))[0] == 413
+    assert gate.ask("POST", TOOL, f'{{"first": "{data}", "last": {{"path": "/etc/passwd"}}}}'.encode())[0] == 403
+    assert gate.ask("POST", TOOL, json.dumps({"photos": ["data:image/png;base64,AAAA"] * 101}).encode())[0] == 413
+    assert len(list(gate.storage.folder.glob("*/file.png"))) == 1
+    full = Gate(tmp_path / "full", ceiling=100)
+    assert full.ask("POST", TOOL, b'{"first": "data:image/png;base64,AAAA"}')[0] == 507
+    assert full.ask("POST", TOOL, b'{"first": "/gradio_api/file=x"}')[0] == 200
+
+
 def test_a_full_disk_takes_no_upload(tmp_path: Path) -> None:
     gate = Gate(tmp_path, ceiling=100)
     status, text = gate.ask("POST", UPLOAD, bytes(500))
@@ -271,8 +195,8 @@ def test_uploads_together_leave_half_of_the_disk_to_films(tmp_path: Path) -> Non
 def test_a_body_that_falls_silent_is_not_waited_for(
     gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str, parts: list[bytes]
 ) -> None:
-    monkeypatch.setattr("demo.server.http_guard.SILENCE_SECONDS", 0.01)
-    monkeypatch.setattr("demo.server.http_guard.SLOWEST", 0.01)
+    monkeypatch.setattr("demo.server.bodies.SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr("demo.server.bodies.SLOWEST", 0.01)
 
     async def visit() -> None:
         visitor = await gate.begin(path, 10, *parts)
@@ -287,7 +211,7 @@ def test_a_body_that_falls_silent_is_not_waited_for(
 @pytest.mark.parametrize("path", [UPLOAD, ORDER])
 def test_a_body_that_trickles_is_not_waited_for(gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     clock = itertools.chain([0.0, 0.0, 20.0, 40.0], itertools.repeat(61.0))  # at the beginning, then at each part
-    monkeypatch.setattr("demo.server.http_guard.current_time", lambda: next(clock))
+    monkeypatch.setattr("demo.server.bodies.current_time", lambda: next(clock))
 
     async def visit() -> None:
         visitor = await gate.begin(path, 100, b"{", b"}", b"}")
@@ -299,7 +223,7 @@ def test_a_body_that_trickles_is_not_waited_for(gate: Gate, monkeypatch: pytest.
 
 def test_who_has_sent_everything_may_be_silent(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes after the body is that the client has left, and it may listen for hours before."""
-    monkeypatch.setattr("demo.server.http_guard.SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr("demo.server.bodies.SILENCE_SECONDS", 0.01)
     left: list[str] = []
 
     async def listens(scope: Any, receive: Any, send: Any) -> None:

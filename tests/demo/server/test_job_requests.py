@@ -17,6 +17,7 @@ from demo.server.open_slots import TooMany
 from demo.ui import updates
 from demo.ui.plan import planned as made_to_fit
 from demo.ui.plan import show_plan
+from film.hub.registry import BUNDLED
 from film.rendering import planning
 from film.rendering.events import Done
 from tests.conftest import photo, texture
@@ -157,6 +158,15 @@ def test_a_video_that_is_too_much_is_told_what_its_controls_offer(service: JobSe
         service.check_budget(job_request, 1000, (1000, 600))
     with pytest.raises(ValueError, match="choose a shorter video[.]"):
         service.check_budget(job_request, 10_000, (1000, 600))
+
+
+def test_models_are_known_by_their_names_alone(service: JobService) -> None:
+    two = ["a.jpg", "b.jpg"]
+    checked = PhotoRequest(two, replace(MAKING, model="rife", longest_side="512")).checked(service.limits)  # type: ignore[arg-type]
+    assert (checked.options.model, checked.options.longest_side) == ("rife", 512)
+    for path in (str(BUNDLED / "film-lite"), "./film-lite", "film/models/film-lite", "https://tfhub.dev/google/film/1"):
+        with pytest.raises(ValueError, match="The model is .* which is not in the list: film-lite, rife"):
+            PhotoRequest(two, replace(MAKING, model=path)).checked(service.limits)
 
 
 def test_one_length_is_enough(service: JobService, tmp_path: Path) -> None:

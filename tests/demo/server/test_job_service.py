@@ -221,6 +221,19 @@ def test_errors_are_sentences(
     assert str(error) in json.dumps(queue, ensure_ascii=False) or "traceback" in queue  # the log keeps the whole
 
 
+def test_the_log_names_no_upload(
+    job_service: JobService, photo: PhotoRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: JobRequest) -> planning.Plan:
+        raise ValueError(f"{photo.files[0]} is damaged: photo.png.")
+
+    monkeypatch.setattr(job_service, "plan", refuse)
+    with pytest.raises(ValueError, match="^photo.png is damaged: photo.png.$"):
+        next(job_service.make(photo))
+    said = str(lines(caplog)[-1]["message"])
+    assert said.endswith("/(a file) is damaged: (a file).")
+
+
 def test_its_photos_do_not_expire_while_it_is_made(job_service: JobService, photo: PhotoRequest) -> None:
     path = job_service.storage.folder / ("a" * 64) / "photo.jpg"
     path.parent.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import os
@@ -16,6 +17,8 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from mcp import ClientSession
+from mcp.client.streamable_http import streamablehttp_client
 
 from tests.support.attacks import API, REST, Attacker, file
 from tests.support.serving import ROOT, TIMEOUT, Server, photos, serve, wait_until
@@ -23,6 +26,7 @@ from tests.support.serving import ROOT, TIMEOUT, Server, photos, serve, wait_unt
 pytestmark = pytest.mark.server
 
 LONG = 1000  # frames of a film that is not finished before the test is
+PHOTO = (ROOT / "examples" / "boats" / "first.jpg").read_bytes()
 PROXY = {"FILM_PROXIES": "127.0.0.1"}
 EXAMPLES = [str(path) for path in sorted((ROOT / "examples").glob("*/*.jpg"))[:2]]
 
@@ -32,8 +36,8 @@ def visitor(address: str) -> dict[str, str]:
     return {"x-forwarded-for": address}
 
 
-def upload(server: Server, files: int, size: int = 12, **headers: str) -> httpx.Response:
-    given = [("files", (f"{number}.jpg", os.urandom(size))) for number in range(files)]
+def upload(server: Server, files: int, data: bytes = bytes(12), **headers: str) -> httpx.Response:
+    given = [("files", (f"{number}.jpg", data)) for number in range(files)]
     return httpx.post(f"{server.url}{API}/upload", files=given, headers=headers, timeout=TIMEOUT)
 
 
@@ -50,6 +54,20 @@ def film(server: Server, first: str, last: str, address: str) -> str:
     assert asked.status_code == 200, asked.text
     event = f"{server.url}{API}/call/interpolate/{asked.json()['event_id']}"
     return httpx.get(event, headers=visitor(address), timeout=TIMEOUT).text
+
+
+def by_tool(server: Server, address: str) -> str:
+    """What a tool answers who asks it for a small film."""
+    path = upload(server, 1, PHOTO, **visitor(address)).json()[0]
+    arguments = {"first": f"{API}/file={path}", "last": f"{API}/file={path}", "depth": 1}
+
+    async def call() -> str:
+        url, headers = f"{server.url}{API}/mcp/", visitor(address)
+        async with streamablehttp_client(url, headers) as (read, write, _), ClientSession(read, write) as session:
+            await session.initialize()
+            return str(await session.call_tool("interpolate", arguments))
+
+    return asyncio.run(asyncio.wait_for(call(), TIMEOUT))
 
 
 def example(server: Server) -> str:
@@ -82,18 +100,18 @@ def test_many_small_files_fill_no_disk(shared: Server) -> None:
 
 
 def test_large_files_of_one_address_leave_room_for_others(shared: Server) -> None:
-    sent = [upload(shared, 1, 5 * 2**20, **visitor("192.0.2.10")).status_code for _ in range(5)]
+    sent = [upload(shared, 1, bytes(5 * 2**20), **visitor("192.0.2.10")).status_code for _ in range(5)]
     assert sent[0] == 200 and sent[-1] == 507  # a quarter of the disk
     for address in ("192.0.2.11", "192.0.2.12", "192.0.2.13"):  # many of them leave the films' reserve
         for _ in range(4):
-            upload(shared, 1, 5 * 2**20, **visitor(address))
+            upload(shared, 1, bytes(5 * 2**20), **visitor(address))
     assert "event: complete" in film(shared, *[example(shared)] * 2, "192.0.2.14")
 
 
 def test_orders_that_nobody_listens_to_hold_no_place(line: Server) -> None:
     photo = example(line)
-    statuses = [order(line, photo, photo, "192.0.2.20", count=LONG).status_code for _ in range(30)]
-    assert statuses.count(200) == 10 and set(statuses) == {200, 429}
+    statuses = [order(line, photo, photo, "192.0.2.20", count=LONG).status_code for _ in range(12)]
+    assert statuses == [200] * 10 + [429] * 2
     assert httpx.get(f"{line.url}/health").json()["waiting"] == 0
     assert "event: complete" in film(line, photo, photo, "192.0.2.21")
 
@@ -106,6 +124,8 @@ def test_one_address_has_its_share_of_the_line(line: Server) -> None:
     try:
         wait_until(lambda: sum(httpx.get(f"{line.url}/health").json()[k] for k in ("running", "waiting")) == 2, "both")
         assert "that is the share of one address" in film(line, photo, photo, "192.0.2.30")
+        for address, told in (("192.0.2.30", "that is the share of one address"), ("192.0.2.32", "film.mp4")):
+            assert told in by_tool(line, address)  # a caller of a tool has a share of his own
         assert "event: complete" in film(line, photo, photo, "192.0.2.31")
     finally:
         for stream, opened in zip(streams, open_streams, strict=True):
@@ -117,7 +137,7 @@ def test_one_address_has_its_share_of_the_line(line: Server) -> None:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server as somebody runs it at home."""
-    with serve(tmp_path_factory.mktemp("home"), FILM_REQUESTS_PER_MINUTE="1500") as server:
+    with serve(tmp_path_factory.mktemp("home"), FILM_REQUESTS_PER_MINUTE="300") as server:
         yield server
 
 
@@ -156,14 +176,14 @@ def test_safe_headers(home: Server) -> None:
 def test_half_sent_requests_are_closed(home: Server) -> None:
     address = urlsplit(home.url)
     assert address.hostname and address.port
-    for head in (b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n"):
-        with socket.create_connection((address.hostname, address.port), timeout=TIMEOUT) as connection:
-            connection.sendall(head)
-            assert connection.recv(1) == b""
-    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT)
-    connection.request("GET", "/health")
-    connection.getresponse().read()
-    assert connection.sock.recv(1) == b""  # after a silence
+    kept = http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT)
+    kept.request("GET", "/health")
+    kept.getresponse().read()  # and a silence after it
+    silent = [socket.create_connection((address.hostname, address.port), timeout=TIMEOUT) for _ in range(2)]
+    silent[1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+    for connection in (kept.sock, *silent):  # all at once: their time runs out together
+        assert connection.recv(1) == b""
+        connection.close()
 
 
 def test_unknown_sessions_and_events_cost_one_line(home: Server) -> None:
@@ -178,7 +198,7 @@ def test_unknown_sessions_and_events_cost_one_line(home: Server) -> None:
     upload(home, 1)
     assert "0.jpg" not in home.log()
     with httpx.Client() as client:
-        statuses = {client.get(f"{home.url}/health").status_code for _ in range(1600)}
+        statuses = {client.get(f"{home.url}/health").status_code for _ in range(310)}
     assert statuses == {200, 429}
 
 
@@ -205,7 +225,9 @@ def test_sigterm_ends_a_server_that_makes_a_film(tmp_path: Path) -> None:
             assert server.process.wait(TIMEOUT) == 0
             seconds = time.monotonic() - begun
         assert "terminate called" not in server.log()
-        assert seconds < 60  # 10 on a machine with nothing else to do
+        assert seconds < 10
+        assert not (server.temporary / "gradio").exists()  # where Gradio would write by itself
+        assert [line for level, line in server.lines() if level == "stray"] == []
 
 
 @pytest.fixture
