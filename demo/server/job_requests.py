@@ -11,7 +11,6 @@ import math
 from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -320,14 +319,16 @@ class RequestHandler:
             job_request.options.device,
             job_request.files,
             plan,
-            lambda model, folder: self._start(job_request, model, folder),
+            lambda plan, model, folder: self._start(job_request, plan, model, folder),
             owner,
             ((DEEP_BYTES if job_request.options.depth_bits > 8 else MASTER_BYTES) if lossless else 1.0)
             + (LEVEL_BYTES if isinstance(job_request, PhotoRequest) and job_request.by_level else 0.0),
         )
         yield from self.job_service.run(request)
 
-    def _start(self, job_request: JobRequest, model: Interpolator, folder: Path) -> Generator[Event]:
+    def _start(
+        self, job_request: JobRequest, plan: planning.Plan, model: Interpolator, folder: Path
+    ) -> Generator[Event]:
         options = job_request.options
         target = folder / options.file
         if isinstance(job_request, PhotoRequest):
@@ -337,7 +338,7 @@ class RequestHandler:
                 target,
                 job_request.film,
                 reader=self.job_service.sandbox,
-                by_level=self._made_by_level(job_request),
+                by_level=job_request.by_level and self._made_by_level(job_request.options, plan),
             )
             return
         assert job_request.video
@@ -362,25 +363,15 @@ class RequestHandler:
             return dataclasses.replace(options, end=None)
         return options
 
-    def _made_by_level(self, job_request: PhotoRequest) -> bool:
-        """Whether to make it coarse to fine: it is asked for, takes longer to make than to play, and there is room."""
-        plan = self.plan(job_request, job_request.files)
-        if not job_request.by_level or plan is None or plan.size is None or plan.calls is None:
-            return False
-        gaps = self.moments(job_request)
-        if coarse_to_fine.stored_frames(gaps) * coarse_to_fine.STORED_BYTES > plan.frames * LEVEL_BYTES:
-            return False
-        each = timings.estimate(job_request.options.model, job_request.options.device, *plan.size)
-        return each is None or each * plan.calls > plan.duration
-
     @staticmethod
-    def moments(job_request: PhotoRequest) -> list[list[Fraction]]:
-        """Which moments a checked request asks for, between each two photos."""
-        honours_time = registry.find(job_request.options.model).honours_time
-        pairs, _ = planning.length(
-            job_request.film, len(job_request.files), job_request.options.file, honours_time=honours_time
-        )
-        return pairs
+    def _made_by_level(options: OutputOptions, plan: planning.Plan) -> bool:
+        """Whether to make it coarse to fine: it takes longer to make than to play, and there is room for that."""
+        assert plan.size and plan.calls is not None
+        stored = coarse_to_fine.stored_frames(plan.moments, plan.honours_time)
+        if stored * coarse_to_fine.STORED_BYTES > plan.frames * LEVEL_BYTES:
+            return False
+        each = timings.estimate(options.model, options.device, *plan.size)
+        return each is None or each * plan.calls > plan.duration
 
     def _read_thumbnail(self, photo: str, _: str) -> str:
         return thumbnails.uri(self.job_service.sandbox.thumbnail(photo, 3 * thumbnails.HEIGHT))

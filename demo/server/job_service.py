@@ -47,8 +47,8 @@ class RenderJob:
     device: str
     files: Sequence[str]  # uploads that it is made of
     plan: Callable[[], planning.Plan]  # opens them; ValueError for what the server does not make
-    # Makes the film with that model, and its files in that folder.
-    start: Callable[[Interpolator, Path], Generator[Event]]
+    # Makes the film that is planned so with that model, and its files in that folder.
+    start: Callable[[planning.Plan, Interpolator, Path], Generator[Event]]
     owner: str = ""  # the address that asks; no share is kept of none
     bytes_per_pixel: float = 1.0  # of disk, while it is made: an encoded frame and its copy in the film take less
 
@@ -119,7 +119,7 @@ class JobService:
                 self.storage.reserved(int(pixels * request.bytes_per_pixel)),
                 tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
                 self.model_cache.model(request.model, request.device) as model,
-                closing(request.start(model, Path(folder))) as events,
+                closing(request.start(plan, model, Path(folder))) as events,
             ):
                 for event in events:
                     if isinstance(event, Progress):

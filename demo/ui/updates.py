@@ -87,7 +87,7 @@ def facts(job_request: JobRequest, planned: Any) -> tuple[dict[str, Any], list[i
         return {}, []
     known = {"fps": float(planned.fps), "play": planned.play, "total": planned.frames if planned.length_known else 0}
     if isinstance(job_request, PhotoRequest):
-        return known, stage.photo_places(RequestHandler.moments(job_request))
+        return known, stage.photo_places(planned.moments)
     return known | {"slowdown": float(job_request.slowdown)}, []
 
 

@@ -60,9 +60,9 @@ def levels(gaps: Gaps, direct: bool = False) -> list[list[Node]]:
     return [sorted(found[exponent], key=lambda node: node[2]) for exponent in sorted(found)]
 
 
-def stored_frames(gaps: Gaps) -> int:
+def stored_frames(gaps: Gaps, direct: bool = False) -> int:
     """How many frames wait on the disk for the finest level, at most: photos, and all middles but its own."""
-    return len(gaps) + 1 + sum(map(len, levels(gaps)[:-1]))
+    return len(gaps) + 1 + sum(map(len, levels(gaps, direct)[:-1]))
 
 
 def render(

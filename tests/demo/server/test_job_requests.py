@@ -24,6 +24,7 @@ from demo.ui.plan import planned as made_to_fit
 from demo.ui.plan import show_plan
 from film import load
 from film.rendering import planning
+from film.rendering.events import Done
 from tests.conftest import photo, texture
 from tests.film.rendering.test_planning import recorded
 
@@ -174,3 +175,9 @@ def test_one_length_is_enough(handler: RequestHandler, tmp_path: Path) -> None:
         handler.checked(PhotoRequest(two, MAKING, count=4, seconds=60))
     checked = handler.checked(PhotoRequest(two, MAKING, depth=None, count=4))  # type: ignore[arg-type]
     assert isinstance(checked, PhotoRequest) and checked.count == 4
+
+
+def test_the_page_makes_a_film_whose_moments_no_halving_reaches(handler: RequestHandler, tmp_path: Path) -> None:
+    asked = PhotoRequest(photos(tmp_path, 2), MAKING, count=7, by_level=True)
+    *_, done = handler.make(asked)
+    assert isinstance(done, Done) and done.frames == 7

@@ -41,7 +41,7 @@ def job_service(tmp_path: Path) -> JobService:
     return JobService(limits, JobQueue(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
 
 
-def film(model: Interpolator, folder: Path) -> Generator[Event]:
+def film(plan: planning.Plan, model: Interpolator, folder: Path) -> Generator[Event]:
     """A film of three frames, told as the pipeline does."""
     (folder / "film.mp4").write_bytes(b"a film")
     for k in (1, 2, 3):
@@ -50,7 +50,7 @@ def film(model: Interpolator, folder: Path) -> Generator[Event]:
 
 
 def asked(
-    start: Callable[[Interpolator, Path], Generator[Event]] = film,
+    start: Callable[[planning.Plan, Interpolator, Path], Generator[Event]] = film,
     plan: Callable[[], planning.Plan] = lambda: PLAN,
     *files: str,
 ) -> RenderJob:
@@ -147,9 +147,9 @@ def test_leaving_while_waiting_and_while_it_is_made(job_service: JobService, cap
     caplog.set_level(logging.INFO)
     ended: list[str] = []
 
-    def watched(model: Interpolator, folder: Path) -> Generator[Event]:
+    def watched(plan: planning.Plan, model: Interpolator, folder: Path) -> Generator[Event]:
         try:
-            yield from film(model, folder)
+            yield from film(plan, model, folder)
         finally:
             ended.append("the film's own generator")
 
@@ -191,8 +191,8 @@ def test_a_bad_order_needs_no_place_at_work(job_service: JobService) -> None:
 def test_errors_are_sentences(
     job_service: JobService, caplog: pytest.LogCaptureFixture, error: Exception, words: str
 ) -> None:
-    def fail(model: Interpolator, folder: Path) -> Generator[Event]:
-        yield from list(film(model, folder))[:2]
+    def fail(plan: planning.Plan, model: Interpolator, folder: Path) -> Generator[Event]:
+        yield from list(film(plan, model, folder))[:2]
         raise error
 
     with pytest.raises((ValueError, RuntimeError), match=words):
