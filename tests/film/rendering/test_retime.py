@@ -274,7 +274,8 @@ def test_sound_of_hours_before_the_film_is_given_up(
     monkeypatch.setattr(sounds, "WORK", 0)
     output = tmp_path / f"out.{suffix}"
     done, notices = made(late, model, output, slowdown=2)
-    assert len(notices) == 1 and "sound could not be added" in notices[0] and "processor time" in notices[0]
+    assert len(notices) == 2 and "begins 14399 s before its picture" in notices[0]
+    assert "sound could not be added" in notices[1] and "processor time" in notices[1]
     assert done.frames == len(frames(output)) == 48
 
 
