@@ -130,7 +130,7 @@ def open_video(
             raise ValueError(f"{part}{looked.name} holds a single frame; there is no motion in it.")
         begin, end = options.part
         if heard and not begin:
-            first_two[0] = soundtrack.begun(first_two[0], looked, heard)
+            first_two[0] = soundtrack.begun(first_two[0], looked, heard, notes)
         if heard:
             heard = replace(heard, start=float(first_two[0].time), jumps=decoder.reader.clock.jumps)
 
