@@ -10,6 +10,7 @@ import http.client
 import itertools
 import json
 import re
+import socket
 import sys
 import threading
 import time
@@ -102,10 +103,10 @@ class Attacker:
         assert self._address.hostname
         connection = http.client.HTTPConnection(self._address.hostname, self._address.port, timeout=2 * LIMIT)
         try:
-            connection.putrequest(
-                method, path.encode("latin-1", "replace").decode("latin-1"), skip_accept_encoding=True
-            )
-            for name, value in ({"content-length": str(len(body))} | (headers or {})).items():
+            headers = {"host": self._address.netloc, "content-length": str(len(body))} | (headers or {})
+            line = method, path.encode("latin-1", "replace").decode("latin-1")
+            connection.putrequest(*line, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers.items():
                 connection.putheader(name, value)
             connection.endheaders(body)
             response = connection.getresponse()
@@ -132,10 +133,23 @@ class Attacker:
             "POST", f"{API}/upload", body, {"content-type": f"multipart/form-data; boundary={mark}"}, name
         )
 
+    @staticmethod
+    def part(name: str, data: bytes) -> bytes:
+        """A file of a form."""
+        return f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode() + data
+
     def form(self, *parts: bytes) -> Answer:
         """Send an upload whose parts are given whole, headers and all."""
         body = b"".join(b"--mark\r\n" + part + b"\r\n" for part in parts) + b"--mark--\r\n"
         return self.request("POST", f"{API}/upload", body, {"content-type": "multipart/form-data; boundary=mark"})
+
+    def half(self, data: bytes, case: str) -> Answer:
+        """Send the beginning of a request and wait until the server ends it."""
+        started = time.monotonic()
+        with socket.create_connection((self._address.hostname or "", self._address.port), timeout=2 * LIMIT) as line:
+            line.sendall(data)
+            text = b"".join(iter(lambda: line.recv(2**16), b"")).decode(errors="replace")
+        return Answer(case, int((text.split(" ", 2) + ["0", "0"])[1]), text, time.monotonic() - started, str(data))
 
     def order(self, *values: Any, case: str, endpoint: str = "interpolate") -> Answer:
         """Ask for a film and wait for its end. Seven values, of two photos, are followed by the rest of an order."""
@@ -292,6 +306,27 @@ def wrong_requests(own: str, listener: str) -> Iterator[tuple[str, str]]:
     names = "component_server component_server/ vibe-edit undo-vibe-edit vibe-starter-queries stream/x login"
     for name in names.split():
         yield "POST", f"{API}/{name}"
+
+
+def foreign_requests(own: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """(method, path, headers) of requests in the name of another site, all to be refused; `own` is this one's."""
+    port = own.rpartition(":")[2]
+    hosts = (
+        "evil.example evil.example:80 127.0.0.1.evil.example localhost.evil.example 0.0.0.0 169.254.169.254 [::2] x@y"
+    )
+    for host, path in itertools.product([*hosts.split(), "", "a" * 5000], ("/", "/config", f"{API}/info", "/health")):
+        yield "GET", path, {"host": host}
+    origins = [
+        "http://evil.example",
+        "null",
+        "",
+        f"http://{own}.evil.example",
+        f"http://evil.example:{port}",
+        "file://",
+    ]
+    changing = [f"{API}/{name}" for name in ("upload", "queue/join", "call/interpolate", "mcp/", "cancel", "reset")]
+    for origin, path in itertools.product([*origins, f"https://localhost:{int(port) - 1}"], changing):
+        yield "POST", path, {"origin": origin, "content-type": "text/plain"}
 
 
 @contextmanager
