@@ -59,7 +59,7 @@ def film(server: Server, first: str, last: str, address: str) -> str:
 def by_tool(server: Server, address: str) -> str:
     """What a tool answers who asks it for a small film."""
     path = upload(server, 1, PHOTO, **visitor(address)).json()[0]
-    arguments = {"first": f"{API}/file={path}", "last": f"{API}/file={path}", "depth": 1}
+    arguments = {"first": f"{API}/file={path}", "last": f"{API}/file={path}", "depth": 1, "longest_side": 512}
 
     async def call() -> str:
         url, headers = f"{server.url}{API}/mcp/", visitor(address)
