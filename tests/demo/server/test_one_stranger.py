@@ -36,8 +36,9 @@ def visitor(address: str) -> dict[str, str]:
     return {"x-forwarded-for": address}
 
 
-def upload(server: Server, files: int, data: bytes = bytes(12), **headers: str) -> httpx.Response:
-    given = [("files", (f"{number}.jpg", data)) for number in range(files)]
+def upload(server: Server, files: int, size: int = 12, data: bytes = b"", **headers: str) -> httpx.Response:
+    """Files of random bytes, for Gradio keeps what it has already once; or of these bytes."""
+    given = [("files", (f"{number}.jpg", data or os.urandom(size))) for number in range(files)]
     return httpx.post(f"{server.url}{API}/upload", files=given, headers=headers, timeout=TIMEOUT)
 
 
@@ -58,7 +59,7 @@ def film(server: Server, first: str, last: str, address: str) -> str:
 
 def by_tool(server: Server, address: str) -> str:
     """What a tool answers who asks it for a small film."""
-    path = upload(server, 1, PHOTO, **visitor(address)).json()[0]
+    path = upload(server, 1, data=PHOTO, **visitor(address)).json()[0]
     arguments = {"first": f"{API}/file={path}", "last": f"{API}/file={path}", "depth": 1, "longest_side": 512}
 
     async def call() -> str:
@@ -100,11 +101,11 @@ def test_many_small_files_fill_no_disk(shared: Server) -> None:
 
 
 def test_large_files_of_one_address_leave_room_for_others(shared: Server) -> None:
-    sent = [upload(shared, 1, bytes(5 * 2**20), **visitor("192.0.2.10")).status_code for _ in range(5)]
+    sent = [upload(shared, 1, 5 * 2**20, **visitor("192.0.2.10")).status_code for _ in range(5)]
     assert sent[0] == 200 and sent[-1] == 507  # a quarter of the disk
     for address in ("192.0.2.11", "192.0.2.12", "192.0.2.13"):  # many of them leave the films' reserve
         for _ in range(4):
-            upload(shared, 1, bytes(5 * 2**20), **visitor(address))
+            upload(shared, 1, 5 * 2**20, **visitor(address))
     assert "event: complete" in film(shared, *[example(shared)] * 2, "192.0.2.14")
 
 
