@@ -103,5 +103,5 @@ def _is_told(progress: pipeline.Progress, last: int) -> bool:
 def _result(done: pipeline.Done) -> str:
     return (
         f"{done.path}: {done.frames} frames of {done.width}x{done.height}, {done.duration:.1f} s,"
-        f" by {done.model} on {done.device_text} in {done.seconds:.1f} s"
+        f" made in {done.seconds:.1f} s by {done.model} on {done.device_text}"
     )

@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
@@ -34,6 +34,9 @@ class Plan:
     size: tuple[int, int] | None  # height and width; None while there are no photos
     calls: int | None  # middles that it takes; None for a video that does not tell its length
     play: str = "loop"
+    # Of a film of photos: the moments between each two of them, and whether a model that makes any moment makes them.
+    moments: Sequence[Sequence[Fraction]] = field(default=(), compare=False, repr=False)
+    honours_time: bool = field(default=False, compare=False)
 
     @property
     def length_known(self) -> bool:
@@ -71,7 +74,7 @@ def plan(
     size = None
     if photos:
         size = images.common_size([reader.image_size(photo) for photo in photos], options.longest_side)
-    return Plan(frames, rate, size, calls(pairs, honours_time), options.play)
+    return Plan(frames, rate, size, calls(pairs, honours_time), options.play, pairs, honours_time)
 
 
 def plan_retime(

@@ -6,6 +6,7 @@ All players hold a picture for as long as there is none other to show; so does t
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 
@@ -37,12 +38,18 @@ def closes(sound: Sound | None) -> Callable[[Fraction, Fraction], bool]:
     return close
 
 
-def begun(first: TimedFrame, clip: VideoMetadata, sound: Sound) -> TimedFrame:
-    """The first frame, shown from when the sound begins."""
+def begun(first: TimedFrame, clip: VideoMetadata, sound: Sound, notes: deque[str]) -> TimedFrame:
+    """The first frame, shown from when the sound begins; not if that is more than LONGEST_PAUSE before it."""
     if first.time - Fraction(clip.begins) <= UNSEEN:
         return first
     stamp = audio.begins(sound)
     start = first.time if stamp is None else min(first.time, Fraction(stamp))
+    if first.time - start > video_clock.LONGEST_PAUSE:
+        notes.append(
+            f"The sound of {clip.name} begins {float(first.time - start):.0f} s before its picture; the film begins"
+            " with the picture."
+        )
+        return first
     return first._replace(time=start, duration=first.time + first.duration - start)
 
 

@@ -118,3 +118,4 @@ def test_a_model_that_makes_any_moment_makes_each_from_the_photos(count: int) ->
     assert len(nodes[0]) == 1 and abs(nodes[0][0][2] - Fraction(1, 2)) <= Fraction(1, count - 1)
     assert all(len(later) <= 2 * len(level) for level, later in zip(nodes, nodes[1:], strict=False))
     assert all(level == sorted(level) for level in nodes)
+    assert coarse_to_fine.stored_frames([moments], direct=True) == 2 + len(moments[1:-1]) - len(nodes[-1])
