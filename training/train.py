@@ -4,6 +4,7 @@
     python -m training.train ... --run runs/large --init runs/small/weights.npz --side 256 384 --batch 4 --levels 4
 
 A run ends at --steps, whatever stopped it before: the same command goes on from its last checkpoint.
+`training/gpu.sh` is the same on a CUDA card.
 """
 
 import argparse
@@ -19,17 +20,16 @@ import torch.distributed as distributed
 from training import clips, lessons, losses
 from training.muon import Muon
 from training.network import CompactNetwork, Config
+from training.online import OnlineLessons
 from training.perceptual import Perceptual
 
 AVERAGE = 0.999  # decay of the moving average of the weights, which is what is kept
 
 
-def rate(step: int, options) -> float:
-    """Learning rate: rises over 100 steps, falls along a cosine to a twentieth."""
-    if step < 100:
-        return options.rate * (step + 1) / 100
-    part = (step - 100) / max(1, options.steps - 100)
-    return options.rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(part, 1))))
+def rate(step: int, part: float, options) -> float:
+    """Learning rate: rises over 100 steps, falls along a cosine to a twentieth; `part` of the run, 0 to 1, is over."""
+    falling = 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * min(part, 1)))
+    return options.rate * min(1.0, (step + 1) / 100) * falling
 
 
 def save(path: Path, state: dict) -> None:
@@ -64,7 +64,9 @@ def reduce_gradients(network, processes: int) -> None:
 
 
 def work(rank: int, options) -> None:
-    torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    if device.type == "cpu":
+        torch.set_num_threads(options.threads)
     if options.processes > 1:
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(options.port)}
         distributed.init_process_group("gloo", rank=rank, world_size=options.processes)
@@ -72,30 +74,37 @@ def work(rank: int, options) -> None:
     network = CompactNetwork(Config(), bfloat16=not options.float32)
     if options.init:
         network.load_state_dict(load_weights(options.init))
-    network = network.to(memory_format=torch.channels_last)
+    network = network.to(device, memory_format=torch.channels_last)
     average = {name: value.clone() for name, value in network.state_dict().items()}
     optimizer = Muon(network, options.rate)
     checkpoint = options.run / "checkpoint.pt"
     start = 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         average, start = state["average"], state["step"]
     videos = clips.read(options.clips, options.cache)
-    known = lessons.find(options.lessons, videos, tuple(options.side))
-    perceptual = Perceptual(options.features) if options.perceptual else None
+    side, size = tuple(options.side), options.batch // options.processes
+    online = None if options.lessons else OnlineLessons(videos, device)
+    known = lessons.find(options.lessons, videos, side) if options.lessons else []
+    perceptual = Perceptual(options.features, device) if options.perceptual else None
     began = time.monotonic()
-    totals: dict[str, float] = {}
-    for step in range(start, options.steps):
+    totals: dict[str, torch.Tensor] = {}
+    step, ended = start, False
+    while not ended:
+        passed = (time.monotonic() - began) / 60
+        part = passed / options.minutes if options.minutes else (step - 100) / max(1, options.steps - 100)
         rng = np.random.default_rng((options.seed, step, rank))
-        if (step - start) % 200 == 199:
-            known = lessons.find(options.lessons, videos, tuple(options.side))  # the teacher may still be writing
-        size, side = options.batch // options.processes, tuple(options.side)
+        if options.lessons and (step - start) % 200 == 199:
+            known = lessons.find(options.lessons, videos, side)  # the teacher may still be writing
         if np.random.default_rng((options.seed, step)).random() < options.scenes:  # the same kind in all processes
             batch = lessons.synthetic(videos, size, side, rng)
+        elif online:
+            batch = online.draw(size, side, options.largest, rng)
         else:
             batch = lessons.draw(known, videos, size, side, options.largest, rng)
+        batch = batch._replace(**{n: x.to(device) for n, x in batch._asdict().items() if torch.is_tensor(x)})
         teacher = losses.pyramid(batch.flow, options.levels)
         forced = step < options.forced and step % 2 == 0
         result = network(batch.first, batch.last, batch.time, options.levels, teacher if forced else None)
@@ -106,11 +115,12 @@ def work(rank: int, options) -> None:
         if options.census:
             parts["census"] = losses.census(result["image"], batch.target)
         if perceptual:
-            parts["perceptual"] = perceptual.distance(result["image"], batch.target)
+            with torch.autocast(device.type, torch.bfloat16, enabled=not options.float32):
+                parts["perceptual"] = perceptual.distance(result["image"], batch.target)
         weights = {"flow": options.flow, "picture": 10, "census": options.census, "perceptual": options.perceptual}
         loss = sum(weights[name] * value for name, value in parts.items())
         for group in optimizer.param_groups:
-            group["lr"] = rate(step, options)
+            group["lr"] = rate(step, max(part, 0), options)
         optimizer.zero_grad()
         loss.backward()
         if options.processes > 1:
@@ -119,20 +129,22 @@ def work(rank: int, options) -> None:
         optimizer.step()
         decay = min(AVERAGE, (step + 1) / (step + 10))
         with torch.no_grad():
-            for name, value in network.state_dict().items():
-                average[name].lerp_(value, 1 - decay)
-        none = 0.25 * (batch.flow.abs().mean() + 1e-6)  # no flow at all, in pixels of 1/4
-        own = "forced" if forced else "own"
-        relative = ((result["flows"][-2] - teacher[0]).abs().mean() / none).item()
-        for name, value in {f"relative {own}": relative, **{k: v.item() for k, v in parts.items()}}.items():
-            totals[name] = totals.get(name, value) * 0.98 + value * 0.02
-        if rank == 0 and (step + 1) % 20 == 0:
-            seconds = (time.monotonic() - began) / (step + 1 - start)
-            shown = "  ".join(f"{name} {value:.4f}" for name, value in totals.items())
-            print(f"{step + 1}  {shown}  {options.batch / seconds:.1f} pairs/s", flush=True)
-        if rank == 0 and ((step + 1) % 100 == 0 or step + 1 == options.steps):
+            torch._foreach_lerp_(list(average.values()), list(network.state_dict().values()), 1 - decay)
+            none = 0.25 * (batch.flow.abs().mean() + 1e-6)  # no flow at all, in pixels of 1/4
+            parts["relative forced" if forced else "relative own"] = (
+                result["flows"][-2] - teacher[0]
+            ).abs().mean() / none
+            for name, value in parts.items():
+                totals[name] = totals.get(name, value.detach()) * 0.98 + value.detach() * 0.02
+        step += 1
+        ended = passed >= options.minutes if options.minutes else step >= options.steps
+        if rank == 0 and (step % 20 == 0 or ended):
+            shown = "  ".join(f"{name} {value.item():.4f}" for name, value in totals.items())
+            seconds = (time.monotonic() - began) / (step - start)
+            print(f"{step}  {shown}  {options.batch / seconds:.1f} pairs/s", flush=True)
+        if rank == 0 and (step % options.every == 0 or ended):
             state = {"network": network.state_dict(), "optimizer": optimizer.state_dict(), "average": average}
-            save(checkpoint, state | {"step": step + 1})
+            save(checkpoint, state | {"step": step})
             save_weights(options.run / "weights.npz", average)
 
 
@@ -140,10 +152,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=Path, required=True, metavar="DIR", help="folder of .mp4 files")
     parser.add_argument("--cache", type=Path, default=Path("runs/frames"), help="where decoded frames go")
-    parser.add_argument("--lessons", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--lessons", type=Path, metavar="DIR", help="without them the teacher is asked for each batch")
     parser.add_argument("--run", type=Path, required=True, help="folder of the checkpoint and the weights")
     parser.add_argument("--init", type=Path, metavar="NPZ", help="weights to begin with")
     parser.add_argument("--steps", type=int, default=5000)
+    parser.add_argument("--minutes", type=float, default=0, help="end after so many, instead of --steps")
+    parser.add_argument("--every", type=int, default=100, help="steps from one checkpoint to the next")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--batch", type=int, default=16, help="crops a step, of all processes together")
     parser.add_argument("--side", type=int, nargs=2, default=(128, 192), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--levels", type=int, default=3, help="1/4, 1/8, ...")
@@ -163,6 +178,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=29501)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    if options.processes > 1 and (options.device != "cpu" or options.minutes):
+        parser.error(
+            "--processes 2 is for the CPU and a number of steps; give --processes 1 with --device or --minutes"
+        )
     options.run.mkdir(parents=True, exist_ok=True)
     if options.processes > 1:
         torch.multiprocessing.spawn(work, (options,), options.processes)

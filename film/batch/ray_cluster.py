@@ -27,7 +27,7 @@ from film.engine.devices import FASTEST, ExecutionInfo
 from film.engine.interpolator import SetupSteps
 from film.hub import registry
 from film.media.video_segments import Segment
-from film.rendering.renderer import Chunk, Encoding, Made
+from film.rendering.renderer import Chunk, Encoding, RenderedFrames
 from film.support import extras, memory
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,9 @@ class Cluster:
         with self._lock:
             return bool(self._free) and not self._wanting
 
-    def make(self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding) -> Generator[Made | Segment]:
+    def make(
+        self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding
+    ) -> Generator[RenderedFrames | Segment]:
         """`Renderer.make` for one film; several may run in threads, and those that began first are served first.
 
         Segments come as they are finished, not in order. Something is yielded every `POLL` seconds, if only that no
@@ -159,7 +161,7 @@ class Cluster:
                     if not away:
                         time.sleep(POLL)
                     self._check()
-                    yield Made(0, 0)
+                    yield RenderedFrames(0, 0)
                 for answer in ready:
                     yield from self._result(answer, away.pop(answer), lost, folder, encoding)
         finally:
@@ -167,7 +169,7 @@ class Cluster:
 
     def _result(
         self, answer: Any, task: _Task, lost: list[_Task], folder: Path, encoding: Encoding
-    ) -> Iterator[Made | Segment]:
+    ) -> Iterator[RenderedFrames | Segment]:
         """What a worker answered. A task whose worker is lost goes to `lost`; after TRIES of them, RuntimeError."""
         errors = self._ray.exceptions
         try:
@@ -188,7 +190,7 @@ class Cluster:
         else:
             self._release(task.actor)
             yield from [ray_worker.stored(segment, folder, encoding.fps) for segment in made.segments]
-            yield Made(task.chunk.frames, made.calls, made.seconds)
+            yield RenderedFrames(task.chunk.frames, made.calls, made.seconds)
 
     def __enter__(self) -> Cluster:
         """Connect, and wait for the first worker. RuntimeError without Ray, such a cluster, or a worker."""

@@ -23,7 +23,7 @@ from film.engine.frame_pair import FramePair
 from film.media import images, video_segments
 from film.media.video_segments import Segment
 from film.rendering import checkpoint, timeline
-from film.rendering.renderer import Chunk, Encoding, Made, render
+from film.rendering.renderer import Chunk, Encoding, RenderedFrames, render
 
 # A middle in a piece of a gap may need up to seven others outside it: shorter pieces cost more, and of longer ones more
 # is lost with a worker.
@@ -90,7 +90,7 @@ class Worker:
         begun, calls, segments = time.monotonic(), 0, []
         with checkpoint.discarded() as folder:
             for made in render(self._model, [unpacked(packed)], folder, encoding):
-                if isinstance(made, Made):
+                if isinstance(made, RenderedFrames):
                     calls += made.calls
                 else:
                     segments.append(_taken(made))

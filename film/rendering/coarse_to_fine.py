@@ -27,7 +27,7 @@ from film.engine.session import Session
 from film.media.images import Frame
 from film.media.video_segments import Segment
 from film.rendering.events import Level
-from film.rendering.renderer import Encoding, Made
+from film.rendering.renderer import Encoding, RenderedFrames
 from film.support import memory, tempdirs
 
 STORED_BYTES = 12  # per pixel of a frame that waits for the next level: three float32
@@ -67,7 +67,7 @@ def stored_frames(gaps: Gaps, direct: bool = False) -> int:
 
 def render(
     model: Interpolator, pairs: Iterable[FramePair], gaps: Gaps, size: tuple[int, int], folder: Path, encoding: Encoding
-) -> Generator[Made | Segment | Level]:
+) -> Generator[RenderedFrames | Segment | Level]:
     """Make the segments of a film through photos in `folder`, telling each frame and each finished level.
 
     `pairs` are the neighbouring photos in order, Frames of `size` (height, width). Raises as `Stream.frames`. Segments
@@ -86,7 +86,7 @@ def render(
             store.save(Fraction(photo), frame)
             if shown := places.get(Fraction(photo)):
                 present += len(shown)
-                yield Made(len(shown), 0, frame=frame, place=shown[0])
+                yield RenderedFrames(len(shown), 0, frame=frame, place=shown[0])
         yield Level(0, present, len(times))
         for number, nodes in enumerate(coarse, 1):
             with contextlib.closing(middles(session, store.load, nodes)) as made:
@@ -94,7 +94,7 @@ def render(
                     store.save(time, frame)
                     shown = places.get(time, [])  # none: a moment on the way to others, which is not shown
                     present += len(shown)
-                    yield Made(len(shown), 1, frame=frame, place=shown[0] if shown else None)
+                    yield RenderedFrames(len(shown), 1, frame=frame, place=shown[0] if shown else None)
             yield Level(number, present, len(times))
         made_now = {time for _, _, time in finest}
         with contextlib.closing(middles(session, store.load, finest)) as made:
@@ -105,7 +105,7 @@ def render(
                         time = times[place]
                         if time in made_now and place == places[time][0]:
                             frame = next(made)
-                            yield Made(len(places[time]), 1, frame=frame, place=place)
+                            yield RenderedFrames(len(places[time]), 1, frame=frame, place=place)
                         elif time not in made_now:
                             frame = store.load(time)
                         if segment := encoder.write(frame):

@@ -26,7 +26,8 @@ from film.rendering.events import Done, Event, Level, Notice, Progress, Segment,
 from film.rendering.inputs import Source
 from film.rendering.options import PhotoOptions, VideoOptions
 from film.rendering.pace import Curve
-from film.rendering.renderer import AnyRenderer, Chunk, Encoding, Made, render
+from film.rendering.progress_clock import ProgressClock
+from film.rendering.renderer import AnyRenderer, Chunk, Encoding, RenderedFrames, render
 from film.rendering.target import Target
 
 __all__ = ["Done", "Event", "Level", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
@@ -226,6 +227,7 @@ def _events(
     started = time.monotonic()
     yield Stage(first_stage)
     with opened() as source:
+        encoding = target.encoding(source)  # refused, if it is, before the model is prepared
         sound = source.sound if target.sound else None
         source.notes.extend(target.notes(sound))
         sound = sound if video_writer.carries_sound(target.path, target.play) else None
@@ -239,8 +241,7 @@ def _events(
         with target.parts(source, renderer, execution_info) as folder:
             yield from map(Notice, source.take_notes())
             yield Stage("interpolating")
-            clock = _Clock(source)
-            encoding = target.encoding(source)
+            clock = ProgressClock(source)
             segments = yield from _segments(source, renderer, encoding, folder, clock, by_level)
             yield Stage("finishing")
             write = partial(target.write, segments, encoding)
@@ -285,14 +286,14 @@ def _with_companions(source: Source, target: Target, frames: int) -> list[str]:
 
 
 def _segments(
-    source: Source, renderer: AnyRenderer, encoding: Encoding, folder: Path, clock: _Clock, by_level: bool
+    source: Source, renderer: AnyRenderer, encoding: Encoding, folder: Path, clock: ProgressClock, by_level: bool
 ) -> Generator[Event, None, list[Segment]]:
     """Make the film's segments, but for those that are in the folder already, and return all of them."""
     segments: list[Segment] = []
     there = {segment.first: segment for segment in encoding.finished(folder)}
     if there:
         yield Notice(f"{sum(segment.count for segment in there.values())} frames are there from an earlier run.")
-    everything: Generator[Made | Segment | Level]
+    everything: Generator[RenderedFrames | Segment | Level]
     if (
         by_level
         and isinstance(renderer, Interpolator)
@@ -306,7 +307,7 @@ def _segments(
     with contextlib.closing(everything):
         for made in everything:
             yield from map(Notice, source.take_notes())
-            if isinstance(made, Made):
+            if isinstance(made, RenderedFrames):
                 yield clock.tick(made)
             elif isinstance(made, Level):
                 yield made
@@ -334,35 +335,3 @@ def _missing(source: Source, least: int, there: Mapping[int, Segment]) -> Genera
                 first = until
         begin = end
         del pairs  # before the next are read
-
-
-class _Clock:
-    """Counts the frames of a film, and tells how long the rest will take."""
-
-    def __init__(self, source: Source) -> None:
-        self.done = 0
-        self.per_call: float | None = None  # seconds
-        self._source = source
-        self._begun = time.monotonic()
-        self._calls = self._skipped = 0
-        self._elsewhere = 0.0  # seconds that others worked for it, side by side
-
-    def skip(self, frames: int) -> None:
-        """Frames that need not be made."""
-        self.done += frames
-        self._skipped += frames
-
-    def tick(self, made: Made) -> Progress:
-        """Frames were made."""
-        self.done += made.frames
-        self._calls += made.calls
-        self._elsewhere += made.seconds or 0.0
-        passed = time.monotonic() - self._begun
-        total, left = max(self.done, self._source.frames), None
-        if self._calls:
-            self.per_call = (self._elsewhere or passed) / self._calls
-            if self._source.calls is None or self._skipped:
-                left = passed / (self.done - self._skipped) * (total - self.done)
-            else:
-                left = passed / self._calls * max(0, self._source.calls - self._calls)
-        return Progress(self.done, total, made.frame, self.per_call, left, made.place)

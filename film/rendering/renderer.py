@@ -69,7 +69,7 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class Made:
+class RenderedFrames:
     """Frames that are there now."""
 
     frames: int
@@ -108,7 +108,9 @@ class Renderer(Protocol):
     def setup_steps(self, height: int, width: int) -> SetupSteps:
         """What remains to be done before frames of this size can be made, as (stage, work) pairs in order."""
 
-    def make(self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding) -> Generator[Made | Segment]:
+    def make(
+        self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding
+    ) -> Generator[RenderedFrames | Segment]:
         """Make the segments of a film's chunks in `folder`, and tell of each as it comes.
 
         A chunk is taken when there is somebody to make it. Segments that are there already stand in their place
@@ -121,7 +123,7 @@ AnyRenderer: TypeAlias = Interpolator | Renderer
 
 def render(
     model: AnyRenderer, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding
-) -> Generator[Made | Segment]:
+) -> Generator[RenderedFrames | Segment]:
     """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
     if not isinstance(model, Interpolator):
         return model.make(chunks, folder, encoding)
@@ -135,7 +137,7 @@ def _render_here(
     chunks: Iterable[Chunk | Segment],
     folder: Path,
     encoding: Encoding,
-) -> Generator[Made | Segment]:
+) -> Generator[RenderedFrames | Segment]:
     """By means of a function from frame pairs to their frames: in the order of the film, frame by frame."""
     for chunk in chunks:
         if isinstance(chunk, Segment):
@@ -148,7 +150,7 @@ def _render_here(
             for place, (calls, frame) in enumerate(
                 zip(timeline.calls(chunk.pairs, honours_time), made, strict=True), start=chunk.first
             ):
-                yield Made(1, calls, frame=alpha.over(frame, alpha.WHITE), place=place)
+                yield RenderedFrames(1, calls, frame=alpha.over(frame, alpha.WHITE), place=place)
                 if segment := encoder.write(frame):
                     yield segment
             if segment := encoder.finish():

@@ -29,7 +29,7 @@ from film.engine import bisection
 from film.engine.frame_pair import FramePair
 from film.rendering import checkpoint
 from film.rendering.events import Done, Notice, Segment
-from film.rendering.renderer import Chunk, Encoding, Made
+from film.rendering.renderer import Chunk, Encoding, RenderedFrames
 from tests.conftest import photo, texture
 from tests.support import clips
 from tests.support.serving import TIMEOUT, wait_until
@@ -253,13 +253,15 @@ def test_a_source_is_read_only_when_a_worker_is_free_and_a_closed_film_leaves_th
         read: list[int] = []
         made = 0
         for event in cluster.make(chunks(12, read), tmp_path, encoding):
-            made += isinstance(event, Made) and event.frames > 0
+            made += isinstance(event, RenderedFrames) and event.frames > 0
             assert len(read) <= made + cluster.size * PREFETCH + 1  # what was just answered is told one by one
         assert made == len(read) == 12 and [one.first for one in encoding.finished(tmp_path)] == list(range(0, 120, 10))
         assert cluster.room()
 
         there = encoding.finished(tmp_path)
-        assert [event for event in cluster.make(iter(there), tmp_path, encoding) if event != Made(0, 0)] == there
+        assert [
+            event for event in cluster.make(iter(there), tmp_path, encoding) if event != RenderedFrames(0, 0)
+        ] == there
 
         events = cluster.make(chunks(100, read), tmp_path / "closed", encoding)
         (tmp_path / "closed").mkdir()
