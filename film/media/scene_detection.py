@@ -173,7 +173,7 @@ def _marked(waiting: deque[SceneFrame], values: list[float], alike: list[float],
 
 
 def _paused(frame: SceneFrame, waiting: deque[SceneFrame], intervals: list[Fraction]) -> SceneFrame:
-    """The frame, held if it is shown for longer than those around it: the motion to the next lasts as long as theirs."""
+    """The frame, held if it is shown for longer than its neighbours: the motion to the next lasts as long as theirs."""
     if not waiting:
         return frame
     typical = sorted(intervals)[(len(intervals) - 1) // 2]  # of two the shorter: a film may begin with a pause
