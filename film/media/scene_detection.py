@@ -13,8 +13,9 @@ detector 290, 18 and 282 to 286, by brightness alone 291, 275 and 284 to 287.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -43,6 +44,7 @@ SAME = 2.0  # largest difference of two small copies, of 255, for one to repeat 
 # agree, repetitions in H.264 (HD and 4K, crf 17 to 28, with and without grain) were seen to differ by 20 at most.
 SAME_PIXEL = 24
 NEARLY_SAME = 0.2  # of the usual step from drawing to drawing: less is a repetition among others
+LONGEST_STAND = 6  # frames that a drawing stands for: fives, and one that is a little late
 MOST_REPEATS = 3  # more repetitions in a row than that are a scene in which nothing moves
 PATTERN = Fraction(1, 4)  # seconds each drawing stands at most for many of them to be motion
 PATTERN_JITTER = 2  # times as long as the shorter ones around it: threes and twos, or soft motion in uneven steps
@@ -212,6 +214,17 @@ def _is_repeat(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     return bool(np.abs(small(a).astype(np.int16) - small(b)).max() < SAME) and _same(a, b)
 
 
+def _stands(changes: Sequence[float]) -> bool:
+    """Whether the last frame is a repetition among others: drawings of which each stands for two to five frames.
+
+    `changes` are those of the last frames from the ones before them, 0 to 255.
+    """
+    usual = sorted(changes)[-2] if len(changes) > 1 else 0.0  # the largest may be a cut
+    drawn = [number for number, change in enumerate(changes) if change >= NEARLY_SAME * usual]
+    stand = [later - earlier for earlier, later in itertools.pairwise([*drawn, len(changes)])]
+    return len(drawn) >= 3 and stand.count(1) <= 1 and 1 < stand[-1] and max(stand) <= LONGEST_STAND
+
+
 def _distinct(stills: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8]]]:
     """Each frame that differs from the last one of these, and its small copy.
 
@@ -227,14 +240,20 @@ def _distinct(stills: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[S
         return SceneFrame(still.pixels, still.time, held, end, cut=False)
 
     steps: deque[float] = deque(maxlen=2 * NEIGHBOURS + 1)  # by how much each of the last ones differs from its own
+    changes: deque[float] = deque(maxlen=3 * LONGEST_STAND)  # of every frame, from the one before it
+    before: npt.NDArray[np.uint8] | None = None
     for still in stills:
         now = small(still.pixels)
+        changes.append(0.0 if before is None else float(np.abs(now.astype(np.int16) - before).mean()))
+        before = now
         change = np.abs(now.astype(np.int16) - copy) if shown is not None else np.full(1, 255)
         alike = duplicates != "keep" and shown is not None and change.max() < SAME
         if alike and shown is not None:
             alike = _same(shown.pixels, still.pixels)
-        elif repeats and steps:  # one more, which was coded otherwise
-            alike = float(change.mean()) < NEARLY_SAME * sorted(steps)[len(steps) // 2]
+        elif duplicates != "keep" and shown is not None and still.time - shown.time < PATTERN:
+            # One that was coded otherwise: in a pattern of repetitions, or after one.
+            nearly = bool(repeats and steps) and change.mean() < NEARLY_SAME * sorted(steps)[len(steps) // 2]
+            alike = nearly or _stands(changes)
         if alike:
             repeats = [*repeats[-MOST_REPEATS:], still.time]
         else:

@@ -31,12 +31,15 @@ LINES = 1000  # that are kept
 # How a line begins that tells something: of a frame, of the file, of what is wrong. No line of a file's own begins so.
 SHOWN = r"\[Parsed_showinfo_\d+ @ \w+\] \[info\] "
 TOLD = r"\[info\] +"
+REPEATED = r"\[Parsed_idet_\d+ @ \w+\] \[info\] Repeated Fields: Neither: *(\d+) Top: *(\d+) Bottom: *(\d+)"
 COMPLAINT = r"(?:\[[^\]]* @ \w+\] )?\[(?:error|fatal)\] "
 ALPHA_MODE = TOLD + r"(?i:alpha_mode) +: 1\b"  # of WebM, for which there is no form of pixels
-TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: )|{ALPHA_MODE}|{COMPLAINT}")
+TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: )|{ALPHA_MODE}|{REPEATED}|{COMPLAINT}")
 VIDEO = ["-map", "0:V:0"]  # a capital V: a cover picture is no video
 RATES = [Fraction(n, 1001) for n in (24_000, 30_000, 60_000)] + [Fraction(n) for n in (12, 15, 24, 25, 30, 50, 60)]
+FIELDS_SEEN = 120  # frames of an interlaced video, to see which fields repeat
 MEASURED = 240  # packets by whose times the frame rate is told where the file has none
+PULLED_DOWN = ("yuv420p", "yuv422p")  # forms of pixels: of broadcasts and DVDs
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own leave the opacity out
 TRACKS_TRIED = 8  # of sound, to find one that can be decoded
 
@@ -62,7 +65,7 @@ class VideoMetadata:
     tracks: int = 0  # of sound
     passed_over: bool = False  # of it, what would have been heard cannot be decoded
     subtitles: tuple[Subtitles, ...] = ()
-    interlaced: bool = False  # its first frame is of two fields
+    interlaced: bool = False  # its first frame is of two fields, each of its own moment
 
     @property
     def name(self) -> str:
@@ -112,14 +115,16 @@ def read_metadata(
     alpha = decoder is not None or re.match(video_filters.ALPHA, form) is not None
     alpha = alpha or form == "pal8" and codec is not None and codec[1] in ("png", "apng")
     rate = ratio(looked.found(SHOWN + r"config in .*frame_rate: (\d+/\d+)"))
+    interlaced = shown("i") in ("T", "B")
+    pulldown = interlaced and form in PULLED_DOWN and _has_pulldown(path, max_pixels)
     return VideoMetadata(
         path,
         height,
         width,
-        fps=_checked_rate(path, rate) or Fraction(25),
+        fps=(_checked_rate(path, rate) or Fraction(25)) * (Fraction(4, 5) if pulldown else 1),
         seconds=int(lasting[1]) * 3600 + int(lasting[2]) * 60 + float(lasting[3]) if lasting else None,
         sound=tracks > 0 and unheard is None,
-        filters=video_filters.chain(shown, height, alpha),
+        filters=video_filters.chain(shown, height, alpha, pulldown=pulldown),
         untoned=video_filters.chain(shown, height, alpha, toned=False) if transfer else "",
         transfer=transfer,
         unheard=unheard,
@@ -130,8 +135,17 @@ def read_metadata(
         tracks=tracks,
         passed_over=passed_over,
         subtitles=_subtitles(looked),
-        interlaced=shown("i") in ("T", "B"),
+        interlaced=interlaced and not pulldown,
     )
+
+
+def _has_pulldown(path: Path, max_pixels: int) -> bool:
+    """Whether an interlaced video is film of 24 frames a second, of whose fields two in five frames repeat."""
+    looked = _look(path, max_pixels, *VIDEO, "-frames:v", str(FIELDS_SEEN), "-vf", "idet")
+    told = [found for line in looked.lines if (found := re.match(REPEATED, line))]
+    neither, top, bottom = map(int, told[-1].groups()) if told else (0, 0, 0)
+    # By and by the two are equal; where nothing moves, no field repeats another.
+    return min(top, bottom) * 5 > (neither + top + bottom) * Fraction(3, 4) and max(top, bottom) * 4 < neither * 3
 
 
 def _subtitles(looked: ProbeResult) -> tuple[Subtitles, ...]:

@@ -81,11 +81,18 @@ def warp(x: Tensor, flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = No
     """Sample x at (column + dx, row + dy), bilinearly, coordinates clamped at the border.
 
     `keep` chooses, from the grid (1, H, W, 2), the places that are sampled.
+    """
+    (warped,) = warps([x], flow, keep)
+    return warped
+
+
+def warps(tensors: Sequence[Tensor], flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = None) -> list[Tensor]:
+    """`warp` of several tensors along one flow.
 
     The grid is clamped and not the sampling: OpenVINO's fast kernel on GPUs takes "zeros" alone. It is written as
     flow * scale + base, operations whose precision can be kept (see `precision.py`).
     """
-    height, width = sides(x)
+    height, width = sides(flow)
     ramps = []
     for side, shape in ((width, [1, 1, -1, 1]), (height, [1, -1, 1, 1])):
         step = ops.divide(constant(2), ops.subtract(ops.convert(side, "f32"), constant(1)))
@@ -102,11 +109,13 @@ def warp(x: Tensor, flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = No
     if keep:  # after the clamping: OpenVINO would move that in front of it, and lose the mark on the way
         grid = keep(grid)
     sampling = {"align_corners": True, "mode": "bilinear", "padding_mode": "zeros"}
-    return ops.grid_sample(x, grid, sampling).output(0)
+    return [ops.grid_sample(x, grid, sampling).output(0) for x in tensors]
 
 
 def model(outputs: Mapping[str, Tensor], inputs: Sequence[ov.Node], name: str) -> ov.Model:
-    """A graph whose outputs carry these names."""
+    """A graph whose outputs carry these names, and its inputs their nodes'."""
+    for node in inputs:
+        node.output(0).set_names({node.get_friendly_name()})
     results = []
     for key, output in outputs.items():
         result = ops.result(output)

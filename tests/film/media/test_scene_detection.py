@@ -90,6 +90,30 @@ def test_a_pattern_of_repeats_is_motion(pattern: list[int], fps: int) -> None:
     assert all(shot.held == shot.time for shot in kept[:-1])
 
 
+@pytest.mark.parametrize("pattern", [[5], [3, 2], [2]])
+@pytest.mark.parametrize("crf", ["10", "24"])
+def test_a_pattern_of_repeats_is_known_however_they_were_coded(tmp_path: Path, pattern: list[int], crf: str) -> None:
+    """Of detailed pictures repetitions differ by more than the motion of plain ones."""
+    drawings = pan(30, 180, 320)
+    frames = [drawing for k, drawing in enumerate(drawings) for _ in range(pattern[k % len(pattern)])]
+    looked = read_metadata(video(tmp_path / "drawings.mp4", frames, "60", "-crf", crf))
+    with VideoReader(looked, (180, 320)) as reader:
+        count = len(list(shots(reader)))
+    assert 30 <= count <= 38  # the first ones are needed to see the pattern
+
+
+def test_a_small_motion_after_a_large_one_is_no_repetition() -> None:
+    """A camera that comes to rest on somebody who speaks."""
+    panned = pan(30, 180, 320, step=6)
+    still, speaking = panned[-1], []
+    for k in range(40):
+        picture = still.copy()
+        picture[100 + k % 5 : 110 + k % 5, 150:180] = 200
+        speaking.append(picture)
+    times = [shot.time / FRAME for shot in shots(stills([*panned, still, still, *speaking]))]
+    assert sum(time >= 32 for time in times) >= 30
+
+
 def test_what_becomes_of_repeated_frames_can_be_chosen() -> None:
     a, b, c = pan(3)
     pictures = stills([a, *[b] * 10, c])
