@@ -1,10 +1,10 @@
 """The compact network as two OpenVINO graphs: any moment between two photos in one call.
 
-Coarse to fine, one and the same update at each level refines the flows from the frame that is made to both photos. It
-sees the features of both photos, fetched along the flows so far, and how well they match about each pixel: a cost
-volume centred on the frame that is made. A last step at half size gives full-size flows and a mask; the frame is both
-photos fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch, and says where
-its ideas come from.
+Coarse to fine, one and the same update, twice at each coarse level, refines the flows from the frame that is made to
+both photos. It sees the features of both photos, fetched along the flows so far, and how well they match about each
+pixel: a cost volume centred on the frame that is made. A last step at half size gives full-size flows and a mask; the
+frame is both photos fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch,
+and says where its ideas come from.
 
 The **encoder** is what depends on one photo alone, run once per photo; the **synthesizer** takes what it says of two,
 and the time wanted. Variables carry the names and the OIHW layout that they have in PyTorch.
@@ -24,6 +24,7 @@ from film.networks import blocks
 from film.networks.blocks import Tensor, Variables
 
 LEVELS = 5  # of the flows: 1/4, 1/8, ... 1/64
+VISITS = 2  # updates at each level coarser than 1/4
 CUT = 0  # the level whose input from coarser ones is where the graph may be cut, see `timed_split.py`
 RADIUS = 3  # of the cost volume, in pixels of a level
 DISTANCES = range(-RADIUS, RADIUS + 1)
@@ -91,21 +92,26 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
 
     first, last = photo("first"), photo("last")
     flow = context = None
-    for i in reversed(range(architecture.levels)):
+    levels = reversed(range(architecture.levels))
+    for i, visit in ((level, visit) for level in levels for visit in range(VISITS if level else 1)):
         keys = f"features_{i}", f"matching_{i}"
         one, two = ([end[key] for key in keys] for end in (first, last))
         if flow is not None and context is not None:
             if i == CUT:
                 flow.get_node().set_friendly_name("cut_flow")
                 context.get_node().set_friendly_name("cut_context")
-            flow, context = blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.resize(context, 2.0)
+            if visit == 0:
+                flow, context = blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.resize(context, 2.0)
             to_first, to_last = blocks.channels(flow, 0, 2), blocks.channels(flow, 2, 4)
             one, two = [blocks.warp(x, to_first) for x in one], [blocks.warp(x, to_last) for x in two]
         costs, motion = _matches(_unit(one[1]), _unit(two[1]), time.output(0))
         flow, context = _update(one[0], two[0], costs, motion, flow, context, time.output(0), variables, architecture)
     flow, mask = _head(first, last, flow, context, time.output(0), variables)
     flow = ops.multiply(flow, _moving(first["image_0"], last["image_0"])).output(0)
-    warped = [blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
+    warped = [
+        blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2), mode="bicubic")
+        for n, end in ((0, first), (2, last))
+    ]
     # mask * first + (1 - mask) * last
     difference = ops.add(warped[0], blocks.scale(warped[1], -1))
     middle = ops.add(ops.multiply(ops.sigmoid(mask), difference), warped[1]).output(0)
