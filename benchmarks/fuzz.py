@@ -5,7 +5,7 @@
 Files are mutations of valid photos and videos (`tests/support/corpus.py`), each uploaded and ordered: a photo as a
 film's first one, a video in slow motion. Orders and requests are those of `tests/support/attacks.py`. Every answer is
 searched for tracebacks, paths and foreign files, and must come within its time. Afterwards the server must still make a
-correct film, and nobody may have been visited.
+correct film, and nobody may have been visited. It is killed then, and must serve again beside what it has left.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -27,7 +27,19 @@ from gradio_client import Client, handle_file
 
 from benchmarks.command import number
 from tests.support import corpus
-from tests.support.attacks import LIMIT, VIDEOS, Answer, Attacker, listener, wrong_bodies, wrong_orders, wrong_requests
+from tests.support.attacks import (
+    API,
+    LIMIT,
+    REST,
+    VIDEOS,
+    Answer,
+    Attacker,
+    foreign_requests,
+    listener,
+    wrong_bodies,
+    wrong_orders,
+    wrong_requests,
+)
 from tests.support.serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
 from tests.support.watching import Watch
 
@@ -81,7 +93,23 @@ def attack(server: Server, trap: str, files: int, seed: int) -> tuple[dict[str, 
     send("orders", orders, lambda case: attacker.order(*case[2], case=case[1], endpoint=case[0]))
     send("bodies", list(wrong_bodies(photo, clip)), lambda case: attacker.post(case[1], case[2], case[0]))
     send("requests", list(wrong_requests(photo["path"], trap)), lambda case: attacker.request(*case))
+    own = server.url.removeprefix("http://")
+    foreign = list(foreign_requests(own))
+    send("foreign", foreign, lambda case: attacker.request(case[0], case[1], b"", case[2], str(case)[:200]))
+    send("half sent", list(half_requests(own)), lambda case: attacker.half(case[1], case[0]))
+    many = [attacker.part(f"{number}.jpg", bytes(12)) for number in range(1000)]
+    send("small files", [1000, 100, 101] * 5, lambda count: attacker.form(*many[:count]))
+    unheard = {"data": [photo, photo, 8, 15, "film-lite", "CPU", 512, *REST]}  # nobody listens to these long films
+    send("unheard", range(100), lambda number: attacker.post(f"{API}/call/interpolate", unheard, f"unheard {number}"))
     return answers, unanswered
+
+
+def half_requests(own: str) -> Iterator[tuple[str, bytes]]:
+    """(name, beginning) of requests that never come to their end."""
+    head = f"POST {API}/upload HTTP/1.1\r\nHost: {own}\r\nContent-Length: 1000\r\n".encode()
+    form = b"Content-Type: multipart/form-data; boundary=m\r\n\r\n--m\r\nContent-Disposition: form-data; na"
+    parts = {"nothing": b"", "half a line": head[:9], "half a head": head, "no body": head + b"\r\n"}
+    yield from (parts | {"half a form": head + form, "no HTTP": b"\x16\x03\x01\x02\x00\x01"}).items()
 
 
 def measure(files: int, seed: int) -> dict[str, Any]:
@@ -102,6 +130,10 @@ def measure(files: int, seed: int) -> dict[str, Any]:
                 unanswered.append(f"afterwards: {error!r}")
             crashed = server.process.poll() is not None
             lines = server.lines()
+            server.process.kill()
+        killed = time.monotonic()
+        with serve(folder) as server:
+            restart_seconds = time.monotonic() - killed
     everything = [answer for kind in answers.values() for answer in kind]
     times = [answer.seconds for answer in everything]
     faults = [fault for answer in everything for fault in answer.faults()]
@@ -118,6 +150,8 @@ def measure(files: int, seed: int) -> dict[str, Any]:
         "tracebacks_or_paths_shown": sum("shows" in fault for fault in faults),
         "faults": faults[:20],
         "visits": visits,
+        "let_in": [answer.case for answer in answers["foreign"] if answer.status < 400],
+        "restart_after_kill_s": restart_seconds,
         "correct_film_before_and_after": [before, after],
         "peak_gb": watch.peak / 2**30,
         "health_max_s": max(watch.health, default=None),
@@ -140,7 +174,7 @@ def main() -> None:
         print(f"{name:32}{value:.3g}" if isinstance(value, float) else f"{name:32}{value}")
     if options.json:
         options.json.write_text(json.dumps({"files": options.files, "seed": options.seed, "result": result}, indent=2))
-    wrong = ("crashed", "unanswered", "faults", "visits", "health_unanswered", "stray_log_lines")
+    wrong = ("crashed", "unanswered", "faults", "visits", "let_in", "health_unanswered", "stray_log_lines")
     good = result["correct_film_before_and_after"] == [True, True] and not any(result[name] for name in wrong)
     sys.exit(0 if good else 1)
 

@@ -1,11 +1,16 @@
 """Many visitors at once: whether each gets his own film or is told that the machine is busy, and what that costs.
 
     python -m benchmarks.load [--visitors 50] [--size 512x512 ...] [--depth 2] [--waiting 20] [--slow 0] [--json FILE]
+    python -m benchmarks.load --attacker {files,orders} [--visitors 3] [--seconds 120] [--depth 2] [--json FILE]
 
 Starts the real server with film-lite on this machine and as many `gradio_client` visitors as asked for, each with
 photos of his own (of several sizes: in turn), who all press the button at the same moment. Every film is decoded and
 compared with the photos of all visitors. Then it waits until everything should have expired, and looks at what is left
 on the disk. With --slow, so many visitors have ordered the longest film just before, and leave after all the others.
+
+With --attacker a few visitors, each at an address of his own behind a proxy, order one film after the other, first
+alone, then for as long while somebody at another address uploads small files, or sends orders and listens to none, as
+fast as he is answered. Each film should take at most three times as long as the films without him.
 """
 
 from __future__ import annotations
@@ -20,6 +25,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +39,9 @@ from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
 from benchmarks.command import Size, even_size, number
+from demo.config import Config
 from film.engine import bisection
+from tests.support.attacks import API, REST, file
 from tests.support.serving import Server, photos, serve
 from tests.support.watching import Watch
 
@@ -198,6 +207,91 @@ def measure(visitors: int, sizes: list[Size], depth: int, waiting: int, slow: in
         }
 
 
+def measure_attacked(attacker: str, visitors: int, size: Size, depth: int, seconds: int) -> dict[str, Any]:
+    """How long films take without and with an attacker, on a server with the limits that a host has by default."""
+    with tempfile.TemporaryDirectory(prefix="load-") as scratch:
+        folder = Path(scratch)
+        pairs = [photos(folder, size.height, size.width, seed) for seed in range(visitors)]
+        names = "max_per_address jobs_per_minute files_per_minute requests_per_minute max_megapixels".split()
+        settings = {f"FILM_{name.upper()}": str(getattr(Config(), name)) for name in names}
+        settings["FILM_PROXIES"] = "127.0.0.1"
+        with serve(folder, **settings) as server, Watch(server.url, server.process.pid) as watch:
+            film_seconds(server, pairs[0], depth, "192.0.2.100")  # compiles the model
+            answers: Counter[int] = Counter()
+            without = films_meanwhile(server, pairs, depth, seconds)
+            ended = threading.Event()
+            attacking = threading.Thread(target=attack_until, args=[ended, server, attacker, answers], daemon=True)
+            attacking.start()
+            attacked = films_meanwhile(server, pairs, depth, seconds)
+            ended.set()
+            attacking.join()
+            crashed = server.process.poll() is not None
+            lines = server.lines()
+    return {
+        "films_without": len(without),
+        "films_attacked": len(attacked),
+        "without_median_s": statistics.median(without),
+        "without_max_s": max(without),
+        "attacked_median_s": statistics.median(attacked),
+        "attacked_max_s": max(attacked),
+        "times_as_long_max": max(attacked) / statistics.median(without),
+        "attackers_answers_by_status": dict(sorted(answers.items())),
+        "crashed": crashed,
+        "errors_logged": sum(level == "error" for level, _ in lines),
+        "stray_log_lines": [line for level, line in lines if level == "stray"][:20],
+        "health_max_s": max(watch.health, default=None),
+        "health_unanswered": watch.unanswered,
+    }
+
+
+def films_meanwhile(server: Server, pairs: list[tuple[Path, Path]], depth: int, seconds: int) -> list[float]:
+    """The seconds that each film takes of visitors who make one after the other for so long, one at least."""
+    deadline = time.monotonic() + seconds
+
+    def visitor(number: int) -> list[float]:
+        took: list[float] = []
+        while not took or time.monotonic() < deadline:
+            took.append(film_seconds(server, pairs[number], depth, f"192.0.2.{number}"))
+            time.sleep(2)  # to look at it
+        return took
+
+    with ThreadPoolExecutor(len(pairs)) as visitors:
+        return [each for films in visitors.map(visitor, range(len(pairs))) for each in films]
+
+
+def film_seconds(server: Server, pair: tuple[Path, Path], depth: int, address: str) -> float:
+    """From the upload of two photos to the film's last byte. RuntimeError if there is no film."""
+    begun = time.monotonic()
+    with httpx.Client(base_url=server.url, headers={"x-forwarded-for": address}, timeout=PATIENCE) as client:
+        files = [("files", (path.name, path.read_bytes())) for path in pair]
+        paths = client.post(f"{API}/upload", files=files).raise_for_status().json()
+        asked = client.post(f"{API}/call/interpolate", json={"data": order_of(*paths, depth)}).raise_for_status()
+        told = client.get(f"{API}/call/interpolate/{asked.json()['event_id']}").text
+        if "event: complete" not in told:
+            raise RuntimeError(f"A visitor got no film: {told[-300:]}")
+        made = json.loads(told.rpartition("data: ")[2])[0]["path"]
+        client.get(f"{API}/file={made}").raise_for_status()
+    return time.monotonic() - begun
+
+
+def attack_until(ended: threading.Event, server: Server, attacker: str, answers: Counter[int]) -> None:
+    """Upload files of 12 bytes, as many at once as are taken, or send orders that nobody listens to."""
+    with httpx.Client(base_url=server.url, headers={"x-forwarded-for": "192.0.2.66"}, timeout=PATIENCE) as client:
+        many = [("files", (f"{number}.jpg", bytes(12))) for number in range(1000)]
+        path = client.post(f"{API}/upload", files=many[:1]).raise_for_status().json()[0]
+        while not ended.is_set():
+            if attacker == "files":
+                for count in (1000, 100):
+                    answers[client.post(f"{API}/upload", files=many[:count]).status_code] += 1
+            else:
+                order = {"data": order_of(path, path, bisection.MAX_DEPTH)}
+                answers[client.post(f"{API}/call/interpolate", json=order).status_code] += 1
+
+
+def order_of(first: str, last: str, depth: int) -> list[Any]:
+    return [file(first), file(last), depth, 15, "film-lite", "CPU", 512, *REST]
+
+
 def order_long_film(server: Server, pair: tuple[Path, Path]) -> Job:
     """A film of the greatest depth, begun if nobody else has begun one."""
     job = Client(server.url, verbose=False).submit(
@@ -222,15 +316,25 @@ def expired(server: Server) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--visitors", type=number(1), default=50)
+    parser.add_argument("--visitors", type=number(1), help="50, or 3 beside an attacker")
     parser.add_argument("--size", type=even_size, nargs="+", default=[Size(512, 512)], metavar="WxH")
     parser.add_argument("--depth", type=number(1, bisection.MAX_DEPTH), default=2)
     parser.add_argument("--waiting", type=number(0), default=20, help="how many may wait (FILM_MAX_WAITING)")
     parser.add_argument("--slow", type=number(0), default=0, help="visitors who have ordered the longest film before")
+    parser.add_argument(
+        "--attacker", choices=["files", "orders"], help="what somebody floods the server with meanwhile"
+    )
+    parser.add_argument("--seconds", type=number(1), default=120, help="without the attacker, and then with him")
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
-    result = measure(options.visitors, options.size, options.depth, options.waiting, options.slow)
     sizes = [str(size) for size in options.size]
+    if options.attacker:
+        options.visitors = options.visitors or 3
+        arguments = (options.attacker, options.visitors, options.size[0], options.depth, options.seconds)
+        result = measure_attacked(*arguments)
+    else:
+        options.visitors = options.visitors or 50
+        result = measure(options.visitors, options.size, options.depth, options.waiting, options.slow)
     print(f"{options.visitors} visitors, {' '.join(sizes)}, depth {options.depth}, {os.cpu_count()} cores")
     for name, value in result.items():
         print(f"{name:25}{value:.3g}" if isinstance(value, float) else f"{name:25}{value}")
@@ -238,7 +342,8 @@ def main() -> None:
         told = vars(options) | {"size": sizes, "json": str(options.json), "result": result}
         options.json.write_text(json.dumps(told, indent=2))
     wrong = "wrong_films other crashed errors_logged stray_log_lines health_unanswered left_after_expiry".split()
-    sys.exit(1 if any(result[name] for name in wrong) else 0)
+    bad = any(result.get(name) for name in wrong) or result.get("times_as_long_max", 0) > 3
+    sys.exit(1 if bad else 0)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The demo: photos become a film, and a video slow motion. `python app.py` serves it.
 
-Nothing is computed here: `page/` says how the page looks, what an order is and how its events are shown, `service/`
-how strangers share the machine, `film/` makes the film. Importing it loads neither a model nor TensorFlow.
+Nothing is computed here: `ui` says how the page looks and how a film's events are shown, `server` how strangers share
+the machine, `film` makes the film. Importing it loads neither a model nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,31 +32,23 @@ import film
 from demo.api import mcp
 from demo.api.endpoints import add_endpoints
 from demo.config import Config
-from demo.gradio_patches import bound_forms, client_address, keep_messages, serve_with, while_polled
+from demo.gradio_patches import bound_forms, client_address, keep_in, keep_messages, serve_with, while_polled
 from demo.server import connections, json_logging
 from demo.server.addresses import ForwardedHeaders, Names, SameSite, frames, split
 from demo.server.http_guard import Guard, Rates
-from demo.server.job_queue import JobQueue
-from demo.server.job_requests import OutputOptions, RequestHandler
+from demo.server.job_requests import OutputOptions
 from demo.server.job_service import JobService
-from demo.server.limits import Limits
 from demo.server.malloc import limit_malloc_arenas
-from demo.server.model_cache import ModelCache
-from demo.server.photo_sandbox import PhotoSandbox
-from demo.server.storage import GIGABYTE, Storage
 from demo.ui import html, layout, plan, updates
 from demo.ui.components import Page, forget_streams, limit_streams
 from demo.ui.uploads import Uploads, taken
-from film.engine import bisection
 from film.hub import download
 from film.media import images
 from film.rendering import planning
 from film.support import memory, tempdirs
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-LONGEST_SIDES = (512, 768, 1024, 1536, 2048)  # pixels
 DEFAULT_SIDE = 1024
-ORIGINAL = 0  # the longest side that stands for "as the photos are"
 
 THREADS = 40  # beside those that wait in the line or compute: for what is answered at once
 QUEUE = 200  # requests that reached Gradio and not yet the line, which is a matter of milliseconds
@@ -90,25 +83,9 @@ class Samples:
         return [*filter(None, [self.clip]), *self.burst]
 
 
-def open_handler(config: Config) -> RequestHandler:
-    """Where all visitors' orders go, to the machine as its host wants it shared.
-
-    ValueError when a setting names a model or device that is not there.
-    """
-    models, devices = [model.name for model in film.models()], list(film.devices())
-    for name, value, known in (("FILM_MODEL", config.model, models), ("FILM_DEVICE", config.device, devices)):
-        if value not in known:
-            raise ValueError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
-    sides = [side for side in LONGEST_SIDES if not 0 < config.max_side <= side] + [config.max_side or ORIGINAL]
-    depths = range(1, min(config.max_depth, bisection.MAX_DEPTH) + 1)
-    job_service = JobService(
-        Limits(models, devices, sides, depths, config.max_megapixels),
-        JobQueue(config.max_running, config.max_waiting, config.max_per_address),
-        Storage(Path(get_upload_folder()), config.keep_minutes * 60, int(config.disk_gb * GIGABYTE)),
-        ModelCache(film.load, config.max_running),
-        PhotoSandbox(int(config.max_photo_megapixels * 1e6), films=config.max_running + config.max_waiting),
-    )
-    return RequestHandler(job_service, config)
+def open_service(config: Config) -> JobService:
+    """Where all visitors' requests go."""
+    return JobService(config, Path(get_upload_folder()))
 
 
 def changes(values: updates.Changes) -> tuple[Any, ...]:
@@ -121,10 +98,10 @@ def default_side(sides: Sequence[int]) -> int:
     return max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
 
 
-def build_app(handler: RequestHandler | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
-    """The page and its endpoints; without a desk, as the environment says. ValueError as in `open_desk`."""
-    handler = handler or open_handler(Config.read(os.environ))
-    config, sides, depths = handler.config, handler.job_service.limits.sides, max(handler.job_service.limits.depths)
+def build_app(service: JobService | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
+    """The page and its endpoints; without a service, as the environment says. ValueError as in `JobService`."""
+    service = service or open_service(Config.read(os.environ))
+    config, sides, depths = service.config, service.limits.sides, max(service.limits.depths)
     options = OutputOptions(config.model, config.device, default_side(sides))
     pairs = example_pairs(examples)
     gr.set_static_paths([examples])
@@ -133,18 +110,16 @@ def build_app(handler: RequestHandler | None = None, examples: Path = EXAMPLES) 
         videos = config.max_video_mb > 0
         samples = Samples.find(examples)
         page = layout.build(film.models(), film.devices(), sides, depths, options, pairs, videos, bool(samples.files))
-        wire(app, page, handler, pairs, samples)
-        add_endpoints(app, handler, options, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
-    handler.job_service.storage.on_removed = lambda gone: [
-        files.difference_update(gone) for files in app.temp_file_sets
-    ]
+        wire(app, page, service, pairs, samples)
+        add_endpoints(app, service, options, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
+    service.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
     app.queue(max_size=QUEUE, api_open=False)
     keep_messages(app)
     return app
 
 
 def wire(
-    app: gr.Blocks, page: layout.Layout, handler: RequestHandler, pairs: Sequence[tuple[str, str]], samples: Samples
+    app: gr.Blocks, page: layout.Layout, service: JobService, pairs: Sequence[tuple[str, str]], samples: Samples
 ) -> None:
     """What happens when somebody clicks."""
     finished = gr.State(None)  # where the film that was made lies
@@ -153,14 +128,14 @@ def wire(
     shown = [({**page.outputs, **others, "finished": finished})[name] for name in updates.OUTPUTS]
     inputs, state = page.inputs, page.outputs["state"]
     told = [page.outputs["refused"], state]  # what came of an upload
-    uploads = Uploads(handler)
+    uploads = Uploads(service)
 
     def show_plan(*values: Any) -> tuple[Any, ...]:
-        return plan.show_plan(lambda: page.job_request(values), handler)
+        return plan.show_plan(lambda: page.job_request(values), service)
 
     def show_film(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
         limit_streams(app)
-        shown = updates.show(lambda: page.job_request(values), handler, client_address(request))
+        shown = updates.show(lambda: page.job_request(values), service, client_address(request))
         yield from map(changes, while_polled(app, request.session_hash, shown))
 
     def begin(request: gr.Request) -> tuple[Any, ...]:
@@ -194,29 +169,29 @@ def wire(
     made.failure(lambda: changes(updates.STOPPED), None, shown, **QUICK)
     made.then(show_plan, asked, planned, **QUICK)  # a speed has been learnt
     stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK).then(
-        lambda told: changes(updates.stopped(told, handler)), preview, shown, **QUICK
+        lambda told: changes(updates.stopped(told, service)), preview, shown, **QUICK
     )
     for name, button in others.items():
         format = name.removeprefix("as-")
-        export = partial(updates.export, format=format, handler=handler)
+        export = partial(updates.export, format=format, handler=service)
         button.click(export, finished, [page.outputs["download"], state, button], **HIDDEN, **QUEUED)
 
 
-def gate(app: gr.Blocks, handler: RequestHandler) -> dict[str, Any]:
+def gate(app: gr.Blocks, service: JobService) -> dict[str, Any]:
     """What stands before Gradio's own routes: the guard, and an answer that needs none of its threads."""
 
     async def health(_: Request) -> JSONResponse:
-        return JSONResponse(handler.job_service.health(handler.config.model))
+        return JSONResponse(service.health())
 
-    storage = handler.job_service.storage
+    storage = service.storage
     examples = [*(photo for pair in example_pairs() for photo in pair), *Samples.find().files]
     guard = Middleware(
         Guard,
         storage,
         examples,
         storage.ceiling // UPLOAD_SHARE,
-        handler.config.max_photos,
-        Rates.of(handler.config),
+        service.config.max_photos,
+        Rates.of(service.config),
         app._queue.pending_messages_per_session,
         app.fns,
     )
@@ -235,9 +210,9 @@ def serve_safely(config: Config) -> None:
     serve_with(change)
 
 
-def compile_ahead(handler: RequestHandler) -> None:
+def compile_ahead(service: JobService) -> None:
     """Compile the page's first choice of model for the examples' size, in the background."""
-    config, service = handler.config, handler.job_service
+    config = service.config
     for pair in example_pairs()[:1]:
         size = images.common_size(
             [images.image_size(photo) for photo in pair], default_side(service.limits.sides) or None
@@ -267,7 +242,7 @@ def main() -> None:
 
 def serve(folder: Path) -> None:
     """Serve until SIGTERM or Ctrl-C, with everything temporary in `folder`. SystemExit if nothing can be served."""
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
+    keep_in(folder)
     examples = folder / "examples"  # so that the page does not tell where this program lies
     try:
         examples.symlink_to(EXAMPLES)
@@ -277,17 +252,17 @@ def serve(folder: Path) -> None:
         config = Config.read(os.environ)
         check_address(config.host, config.port)
         memory.budget(), download.time_limit()  # what is set there is refused now, not in a visitor's film
-        handler = open_handler(config)
-        app = build_app(handler, examples)
+        service = open_service(config)
+        app = build_app(service, examples)
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    storage = handler.job_service.storage
+    storage = service.storage
     tempfile.tempdir = str(storage.scratch)  # all that is written counts
     bound_forms()
     serve_safely(config)
     storage.keep_swept()
-    handler.job_service.sandbox.start()
-    compile_ahead(handler)
+    service.sandbox.start()
+    compile_ahead(service)
     logger.info("serving at http://%s:%d", config.host, config.port)
     # Where `mcp` is installed, Gradio announces it on standard output, which is the log, whatever `quiet` says.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -306,6 +281,7 @@ def serve(folder: Path) -> None:
             quiet=True,
             prevent_thread_lock=True,
             mcp_server=mcp.offer(storage),
-            app_kwargs=gate(app, handler),
+            app_kwargs=gate(app, service),
         )
-    app.block_thread()
+    with contextlib.redirect_stdout(sys.stderr):  # a line of the log, too
+        app.block_thread()

@@ -10,11 +10,14 @@ stopped polling; one that nobody has listened to yet does not begin.
 
 Server: `launch` builds uvicorn's configuration itself; `serve_with` lets it be changed before the server starts.
 
+Temporary files: Gradio reads where they lie when it is imported; `keep_in` sets that later, too.
+
 Stubs: Gradio writes a `.pyi` beside every module that declares a component; `write_no_stubs` lets it be.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from asyncio import Queue
 from collections import OrderedDict
@@ -26,7 +29,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 import uvicorn
-from gradio import component_meta, http_server, queueing, route_utils
+from gradio import component_meta, http_server, queueing, route_utils, routes
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
@@ -132,6 +135,12 @@ class BoundedForm(route_utils.GradioMultiPartParser):
 def bound_forms() -> None:
     """From now on Gradio reads uploads so."""
     route_utils.GradioMultiPartParser = BoundedForm  # type: ignore[misc]
+
+
+def keep_in(folder: Path) -> None:
+    """From now on whatever Gradio writes lies in `folder`."""
+    os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
+    routes.DEFAULT_TEMP_DIR = str(folder)  # a history of edits, which nobody makes here
 
 
 def serve_with(change: Callable[[uvicorn.Config], object]) -> None:

@@ -13,7 +13,8 @@ import gradio as gr
 
 from demo.api.reports import Report, report
 from demo.gradio_patches import client_address, while_polled
-from demo.server.job_requests import FORMATS, PLAYS, OutputOptions, PhotoRequest, RequestHandler, VideoRequest
+from demo.server.job_requests import FORMATS, PLAYS, OutputOptions, PhotoRequest, VideoRequest
+from demo.server.job_service import JobService
 from demo.ui.components import CheckboxInput, DropdownInput, FilesInput, NumberInput, PhotoInput, TextInput, VideoInput
 from film.media import scene_detection
 from film.rendering.pace import EASINGS
@@ -22,9 +23,9 @@ from film.rendering.pace import EASINGS
 class Endpoints:
     """Methods are endpoints; they tell the events of one film each."""
 
-    def __init__(self, blocks: gr.Blocks, handler: RequestHandler) -> None:
+    def __init__(self, blocks: gr.Blocks, service: JobService) -> None:
         self._blocks = blocks
-        self._handler = handler
+        self._service = service
 
     def interpolate(
         self,
@@ -163,20 +164,20 @@ class Endpoints:
         yield from self._report(VideoRequest(video, options, slowdown, fps, sound, cut, *part), request)
 
     def _report(self, job_request: PhotoRequest | VideoRequest, request: gr.Request | None) -> Iterator[Report]:
-        told = report(job_request, self._handler, client_address(request))
+        told = report(job_request, self._service, client_address(request))
         return while_polled(self._blocks, request.session_hash if request else None, told)
 
 
 def add_endpoints(
     blocks: gr.Blocks,
-    handler: RequestHandler,
+    service: JobService,
     options: OutputOptions,
     depth: int,
     sides: Sequence[int],
     **queued: Any,
 ) -> None:
     """Add them to the Blocks, whose context this is. `options` and `depth` are the defaults."""
-    limits = handler.job_service.limits
+    limits = service.limits
     hidden: dict[str, Any] = {"visible": False}
     model = DropdownInput(list(limits.models), value=options.model, label="model", **hidden)
     device = DropdownInput(list(limits.devices), value=options.device, label="device", **hidden)
@@ -213,7 +214,7 @@ def add_endpoints(
     ]
 
     outputs = [gr.File(label="film", **hidden), gr.JSON(label="report", **hidden)]
-    endpoints = Endpoints(blocks, handler)
+    endpoints = Endpoints(blocks, service)
     for endpoint, inputs in (
         (endpoints.interpolate, [first, last, depths, fps, *made, *length, easing, *form]),
         (endpoints.interpolate_many, [photos, depths, fps, *made, *length, easing, *form]),

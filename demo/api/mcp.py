@@ -1,19 +1,15 @@
 """The endpoints as MCP tools: Gradio's server for them, with files and progress as they are here.
 
 Gradio's own would keep a data URI's file where nothing expires, takes no list of files, and goes on computing when
-whoever asked has left. A tool is given a file by its address at this server, which an upload has, or, if it is small,
-as a data URI; no other address is visited.
+whoever asked has left. A tool is given a file by its address at this server, which an upload has, or as a data URI, of
+which `http_guard` makes a file with an address; no other address is visited.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import importlib.util
 import json
-import mimetypes
 import os
-import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -22,12 +18,13 @@ from urllib.parse import unquote, urlsplit
 import gradio.mcp
 from gradio_client import handle_file
 
+from demo.server.addresses import on_behalf_of
 from demo.server.http_guard import FILE
 from demo.server.storage import Storage
 
 HOW = (
     " A file is given as its address at this server: POST it to /gradio_api/upload as form field `files` and put the"
-    " path in the answer behind /gradio_api/file= of this server. Files may be data URIs, 700 kB in all."
+    " path in the answer behind /gradio_api/file= of this server. Files may be data URIs as well."
 )
 
 
@@ -64,10 +61,8 @@ class McpServer(gradio.mcp.GradioMCPServer):
         return handle_file(str(self._file(given))) if isinstance(given, str) else given
 
     def _file(self, text: str) -> Path:
-        head, _, data = text.partition(",")  # no pattern: of a megabyte without a comma one may try every place
-        if head.startswith("data:") and head.endswith(";base64"):
-            kind = head.removeprefix("data:").split(";")[0]
-            return self._saved(data, mimetypes.guess_extension(kind) or "")
+        if text.startswith("data:"):
+            raise ValueError("The data URI is damaged: it is data:TYPE;base64, followed by the file in base64.")
         path = urlsplit(text).path
         if FILE not in path:
             raise ValueError("This is no file of this server: upload it first, and give its address here.")
@@ -76,15 +71,12 @@ class McpServer(gradio.mcp.GradioMCPServer):
             raise ValueError("There is no such file at this server; it may have expired. Upload it again.")
         return Path(path)
 
-    def _saved(self, data: str, suffix: str) -> Path:
-        try:
-            content = base64.b64decode(data, validate=True)
-        except (binascii.Error, ValueError):
-            raise ValueError("The data URI is damaged.") from None
-        with self.storage.reserved(len(content)), tempfile.TemporaryDirectory(dir=self.storage.scratch) as folder:
-            file = Path(folder) / f"file{suffix}"
-            file.write_bytes(content)
-            return self.storage.keep(file)
+    def _prepare_tool_call_args(self, name: str, arguments: dict[str, Any]) -> tuple[Any, Any, dict[str, str], Any]:
+        """Gradio's server asks this one over HTTP: it says for whom, so that each caller has his own share."""
+        endpoint, values, headers, function = super()._prepare_tool_call_args(name, arguments)
+        request = self.mcp_server.request_context.request
+        address = request.client.host if request is not None and request.client else ""
+        return endpoint, values, headers | on_behalf_of(address), function
 
     async def _execute_tool_without_progress(self, job: Any) -> list[Any]:
         return await self._execute(job, None)

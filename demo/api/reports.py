@@ -11,18 +11,19 @@ from typing import Any
 import gradio as gr
 
 from demo.server.job_queue import Waiting
-from demo.server.job_requests import JobRequest, RequestHandler
+from demo.server.job_requests import JobRequest
+from demo.server.job_service import JobService
 from demo.server.messages import message
 from film.rendering.events import Done, Notice, Progress
 
 Report = tuple[str | None, dict[str, Any]]  # the film's file, and what is known of it
 
 
-def report(job_request: JobRequest, handler: RequestHandler, owner: str = "") -> Iterator[Report]:
+def report(job_request: JobRequest, service: JobService, owner: str = "") -> Iterator[Report]:
     """The place in the line, then the frames as they are made, then the film. gr.Error with one sentence otherwise."""
     notes: list[str] = []
     try:
-        with closing(handler.make(job_request, owner)) as events:
+        with closing(service.make(job_request, owner)) as events:
             for event in events:
                 match event:
                     case Waiting():

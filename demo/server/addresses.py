@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import secrets
 import threading
 import time
 from collections import OrderedDict, deque
@@ -24,6 +25,8 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 # What a Space is reached through: Hugging Face's proxy, in the network of its machines.
 PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 SPACE_FRAMES = "https://huggingface.co https://*.huggingface.co https://*.hf.space"
+SECRET = secrets.token_hex(16)  # by which this server knows its own requests
+CALLER = "x-film-caller"  # a header of such a request: the secret, and the address on whose behalf it is sent
 REMEMBERED = 10_000  # addresses whose requests are counted
 MINUTE = 60.0
 
@@ -96,12 +99,20 @@ class ForwardedHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        if scope.get("client") and scope["client"][0] in self.proxies:
+        secret, _, caller = Headers(scope=scope).get(CALLER, "").partition(" ")
+        if secrets.compare_digest(secret.encode(), SECRET.encode()):
+            scope = {**scope, "client": (caller, 0)}
+        elif scope.get("client") and scope["client"][0] in self.proxies:
             return await self._proxied(scope, receive, send)  # type: ignore[arg-type]
         kept = [
             header for header in scope["headers"] if not header[0].lower().startswith((b"x-forwarded-", b"forwarded"))
         ]
         await self._app({**scope, "headers": kept}, receive, send)
+
+
+def on_behalf_of(address: str) -> dict[str, str]:
+    """The header of a request that this server sends itself for somebody at that address."""
+    return {CALLER: f"{SECRET} {address}"}
 
 
 class SameSite:

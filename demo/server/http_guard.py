@@ -16,17 +16,16 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qs
 
-from anyio import current_time, fail_after, to_thread
+from anyio import to_thread
 
 from demo.config import Config
 from demo.gradio_patches import file_comes
 from demo.server.addresses import Rate
+from demo.server.bodies import DataUris, Message, Receive, Refused, length, timely
 from demo.server.disk_full import WORDS, is_disk_full
 from demo.server.limits import short
 from demo.server.storage import Full, Storage
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
 App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 Result = TypeVar("Result")
@@ -41,23 +40,13 @@ READ = re.compile(
     rf"|{API}/(mcp/schema|queue/data|call/\w+/\w+|call/v2/\w+/\w+|stream/.+|file=.+)"
 )
 WRITE = re.compile(rf"{UPLOAD}|{API}/(queue/join|cancel|reset|call/\w+|call/v2/\w+|run/\w+|api/\w+|mcp)/?")
-JOB = re.compile(rf"{API}/(queue/join|call/\w+|call/v2/\w+|mcp)/?")
+JOB = re.compile(rf"{API}/(queue/join|call/\w+|call/v2/\w+)/?")  # a tool joins the queue, too
 PAGE = re.compile(rf"{API}/heartbeat/(\w+)")
 LISTEN = re.compile(rf"{API}/(queue/data|call/\w+/(\w+))")
 TOOLS = re.compile(rf"{API}/mcp/?")  # a call of a tool is a POST; who would listen there is told that it need not
-BODY_BYTES = 2**20  # an order names its photos, it does not hold them
-SILENCE_SECONDS = 30.0  # without one byte of a body
-SLOWEST = 50_000  # bytes per second that a body comes with in all, beside two such silences: the slowest DSL
+BODY_BYTES = 2**20  # an order names its photos, it does not hold them; a tool may be given them as data URIs
 
 log = logging.getLogger(__name__)
-
-
-class Refused(Exception):
-    """A request that goes no further; the sentence is its answer."""
-
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -112,10 +101,14 @@ class Guard:
             self._check_route(scope["method"], path, scope["query_string"])
             if scope["method"] == "POST" and path.rstrip("/") == UPLOAD:
                 await self._upload(scope, receive, send)
+            elif scope["method"] == "POST" and TOOLS.fullmatch(path):
+                await self._call_tool(scope, receive, send)
             elif scope["method"] == "POST":
                 if JOB.fullmatch(path) and not self._rates.jobs.take(address):
                     raise Refused(429, "Busy: your address has asked for many films; try again in a minute.")
-                await self._pass(scope, await self._checked_body(scope, receive), send)
+                if (size := length(scope)) > BODY_BYTES:
+                    raise _too_large()
+                await self._pass(scope, self._again(await self._checked(timely(receive, size)), receive), send)
             elif page := PAGE.fullmatch(path):
                 with self._storage.page_open(page[1]):
                     await self._pass(scope, receive, send)
@@ -123,6 +116,11 @@ class Guard:
                 await self._pass(scope, receive, send)
         except Refused as refusal:
             await _answer(send, refusal.status, str(refusal))
+        except OSError as error:  # while files were written here
+            if not is_disk_full(error):
+                raise
+            log.error("%s failed, the disk is full: %s", scope["method"], error)
+            await _answer(send, 507, WORDS)
 
     async def _pass(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Let a request through; where Gradio fails on it, say so in a sentence and in one line of the log."""
@@ -146,7 +144,7 @@ class Guard:
                 log.error("%s failed, the disk is full: %s", scope["method"], error)
                 refused = Refused(507, WORDS)
             else:
-                log.exception("%s %s failed", scope["method"], scope["path"][:200])
+                log.exception("%s %s failed", scope["method"], scope["path"].partition("=")[0][:200])
         if failed and not started:
             raise refused
 
@@ -173,34 +171,14 @@ class Guard:
 
     async def _upload(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Let an upload through if there is room for it; it takes the room while it comes in, and no sooner."""
-        size = _length(scope)
-        if size > self._upload_bytes:
-            limit = self._upload_bytes // 2**20
-            raise Refused(413, f"The upload has {size / 2**20:.0f} MB; at most {limit} MB are taken at once.")
-        timely = _timely(receive, size)
-        came = room = files = 0
-        answer = b""
-        owner = _address(scope)
+        size, owner = length(scope), _address(scope)
+        self._check_size(size)
+        receive_in_time, answer = timely(receive, size), b""
 
         async def received() -> Message:
-            nonlocal came, room
-            message = await timely()
-            came += len(message.get("body", b""))
-            if came > room:
-                room = await _roomy(make_room, came, files)
+            message = await receive_in_time()
+            await incoming.bytes(len(message.get("body", b"")))
             return message
-
-        def file_came() -> None:
-            nonlocal files
-            files += 1
-            if files > self._upload_files:
-                raise Refused(413, f"The upload has too many files; at most {self._upload_files} are taken at once.")
-            if not self._rates.files.take(owner):
-                raise Refused(429, "Your address has uploaded many files; try again in a minute.")
-            try:
-                make_room(came, files)
-            except Full as error:
-                raise Refused(507, str(error)) from None
 
         async def sent(message: Message) -> None:
             nonlocal answer
@@ -211,25 +189,52 @@ class Guard:
 
         await _roomy(self._storage.check_room, size, owner)
         with self._storage.upload(size, owner) as make_room:
-            told = file_comes.set(file_came)
+            incoming = Incoming(make_room, self._upload_files, self._rates.files, owner)
+            told = file_comes.set(incoming.file)
             try:
                 await self._pass(scope, received, sent)
             finally:
                 file_comes.reset(told)
 
-    async def _checked_body(self, scope: MutableMapping[str, Any], receive: Receive) -> Receive:
-        """A `receive` that gives the body again, which was read here and names no file but ours."""
-        if (size := _length(scope)) > BODY_BYTES:
-            raise Refused(413, f"The request is too large; at most {BODY_BYTES // 2**10} kB are taken.")
-        timely = _timely(receive, size)
-        body = b""
-        more = True
+    async def _call_tool(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Let the call of a tool through; the files that it holds as data URIs count as uploads."""
+        size, owner = length(scope), _address(scope)
+        self._check_size(size)
+        with (
+            self._storage.upload(size, owner) as make_room,
+            DataUris(self._storage.folder, FILE, lambda: incoming.file()) as uris,
+        ):
+            incoming = Incoming(make_room, self._upload_files, self._rates.files, owner)
+
+            async def without_files(part: bytes, last: bool) -> bytes:
+                rest = uris.without(part, last)
+                await incoming.bytes(len(part), to_keep=bool(uris.paths))
+                return rest
+
+            body = await self._checked(timely(receive, size), without_files)
+            await to_thread.run_sync(self._storage.add, list(map(str, uris.paths)), owner)
+        headers = [header for header in scope["headers"] if header[0].lower() != b"content-length"]
+        headers.append((b"content-length", b"%d" % len(body)))
+        await self._pass({**scope, "headers": headers}, self._again(body, receive), send)
+
+    def _check_size(self, size: int) -> None:
+        if size > self._upload_bytes:
+            limit = self._upload_bytes // 2**20
+            raise Refused(413, f"The upload has {size / 2**20:.0f} MB; at most {limit} MB are taken at once.")
+
+    async def _checked(
+        self, receive: Receive, without_files: Callable[[bytes, bool], Awaitable[bytes]] | None = None
+    ) -> bytes:
+        """The body of a request, which names no file but ours."""
+        body, more = b"", True
         while more:
-            message = await timely()
+            message = await receive()
             if message["type"] == "http.disconnect":
                 raise Refused(400, "The request ended early.")
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
+            part, more = message.get("body", b""), message.get("more_body", False)
+            body += await without_files(part, not more) if without_files else part
+            if len(body) > BODY_BYTES:
+                raise _too_large()
         try:
             order = json.loads(body, parse_constant=_refuse_constant)
             files = list(_files(order))
@@ -247,16 +252,47 @@ class Guard:
             ):
                 raise Refused(404, f"The page has no event {short(function)}.")
             self._storage.page_shows(str(order.get("session_hash")), [file for file in files if file])
-        given = False
+        return body
+
+    @staticmethod
+    def _again(body: bytes, receive: Receive) -> Receive:
+        """A `receive` that gives a body which was read already."""
+        left = [body]
 
         async def again() -> Message:
-            nonlocal given
-            if given:
-                return await receive()
-            given = True
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
 
         return again
+
+
+class Incoming:
+    """The files of one request while they come in: they get room on the disk as they come and count for `owner`."""
+
+    def __init__(self, make_room: Callable[[int, int], int], most: int, rate: Rate, owner: str) -> None:
+        self._make_room, self._most, self._rate, self._owner = make_room, most, rate, owner
+        self._came = self._room = self._files = 0
+
+    async def bytes(self, count: int, to_keep: bool = True) -> None:
+        """So many bytes have come; those before the first that are to be kept need no room."""
+        self._came += count
+        if to_keep and self._came > self._room:
+            self._room = await _roomy(self._make_room, self._came, self._files)
+
+    def file(self) -> None:
+        """Another file comes."""
+        self._files += 1
+        if self._files > self._most:
+            raise Refused(413, f"The upload has too many files; at most {self._most} are taken at once.")
+        if not self._rate.take(self._owner):
+            raise Refused(429, "Your address has uploaded many files; try again in a minute.")
+        try:
+            self._make_room(self._came, self._files)
+        except Full as error:
+            raise Refused(507, str(error)) from None
+
+
+def _too_large() -> Refused:
+    return Refused(413, f"The request is too large; at most {BODY_BYTES // 2**10} kB are taken.")
 
 
 def _address(scope: MutableMapping[str, Any]) -> str:
@@ -271,38 +307,6 @@ def _uploaded(answer: bytes) -> list[str]:
     except ValueError:
         return []
     return [path for path in paths if isinstance(path, str)] if isinstance(paths, list) else []
-
-
-def _length(scope: MutableMapping[str, Any]) -> int:
-    """The length a request declares; the server sees to it that no more comes."""
-    lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
-    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 15:
-        raise Refused(411, "The request does not tell its length.")
-    return int(lengths[0])
-
-
-def _timely(receive: Receive, size: int) -> Receive:
-    """A `receive` whose body, of `size` bytes, keeps coming. Refused when it falls silent or is too slow in all."""
-    limit = 2 * SILENCE_SECONDS + size / SLOWEST
-    end = current_time() + limit
-    more = True
-
-    async def timely() -> Message:
-        nonlocal more
-        if not more:  # what still comes is that the client has left, whenever that is
-            return await receive()
-        left = end - current_time()
-        try:
-            with fail_after(max(0.0, min(SILENCE_SECONDS, left))):
-                message = await receive()
-        except TimeoutError:
-            if left < SILENCE_SECONDS:
-                raise Refused(408, f"The request took more than {limit:.0f} s; use a faster line for it.") from None
-            raise Refused(408, f"Nothing came of the request for {SILENCE_SECONDS:g} s; send it again.") from None
-        more = message.get("more_body", False)
-        return message
-
-    return timely
 
 
 async def _roomy(look: Callable[..., Result], *sizes: Any) -> Result:

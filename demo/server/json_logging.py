@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import secrets
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterable, MutableMapping
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
@@ -16,8 +18,13 @@ else:  # Python 3.10 knows no parameter of it
     _Adapter = logging.LoggerAdapter
 
 
+def hiding(files: Iterable[str]) -> dict[str, Any]:
+    """The `extra` of a line that may name these files of a visitor: it is written without their names."""
+    return {"hidden": {Path(file).name for file in files}}
+
+
 class JsonLines(logging.Formatter):
-    """Time, level, logger, message, and whatever else `extra={"fields": {...}}` says."""
+    """Time, level, logger, message, and whatever else `extra={"fields": {...}}` says. See also `hiding`."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -29,14 +36,18 @@ class JsonLines(logging.Formatter):
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
+        for name in getattr(record, "hidden", ()):
+            for key in line.keys() & {"message", "traceback"}:
+                line[key] = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "(a file)", line[key])
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
 class RequestLog(_Adapter):
-    """A logger whose every line carries one request's id, and what else has become known of it."""
+    """A logger whose every line carries one request's id and what else is known of it, but no names of its files."""
 
-    def __init__(self, logger: logging.Logger, **fields: Any) -> None:
+    def __init__(self, logger: logging.Logger, files: Iterable[str], **fields: Any) -> None:
         super().__init__(logger, {})
+        self._hidden = hiding(files)
         self.id = secrets.token_hex(4)
         self._fields = {"request": self.id, **fields}
 
@@ -45,7 +56,7 @@ class RequestLog(_Adapter):
         self._fields |= fields
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        return msg, {**kwargs, "extra": {"fields": dict(self._fields)}}
+        return msg, {**kwargs, "extra": {"fields": dict(self._fields), **self._hidden}}
 
 
 class _Stray:

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from film.engine.bisection import MAX_COUNT
+import film
+from demo.config import Config
+from film.engine.bisection import MAX_COUNT, MAX_DEPTH
 
+LONGEST_SIDES = (512, 768, 1024, 1536, 2048)  # pixels
+ORIGINAL = 0  # the longest side that stands for "as the photos are"
 MEGAPIXEL = 1_000_000
 TEXT = 500  # characters of a setting
 
@@ -49,6 +53,27 @@ class Limits:
     sides: Sequence[int]  # longest sides that can be chosen, in pixels; 0 stands for any
     depths: Sequence[int]
     megapixels: float  # of all frames of one film together
+    photos: int  # of one film
+
+    @classmethod
+    def of(cls, config: Config) -> Limits:
+        """As the host has set them, on this machine. ValueError for a model or a device that is not there."""
+        models, devices = [model.name for model in film.models()], list(film.devices())
+        for name, value, known in (("FILM_MODEL", config.model, models), ("FILM_DEVICE", config.device, devices)):
+            if value not in known:
+                raise ValueError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
+        sides = [side for side in LONGEST_SIDES if not 0 < config.max_side <= side] + [config.max_side or ORIGINAL]
+        depths = range(1, min(config.max_depth, MAX_DEPTH) + 1)
+        return cls(models, devices, sides, depths, config.max_megapixels, config.max_photos)
+
+    def side(self, value: Any) -> Any:
+        """A longest side that was sent as a text, as a number; all else as it is."""
+        return next((side for side in self.sides if value == str(side)), value)
+
+    def check_photos(self, photos: int) -> None:
+        """ValueError for more photos than this server makes a film of."""
+        if photos > self.photos:
+            raise ValueError(f"These are {photos} photos; this server makes a film of at most {self.photos}.")
 
     def check_film(self, frames: int, size: tuple[int, int], shorter: Callable[[int], str] | None = None) -> None:
         """ValueError if so many frames of this (height, width) are too much, with the numbers and what would fit.

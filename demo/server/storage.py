@@ -75,11 +75,11 @@ class Storage:
         self.scratch = self.folder / "scratch"
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.ceiling = ceiling  # bytes
+        self._upload_ceiling = ceiling - ceiling // RESERVE_SHARE  # uploads stay below it
         self.on_removed: Callable[[set[str]], object] = lambda gone: None
         self._keep_seconds = keep_seconds
         self._lock = threading.Lock()
         self._files: dict[str, StoredFile] = {}
-        self._recent: dict[str, StoredFile] = {}  # what came since the folder was last read
         self._kept = 0  # bytes of all files
         self._of_owner: Counter[str] = Counter()  # bytes of the uploads of an address, those on their way included
         self._in_scratch = 0  # bytes of films in the making, when the folder was last read
@@ -143,7 +143,7 @@ class Storage:
         """Full if an upload of `size` bytes could not be taken, even if the oldest files made room. Takes nothing."""
         with self._lock:
             self._oldest_of(owner, size)
-            self._oldest_for(size, self._for_uploads())
+            self._oldest_for(size, self._upload_ceiling)
 
     @contextlib.contextmanager
     def upload(self, size: int, owner: str = "") -> Iterator[Callable[[int, int], int]]:
@@ -168,7 +168,7 @@ class Storage:
                         " of the disk. Try again in a few minutes."
                     )
                 self._remove(self._oldest_of(owner, more))
-                self._make_room(more, self._for_uploads())
+                self._make_room(more, self._upload_ceiling)
                 self._uploading += more
                 self._reserved += more
                 self._of_owner[owner] += more
@@ -213,16 +213,13 @@ class Storage:
 
     def recount(self) -> None:
         """Read the whole folder: what libraries have written there counts, too. The lock is not held meanwhile."""
-        with self._lock:
-            self._recent = {}
         found, in_scratch = self._read()
         with self._lock:
+            for path in [path for path in self._files if path not in found and not os.path.lexists(path)]:
+                self._forget(path)
             for path, file in found.items():
                 if known := self._files.get(path):
                     file.owner = known.owner
-            for path in [path for path in self._files if path not in found and path not in self._recent]:
-                self._forget(path)
-            for path, file in found.items():
                 self._count(path, file)
             self._in_scratch = in_scratch
 
@@ -263,10 +260,6 @@ class Storage:
             if file := self._files.get(path):
                 file.used = time.time()
 
-    def _for_uploads(self) -> int:
-        """Bytes below which uploads stay, so that films of what is here can still be made."""
-        return self.ceiling - self.ceiling // RESERVE_SHARE
-
     def _free(self) -> list[tuple[str, StoredFile]]:
         """What is kept and not held, the least recently used first."""
         free = ((path, file) for path, file in self._files.items() if path not in self._held)
@@ -289,7 +282,7 @@ class Storage:
         excess = self._kept + max(self._reserved, self._in_scratch) + size - self.ceiling
         if limit is not None:  # of what is kept and what comes in, whatever films have reserved
             excess = max(excess, self._kept + self._uploading + size - limit)
-        chosen = self._enough(excess, self._evictable)
+        chosen = self._enough(excess)
         if chosen is None:
             raise Full(
                 f"The disk for uploads and films is full: {size / 1e6:.0f} MB more would pass the limit of"
@@ -300,8 +293,7 @@ class Storage:
     def _oldest_of(self, owner: str, size: int) -> list[str]:
         """The files of this address that must go so that it may upload so much more. Full if that is not enough."""
         share = self.ceiling // ADDRESS_SHARE
-        own = lambda: [each for each in self._evictable() if each[1].owner == owner]  # noqa: E731
-        chosen = self._enough(self._of_owner[owner] + size - share, own) if owner else []
+        chosen = self._enough(self._of_owner[owner] + size - share, owner) if owner else []
         if chosen is None:
             raise Full(
                 f"Uploads from your address may take {share / GIGABYTE:.3g} GB of the disk together, and these would"
@@ -309,37 +301,30 @@ class Storage:
             )
         return chosen
 
-    @staticmethod
-    def _enough(excess: int, candidates: Callable[[], list[tuple[str, StoredFile]]]) -> list[str] | None:
-        """The first of the files that hold `excess` bytes together; None if all do not."""
+    def _enough(self, excess: int, owner: str | None = None) -> list[str] | None:
+        """The oldest files, of this address if one is given, that hold `excess` bytes together; None if all do not."""
         chosen: list[str] = []
-        if excess <= 0:
-            return chosen
-        for path, file in candidates():
-            if excess <= 0:
-                break
-            chosen.append(path)
-            excess -= file.cost
+        for path, file in self._evictable() if excess > 0 else ():
+            if excess > 0 and owner in (None, file.owner):
+                chosen.append(path)
+                excess -= file.cost
         return chosen if excess <= 0 else None
 
     def _remove(self, paths: Iterable[str]) -> None:
-        gone = set()
-        for path in paths:
+        for path in (gone := set(paths)):
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
             self._forget(path)
-            gone.add(path)
         if gone:
             self.on_removed(gone)
 
     def _count(self, path: str, file: StoredFile) -> None:
         self._forget(path)
-        self._files[path] = self._recent[path] = file
+        self._files[path] = file
         self._kept += file.cost
         self._of_owner[file.owner] += file.cost
 
     def _forget(self, path: str) -> None:
-        self._recent.pop(path, None)
         if file := self._files.pop(path, None):
             self._kept -= file.cost
             self._of_owner[file.owner] -= file.cost

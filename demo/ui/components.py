@@ -141,8 +141,10 @@ class DropdownInput(gr.Dropdown):
     is_template = True
 
     def api_info(self) -> dict[str, Any]:
-        whole = all(isinstance(value, int) for _, value in self.choices)
-        return {**super().api_info(), "type": "integer" if whole else "string"}
+        if not all(isinstance(value, int) for _, value in self.choices):
+            return super().api_info()
+        # Gradio shows the values of an `enum` as texts.
+        return {"type": "integer", "description": f"One of {', '.join(str(value) for _, value in self.choices)}"}
 
     def preprocess(self, payload: Any) -> Any:
         return payload

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 import film
-from demo.server.job_requests import RequestHandler
+from demo.server.job_service import JobService
 from demo.server.storage import Storage
 from film.media import video_reader
 from film.media.video_segments import Pixels
@@ -20,9 +20,9 @@ from film.media.video_segments import Pixels
 PIXEL_BYTES = 5.0  # of disk for each pixel of the film: its frames without loss, and the file itself
 
 
-def converted(path: str, suffix: str, handler: RequestHandler) -> Path:
+def converted(path: str, suffix: str, handler: JobService) -> Path:
     """The finished film `path` as another kind of file, kept as films are. ValueError if it is gone; RuntimeError."""
-    storage = handler.job_service.storage
+    storage = handler.storage
     if not storage.keeps(path) or not Path(path).is_file():
         raise ValueError("The film is no longer there; create it again.")
     looked = video_reader.read_metadata(path)

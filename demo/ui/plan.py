@@ -12,7 +12,8 @@ from typing import Any
 import gradio as gr
 
 import film
-from demo.server.job_requests import FPS, JobRequest, PhotoRequest, RequestHandler, VideoRequest
+from demo.server.job_requests import FPS, JobRequest, PhotoRequest, VideoRequest
+from demo.server.job_service import JobService
 from demo.server.messages import message
 from demo.ui.html import card_text, plan_html, size_text, time_text
 from film.engine import openvino_backend
@@ -27,16 +28,16 @@ LEAST_SECONDS = 0.5  # of a video that is cut to fit
 SLOWER = {"film": 12}  # times film-lite's seconds per frame, as measured; for models that were not run here yet
 
 
-def planned(ask: Callable[[], JobRequest], handler: RequestHandler) -> tuple[JobRequest, planning.Plan | None, str]:
+def planned(ask: Callable[[], JobRequest], handler: JobService) -> tuple[JobRequest, planning.Plan | None, str]:
     """A checked request that fits this server, what would be made of it, and in words how it was made to fit.
 
     ValueError, RuntimeError, OSError where nothing can be made of it.
     """
-    job_request = handler.checked(in_halves(ask(), handler.job_service.limits.depths))
+    job_request = in_halves(ask(), handler.limits.depths).checked(handler.limits)
     if job_request.files:
         options = dataclasses.replace(job_request.options, name=film_name(job_request.files[0]))
         job_request = dataclasses.replace(job_request, options=options)
-    plan = handler.plan(job_request, job_request.files)
+    plan = handler.plan(job_request)
     if plan is None or plan.size is None:
         return job_request, plan, ""
     return fitted(job_request, plan, handler)
@@ -71,9 +72,7 @@ def in_halves(job_request: JobRequest, depths: Sequence[int]) -> JobRequest:
     return dataclasses.replace(job_request, seconds=None, depth=depth, fps=float(fps))
 
 
-def fitted(
-    job_request: JobRequest, plan: planning.Plan, handler: RequestHandler
-) -> tuple[JobRequest, planning.Plan, str]:
+def fitted(job_request: JobRequest, plan: planning.Plan, handler: JobService) -> tuple[JobRequest, planning.Plan, str]:
     """The request itself, or with the largest size of which this server makes the whole film.
 
     ValueError if it makes it in none.
@@ -84,9 +83,9 @@ def fitted(
         return job_request, plan, ""
     except ValueError as error:
         refusal = error
-    for side in sorted((side for side in handler.job_service.limits.sides if 0 < side < max(plan.size)), reverse=True):
+    for side in sorted((side for side in handler.limits.sides if 0 < side < max(plan.size)), reverse=True):
         smaller = dataclasses.replace(job_request, options=dataclasses.replace(job_request.options, longest_side=side))
-        less = handler.plan(smaller, smaller.files)
+        less = handler.plan(smaller)
         assert less and less.size
         try:
             handler.check_budget(smaller, less.frames, less.size)
@@ -97,29 +96,29 @@ def fitted(
 
 
 def first_seconds(
-    job_request: JobRequest, handler: RequestHandler, refusal: ValueError
+    job_request: JobRequest, handler: JobService, refusal: ValueError
 ) -> tuple[JobRequest, planning.Plan, str]:
     """As much from the beginning of a video as this server makes at its smallest size. Raises `refusal` for less than
     half a second, and for photos."""
-    side = min((side for side in handler.job_service.limits.sides if side), default=0)
+    side = min((side for side in handler.limits.sides if side), default=0)
     if not isinstance(job_request, VideoRequest):
         raise refusal
     small = dataclasses.replace(job_request, options=dataclasses.replace(job_request.options, longest_side=side))
-    plan = handler.plan(small, small.files)
+    plan = handler.plan(small)
     if plan is None or not plan.size or not plan.length_known:
         raise refusal
-    film_seconds = 0.98 * handler.job_service.limits.megapixels * 1e6 / (math.prod(plan.size) * float(plan.fps))
+    film_seconds = 0.98 * handler.limits.megapixels * 1e6 / (math.prod(plan.size) * float(plan.fps))
     seconds = math.floor(10 * film_seconds / job_request.slowdown) / 10
     if seconds < LEAST_SECONDS:
         raise refusal
     part = dataclasses.replace(small, end=float(job_request.film.part[0]) + seconds)
-    plan = handler.plan(part, part.files)
+    plan = handler.plan(part)
     assert plan and plan.size
     handler.check_budget(part, plan.frames, plan.size)
     return part, plan, f"{seconds:g} s of the video, at {side} pixels, to fit this server."
 
 
-def show_plan(ask: Callable[[], JobRequest], handler: RequestHandler) -> tuple[str, Any]:
+def show_plan(ask: Callable[[], JobRequest], handler: JobService) -> tuple[str, Any]:
     """The line under the choices, and the models' cards with what each would take."""
     try:
         job_request, plan, note = planned(ask, handler)

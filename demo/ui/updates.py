@@ -13,7 +13,8 @@ import gradio as gr
 
 import film
 from demo.server.job_queue import Waiting
-from demo.server.job_requests import FORMATS, PLAYED, JobRequest, PhotoRequest, RequestHandler
+from demo.server.job_requests import FORMATS, PLAYED, JobRequest, PhotoRequest
+from demo.server.job_service import JobService
 from demo.server.messages import message
 from demo.ui import exports, plan, stage
 from demo.ui.components import StreamSegment
@@ -43,7 +44,7 @@ STARTED: Changes = {
 STOPPED: Changes = {**READY, "state": state_html("Stopped")}
 
 
-def show(ask: Callable[[], JobRequest], handler: RequestHandler, owner: str = "") -> Iterator[Changes]:
+def show(ask: Callable[[], JobRequest], handler: JobService, owner: str = "") -> Iterator[Changes]:
     """A film on the page, from its order to its end. What goes wrong is told in a sentence, and what plays stays."""
     notes: list[str] = []
     preview: Preview | None = None
@@ -51,7 +52,7 @@ def show(ask: Callable[[], JobRequest], handler: RequestHandler, owner: str = ""
         job_request, planned, note = plan.planned(ask, handler)
         handler.check_files(job_request)
         notes += [note] if note else []
-        preview = Preview(handler.job_service.storage, *facts(job_request, planned))
+        preview = Preview(handler.storage, *facts(job_request, planned))
         yield {"preview": preview.told()}
         with closing(handler.make(job_request, owner)) as events:
             for event in events:
@@ -134,12 +135,12 @@ def download(path: Path) -> Any:
     return gr.update(value=path, label=f"Download {format} ({size_text(path.stat().st_size)})", visible=True)
 
 
-def stopped(told: str, handler: RequestHandler) -> Changes:
+def stopped(told: str, handler: JobService) -> Changes:
     """What had been made when a film was stopped, to be downloaded; nothing where that is too little."""
     try:
         facts = json.loads(told)
         frames = {int(place): str(name) for place, name in facts["frames"].items()}
-        path = exports.stopped(frames, int(facts["total"]), float(facts["fps"]), handler.job_service.storage)
+        path = exports.stopped(frames, int(facts["total"]), float(facts["fps"]), handler.storage)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         logger.info("nothing to keep of a stopped film: %s", error)
         return {}
@@ -149,7 +150,7 @@ def stopped(told: str, handler: RequestHandler) -> Changes:
     return {"download": download(path), "state": state_html(text), "preview": json.dumps(facts | {"state": "stopped"})}
 
 
-def export(finished: str | None, format: str, handler: RequestHandler) -> tuple[Any, Any, Any]:
+def export(finished: str | None, format: str, handler: JobService) -> tuple[Any, Any, Any]:
     """The finished film in another format: the download, what is told, and the button that asked for it."""
     try:
         path = exports.converted(finished or "", format, handler)

@@ -9,7 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from demo.server.job_requests import END_STEP, RequestHandler
+from demo.server.job_requests import END_STEP
+from demo.server.job_service import JobService
+from demo.server.json_logging import hiding
 from demo.server.messages import message
 from demo.ui import html
 from demo.ui.components import UNSHOWN
@@ -21,7 +23,7 @@ logger = logging.getLogger("film.page")
 class Uploads:
     """Methods handle events of the page: they return what an input holds now, and what `taken` tells."""
 
-    def __init__(self, handler: RequestHandler) -> None:
+    def __init__(self, handler: JobService) -> None:
         self._handler = handler
 
     def check_photo(self, path: str | None, state: str) -> tuple[Any, Any, Any]:
@@ -32,10 +34,10 @@ class Uploads:
             self._handler.check_photo(path)
             if Path(path).suffix.lower() in UNSHOWN:
                 shown = str(Path(path).with_suffix(".jpg"))
-                self._handler.job_service.sandbox.save_jpeg(path, shown)
+                self._handler.sandbox.save_jpeg(path, shown)
                 path = shown
         except Exception as error:
-            logger.info("no photo: %s", error)
+            logger.info("no photo: %s", error, extra=hiding([path]))
             return None, *taken(state, message(error))
         return path, *taken(state)
 
@@ -44,12 +46,12 @@ class Uploads:
         refused, photos = [], [path for path in paths if path in known]
         for path in sorted((path for path in paths if path not in known), key=lambda path: images.natural(Path(path))):
             try:
-                if len(photos) == self._handler.config.max_photos:
-                    self._handler.check_number(len(paths))
+                if len(photos) == self._handler.limits.photos:
+                    self._handler.limits.check_photos(len(paths))
                 self._handler.check_photo(path)
                 photos.append(path)
             except Exception as error:
-                logger.info("no photo: %s", error)
+                logger.info("no photo: %s", error, extra=hiding([path]))
                 refused.append(message(error))
         return photos, photos, *taken(state, " ".join(dict.fromkeys(refused)))
 
@@ -60,7 +62,7 @@ class Uploads:
         try:
             self._handler.check_video(path)
         except Exception as error:
-            logger.info("no video: %s", error)
+            logger.info("no video: %s", error, extra=hiding([path]))
             return None, *taken(state, message(error))
         return gr.skip(), *taken(state)
 

@@ -32,6 +32,9 @@ BAD_INPUT = 2  # what argparse itself exits with
 FAILED = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_SIGPIPE = 141  # 128 + SIGPIPE: whoever read what is printed has left
+MODEL = "see `models` (default film-lite); or a TensorFlow Hub URL, a SavedModel's folder, a file of RIFE weights"
+QUALITY = "1, the smallest file, to 100, the best picture (default 80)"
+PLAY = "loop (default), once, pingpong: forth and back, or seamless: from the end to the beginning as well"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,9 +100,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m film", description="Near-duplicate photos into a smooth film.")
+    parser = _Parser(
+        prog="python -m film",
+        description="Make a smooth film from photos, or show a video in slow motion.",
+        epilog="`python -m film COMMAND --help` lists the options of a command.",
+    )
     parser.add_argument("--version", action="version", version=f"film {film.__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(run=lambda _: parser.print_help(), parser=parser)  # where no command is given
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     def command(name: str, run: object, text: str) -> argparse.ArgumentParser:
         new = commands.add_parser(name, help=text, description=text)
@@ -172,16 +180,18 @@ def _parser() -> argparse.ArgumentParser:
             "-o", "--output", type=Path, required=True, metavar="OUT", help=", ".join(video_writer.WRITERS)
         )
     for making in (interpolate, retime, many):
-        making.add_argument("--play", default="loop", choices=list(video_writer.PLAYS), help="default loop")
-        making.add_argument("--quality", type=int, default=video_segments.QUALITY, help="1 to 100 (default 80)")
+        making.add_argument("--play", default="loop", choices=list(video_writer.PLAYS), help=PLAY)
+        making.add_argument("--quality", type=int, default=video_segments.QUALITY, metavar="N", help=QUALITY)
         making.add_argument(
             "--background",
             metavar="COLOUR",
             help="a name or #rrggbb, under what is transparent (default: kept where the format can, else white)",
         )
-        making.add_argument("--depth-bits", type=int, default=8, metavar="N", help="8 or 10 (.mp4, .webm, .mov)")
+        making.add_argument(
+            "--depth-bits", type=int, default=8, metavar="N", help="8 (default), or 10 for .mp4, .webm, .mov"
+        )
         making.add_argument("--longest-side", type=int, metavar="PIXELS", help="make it smaller (default: original)")
-        making.add_argument("--model", default="film-lite", metavar="M")
+        making.add_argument("--model", default="film-lite", metavar="M", help=MODEL)
         making.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
         making.add_argument(
             "--precision",
@@ -197,10 +207,15 @@ def _parser() -> argparse.ArgumentParser:
             help="for the model, or for that of each worker; larger frames are made in tiles",
         )
     for making in (interpolate, retime):
-        making.add_argument("--backend", default="openvino", choices=["openvino", "tensorflow"])
+        making.add_argument(
+            "--backend",
+            default="openvino",
+            choices=["openvino", "tensorflow"],
+            help="what runs the model: openvino (default), or tensorflow, the slower reference, on the CPU",
+        )
 
     convert = command("convert", _convert, "Download and convert a model ahead of time; print where it is.")
-    convert.add_argument("--model", default="film-lite", metavar="M")
+    convert.add_argument("--model", default="film-lite", metavar="M", help=MODEL)
     command("models", _models, "List the models that can be chosen by name.")
     command("devices", _devices, "List the devices that can be chosen here.")
     return parser

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from film.media import audio, ffmpeg
 from film.media.audio import Sound
 from film.media.ffmpeg import Ffmpeg, local
+from film.media.video_clock import Jump
 from film.support import tempdirs
 
 SUBTITLES = {".mp4": "mov_text", ".mov": "mov_text", ".webm": "webvtt"}  # the codec by the film's format
@@ -42,8 +43,9 @@ class Companions:
     source: Path
     subtitles: Sequence[Subtitles]
     start: Fraction  # the stamp of the film's first frame
-    slowdown: Fraction
+    lasting: Callable[[Fraction], float]  # how long the film takes for so many seconds of the video from there on
     others: Sequence[Sound] = ()  # tracks of sound to be kept beside the first
+    jumps: Sequence[Jump] = ()  # of the source's time stamps; known when the film's frames are
 
     def add(self, film: Path, seconds: float) -> list[str]:
         """Put them into a film that lasts so long; what cannot be kept, in words. RuntimeError with ffmpeg's words."""
@@ -54,10 +56,14 @@ class Companions:
             kinds = {"subtitles": self.subtitles, "chapters": chapters, "title and date": tags}
             lost = [name for name, there in kinds.items() if there]
             return [f"The film has no {_listed(lost)} of {self.source.name}: a {suffix} has none."] if lost else []
-        pictures = len(self.subtitles) - len(texts)
-        notes = [f"Subtitles that are pictures are not in the film; {self.source.name} has {pictures}."] * bool(
-            pictures
-        )
+        notes = []
+        if any(jump.after < jump.before for jump in self.jumps) and (texts or chapters):
+            # Nobody knows which of two equal times is meant.
+            notes.append(f"The film has no subtitles and chapters of {self.source.name}: its time stamps begin anew.")
+            texts, chapters = [], []
+        pictures = len(self.subtitles) - len([track for track in self.subtitles if track.codec in TEXT])
+        if pictures:
+            notes.append(f"Subtitles that are pictures are not in the film; {self.source.name} has {pictures}.")
         others = self.others if suffix in audio.COPIED else ()
         cues = [(track, self._cues(track, seconds)) for track in texts]
         cues = [(track, text) for track, text in cues if text]
@@ -142,7 +148,11 @@ class Companions:
 
     def _time(self, stamp: Fraction) -> float:
         """In the film."""
-        return float((stamp - self.start) * self.slowdown)
+        for jump in reversed(self.jumps):  # forward: of what lies in the gap, each half belongs to its end
+            if stamp > (jump.before + jump.after) / 2:
+                stamp += jump.offset
+                break
+        return self.lasting(stamp - self.start)
 
 
 def with_tracks(sound: Sound, tracks: int) -> list[Sound]:

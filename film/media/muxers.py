@@ -10,7 +10,8 @@ import io
 import itertools
 import os
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -34,143 +35,149 @@ SIX_BITS = f"lutrgb=r={_LEVEL}:g={_LEVEL}:b={_LEVEL}"
 DITHER = "paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
 THREADS = 2  # of x265, whose result depends on it
 ENCODER_WORK = 2e-6  # seconds of processor time for each byte of a frame: twenty times what is usual
-MP4 = ["-f", "mp4", "-movflags", "+faststart"]
+MP4 = ["-movflags", "+faststart"]
+BITEXACT = ["-fflags", "+bitexact"]
 
 
-def mp4(
-    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
-) -> None:
+@dataclass(frozen=True)
+class Output:
+    """A file that is to be made of segments. `path` ends in the format's suffix."""
+
+    segments: Sequence[Segment]
+    path: Path
+    play: str
+    quality: int
+    sound: Sound | None
+    depth: ColourDepth
+
+    @property
+    def fps(self) -> Fraction:
+        return self.segments[0].fps
+
+    @property
+    def count(self) -> int:
+        """Frames, forth."""
+        return sum(segment.count for segment in self.segments)
+
+    @property
+    def seconds(self) -> float:
+        return float(self.count / self.fps)
+
+    def with_sound(self) -> tuple[list[str], list[str], float | None]:
+        """ffmpeg's arguments for its second input and for the output; and its limit of processor time: a stranger's
+        sound may be of days that are not in the film."""
+        if self.sound is None:
+            return [], [], None
+        return *audio.arguments(self.sound, self.seconds, self.path.suffix), audio.WORK + self.seconds
+
+    @contextlib.contextmanager
+    def played(self, play: str | None = None) -> Iterator[Iterator[Pixels]]:
+        """All frames in the order in which they are played."""
+        with contextlib.ExitStack() as stack:
+            forth = stack.enter_context(contextlib.closing(lossless_segments.frames(self.segments)))
+            back = stack.enter_context(contextlib.closing(lossless_segments.back(self.segments)))
+            yield itertools.chain(forth, back) if (play or self.play) == "pingpong" else forth
+
+
+def mp4(output: Output) -> None:
     """H.264: the segments as they are; for the way back of a ping-pong, more of them. In 10 bits H.265."""
-    if depth.bits > 8:
-        _h265(segments, path, play, quality, heard, depth)
+    if output.depth.bits > 8:
+        _h265(output)
         return
-    if play == "pingpong":
+    segments = [*output.segments]
+    if output.play == "pingpong":
         with (
-            SegmentEncoder(path.parent, segments[0].fps, quality=quality, first=_count(segments)) as encoder,
+            SegmentEncoder(output.path.parent, output.fps, quality=output.quality, first=output.count) as encoder,
             contextlib.closing(lossless_segments.back(segments)) as frames,
         ):
             for frame in frames:
                 encoder.write(frame)
             encoder.finish()
-        segments = [*segments, *encoder.segments]
-    inputs, outputs = audio.arguments(heard, _seconds(segments), ".mp4") if heard else ([], [])
-    command = ["-f", "mpegts", "-i", "pipe:0", *inputs, "-map", "0:v", "-c:v", "copy", *_times(segments[0].fps)]
-    limit = _limit(segments) if heard else None
-    with Ffmpeg(*command, *outputs, *MP4, local(path), reads=True, limit=limit) as process:
+        segments += encoder.segments
+    inputs, outputs, limit = output.with_sound()
+    command = ["-f", "mpegts", "-i", "pipe:0", *inputs, "-map", "0:v", "-c:v", "copy", *_times(output.fps)]
+    with Ffmpeg(*command, *outputs, *MP4, local(output.path), reads=True, limit=limit) as process:
         for segment in segments:  # MPEG-TS is made to be cut and joined: the files one after the other are the stream
             with open(segment.path, "rb") as file:
                 while block := file.read(1 << 20):
                     process.write(block)
 
 
-def webm(
-    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
-) -> None:
+def webm(output: Output) -> None:
     """VP9."""
-    inputs, outputs = audio.arguments(heard, _seconds(segments), ".webm") if heard else ([], [])
-    codec = ["-c:v", "libvpx-vp9", "-crf", str(round(63 - 0.5 * quality)), "-b:v", "0"]
-    codec += ["-deadline", "good", "-cpu-used", "4", "-row-mt", "1"]
-    with _played(segments, play) as frames:
-        first = even(next(frames))
-        if first.shape[2] == 4:
-            codec += ["-pix_fmt", "yuva420p", "-auto-alt-ref", "0"]  # with which libvpx takes no transparency
-        else:
-            codec += ["-pix_fmt", "yuv420p" if depth.bits == 8 else "yuv420p10le"]
-        command = [
-            *raw_video(first, segments[0].fps),
-            *inputs,
-            "-map",
-            "0:v",
-            *codec,
-            "-vf",
-            depth.encoded(first.shape[2]),
-            *outputs,
-        ]
-        limit = _limit(segments) + first.nbytes * _count(segments) * ENCODER_WORK if heard else None
-        command += ["-fflags", "+bitexact", "-f", "webm", local(path)]  # else it is given a number drawn by lot
-        _feed(command, itertools.chain([first], map(even, frames)), limit)
+
+    def codec(transparent: bool) -> list[str]:
+        deadline = ["-deadline", "good", "-cpu-used", "4", "-row-mt", "1"]
+        rate = ["-c:v", "libvpx-vp9", "-crf", str(round(63 - 0.5 * output.quality)), "-b:v", "0", *deadline]
+        if transparent:  # for which libvpx takes no alternate references
+            return [*rate, "-auto-alt-ref", "0", "-pix_fmt", "yuva420p"]
+        return [*rate, "-pix_fmt", "yuv420p" if output.depth.bits == 8 else "yuv420p10le"]
+
+    _encode(output, codec, BITEXACT)  # else it is given a number drawn by lot
 
 
-def _h265(
-    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
-) -> None:
+def _h265(output: Output) -> None:
     """H.265 main 10, with the tags of HDR10 or HLG where the film has such colours."""
-    inputs, outputs = audio.arguments(heard, _seconds(segments), ".mp4") if heard else ([], [])
-    codec = ["-c:v", "libx265", "-preset", "veryfast", "-crf", f"{h264_factor(quality):g}", "-pix_fmt", "yuv420p10le"]
-    # `hvc1` is how Apple's players want it called.
-    codec += ["-tag:v", "hvc1", "-x265-params", f"log-level=error:pools={THREADS}:frame-threads=1"]
-    with _played(segments, play) as frames:
-        first = even(next(frames))
-        command = [
-            *raw_video(first, segments[0].fps),
-            *inputs,
-            "-map",
-            "0:v",
-            *codec,
-            "-vf",
-            depth.encoded(first.shape[2]),
-            *outputs,
-        ]
-        limit = _limit(segments) + first.nbytes * _count(segments) * ENCODER_WORK if heard else None
-        _feed([*command, *MP4, local(path)], itertools.chain([first], map(even, frames)), limit)
+
+    def codec(_: bool) -> list[str]:
+        rate = ["-c:v", "libx265", "-preset", "veryfast", "-crf", f"{h264_factor(output.quality):g}"]
+        # `hvc1` is how Apple's players want it called.
+        form = ["-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"]
+        return [*rate, *form, "-x265-params", f"log-level=error:pools={THREADS}:frame-threads=1"]
+
+    _encode(output, codec, MP4)
 
 
-def mov(
-    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
-) -> None:
+def mov(output: Output) -> None:
     """ProRes 4444, which has 10 bits, and 16 for the opacity."""
-    del quality
-    inputs, outputs = audio.arguments(heard, _seconds(segments), ".mov") if heard else ([], [])
-    with _played(segments, play) as frames:
-        first = next(frames)
-        form = ["-pix_fmt", "yuva444p10le", "-alpha_bits", "16"] if first.shape[2] == 4 else ["-pix_fmt", "yuv444p10le"]
-        codec = ["-c:v", "prores_ks", "-profile:v", "4444", "-vendor", "apl0", *form]
-        command = [
-            *raw_video(first, segments[0].fps),
-            *inputs,
-            "-map",
-            "0:v",
-            *codec,
-            "-vf",
-            depth.encoded(first.shape[2]),
-            *outputs,
-        ]
-        limit = _limit(segments) + first.nbytes * _count(segments) * ENCODER_WORK if heard else None
-        _feed([*command, "-fflags", "+bitexact", "-f", "mov", local(path)], itertools.chain([first], frames), limit)
+
+    def codec(transparent: bool) -> list[str]:
+        form = ["-pix_fmt", "yuva444p10le", "-alpha_bits", "16"] if transparent else ["-pix_fmt", "yuv444p10le"]
+        return ["-c:v", "prores_ks", "-profile:v", "4444", "-vendor", "apl0", *form]
+
+    _encode(output, codec, BITEXACT)
 
 
-def gif(
-    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
-) -> None:
+def _encode(output: Output, codec: Callable[[bool], list[str]], options: list[str]) -> None:
+    """Frames and sound through one encoder. `codec`: its arguments, for transparent frames or others; `options`: the
+    container's."""
+    inputs, outputs, limit = output.with_sound()
+    with output.played() as frames:
+        # In 4:4:4 every size is possible.
+        sized = frames if output.path.suffix == ".mov" else map(even, frames)
+        first = next(sized)
+        command = [*raw_video(first, output.fps), *inputs, "-map", "0:v", *codec(first.shape[2] == 4)]
+        command += ["-vf", output.depth.encoded(first.shape[2]), *outputs, *options, local(output.path)]
+        limit = None if limit is None else limit + first.nbytes * output.count * ENCODER_WORK
+        _feed(command, itertools.chain([first], sized), limit)
+
+
+def gif(output: Output) -> None:
     """One palette for the whole film, so that what stands still does not flicker; the frames are read twice for it."""
-    del quality, heard, depth
-    palette = path.with_suffix(".png")
-    fps = min(segments[0].fps, MAX_GIF_FPS)
-    with _played(segments, "once") as frames:
+    palette = output.path.with_suffix(".png")
+    fps = min(output.fps, MAX_GIF_FPS)
+    with output.played("once") as frames:
         first = next(frames)
         command = [*raw_video(first, fps), "-vf", f"{SIX_BITS},palettegen", "-frames:v", "1", "-c:v", "png"]
         _feed([*command, "-f", "image2pipe", local(palette)], itertools.chain([first], frames))
-    repeat = "-1" if play == "once" else "0"
-    with _played(segments, play) as frames:
+    repeat = "-1" if output.play == "once" else "0"
+    with output.played() as frames:
         first = next(frames)
         command = [*raw_video(first, fps), "-f", "png_pipe", "-i", local(palette)]
-        command += ["-lavfi", f"{SIX_BITS}[film];[film][1]{DITHER}", "-loop", repeat, "-f", "gif", local(path)]
+        command += ["-lavfi", f"{SIX_BITS}[film];[film][1]{DITHER}", "-loop", repeat, "-f", "gif", local(output.path)]
         _feed(command, itertools.chain([first], frames))
 
 
-def webp(
-    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
-) -> None:
+def webp(output: Output) -> None:
     """Animated WebP, frame by frame: libwebp's animation encoder keeps the whole file, and merges equal frames."""
-    del heard, depth
-    codec = ["-c:v", "libwebp", "-quality", str(quality), "-compression_level", "4", "-pix_fmt", "bgra"]
-    fps = min(segments[0].fps, MAX_WEBP_FPS)
-    with _played(segments, play) as frames:
+    codec = ["-c:v", "libwebp", "-quality", str(output.quality), "-compression_level", "4", "-pix_fmt", "bgra"]
+    fps = min(output.fps, MAX_WEBP_FPS)
+    with output.played() as frames:
         first = next(frames)
-        command = [*raw_video(first, fps), *codec, "-loop", "1" if play == "once" else "0", "-f", "webp"]
-        _feed([*command, local(path)], itertools.chain([first], frames))
+        command = [*raw_video(first, fps), *codec, "-loop", "1" if output.play == "once" else "0", "-f", "webp"]
+        _feed([*command, local(output.path)], itertools.chain([first], frames))
     if first.shape[2] == 4:
-        _replace_frames(path)
+        _replace_frames(output.path)
 
 
 def _replace_frames(webp: Path) -> None:
@@ -186,36 +193,19 @@ def _replace_frames(webp: Path) -> None:
             file.seek(size + size % 2, os.SEEK_CUR)
 
 
-def png_zip(
-    segments: Sequence[Segment], path: Path, play: str, quality: int, heard: Sound | None, depth: ColourDepth
-) -> None:
+def png_zip(output: Output) -> None:
     """PNG files named by their place, stored as they are, because they are compressed already."""
-    del quality, heard, depth
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive, _played(segments, play) as frames:
+    with zipfile.ZipFile(output.path, "w", zipfile.ZIP_STORED) as archive, output.played() as frames:
         for number, frame in enumerate(frames, 1):
             png = io.BytesIO()
             Image.fromarray(frame).save(png, "PNG", compress_level=1)
             archive.writestr(zipfile.ZipInfo(f"frame-{number:06d}.png"), png.getbuffer())
 
 
-@contextlib.contextmanager
-def _played(segments: Sequence[Segment], play: str) -> Iterator[Iterator[Pixels]]:
-    """All frames in the order in which they are played."""
-    with contextlib.ExitStack() as stack:
-        forth = stack.enter_context(contextlib.closing(lossless_segments.frames(segments)))
-        back = stack.enter_context(contextlib.closing(lossless_segments.back(segments)))
-        yield itertools.chain(forth, back) if play == "pingpong" else forth
-
-
 def _feed(command: Sequence[str], frames: Iterator[Pixels], limit: float | None = None) -> None:
     with Ffmpeg(*command, reads=True, limit=limit) as process:
         for frame in frames:
             process.write(np.ascontiguousarray(frame).data)
-
-
-def _limit(segments: Sequence[Segment]) -> float:
-    """Seconds of processor time for what reads a stranger's sound, which may be of days that are not in the film."""
-    return audio.WORK + _seconds(segments)
 
 
 def _times(fps: Fraction) -> list[str]:
@@ -225,11 +215,3 @@ def _times(fps: Fraction) -> list[str]:
         unit *= 2
     count = f"setts=ts=round(N*{fps.denominator}/{fps.numerator}/TB):duration={fps.denominator}/{fps.numerator}/TB"
     return ["-bsf:v", count, "-video_track_timescale", str(unit)]
-
-
-def _count(segments: Sequence[Segment]) -> int:
-    return sum(segment.count for segment in segments)
-
-
-def _seconds(segments: Sequence[Segment]) -> float:
-    return float(_count(segments) / segments[0].fps)

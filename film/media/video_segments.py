@@ -119,19 +119,8 @@ def h264_factor(quality: int) -> float:
 def h264(quality: int) -> list[str]:
     """ffmpeg's arguments for H.264. Quality 80 is x264's constant rate factor 17: visually lossless for photographs."""
     # Without B-frames every frame is shown when it is decoded, so segments join without a gap.
-    codec = [
-        "-c:v",
-        "libx264",
-        "-preset",
-        "veryfast",
-        "-bf",
-        "0",
-        "-crf",
-        f"{h264_factor(quality):g}",
-        "-threads",
-        str(THREADS),
-    ]
-    return [*codec, "-pix_fmt", "yuv420p"]
+    codec = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-threads", str(THREADS)]
+    return [*codec, "-crf", f"{h264_factor(quality):g}", "-pix_fmt", "yuv420p"]
 
 
 def raw_video(pixels: Pixels, fps: Fraction) -> list[str]:
@@ -229,30 +218,12 @@ class SegmentEncoder:
         assert self._size
         offset = f"{float(self._begun / self._fps):.6f}"  # ffmpeg counts microseconds
         channels = self._size[2]
-        outputs = [
-            *self._codec,
-            "-vf",
-            self._depth.preview(channels),
-            "-f",
-            "mpegts",
-            "-muxdelay",
-            "0",
-            "-output_ts_offset",
-            offset,
-        ]
-        outputs.append(local(self._part(".ts")))
+        outputs = [*self._codec, "-vf", self._depth.preview(channels), "-f", "mpegts", "-muxdelay", "0"]
+        outputs += ["-output_ts_offset", offset, local(self._part(".ts"))]
         if self._lossless:
             crop = f"crop={self._size[1]}:{self._size[0]}:0:0:exact=1"
-            outputs += [
-                "-vf",
-                crop,
-                *self._depth.lossless(channels),
-                "-fflags",
-                "+bitexact",
-                "-f",
-                "matroska",
-                local(self._part(".mkv")),
-            ]
+            outputs += ["-vf", crop, *self._depth.lossless(channels), "-fflags", "+bitexact", "-f", "matroska"]
+            outputs.append(local(self._part(".mkv")))
         return outputs
 
     def finish(self) -> Segment | None:

@@ -150,7 +150,7 @@ def write(
     heard = sound if carries_sound(path, play) else None
     with tempdirs.folder(path.parent) as folder:
         unfinished = folder / f"film{suffix}"
-        WRITERS[suffix](segments, unfinished, play, quality, heard, depth)
+        WRITERS[suffix](muxers.Output(segments, unfinished, play, quality, heard, depth))
         os.replace(unfinished, path)
     return path
 

@@ -23,11 +23,12 @@ from film.media.audio import Sound
 from film.media.companions import Companions
 from film.media.images import Frame, Reader
 from film.media.scene_detection import SceneFrame
+from film.media.video_clock import Jump
 from film.media.video_reader import TimedFrame, VideoMetadata
 from film.media.video_writer import SEAMLESS
 from film.rendering import checkpoint, planning, soundtrack, timeline, video_part
 from film.rendering.options import VideoOptions
-from film.rendering.pace import Pace, Steady
+from film.rendering.pace import Pace, SpeedCurve, Steady
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,9 @@ def open_video(
         begin, end = options.part
         if heard and not begin:
             first_two[0] = soundtrack.begun(first_two[0], looked, heard, notes)
+        start, jumps = first_two[0].time, decoder.reader.clock.jumps
         if heard:
-            heard = replace(heard, start=float(first_two[0].time), jumps=decoder.reader.clock.jumps)
-
-        start = first_two[0].time
+            heard = replace(heard, start=float(start), jumps=jumps)
 
         def pairs() -> Iterator[FramePair]:
             every: Iterator[TimedFrame] = itertools.chain(_emptied(first_two), stills)
@@ -170,7 +170,7 @@ def open_video(
                 "background": ground if looked.alpha else None,
             },
             notes=notes,
-            companions=_companions(looked, heard, start, pace, options),
+            companions=_companions(looked, heard, start, pace, options, jumps),
             sound=heard if isinstance(pace, Steady) else None,
             alpha=looked.alpha and keep_alpha,
             transfer=transfer,
@@ -178,13 +178,19 @@ def open_video(
 
 
 def _companions(
-    looked: VideoMetadata, heard: Sound | None, start: Fraction, pace: Pace, options: VideoOptions
-) -> Companions | None:
-    """What the film keeps beside picture and sound; with a curve of speeds nothing, whose times would be others."""
-    if not isinstance(pace, Steady):
-        return None
+    looked: VideoMetadata,
+    heard: Sound | None,
+    start: Fraction,
+    pace: Pace,
+    options: VideoOptions,
+    jumps: Sequence[Jump],
+) -> Companions:
+    """What the film keeps beside picture and sound."""
+    if isinstance(pace, SpeedCurve):
+        return Companions(looked.path, looked.subtitles, start, pace.lasting, jumps=jumps)
+    slowdown = Fraction(options.slowdown)
     others = companions.with_tracks(heard, looked.tracks) if heard and options.sound and options.keep_streams else []
-    return Companions(looked.path, looked.subtitles, start, Fraction(options.slowdown), others)
+    return Companions(looked.path, looked.subtitles, start, lambda time: float(time * slowdown), others, jumps)
 
 
 def _closed(shots: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:

@@ -81,8 +81,11 @@ class SpeedCurve:
 
     def frames(self, seconds: float) -> int:
         """As `Steady.frames`."""
-        lasting = self._film(self.begin + seconds) - self._film(self.begin)
-        return math.ceil(round(lasting * float(self.fps), 6))
+        return math.ceil(round(self.lasting(seconds) * float(self.fps), 6))
+
+    def lasting(self, seconds: float | Fraction) -> float:
+        """How long the film takes for so many seconds of the video from its beginning on."""
+        return self._film(self.begin + float(seconds)) - self._film(self.begin)
 
     def _film(self, time: float) -> float:
         """Seconds of film from the first point to that time of the video; negative before it."""

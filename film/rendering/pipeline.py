@@ -227,6 +227,7 @@ def _events(
     started = time.monotonic()
     yield Stage(first_stage)
     with opened() as source:
+        encoding = target.encoding(source)  # refused, if it is, before the model is prepared
         sound = source.sound if target.sound else None
         source.notes.extend(target.notes(sound))
         sound = sound if video_writer.carries_sound(target.path, target.play) else None
@@ -241,7 +242,6 @@ def _events(
             yield from map(Notice, source.take_notes())
             yield Stage("interpolating")
             clock = ProgressClock(source)
-            encoding = target.encoding(source)
             segments = yield from _segments(source, renderer, encoding, folder, clock, by_level)
             yield Stage("finishing")
             write = partial(target.write, segments, encoding)

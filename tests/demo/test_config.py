@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.app import build_app, open_handler
+from demo.app import build_app, open_service
 from demo.config import Config
 from tests.support.serving import ROOT, TIMEOUT
 
@@ -28,9 +28,9 @@ def test_settings() -> None:
     )
     assert Config.read({"FILM_KEEP_MINUTES": "0.5", "FILM_MAX_SIDE": "0"}).keep_minutes == 0.5
     with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, rife, film"):
-        open_handler(Config(model="nonesuch"))
+        open_service(Config(model="nonesuch"))
     with pytest.raises(ValueError, match="FILM_DEVICE is 'abacus'; choose one of"):
-        open_handler(Config(device="abacus"))
+        open_service(Config(device="abacus"))
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,6 @@ for setting in sys.argv[1:]:
 
 
 def test_a_server_that_takes_no_videos_offers_none() -> None:
-    config = str(build_app(open_handler(Config(max_video_mb=0))).get_config_file())
+    config = str(build_app(open_service(Config(max_video_mb=0))).get_config_file())
     assert "Many photos" in config and "('Video', 'video')" not in config
-    assert "('Video', 'video')" in str(build_app(open_handler(Config())).get_config_file())
+    assert "('Video', 'video')" in str(build_app(open_service(Config())).get_config_file())

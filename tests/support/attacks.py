@@ -10,6 +10,7 @@ import http.client
 import itertools
 import json
 import re
+import socket
 import sys
 import threading
 import time
@@ -25,18 +26,8 @@ from urllib.parse import urlsplit
 from tests.support.serving import ROOT
 
 LIMIT = 60  # seconds for one answer, on a busy machine
-SHOWN = re.compile(  # what no answer shows
-    "|".join(
-        [
-            "Traceback",
-            r'File "',
-            "site-packages",
-            "root:x:0",
-            r"PATH=",
-            *map(re.escape, {str(ROOT), sys.prefix, sys.base_prefix}),
-        ]
-    )
-)
+WORDS = ["Traceback", 'File "', "site-packages", "root:x:0", "PATH=", str(ROOT), sys.prefix, sys.base_prefix]
+SHOWN = re.compile("|".join(map(re.escape, dict.fromkeys(WORDS))))  # what no answer shows
 API = "/gradio_api"
 REST = ["mp4", 80, "loop", None, None, "linear", None, 8]  # of an order for two photos, after its first seven values
 RETIMED = [2, "film-lite", "CPU", 512, "mp4", 80, "loop", True, 15, None]  # an order for a video, after the video
@@ -112,10 +103,10 @@ class Attacker:
         assert self._address.hostname
         connection = http.client.HTTPConnection(self._address.hostname, self._address.port, timeout=2 * LIMIT)
         try:
-            connection.putrequest(
-                method, path.encode("latin-1", "replace").decode("latin-1"), skip_accept_encoding=True
-            )
-            for name, value in ({"content-length": str(len(body))} | (headers or {})).items():
+            headers = {"host": self._address.netloc, "content-length": str(len(body))} | (headers or {})
+            line = method, path.encode("latin-1", "replace").decode("latin-1")
+            connection.putrequest(*line, skip_host=True, skip_accept_encoding=True)
+            for name, value in headers.items():
                 connection.putheader(name, value)
             connection.endheaders(body)
             response = connection.getresponse()
@@ -142,10 +133,23 @@ class Attacker:
             "POST", f"{API}/upload", body, {"content-type": f"multipart/form-data; boundary={mark}"}, name
         )
 
+    @staticmethod
+    def part(name: str, data: bytes) -> bytes:
+        """A file of a form."""
+        return f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode() + data
+
     def form(self, *parts: bytes) -> Answer:
         """Send an upload whose parts are given whole, headers and all."""
         body = b"".join(b"--mark\r\n" + part + b"\r\n" for part in parts) + b"--mark--\r\n"
         return self.request("POST", f"{API}/upload", body, {"content-type": "multipart/form-data; boundary=mark"})
+
+    def half(self, data: bytes, case: str) -> Answer:
+        """Send the beginning of a request and wait until the server ends it."""
+        started = time.monotonic()
+        with socket.create_connection((self._address.hostname or "", self._address.port), timeout=2 * LIMIT) as line:
+            line.sendall(data)
+            text = b"".join(iter(lambda: line.recv(2**16), b"")).decode(errors="replace")
+        return Answer(case, int((text.split(" ", 2) + ["0", "0"])[1]), text, time.monotonic() - started, str(data))
 
     def order(self, *values: Any, case: str, endpoint: str = "interpolate") -> Answer:
         """Ask for a film and wait for its end. Seven values, of two photos, are followed by the rest of an order."""
@@ -244,18 +248,8 @@ def wrong_bodies(photo: dict[str, Any], clip: dict[str, Any]) -> Iterator[tuple[
     yield "deep", call, b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     yield "large", call, b'{"data": ["' + b"x" * 3 * 2**20 + b'"]}'
     yield "two keys", call, b'{"data": [], "data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]}'
-    for body in (
-        b"",
-        b"null",
-        b"[]",
-        b"{}",
-        b'"',
-        b"\xff\xfe",
-        b"data=1",
-        b'{"data": {}}',
-        b'{"data": 5}',
-        b'{"data": null}',
-    ):
+    empty = [b"", b"null", b"[]", b"{}", b'"', b"\xff\xfe", b"data=1"]
+    for body in [*empty, b'{"data": {}}', b'{"data": 5}', b'{"data": null}']:
         yield f"body {body!r}", call, body
         yield f"join {body!r}", f"{API}/queue/join", body
         yield f"cancel {body!r}", f"{API}/cancel", body
@@ -273,43 +267,18 @@ def wrong_bodies(photo: dict[str, Any], clip: dict[str, Any]) -> Iterator[tuple[
 def wrong_requests(own: str, listener: str) -> Iterator[tuple[str, str]]:
     """(method, path) of what must give nothing away; `own` is the path of a file that the visitor uploaded."""
     folder = str(Path(own).parents[1])
-    files = [
-        *(
-            "/etc/passwd",
-            "//etc/passwd",
-            "/./etc/passwd",
-            "/proc/self/environ",
-            "/proc/self/cmdline",
-            "/dev/zero",
-            "app.py",
-        ),
-        *(
-            "../../etc/passwd",
-            "....//....//etc/passwd",
-            "file:///etc/passwd",
-            "\\\\server\\share\\photo.jpg",
-            "",
-            "/",
-            ".",
-        ),
-        *(str(ROOT / name) for name in ("app.py", "README.md", "examples/studio.py", ".git/config")),
-        *(
-            folder,
-            f"{folder}/",
-            f"{folder}/scratch",
-            f"{folder}/scratch/",
-            f"{folder}/examples",
-            f"{folder}/../log.txt",
-        ),
-        *(
-            f"{Path(own).parent}/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd",
-            f"{Path(own).parent}/%2e%2e/%2e%2e/%2e%2e/etc/passwd",
-        ),
-        *(f"{Path(own).parent}/../../../../../../etc/passwd", f"{own}/../../../../../../etc/passwd", f"{own}%00.jpg"),
-        *(f"{folder}/examples/../../../../etc/passwd", f"{folder}/{'0' * 64}/film.mp4", "/" + "x" * 5000),
-        *(f"{listener}/photo.jpg", "http://169.254.169.254/latest/", "http://127.0.0.1:1/", "ftp://127.0.0.1/x"),
-        *("%2fetc%2fpasswd", "%252fetc%252fpasswd", "/etc%2fpasswd", "..%5c..%5cwindows%5cwin.ini"),
-    ]
+    parent = Path(own).parent
+    files = """
+        /etc/passwd //etc/passwd /./etc/passwd /proc/self/environ /proc/self/cmdline /dev/zero app.py
+        ../../etc/passwd ....//....//etc/passwd file:///etc/passwd \\\\server\\share\\photo.jpg / .
+        http://169.254.169.254/latest/ http://127.0.0.1:1/ ftp://127.0.0.1/x
+        %2fetc%2fpasswd %252fetc%252fpasswd /etc%2fpasswd ..%5c..%5cwindows%5cwin.ini
+    """.split()
+    files += ["", "/" + "x" * 5000, f"{listener}/photo.jpg", f"{own}%00.jpg", f"{folder}/{'0' * 64}/film.mp4", folder]
+    files += [str(ROOT / name) for name in ("app.py", "README.md", "examples/studio.py", ".git/config")]
+    files += [f"{folder}/{rest}" for rest in ("", "scratch", "scratch/", "examples", "../log.txt")]
+    files += [f"{parent}/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd", f"{parent}/%2e%2e/%2e%2e/%2e%2e/etc/passwd"]
+    files += [f"{up}/../../../../../../etc/passwd" for up in (parent, own, f"{folder}/examples")]
     for path in files:
         yield "GET", f"{API}/file={path}"
         yield "GET", f"{API}/file/{path}"
@@ -318,54 +287,46 @@ def wrong_requests(own: str, listener: str) -> Iterator[tuple[str, str]]:
         yield "GET", f"/static/{path}"
         yield "GET", f"/assets/{path}"
         yield "GET", f"{API}/stream/{path}"
-    for path in [
-        *(
-            "/monitoring",
-            "/monitoring/summary",
-            "/monitoring/x",
-            "/docs",
-            "/redoc",
-            "/openapi.json",
-            "/login",
-            "/logout",
-            "/token",
-        ),
-        *(
-            f"{API}/{name}"
-            for name in ("token", "user", "login_check", "deep_link?session_hash=x", "dev/reload", "runs", "mcp/")
-        ),
-        *(
-            f"{API}/{name}"
-            for name in ("mcp/sse", "profiling/traces", "vibe-code", "vibe-code/", "queue/status", "process_recording")
-        ),
-        *(f"{API}/custom_component/{name}/client/component/index.js" for name in ("x", "../x", "%2e%2e")),
-        *(f"/?deep_link={name}" for name in ("x", "../../etc", "%2e%2e%2f")),
-        *(
-            "/config?deep_link=../../etc",
-            "/svelte/../../etc/passwd",
-            "/pwa_icon/999999999",
-            "/pwa_icon/-1",
-            "/%00",
-            "/" + "a" * 9000,
-        ),
-        *(f"{API}/upload_progress?upload_id=x", f"{API}/queue/data", f"{API}/call/interpolate/x", f"{API}/heartbeat/"),
-    ]:
+    elsewhere = """
+        /monitoring /monitoring/summary /monitoring/x /docs /redoc /openapi.json /login /logout /token
+        /?deep_link=x /?deep_link=../../etc /?deep_link=%2e%2e%2f /config?deep_link=../../etc
+        /svelte/../../etc/passwd /pwa_icon/999999999 /pwa_icon/-1 /%00
+    """.split()
+    below = """
+        token user login_check deep_link?session_hash=x dev/reload runs mcp/ mcp/sse profiling/traces vibe-code
+        vibe-code/ queue/status process_recording upload_progress?upload_id=x queue/data call/interpolate/x heartbeat/
+        custom_component/x/client/component/index.js custom_component/../x/client/component/index.js
+        custom_component/%2e%2e/client/component/index.js
+    """.split()
+    for path in [*elsewhere, "/" + "a" * 9000, *(f"{API}/{name}" for name in below)]:
         yield "GET", path
         yield "POST", path
-    for method, path in itertools.product(
-        ("PUT", "DELETE", "PATCH", "TRACE", "OPTIONS", "CONNECT"), ("/", f"{API}/upload", "/config")
-    ):
-        yield method, path
-    for name in (
-        "component_server",
-        "component_server/",
-        "vibe-edit",
-        "undo-vibe-edit",
-        "vibe-starter-queries",
-        "stream/x",
-        "login",
-    ):
+    methods = "PUT DELETE PATCH TRACE OPTIONS CONNECT".split()
+    yield from itertools.product(methods, ("/", f"{API}/upload", "/config"))
+    names = "component_server component_server/ vibe-edit undo-vibe-edit vibe-starter-queries stream/x login"
+    for name in names.split():
         yield "POST", f"{API}/{name}"
+
+
+def foreign_requests(own: str) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """(method, path, headers) of requests in the name of another site, all to be refused; `own` is this one's."""
+    port = own.rpartition(":")[2]
+    hosts = (
+        "evil.example evil.example:80 127.0.0.1.evil.example localhost.evil.example 0.0.0.0 169.254.169.254 [::2] x@y"
+    )
+    for host, path in itertools.product([*hosts.split(), "", "a" * 5000], ("/", "/config", f"{API}/info", "/health")):
+        yield "GET", path, {"host": host}
+    origins = [
+        "http://evil.example",
+        "null",
+        "",
+        f"http://{own}.evil.example",
+        f"http://evil.example:{port}",
+        "file://",
+    ]
+    changing = [f"{API}/{name}" for name in ("upload", "queue/join", "call/interpolate", "mcp/", "cancel", "reset")]
+    for origin, path in itertools.product([*origins, f"https://localhost:{int(port) - 1}"], changing):
+        yield "POST", path, {"origin": origin, "content-type": "text/plain"}
 
 
 @contextmanager

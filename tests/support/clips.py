@@ -1,15 +1,22 @@
-"""Videos made for tests: scenes that are known, written by ffmpeg with any timing, rotation and sound."""
+"""Videos for tests: known scenes, with any timing, rotation and sound; and what another program sees in a file."""
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+import imageio.v3 as imageio
 import imageio_ffmpeg
 import numpy as np
 
 from tests.conftest import texture
+
+# 4:2:0 halves the colour resolution and x264 at QUALITY rounds a little: mean error on a smooth texture, in levels
+# of 255. A wrong matrix or range costs 5 to 20.
+COLOUR_TOLERANCE = 3.0
 
 
 def ffmpeg(*arguments: str) -> str:
@@ -49,3 +56,56 @@ def rate(fps: str) -> float:
 
 def means(pictures: Iterable[np.ndarray]) -> list[float]:
     return [float(picture.mean()) for picture in pictures]
+
+
+def numbered(count: int, height: int = 48, width: int = 64) -> Iterator[np.ndarray]:
+    """Frames that tell their place: a flat grey that rises, over a texture that stays."""
+    still = texture(height, width) * 0.2
+    for k in range(count):
+        yield np.float32(0.8 * k / max(1, count - 1)) + still
+
+
+def words(path: Path) -> str:
+    """What ffmpeg says of a file: its streams, their colours and their times."""
+    return ffmpeg("-i", str(path), "-f", "null", "-")
+
+
+def duration(path: Path) -> float:
+    """Seconds."""
+    found = re.search(r"Duration: (\d+):(\d+):([\d.]+)", words(path))
+    assert found
+    return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
+
+
+def times(path: Path) -> list[float]:
+    """When each frame of a file is shown, in seconds."""
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-copyts", "-i", str(path)]
+    command[2:2] = ["-f", "mpegts"] if path.suffix == ".ts" else []
+    command += ["-vf", "showinfo", "-fps_mode", "passthrough", "-f", "null", "-"]
+    said = subprocess.run(command, capture_output=True, text=True, errors="replace").stderr
+    return [float(time) for time in re.findall(r"pts_time:\s*([-\d.]+)", said)]
+
+
+def decoded(path: Path) -> np.ndarray:
+    """(N, H, W, 3) uint8, through imageio, which does not take segments, or through what it uses."""
+    if path.suffix != ".ts":
+        return imageio.imread(path, plugin="FFMPEG")
+    # A segment of a few small frames is too short for ffmpeg to guess its format.
+    options = {"input_params": ["-f", "mpegts"], "output_params": ["-fps_mode", "passthrough"]}
+    reader = imageio_ffmpeg.read_frames(str(path), **options)
+    width, height = next(reader)["size"]
+    return np.array([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+
+
+def encoders() -> list[int]:
+    """This process's children that are ffmpeg."""
+    children = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            line = (status.parent / "cmdline").read_bytes()
+        except (OSError, IndexError):
+            continue
+        if parent == os.getpid() and b"ffmpeg" in line:
+            children.append(int(status.parent.name))
+    return children

@@ -3,122 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 from collections.abc import MutableMapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from demo.config import Config
-from demo.server.http_guard import BODY_BYTES, Guard, Rates
-from demo.server.storage import PART_BYTES, Storage
+from demo.server.http_guard import BODY_BYTES
+from demo.server.storage import FILE_COST, PART_BYTES
+from tests.support.gate import ORDER, UPLOAD_BYTES, Gate
 
-OWN = "0123456789abcdef" * 4
-UPLOAD_BYTES = 1000
-UPLOAD, ORDER = "/gradio_api/upload", "/gradio_api/call/interpolate"
-
-
-class Behind:
-    """An ASGI application that notes (method, path, body) and answers with 200; or fails in one of three ways."""
-
-    def __init__(self) -> None:
-        self.reached: list[tuple[str, str, bytes]] = []
-        self.fails = ""
-
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
-        body = b""
-        while (message := await receive()).get("more_body"):
-            body += message["body"]
-        self.reached.append((scope["method"], scope["path"], body + message.get("body", b"")))
-        if self.fails == "before":
-            raise KeyError("/secret/path")
-        await send({"type": "http.response.start", "status": 500 if self.fails == "unsaid" else 200, "headers": []})
-        if self.fails == "after":
-            raise KeyError("/secret/path")
-        await send({"type": "http.response.body", "body": b"reached"})
-
-
-class Gate:
-    """The guard before `Behind`, asked as a server would ask it."""
-
-    def __init__(self, folder: Path, ceiling: int = 2**20, upload_bytes: int = UPLOAD_BYTES) -> None:
-        self.behind = Behind()
-        self.storage = Storage(folder / "page", 3600, ceiling)
-        self.public = folder / "examples" / "first.jpg"
-        self.own = self.storage.folder / OWN / "photo.jpg"
-        for path in (self.public, self.own, folder / "secret.jpg"):
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(b"pixels")
-        self.storage.recount()
-        self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes, 100, Rates.of(Config()))
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        query: str = "",
-        headers: list[tuple[bytes, bytes]] | None = None,
-    ) -> tuple[int, str]:
-        """(status, text) of the answer. The body comes in two parts."""
-        sent: list[MutableMapping[str, Any]] = []
-        parts = [
-            {"type": "http.request", "body": body[:10], "more_body": True},
-            {"type": "http.request", "body": body[10:], "more_body": False},
-        ]
-        given = [(b"content-length", b"%d" % len(body))] if headers is None else headers
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": given}
-
-        async def receive() -> MutableMapping[str, Any]:
-            return parts.pop(0)
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        asyncio.run(self.guard(scope, receive, send))
-        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
-
-    def order(self, *values: Any) -> int:
-        return self.ask("POST", ORDER, json.dumps({"data": values}).encode())[0]
-
-    async def begin(self, path: str, size: int, *parts: bytes) -> Begun:
-        """Announce a body of that size and send parts of it, until more is waited for or there is an answer."""
-        sent: list[MutableMapping[str, Any]] = []
-        coming, waits = list(parts), asyncio.Event()
-        scope = {"type": "http", "method": "POST", "path": path, "query_string": b""}
-
-        async def receive() -> MutableMapping[str, Any]:
-            if not coming:
-                waits.set()
-                await asyncio.Event().wait()
-            return {"type": "http.request", "body": coming.pop(0), "more_body": True}
-
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        asked = self.guard(scope | {"headers": [(b"content-length", b"%d" % size)]}, receive, send)
-        begun = Begun(asyncio.ensure_future(asked), sent)
-        await asyncio.wait([begun.task, asyncio.ensure_future(waits.wait())], return_when=asyncio.FIRST_COMPLETED)
-        return begun
-
-
-@dataclass
-class Begun:
-    """A request that has not come to its end."""
-
-    task: asyncio.Future[None]
-    sent: list[MutableMapping[str, Any]]
-
-    @property
-    def answer(self) -> tuple[int, str]:
-        return self.sent[0]["status"], self.sent[1]["body"].decode()
-
-    async def leave(self) -> None:
-        self.task.cancel()
-        await asyncio.wait([self.task])
+UPLOAD, TOOL = "/gradio_api/upload", "/gradio_api/mcp/"
 
 
 @pytest.fixture
@@ -126,20 +24,10 @@ def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path)
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/",
-        "/health",
-        "/config",
-        "/assets/index.js",
-        "/gradio_api/info",
-        "/gradio_api/queue/data",
-        "/gradio_api/heartbeat/a1",
-    ],
-)
-def test_what_the_product_needs_passes(gate: Gate, path: str) -> None:
-    assert gate.ask("GET", path) == (200, "reached")
+def test_what_the_product_needs_passes(gate: Gate) -> None:
+    api = "/gradio_api"
+    for path in ("/", "/health", "/config", "/assets/a.js", f"{api}/info", f"{api}/queue/data", f"{api}/heartbeat/a1"):
+        assert gate.ask("GET", path) == (200, "reached")
 
 
 @pytest.mark.parametrize(
@@ -170,33 +58,15 @@ def test_deep_links_do_not_pass(gate: Gate) -> None:
     assert gate.ask("GET", "/", query="theme=dark&__theme=light")[0] == 200
 
 
-def test_files_of_the_page_and_of_visitors_can_be_read(gate: Gate) -> None:
-    for path in (gate.own, gate.public):
-        assert gate.ask("GET", f"/gradio_api/file={path}")[0] == 200
-
-
-def test_other_files_cannot(gate: Gate, tmp_path: Path) -> None:
+def test_only_files_of_the_page_and_of_visitors_can_be_read(gate: Gate, tmp_path: Path) -> None:
+    for own in (gate.own, gate.public):
+        assert gate.ask("GET", f"/gradio_api/file={own}")[0] == 200
+    gate.behind.reached.clear()
     (link := gate.own.with_name("link.jpg")).symlink_to(tmp_path / "secret.jpg")
-    nested = gate.own.parent / "deeper" / "photo.jpg"
-    beside = gate.storage.folder / "tmpabc"
-    others = [
-        tmp_path / "secret.jpg",
-        link,
-        nested,
-        beside,
-        gate.own.parent,
-        gate.storage.folder,
-        gate.storage.scratch / "x" / "a.ts",
-    ]
-    others += [gate.public.with_name("studio.py"), gate.public.parent]
-    for path in [
-        *map(str, others),
-        "photo.jpg",
-        "",
-        "http://127.0.0.1:1/x.jpg",
-        f"{gate.own}\0",
-        f"{gate.own.parent}/../../secret.jpg",
-    ]:
+    others = [tmp_path / "secret.jpg", link, gate.own.parent / "deeper" / "photo.jpg", gate.own.parent]
+    others += [gate.storage.folder, gate.storage.folder / "tmpabc", gate.storage.scratch / "a.ts", gate.public.parent]
+    odd = ["photo.jpg", "", "http://127.0.0.1:1/x.jpg", f"{gate.own}\0", f"{gate.own.parent}/../../secret.jpg"]
+    for path in [*map(str, others), *odd]:
         assert gate.ask("GET", f"/gradio_api/file={path}")[0] in (403, 404), path
         assert gate.order({"path": path, "meta": {"_type": "gradio.FileData"}}) == 403, path
     assert gate.behind.reached == []
@@ -205,8 +75,8 @@ def test_other_files_cannot(gate: Gate, tmp_path: Path) -> None:
 def test_an_order_names_its_own_photos(gate: Gate) -> None:
     order = {"data": [{"path": str(gate.own), "meta": {"_type": "gradio.FileData"}}, {"path": None}, 5, "film-lite"]}
     body = json.dumps(order).encode()
-    assert gate.ask("POST", "/gradio_api/call/interpolate", body)[0] == 200
-    assert gate.behind.reached == [("POST", "/gradio_api/call/interpolate", body)]  # the body is there again
+    assert gate.ask("POST", ORDER, body)[0] == 200
+    assert gate.behind.reached == [("POST", ORDER, body)]  # the body is there again
 
 
 @pytest.mark.parametrize("shape", ["{}", "[{}]", '{{"a": [{{"b": {}}}]}}'])
@@ -231,17 +101,31 @@ def test_bodies_are_bounded(gate: Gate) -> None:
     for headers in ([], [(b"content-length", b"-1")], [(b"content-length", b"1"), (b"content-length", b"2")]):
         assert gate.ask("POST", "/gradio_api/queue/join", b"{}", headers=headers)[0] == 411
     assert gate.behind.reached == []
+    assert gate.ask("POST", UPLOAD, bytes(UPLOAD_BYTES))[0] == 200
+    assert gate.ask("POST", UPLOAD, bytes(UPLOAD_BYTES + 1))[0] == 413
+    assert gate.ask("POST", UPLOAD, b"", headers=[])[0] == 411
 
 
-def test_uploads_are_bounded(gate: Gate) -> None:
-    assert gate.ask("POST", "/gradio_api/upload", bytes(UPLOAD_BYTES))[0] == 200
-    assert gate.ask("POST", "/gradio_api/upload", bytes(UPLOAD_BYTES + 1))[0] == 413
-    assert gate.ask("POST", "/gradio_api/upload", b"", headers=[])[0] == 411
+def test_the_files_in_a_tools_call_are_uploads(tmp_path: Path) -> None:
+    gate, large = Gate(tmp_path, ceiling=2**26, upload_bytes=2**24), bytes(2 * BODY_BYTES)
+    used = gate.storage.used()
+    data = f"data:image/png;base64,{base64.b64encode(large).decode()}"
+    assert gate.ask("POST", TOOL, json.dumps({"first": data, "last": None}).encode())[0] == 200
+    file = json.loads(gate.behind.reached[0][2])["first"].removeprefix("/gradio_api/file=")
+    assert Path(file).read_bytes() == large and gate.storage.keeps(file)
+    assert gate.storage.used() == used + len(large) + FILE_COST and gate.storage._reserved == 0
+    assert gate.ask("POST", TOOL, b'{"first": "%s"}' % bytes(BODY_BYTES).replace(b"\0", b"x"))[0] == 413
+    assert gate.ask("POST", TOOL, f'{{"first": "{data}", "last": {{"path": "/etc/passwd"}}}}'.encode())[0] == 403
+    assert gate.ask("POST", TOOL, json.dumps({"photos": ["data:image/png;base64,AAAA"] * 101}).encode())[0] == 413
+    assert len(list(gate.storage.folder.glob("*/file.png"))) == 1
+    full = Gate(tmp_path / "full", ceiling=100)
+    assert full.ask("POST", TOOL, b'{"first": "data:image/png;base64,AAAA"}')[0] == 507
+    assert full.ask("POST", TOOL, b'{"first": "/gradio_api/file=x"}')[0] == 200
 
 
 def test_a_full_disk_takes_no_upload(tmp_path: Path) -> None:
     gate = Gate(tmp_path, ceiling=100)
-    status, text = gate.ask("POST", "/gradio_api/upload", bytes(500))
+    status, text = gate.ask("POST", UPLOAD, bytes(500))
     assert status == 507 and "The disk for uploads and films is full" in text
     assert gate.behind.reached == []
 
@@ -249,14 +133,9 @@ def test_a_full_disk_takes_no_upload(tmp_path: Path) -> None:
 def test_the_room_for_an_upload_is_given_back(gate: Gate) -> None:
     for fails in ("", "before", "after"):
         gate.behind.fails = fails
-        gate.ask("POST", "/gradio_api/upload", bytes(500))
+        gate.ask("POST", UPLOAD, bytes(500))
         with gate.storage.reserved(gate.storage.ceiling - gate.storage.used()):
             pass
-
-
-def free(storage: Storage) -> int:
-    """Bytes that a film could have without any file being deleted."""
-    return storage.ceiling - storage.used() - storage._reserved
 
 
 def test_an_upload_takes_room_when_it_comes_and_not_when_it_is_announced(
@@ -265,16 +144,19 @@ def test_an_upload_takes_room_when_it_comes_and_not_when_it_is_announced(
     monkeypatch.setattr("demo.server.storage.GRACE_SECONDS", -1)  # every file is old enough to make room
     gate = Gate(tmp_path, ceiling=100_000, upload_bytes=50_000)
 
+    def free() -> int:  # bytes that a film could have without any file being deleted
+        return gate.storage.ceiling - gate.storage.used() - gate.storage._reserved
+
     async def visit() -> None:
-        room = free(gate.storage)
+        room = free()
         begun = [await gate.begin(UPLOAD, 50_000) for _ in range(4)]
         assert [visitor.sent for visitor in begun] == [[]] * 4  # they are waited for
-        assert free(gate.storage) == room and gate.own.exists()
+        assert free() == room and gate.own.exists()
         begun.append(await gate.begin(UPLOAD, 50_000, b"x"))
-        assert not gate.own.exists() and free(gate.storage) == 50_000
+        assert not gate.own.exists() and free() == 50_000
         for visitor in begun:
             await visitor.leave()
-        assert free(gate.storage) == 100_000
+        assert free() == 100_000
 
     asyncio.run(visit())
 
@@ -313,8 +195,8 @@ def test_uploads_together_leave_half_of_the_disk_to_films(tmp_path: Path) -> Non
 def test_a_body_that_falls_silent_is_not_waited_for(
     gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str, parts: list[bytes]
 ) -> None:
-    monkeypatch.setattr("demo.server.http_guard.SILENCE_SECONDS", 0.01)
-    monkeypatch.setattr("demo.server.http_guard.SLOWEST", 0.01)
+    monkeypatch.setattr("demo.server.bodies.SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr("demo.server.bodies.SLOWEST", 0.01)
 
     async def visit() -> None:
         visitor = await gate.begin(path, 10, *parts)
@@ -329,20 +211,19 @@ def test_a_body_that_falls_silent_is_not_waited_for(
 @pytest.mark.parametrize("path", [UPLOAD, ORDER])
 def test_a_body_that_trickles_is_not_waited_for(gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     clock = itertools.chain([0.0, 0.0, 20.0, 40.0], itertools.repeat(61.0))  # at the beginning, then at each part
-    monkeypatch.setattr("demo.server.http_guard.current_time", lambda: next(clock))
+    monkeypatch.setattr("demo.server.bodies.current_time", lambda: next(clock))
 
     async def visit() -> None:
         visitor = await gate.begin(path, 100, b"{", b"}", b"}")
         await visitor.task
-        words = '{"detail": "The request took more than 60 s; use a faster line for it."}'
-        assert visitor.answer == (408, words)
+        assert visitor.answer == (408, '{"detail": "The request took more than 60 s; use a faster line for it."}')
 
     asyncio.run(asyncio.wait_for(visit(), 60))
 
 
 def test_who_has_sent_everything_may_be_silent(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     """What comes after the body is that the client has left, and it may listen for hours before."""
-    monkeypatch.setattr("demo.server.http_guard.SILENCE_SECONDS", 0.01)
+    monkeypatch.setattr("demo.server.bodies.SILENCE_SECONDS", 0.01)
     left: list[str] = []
 
     async def listens(scope: Any, receive: Any, send: Any) -> None:
@@ -367,17 +248,15 @@ def test_who_has_sent_everything_may_be_silent(gate: Gate, monkeypatch: pytest.M
         scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
         await gate.guard(scope, receive, send)
 
-    for path in (UPLOAD, ORDER):
-        asyncio.run(visit(path))
+    asyncio.run(visit(UPLOAD))
+    asyncio.run(visit(ORDER))
     assert left == ["http.disconnect"] * 2
 
 
 def test_a_failure_behind_is_a_sentence(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
-    gate.behind.fails = "before"
-    assert gate.ask("GET", "/config") == (400, '{"detail": "The request cannot be understood."}')
-    assert [record.getMessage() for record in caplog.records] == ["GET /config failed"]
-    gate.behind.fails = "unsaid"
-    assert gate.ask("GET", "/config") == (400, '{"detail": "The request cannot be understood."}')
+    for gate.behind.fails in ("before", "unsaid"):
+        assert gate.ask("GET", "/config") == (400, '{"detail": "The request cannot be understood."}')
+        assert [record.getMessage() for record in caplog.records] == ["GET /config failed"]
     gate.behind.fails = "after"
     assert gate.ask("GET", "/config") == (200, "")
 

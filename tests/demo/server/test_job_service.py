@@ -5,27 +5,28 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from demo.server.job_queue import JobQueue, QueueFull, Waiting
-from demo.server.job_service import JobService, RenderJob, without_paths
+from demo.config import Config
+from demo.server.job_queue import QueueFull, Waiting
+from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
+from demo.server.job_service import JobService, without_paths
 from demo.server.json_logging import JsonLines, _Stray
-from demo.server.limits import Limits
-from demo.server.model_cache import ModelCache
-from demo.server.photo_sandbox import PhotoSandbox
-from demo.server.storage import GIGABYTE, Storage
-from film import load
+from demo.server.storage import GIGABYTE
 from film.engine import timings
 from film.engine.interpolator import Interpolator
 from film.rendering import planning
 from film.rendering.events import Done, Event, Progress
 
-SHELF = ModelCache(load, 1)  # nothing is loaded before a model's first frame
 PLAN = planning.Plan(3, Fraction(15), (64, 96), 1)
+UNKNOWN = planning.Plan(2, Fraction(20), (64, 96), None)
+Open = Callable[..., JobService]
 
 
 @pytest.fixture(autouse=True)
@@ -35,26 +36,39 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def job_service(tmp_path: Path) -> JobService:
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
+    """A service whose films are scripted; a video does not tell its length."""
+
+    def open_service(**settings: float) -> JobService:
+        chosen = {"max_running": 1, "max_waiting": 1, "disk_gb": 1, "max_megapixels": 300} | settings
+        service = JobService(Config(**chosen), tmp_path / "page")  # type: ignore[arg-type]
+        plan = lambda job_request: PLAN if isinstance(job_request, PhotoRequest) else UNKNOWN  # noqa: E731
+        monkeypatch.setattr(service, "plan", plan)
+        monkeypatch.setattr(service, "_film", film)
+        return service
+
+    return open_service
+
+
+@pytest.fixture
+def job_service(opened: Open) -> JobService:
     timings.remember("film-lite", "CPU", 64 * 96, 1.0)
-    limits = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    return JobService(limits, JobQueue(1, 1), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
+    return opened()
 
 
-def film(plan: planning.Plan, model: Interpolator, folder: Path) -> Generator[Event]:
+@pytest.fixture
+def photo(tmp_path: Path) -> PhotoRequest:
+    path = tmp_path / "photo.png"
+    path.touch()
+    return PhotoRequest([str(path), str(path)], OutputOptions("film-lite", "CPU"), depth=1)
+
+
+def film(_: JobRequest, plan: planning.Plan, model: Interpolator, folder: Path) -> Generator[Event]:
     """A film of three frames, told as the pipeline does."""
     (folder / "film.mp4").write_bytes(b"a film")
     for k in (1, 2, 3):
         yield Progress(k, 3, np.zeros((64, 96, 3), np.float32), 0.1, 0.2)
     yield Done(folder / "film.mp4", 3, 96, 64, 15, "film-lite", "CPU", 1.5, 0.25)
-
-
-def asked(
-    start: Callable[[planning.Plan, Interpolator, Path], Generator[Event]] = film,
-    plan: Callable[[], planning.Plan] = lambda: PLAN,
-    *files: str,
-) -> RenderJob:
-    return RenderJob("film-lite", "CPU", files, plan, start)
 
 
 def unused(job_service: JobService) -> bool:
@@ -71,9 +85,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
     return [json.loads(JsonLines().format(record)) for record in caplog.records]
 
 
-def test_a_film(job_service: JobService, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_film(job_service: JobService, photo: PhotoRequest, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    *progress, done = job_service.run(asked())
+    *progress, done = job_service.make(photo)
     assert [event.done for event in progress if isinstance(event, Progress)] == [1, 2, 3]
     assert isinstance(done, Done) and done.path.read_bytes() == b"a film"
     assert done.path.parent.parent == job_service.storage.folder
@@ -91,8 +105,8 @@ def test_a_film(job_service: JobService, caplog: pytest.LogCaptureFixture) -> No
     assert known.items() <= made.items()
 
 
-def test_who_waits_is_told_so(job_service: JobService) -> None:
-    first, second, third = job_service.run(asked()), job_service.run(asked()), job_service.run(asked())
+def test_who_waits_is_told_so(job_service: JobService, photo: PhotoRequest) -> None:
+    first, second, third = job_service.make(photo), job_service.make(photo), job_service.make(photo)
     next(first)
     assert next(second) == Waiting(1, 0.2)
     with pytest.raises(QueueFull):
@@ -103,11 +117,10 @@ def test_who_waits_is_told_so(job_service: JobService) -> None:
     assert unused(job_service)
 
 
-def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
-    limits = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    job_service = JobService(limits, JobQueue(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
+def test_the_first_film_ever_tells_the_pace_of_the_next(opened: Open, photo: PhotoRequest) -> None:
+    job_service = opened(max_running=2, max_waiting=5)
     # Nothing is noted yet, so each may be a long one.
-    first, second, waiting = job_service.run(asked()), job_service.run(asked()), job_service.run(asked())
+    first, second, waiting = job_service.make(photo), job_service.make(photo), job_service.make(photo)
     assert isinstance(next(first), Progress)  # 0.1 s a frame
     assert isinstance(next(second), Progress)
     first.close()
@@ -117,24 +130,17 @@ def test_the_first_film_ever_tells_the_pace_of_the_next(tmp_path: Path) -> None:
 
 
 def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    opened: Open, photo: PhotoRequest, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    limits = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    job_service = JobService(limits, JobQueue(2, 5), Storage(tmp_path / "page", 3600, GIGABYTE), SHELF, PhotoSandbox())
-    unknown = planning.Plan(2, Fraction(20), (64, 96), None)
-    short, first, second = (
-        job_service.run(asked()),
-        job_service.run(asked(plan=lambda: unknown)),
-        job_service.run(asked(plan=lambda: unknown)),
-    )
+    job_service = opened(max_running=2, max_waiting=5)
+    video = VideoRequest(photo.photos[0], photo.options)
+    short, first, second = job_service.make(photo), job_service.make(video), job_service.make(video)
     assert isinstance(next(short), Progress)  # tells the pace of this model
     short.close()
     event = next(first)
     assert isinstance(event, Progress) and (event.done, event.total, event.seconds_left) == (1, 0, None)
-    assert (
-        job_service.storage._reserved == 300_000_000
-    )  # an encoded frame takes no more than a byte for each of its pixels
+    assert job_service.storage._reserved == 300_000_000  # an encoded frame takes at most a byte for each of its pixels
     assert next(second) == Waiting(1, None)  # the other place is for short ones, and nobody knows when this one is free
     first.close()
     second.close()
@@ -143,17 +149,20 @@ def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
     assert {queue.get("frames") for queue in lines(caplog)} == {3, None}
 
 
-def test_leaving_while_waiting_and_while_it_is_made(job_service: JobService, caplog: pytest.LogCaptureFixture) -> None:
+def test_leaving_while_waiting_and_while_it_is_made(
+    job_service: JobService, photo: PhotoRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     ended: list[str] = []
 
-    def watched(plan: planning.Plan, model: Interpolator, folder: Path) -> Generator[Event]:
+    def watched(*given: Any) -> Generator[Event]:
         try:
-            yield from film(plan, model, folder)
+            yield from film(*given)
         finally:
             ended.append("the film's own generator")
 
-    first, second = job_service.run(asked(watched)), job_service.run(asked())
+    monkeypatch.setattr(job_service, "_film", watched)
+    first, second = job_service.make(photo), job_service.make(photo)
     next(first)
     next(second)
     second.close()
@@ -163,14 +172,17 @@ def test_leaving_while_waiting_and_while_it_is_made(job_service: JobService, cap
     assert [queue["message"] for queue in lines(caplog)][1:] == ["stopped after no frame", "stopped after frame 1 of 3"]
 
 
-def test_a_bad_order_needs_no_place_at_work(job_service: JobService) -> None:
-    def refuse() -> planning.Plan:
+def test_a_bad_order_needs_no_place_at_work(
+    job_service: JobService, photo: PhotoRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: JobRequest) -> planning.Plan:
         raise ValueError("photo.jpg is damaged.")
 
-    first = job_service.run(asked())
+    first = job_service.make(photo)
     next(first)
+    monkeypatch.setattr(job_service, "plan", refuse)
     with pytest.raises(ValueError, match=r"photo\.jpg is damaged\."):
-        next(job_service.run(asked(plan=refuse)))
+        next(job_service.make(photo))
     first.close()
     assert unused(job_service)
 
@@ -189,43 +201,61 @@ def test_a_bad_order_needs_no_place_at_work(job_service: JobService) -> None:
     ],
 )
 def test_errors_are_sentences(
-    job_service: JobService, caplog: pytest.LogCaptureFixture, error: Exception, words: str
+    job_service: JobService,
+    photo: PhotoRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: Exception,
+    words: str,
 ) -> None:
-    def fail(plan: planning.Plan, model: Interpolator, folder: Path) -> Generator[Event]:
-        yield from list(film(plan, model, folder))[:2]
+    def fail(*given: Any) -> Generator[Event]:
+        yield from list(film(*given))[:2]
         raise error
 
+    monkeypatch.setattr(job_service, "_film", fail)
     with pytest.raises((ValueError, RuntimeError), match=words):
-        list(job_service.run(asked(fail)))
+        list(job_service.make(photo))
     assert unused(job_service)
     queue = lines(caplog)[-1]
     assert queue["size"] == "96x64"
     assert str(error) in json.dumps(queue, ensure_ascii=False) or "traceback" in queue  # the log keeps the whole
 
 
-def test_its_photos_do_not_expire_while_it_is_made(job_service: JobService) -> None:
-    photo = job_service.storage.folder / ("a" * 64) / "photo.jpg"
-    photo.parent.mkdir()
-    photo.touch()
-    events = job_service.run(asked(film, lambda: PLAN, str(photo)))
+def test_the_log_names_no_upload(
+    job_service: JobService, photo: PhotoRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_: JobRequest) -> planning.Plan:
+        raise ValueError(f"{photo.files[0]} is damaged: photo.png.")
+
+    monkeypatch.setattr(job_service, "plan", refuse)
+    with pytest.raises(ValueError, match="^photo.png is damaged: photo.png.$"):
+        next(job_service.make(photo))
+    said = str(lines(caplog)[-1]["message"])
+    assert said.endswith("/(a file) is damaged: (a file).")
+
+
+def test_its_photos_do_not_expire_while_it_is_made(job_service: JobService, photo: PhotoRequest) -> None:
+    path = job_service.storage.folder / ("a" * 64) / "photo.jpg"
+    path.parent.mkdir()
+    path.touch()
+    events = job_service.make(replace(photo, photos=[str(path), *photo.photos[1:]]))
     next(events)
-    assert job_service.storage._held == {str(photo): 1}
+    assert job_service.storage._held == {str(path): 1}
     events.close()
     assert not job_service.storage._held
 
 
-def test_a_film_without_room_is_not_begun(tmp_path: Path) -> None:
-    limits = Limits(["film-lite"], ["CPU"], [0], range(1, 9), 300)
-    job_service = JobService(limits, JobQueue(1, 1), Storage(tmp_path / "page", 3600, 1000), SHELF, PhotoSandbox())
+def test_a_film_without_room_is_not_begun(opened: Open, photo: PhotoRequest) -> None:
+    job_service = opened(disk_gb=1000 / GIGABYTE)
     with pytest.raises(RuntimeError, match="The disk for uploads and films is full"):
-        list(job_service.run(asked()))
+        list(job_service.make(photo))
     assert job_service.queue.status() == {"running": 0, "waiting": 0}
 
 
-def test_health(job_service: JobService) -> None:
-    events = job_service.run(asked())
+def test_health(job_service: JobService, photo: PhotoRequest) -> None:
+    events = job_service.make(photo)
     next(events)
-    health = job_service.health("film-lite")
+    health = job_service.health()
     assert (health["status"], health["running"], health["waiting"], health["model"]) == ("ok", 1, 0, "film-lite")
     events.close()
 

@@ -13,7 +13,7 @@ from film.engine.bisection import MAX_COUNT
 
 
 def limits(megapixels: float = 300) -> Limits:
-    return Limits(["film-lite"], ["CPU"], [512, 768, 1024, 1536, 2048, 0], range(1, 9), megapixels)
+    return Limits(["film-lite"], ["CPU"], [512, 768, 1024, 1536, 2048, 0], range(1, 9), megapixels, 100)
 
 
 def test_what_fits_is_let_through() -> None:

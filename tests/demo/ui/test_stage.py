@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.app import open_handler
+from demo.app import open_service
 from demo.config import Config
 from demo.server.job_requests import OutputOptions, PhotoRequest
 from demo.server.storage import GIGABYTE, Storage
@@ -101,7 +101,7 @@ def test_every_model_has_a_card() -> None:
 
 def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    handler = open_handler(Config())
+    handler = open_service(Config())
     asked = PhotoRequest([None, None], OutputOptions("film-lite", "CPU"), by_level=True)
     told = list(updates.show(lambda: asked, handler))
     assert "Choose two photos: the first and the last moment" in told[0]["state"] and "role='alert'" in told[0]["state"]

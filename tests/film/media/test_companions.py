@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pytest
 
 from film.media.audio import Sound
 from film.media.companions import Companions, with_tracks
+from film.media.video_clock import Jump
 from film.media.video_metadata import read_metadata
+from film.rendering.pace import SpeedCurve
 from tests.support.clips import ffmpeg, pan, video
 
 CUES = "1\n00:00:00,200 --> 00:00:00,600\nHello\n<i>you</i>\n\n2\n00:00:00,700 --> 00:00:00,900\n1\nsecond\n\n"
@@ -32,8 +35,10 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
-def beside(source: Path, *others: Sound) -> Companions:
-    return Companions(source, read_metadata(source).subtitles, Fraction(0), Fraction(2), others)
+def beside(source: Path, *others: Sound, jumps: Sequence[Jump] = ()) -> Companions:
+    """In a film at half the speed."""
+    subtitles = read_metadata(source).subtitles
+    return Companions(source, subtitles, Fraction(0), lambda time: float(2 * time), others, jumps)
 
 
 def told(path: Path) -> str:
@@ -53,11 +58,32 @@ def test_subtitles_chapters_and_tags_are_in_the_film(tmp_path: Path, source: Pat
     ]
     assert "Part = 500" in words
     assert re.search(r"Stream #\S+\((deu|ger)\): Subtitle", words) or suffix == ".mov"  # which counts languages
-    ffmpeg("-i", str(film), "-map", "0:s:0", str(tmp_path / "out.srt"))
-    cues = (tmp_path / "out.srt").read_text()
-    assert "00:00:00,400 --> 00:00:01,200\nHello\n<i>you</i>" in cues
-    assert "00:00:01,400 --> 00:00:01,800\n1\nsecond" in cues
+    assert "00:00:00,400 --> 00:00:01,200\nHello\n<i>you</i>" in cues(film)
+    assert "00:00:01,400 --> 00:00:01,800\n1\nsecond" in cues(film)
     assert len(list(tmp_path.glob(".*"))) == 0
+
+
+def cues(film: Path) -> str:
+    ffmpeg("-i", str(film), "-map", "0:s:0", str(film.with_suffix(".srt")))
+    return film.with_suffix(".srt").read_text()
+
+
+def test_times_follow_a_clock_that_jumps_and_a_speed_that_changes(tmp_path: Path, source: Path) -> None:
+    closed = Jump(Fraction(3, 10), Fraction(7, 10), Fraction(-3, 10))  # what was at 0.7 s is at 0.4 s
+    film = video(tmp_path / "film.mp4", pan(48))
+    assert beside(source, jumps=[closed]).add(film, 2.0) == []
+    assert "00:00:00,800 --> 00:00:01,200\n1\nsecond" in cues(film)
+    curve = SpeedCurve(((0.0, 1.0), (0.5, 1.0), (0.501, 0.25), (1.0, 0.25)), Fraction(24))
+    film = video(tmp_path / "curve.mp4", pan(60))
+    Companions(source, read_metadata(source).subtitles, Fraction(0), curve.lasting).add(film, 2.5)
+    assert "00:00:00,200 --> 00:00:00,89" in cues(film) and "00:00:01,29" in cues(film)
+
+
+def test_times_that_begin_anew_are_nobodys(tmp_path: Path, source: Path) -> None:
+    film = video(tmp_path / "film.mp4", pan(48))
+    (note,) = beside(source, jumps=[Jump(Fraction(1, 2), Fraction(0), Fraction(1, 2))]).add(film, 2.0)
+    assert note == "The film has no subtitles and chapters of source.mp4: its time stamps begin anew."
+    assert "Subtitle" not in told(film) and "A day; at sea" in told(film)
 
 
 def test_the_place_is_kept(tmp_path: Path, source: Path) -> None:

@@ -69,23 +69,13 @@ def refusal(path: Path, **options: int) -> str:
 # Formats
 
 
-@pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "webp"])
-def test_lossless_formats_are_read_exactly(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", ["png", "bmp", "tiff", "webp", *LOSSY])
+def test_formats_are_read(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"photo.{suffix}"
     path.write_bytes(encoded(suffix))
     frame = images.read_image(path)
-    assert frame.dtype == np.float32 and frame.shape == (HEIGHT, WIDTH, 3)
-    np.testing.assert_array_equal(frame, pixels().astype(np.float32) / np.float32(255))
-    assert images.image_size(path) == (HEIGHT, WIDTH)
-
-
-@pytest.mark.parametrize("suffix", LOSSY)
-def test_lossy_formats_are_read_closely(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"photo.{suffix}"
-    path.write_bytes(encoded(suffix))
-    frame = images.read_image(path)
-    assert frame.dtype == np.float32 and frame.shape == (HEIGHT, WIDTH, 3)
-    assert np.abs(frame - pixels() / 255).mean() < LOSSY_MEAN
+    assert frame.dtype == np.float32 and frame.shape == (*images.image_size(path), 3) == (HEIGHT, WIDTH, 3)
+    assert np.abs(frame - pixels() / np.float32(255)).mean() <= (LOSSY_MEAN if suffix in LOSSY else 0)
     assert 0 <= frame.min() and frame.max() <= 1
 
 
@@ -105,12 +95,8 @@ def test_grey_is_repeated_over_the_channels(tmp_path: Path) -> None:
         assert frame.shape == (HEIGHT, WIDTH, 3)
         assert (frame == frame[:, :, :1]).all()
         assert np.abs(frame[:, :, 0] - grey / 255).mean() < (LOSSY_MEAN if suffix == "jpg" else 1e-7)
-
-
-def test_black_and_white_is_read(tmp_path: Path) -> None:
-    bits = pixels()[:, :, 0] > 127
-    Image.fromarray(bits).save(tmp_path / "bits.png")
-    np.testing.assert_array_equal(images.read_image(tmp_path / "bits.png"), np.repeat(bits[:, :, None], 3, axis=2))
+    Image.fromarray(grey > 127).save(tmp_path / "bits.png")
+    np.testing.assert_array_equal(images.read_image(tmp_path / "bits.png")[:, :, 1], grey > 127)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tiff"])
@@ -209,56 +195,6 @@ def test_large_text_chunks(tmp_path: Path) -> None:
         np.testing.assert_array_equal(images.read_image(path), pixels().astype(np.float32) / np.float32(255))
 
 
-def curve(gamma: float) -> bytes:
-    return b"curv" + struct.pack(">IIH", 0, 1, round(gamma * 256))
-
-
-def profile(primaries: np.ndarray, gamma: float) -> bytes:
-    """A minimal ICC display profile: XYZ (D50) of red, green and blue as rows, and one gamma."""
-
-    def xyz(values: np.ndarray) -> bytes:
-        return b"XYZ " + struct.pack(">I3i", 0, *(round(float(value) * 65536) for value in values))
-
-    text = b"text" + struct.pack(">I", 0) + b"test\0"
-    words = b"desc" + struct.pack(">II", 0, 5) + b"test\0" + bytes(4 + 4 + 2 + 1 + 67)
-    tags = {b"desc": words, b"cprt": text, b"wtpt": xyz(np.array([0.9642, 1.0, 0.8249]))}
-    tags |= {name: xyz(row) for name, row in zip((b"rXYZ", b"gXYZ", b"bXYZ"), primaries, strict=True)}
-    tags |= {name: curve(gamma) for name in (b"rTRC", b"gTRC", b"bTRC")}
-    table, data = struct.pack(">I", len(tags)), b""
-    for name, value in tags.items():
-        value += bytes(-len(value) % 4)
-        table += name + struct.pack(">II", 128 + 4 + 12 * len(tags) + len(data), len(value))
-        data += value
-    header = struct.pack(
-        ">I4xI4s4s4s12x4s", 132 + len(table) - 4 + len(data), 0x02100000, b"mntr", b"RGB ", b"XYZ ", b"acsp"
-    )
-    header += bytes(68 - len(header)) + struct.pack(">3i", 63190, 65536, 54061)
-    return header + bytes(128 - len(header)) + table + data
-
-
-@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
-def test_display_p3_becomes_srgb(tmp_path: Path, mode: str) -> None:
-    # XYZ relative to D50 of each space's primaries, from the published profiles.
-    p3 = np.array([[0.51512, 0.24120, -0.00105], [0.29198, 0.69225, 0.04189], [0.15710, 0.06657, 0.78407]])
-    srgb = np.array([[0.43607, 0.22249, 0.01392], [0.38515, 0.71687, 0.09708], [0.14307, 0.06061, 0.71410]])
-    stored = np.repeat(
-        np.array([[[180, 110, 100], [110, 160, 110], [90, 110, 170], [128, 128, 128]]], np.uint8), 16, axis=0
-    )
-    stored = np.repeat(stored, 4, axis=1)
-    linear = (stored / 255) ** 2.2 @ p3 @ np.linalg.inv(srgb)
-    assert linear.min() > 0 and linear.max() < 1  # inside sRGB, so nothing depends on how colours are clipped
-    expected = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    Image.fromarray(stored).convert(mode).save(tmp_path / "phone.png", icc_profile=profile(p3, 2.2))
-    frame = images.read_image(tmp_path / "phone.png")
-    assert np.abs(stored / 255 - expected).max() > 8 * LEVEL  # the conversion is visible
-    np.testing.assert_allclose(frame, expected, atol=2 * LEVEL)
-
-
-def test_a_damaged_profile_is_ignored(tmp_path: Path) -> None:
-    Image.fromarray(pixels()).save(tmp_path / "photo.png", icc_profile=b"no profile at all")
-    np.testing.assert_array_equal(images.read_image(tmp_path / "photo.png"), pixels() / np.float32(255))
-
-
 # Orientation
 
 UPRIGHT = {  # EXIF orientation -> how the stored pixels are turned to stand upright
@@ -273,25 +209,14 @@ UPRIGHT = {  # EXIF orientation -> how the stored pixels are turned to stand upr
 }
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tiff", "heic"])
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_orientation_is_applied(tmp_path: Path, suffix: str, orientation: int) -> None:
+    """Of HEIC the writer makes HEIF's own rotation and mirroring of it, as phones do."""
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"turned.{suffix}"
-    path.write_bytes(encoded(suffix, exif=exif))
-    expected = UPRIGHT[orientation](pixels()) / 255
-    frame = images.read_image(path)
-    assert frame.shape == expected.shape == (*images.image_size(path), 3)
-    assert np.abs(frame - expected).mean() < LOSSY_MEAN
-
-
-@pytest.mark.parametrize("orientation", UPRIGHT)
-def test_orientation_of_heic(tmp_path: Path, orientation: int) -> None:
-    exif = Image.Exif()
-    exif[0x0112] = orientation  # the writer turns this into HEIF's own rotation and mirroring, as phones do
-    path = tmp_path / "turned.heic"
-    path.write_bytes(encoded("heic", exif=exif.tobytes()))
+    path.write_bytes(encoded(suffix, exif=exif.tobytes() if suffix == "heic" else exif))
     expected = UPRIGHT[orientation](pixels()) / 255
     frame = images.read_image(path)
     assert frame.shape == expected.shape == (*images.image_size(path), 3)
@@ -329,23 +254,6 @@ def test_truncated_files_are_refused(tmp_path: Path, suffix: str, share: float) 
     path = tmp_path / f"cut.{suffix}"
     path.write_bytes(whole[: int(len(whole) * share)])
     assert "damaged or incomplete" in refusal(path) or suffix in ("heic", "avif", "webp")
-
-
-@pytest.mark.parametrize("suffix", ["gif", "webp", "png", "tiff"])
-def test_animations_are_refused(tmp_path: Path, suffix: str) -> None:
-    frames = [Image.fromarray(np.roll(pixels(), shift, axis=1)) for shift in (0, 5, 10)]
-    path = tmp_path / f"moving.{suffix}"
-    frames[0].save(path, save_all=True, append_images=frames[1:])
-    assert "(3)" in refusal(path)
-    with pytest.raises(ValueError, match="animated or has several pages"):
-        images.image_size(path)
-
-
-def test_a_phone_photo_with_a_preview_beside_it_is_read(tmp_path: Path) -> None:
-    Image.fromarray(pixels()).save(
-        tmp_path / "phone.jpg", "MPO", quality=95, save_all=True, append_images=[Image.new("RGB", (32, 32))]
-    )
-    assert np.abs(images.read_image(tmp_path / "phone.jpg") - pixels() / 255).mean() < 2 * LOSSY_MEAN
 
 
 @pytest.mark.parametrize(("width", "height"), [(15_000, 10_000), (60_000, 60_000), (2_000_000_000, 2_000_000_000)])

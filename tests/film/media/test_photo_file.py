@@ -21,8 +21,9 @@ PICTURES = [Image.fromarray(picture) for picture in pan(3, 64, 96)]
 def test_several_pictures_are_no_photo(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"moving{suffix}"
     PICTURES[0].save(path, save_all=True, append_images=PICTURES[1:])
-    with pytest.raises(ValueError, match=f"moving{suffix} is animated or has several pages"):
-        images.read_image(path)
+    for read in (images.read_image, images.image_size):
+        with pytest.raises(ValueError, match=rf"moving{suffix} is animated or has several pages.*\(3\)"):
+            read(path)
 
 
 def test_a_heif_with_equal_pictures_is_refused_and_the_photo_before_them_is_read(tmp_path: Path) -> None:
@@ -33,6 +34,12 @@ def test_a_heif_with_equal_pictures_is_refused_and_the_photo_before_them_is_read
     assert images.read_image(tmp_path / "one.heic").shape == (64, 96, 3)
     with pytest.raises(ValueError, match="burst.heic is animated or has several pages"):
         images.read_image(tmp_path / "burst.heic")
+
+
+def test_a_phone_photo_with_a_preview_beside_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "phone.jpg"
+    PICTURES[0].save(path, "MPO", quality=95, save_all=True, append_images=[Image.new("RGB", (32, 32))])
+    assert np.abs(images.read_image(path) - np.asarray(PICTURES[0]) / 255).mean() < 0.02
 
 
 def tiff(path: Path, *pages: tuple[Image.Image, dict[int, int]]) -> Path:

@@ -13,8 +13,7 @@ import pytest
 
 from film.media import video_filters, video_metadata, video_reader
 from film.media.video_reader import TimedFrame, VideoMetadata, VideoReader, read_metadata
-from tests.film.media.test_video_segments import encoders
-from tests.support.clips import ffmpeg, means, pan, video
+from tests.support.clips import encoders, ffmpeg, means, pan, video
 
 LOSSY = 4.0  # mean difference that H.264 and 4:2:0 may leave, of 255
 

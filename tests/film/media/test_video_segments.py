@@ -3,60 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 import struct
-import subprocess
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import imageio.v3 as imageio
-import imageio_ffmpeg
 import numpy as np
 import pytest
 
 import film
 from film.media import lossless_segments, video_segments, video_writer
 from tests.conftest import texture
-
-# 4:2:0 halves the colour resolution and x264 at QUALITY rounds a little: mean error on a smooth texture, in levels
-# of 255. A wrong matrix or range costs 5 to 20.
-COLOUR_TOLERANCE = 3.0
-
-
-def numbered(count: int, height: int = 48, width: int = 64) -> Iterator[np.ndarray]:
-    """Frames that tell their place: a flat grey that rises, over a texture that stays."""
-    still = texture(height, width) * 0.2
-    for k in range(count):
-        yield np.float32(0.8 * k / max(1, count - 1)) + still
-
-
-def words(path: Path) -> str:
-    """What ffmpeg says of a file: its streams, their colours and their times."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path), "-f", "null", "-"]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    assert done.returncode == 0, done.stderr
-    return done.stderr
-
-
-def seconds(text: str) -> float:
-    hours, minutes, rest = text.split(":")
-    return int(hours) * 3600 + int(minutes) * 60 + float(rest)
-
-
-def duration(path: Path) -> float:
-    found = re.search(r"Duration: ([\d:.]+)", words(path))
-    assert found
-    return seconds(found[1])
-
-
-def times(path: Path) -> list[float]:
-    """When each frame of a file is shown, in seconds."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-copyts", "-i", str(path)]
-    command[2:2] = ["-f", "mpegts"] if path.suffix == ".ts" else []
-    command += ["-vf", "showinfo", "-fps_mode", "passthrough", "-f", "null", "-"]
-    said = subprocess.run(command, capture_output=True, text=True, errors="replace").stderr
-    return [float(time) for time in re.findall(r"pts_time:\s*([-\d.]+)", said)]
+from tests.support.clips import COLOUR_TOLERANCE, decoded, duration, encoders, numbered, times, words
 
 
 def boxes(path: Path) -> list[str]:
@@ -67,31 +25,6 @@ def boxes(path: Path) -> list[str]:
         names.append(name.decode())
         at += size or len(data)
     return names
-
-
-def decoded(path: Path) -> np.ndarray:
-    """(N, H, W, 3) uint8, through imageio, which does not take segments, or through what it uses."""
-    if path.suffix != ".ts":
-        return imageio.imread(path, plugin="FFMPEG")
-    # A segment of a few small frames is too short for ffmpeg to guess its format.
-    options = {"input_params": ["-f", "mpegts"], "output_params": ["-fps_mode", "passthrough"]}
-    reader = imageio_ffmpeg.read_frames(str(path), **options)
-    width, height = next(reader)["size"]
-    return np.array([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
-
-
-def encoders() -> list[int]:
-    """This process's children that are ffmpeg."""
-    children = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
-            line = (status.parent / "cmdline").read_bytes()
-        except (OSError, IndexError):
-            continue
-        if parent == os.getpid() and b"ffmpeg" in line:
-            children.append(int(status.parent.name))
-    return children
 
 
 @pytest.fixture
@@ -105,39 +38,7 @@ def failing_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return program
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """A folder that holds nothing but what is written."""
-    (tmp_path / "out").mkdir()
-    return tmp_path / "out"
-
-
 # One file
-
-
-def test_a_film_reads_back_as_it_was_written(out: Path) -> None:
-    frames = list(numbered(24))
-    assert film.write_video(out / "film.mp4", iter(frames), fps=24) == out / "film.mp4"
-    assert os.listdir(out) == ["film.mp4"]
-    back = decoded(out / "film.mp4").astype(float)
-    assert back.shape == (24, 48, 64, 3)
-    for frame, read in zip(frames, back, strict=True):
-        assert np.abs(read - frame * 255).mean() < COLOUR_TOLERANCE
-    assert (np.diff(back.mean(axis=(1, 2, 3))) > 0).all()  # in order
-
-
-@pytest.mark.parametrize(
-    "colour", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (0, 0, 0), (1, 1, 1), (0.5, 0.5, 0.5), (0.8, 0.5, 0.3)]
-)
-def test_colours_survive(out: Path, colour: tuple[float, float, float]) -> None:
-    frame = np.full((64, 64, 3), colour, np.float32)
-    film.write_video(out / "film.mp4", [frame] * 3, fps=10)
-    # Told apart from BT.601 by green, which it would show 20 levels off.
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", str(out / "film.mp4")]
-    command += ["-vf", "scale=in_color_matrix=bt709:flags=accurate_rnd+full_chroma_int", "-f", "rawvideo"]
-    raw = subprocess.run([*command, "-pix_fmt", "rgb24", "-"], capture_output=True, check=True).stdout
-    back = np.frombuffer(raw, np.uint8).reshape(3, 64, 64, 3)
-    np.testing.assert_allclose(back.mean(axis=(0, 1, 2)), np.array(colour) * 255, atol=COLOUR_TOLERANCE)
 
 
 def test_values_outside_the_range_are_clipped(out: Path) -> None:
@@ -146,26 +47,6 @@ def test_values_outside_the_range_are_clipped(out: Path) -> None:
     film.write_video(out / "film.mp4", [frame] * 2)
     back = decoded(out / "film.mp4").astype(int)
     assert back[:, :, :12].max() < 4 and back[:, :, 20:].min() > 251
-
-
-@pytest.mark.parametrize(
-    ("fps", "count"), [(30, 33), (24, 5), (25, 26), (60, 9), (12.5, 10), (1, 3), (240, 24), (7, 15)]
-)
-def test_rate_and_length_are_exact(out: Path, fps: float, count: int) -> None:
-    film.write_video(out / "film.mp4", numbered(count, 32, 32), fps=fps)
-    shown = times(out / "film.mp4")
-    np.testing.assert_allclose(shown, np.arange(count) / fps, atol=1e-4)
-    assert duration(out / "film.mp4") == pytest.approx(count / fps, abs=0.0051)  # ffmpeg tells hundredths
-    (told,) = re.findall(r"([\d.]+) fps,", words(out / "film.mp4").partition("Output")[0])
-    assert float(told) == fps
-
-
-def test_the_file_plays_in_browsers_from_its_first_bytes(out: Path) -> None:
-    film.write_video(out / "film.mp4", numbered(10))
-    names = boxes(out / "film.mp4")
-    assert names[0] == "ftyp" and names.index("moov") < names.index("mdat")
-    (stream,) = [line for line in words(out / "film.mp4").splitlines() if "Video: h264" in line]
-    assert "yuv420p(tv, bt709" in stream and "64x48" in stream
 
 
 @pytest.mark.parametrize(("height", "width"), [(33, 47), (32, 47), (33, 48), (17, 16), (101, 131)])
@@ -186,26 +67,6 @@ def test_frames_may_lie_in_memory_as_they_like(out: Path, size: tuple[int, int],
     for name, written in (("usual.mp4", frame), ("other.mp4", np.asfortranarray(frame))):
         film.write_video(out / name, [written] * 3)
     assert (out / "usual.mp4").read_bytes() == (out / "other.mp4").read_bytes()
-
-
-def test_one_frame_is_a_film(out: Path) -> None:
-    film.write_video(out / "film.mp4", numbered(1))
-    assert len(decoded(out / "film.mp4")) == 1
-
-
-def test_an_existing_film_is_replaced_only_by_a_complete_one(out: Path) -> None:
-    path = out / "film.mp4"
-    path.write_bytes(b"the film before")
-
-    def broken() -> Iterator[np.ndarray]:
-        yield from numbered(5)
-        raise KeyError("the frames have run out")
-
-    with pytest.raises(KeyError, match="run out"):
-        film.write_video(path, broken())
-    assert path.read_bytes() == b"the film before" and os.listdir(out) == ["film.mp4"] and not encoders()
-    film.write_video(path, numbered(3))
-    assert len(decoded(path)) == 3
 
 
 def test_unusable_films_are_refused_and_leave_nothing(out: Path) -> None:
@@ -330,7 +191,7 @@ def test_segments_play_by_themselves_and_join_exactly(out: Path, fps: float, cou
     np.testing.assert_allclose(times(out / "film.mp4"), np.arange(count) / fps, atol=2e-4)
     assert duration(out / "film.mp4") == pytest.approx(count / fps, abs=0.0051)
     names = boxes(out / "film.mp4")
-    assert names.index("moov") < names.index("mdat")
+    assert names[0] == "ftyp" and names.index("moov") < names.index("mdat")  # it plays from its first bytes
     assert "yuv420p(tv, bt709" in words(out / "film.mp4")
     assert sorted(os.listdir(out)) == [*(segment.path.name for segment in segments), "film.mp4"]
 
@@ -454,13 +315,6 @@ def test_a_quality_is_from_1_to_100(out: Path) -> None:
     for quality in (0, 101):
         with pytest.raises(ValueError, match="from 1 .* to 100"):
             video_segments.SegmentEncoder(out, 30, quality=quality)
-    sizes = []
-    for quality in (1, 80, 100):
-        with video_segments.SegmentEncoder(out, 30, quality=quality) as encoder:
-            segments = [encoder.write(texture(96, 96, seed)) for seed in range(15)]
-        assert segments[-1]
-        sizes.append(segments[-1].path.stat().st_size)
-    assert sizes == sorted(sizes) and sizes[-1] > 2 * sizes[0]
 
 
 @pytest.mark.parametrize("frames", [1, 14, 15, 29, 31, 46, 100])

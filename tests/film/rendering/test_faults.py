@@ -27,7 +27,7 @@ from film.hub import convert, registry
 from film.rendering import pipeline
 from film.support import tempdirs
 from tests.conftest import SMALL_FILM, moved, one_line, photo, texture
-from tests.film.media.test_video_segments import encoders
+from tests.support.clips import encoders
 from tests.support.hub_server import Server
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from film.rendering import events, pipeline, planning
 from film.rendering.events import Done, Notice, Progress, Segment, Stage
 from film.rendering.planning import Plan
 from tests.conftest import photo, texture
-from tests.film.media.test_video_segments import duration, encoders
+from tests.support.clips import duration, encoders
 
 
 @pytest.fixture(scope="module")

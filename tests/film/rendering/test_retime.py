@@ -20,8 +20,7 @@ from film.cli import commands
 from film.media import audio as sounds
 from film.rendering import checkpoint, pipeline
 from film.rendering.events import Done, Notice, Progress, Segment
-from tests.film.media.test_video_segments import duration, times
-from tests.support.clips import ffmpeg, means, pan, video
+from tests.support.clips import duration, ffmpeg, means, pan, times, video
 
 ROOT = Path(__file__).resolve().parents[3]
 

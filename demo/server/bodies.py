@@ -1,0 +1,132 @@
+"""How a request's body is read: of a known length, in time, with the files in it on the disk instead of in memory."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import mimetypes
+import re
+import secrets
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, TypeAlias
+
+from anyio import current_time, fail_after
+
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+
+SILENCE_SECONDS = 30.0  # without one byte of a body
+SLOWEST = 50_000  # bytes per second that a body comes with in all, beside two such silences: the slowest DSL
+DATA_URI = re.compile(rb'(?<!\\)"data:((?:[^",\\]|\\/){0,100});base64,')  # as a string in JSON begins
+HEAD = 220  # bytes that hold the whole of such a beginning
+DAMAGED = b'"data:"'  # what stands for a data URI that cannot be decoded
+
+
+class Refused(Exception):
+    """A request that goes no further; the sentence is its answer."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def length(scope: MutableMapping[str, Any]) -> int:
+    """The length a request declares; the server sees to it that no more comes."""
+    lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
+    if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 15:
+        raise Refused(411, "The request does not tell its length.")
+    return int(lengths[0])
+
+
+def timely(receive: Receive, size: int) -> Receive:
+    """A `receive` whose body, of `size` bytes, keeps coming. Refused when it falls silent or is too slow in all."""
+    limit = 2 * SILENCE_SECONDS + size / SLOWEST
+    end = current_time() + limit
+    more = True
+
+    async def receive_in_time() -> Message:
+        nonlocal more
+        if not more:  # what still comes is that the client has left, whenever that is
+            return await receive()
+        left = end - current_time()
+        try:
+            with fail_after(max(0.0, min(SILENCE_SECONDS, left))):
+                message = await receive()
+        except TimeoutError:
+            if left < SILENCE_SECONDS:
+                raise Refused(408, f"The request took more than {limit:.0f} s; use a faster line for it.") from None
+            raise Refused(408, f"Nothing came of the request for {SILENCE_SECONDS:g} s; send it again.") from None
+        more = message.get("more_body", False)
+        return message
+
+    return receive_in_time
+
+
+class DataUris:
+    """Writes the data URIs of a JSON body into files below `folder` as the body comes in.
+
+    `address` is put before a file's path where its data URI was. `begun` is called before each file. The files are
+    deleted when the context ends with an exception.
+    """
+
+    def __init__(self, folder: Path, address: str, begun: Callable[[], object]) -> None:
+        self.paths: list[Path] = []
+        self._folder, self._address, self._begun = folder, address.encode(), begun
+        self._rest = b""  # of what came, not looked at yet
+        self._file: IO[bytes] | None = None  # while its data come
+        self._damaged = False
+
+    def __enter__(self) -> DataUris:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if self._file:
+            self._file.close()
+        if kind is not None:
+            for path in self.paths:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+                    path.parent.rmdir()
+
+    def without(self, part: bytes, last: bool) -> bytes:
+        """A part of the body with its data URIs replaced, as far as that can be told before the next part."""
+        data, told = self._rest + part, b""
+        while True:
+            if self._file:
+                text, quote, data = data.partition(b'"')
+                self._rest = self._write(text, bool(quote))
+                if not quote:
+                    return told
+                self._file.close()
+                self._file = None
+                path = str(self.paths[-1]).encode()
+                told += DAMAGED if self._damaged else b'"%s%s"' % (self._address, path)
+            elif found := DATA_URI.search(data):
+                told, data = told + data[: found.start()], data[found.end() :]
+                self._open(found[1].replace(b"\\", b"").split(b";")[0].decode("latin-1"))
+            else:
+                end = len(data) if last else max(0, len(data) - HEAD)
+                self._rest = data[end:]
+                return told + data[:end]
+
+    def _open(self, kind: str) -> None:
+        self._begun()
+        folder = self._folder / secrets.token_hex(32)
+        folder.mkdir()
+        self.paths.append(folder / f"file{mimetypes.guess_extension(kind) or ''}")
+        self._file, self._damaged = self.paths[-1].open("wb"), False
+
+    def _write(self, text: bytes, whole: bool) -> bytes:
+        """Decode that much of a data URI; returns what belongs to the next four characters of it."""
+        assert self._file
+        cut = b"\\" if text.endswith(b"\\") and not whole else b""
+        data = text.removesuffix(cut).replace(b"\\/", b"/")  # as some programs write JSON
+        end = len(data) - (0 if whole else len(data) % 4)
+        try:
+            self._file.write(base64.b64decode(data[:end], validate=True))
+        except binascii.Error:
+            self._damaged = True
+        return data[end:] + cut
