@@ -72,6 +72,7 @@ def warp(x, flow, mode: str = "bilinear"):
     at_y = torch.arange(height, dtype=torch.float32, device=x.device)[:, None] + flow[:, 1]
     # The coarsest level of a small photo has one pixel.
     grid = torch.stack([at_x * (2 / max(width - 1, 1)) - 1, at_y * (2 / max(height - 1, 1)) - 1], -1)
+    grid = grid.clamp(-1, 1)  # bicubic sampling beyond the border would read what lies within it
     return F.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=True)
 
 

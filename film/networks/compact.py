@@ -222,16 +222,12 @@ def _update(
     """One level: flows (1, 4, H, W) and context (1, C, H, W). At the coarsest there is none of either yet."""
     kernel, bias = _layer(variables, "update.enter")
     kernel = _transposed(kernel, 2 * architecture.quarter)
-    widths = [2 * architecture.quarter, len(DISTANCES) ** 2, 4, 2, architecture.context, 1]
-    parts = _split(kernel, widths)
-    parts[2] = parts[2] * FLOW_SCALE
-    plane = _plane(time, motion)
-    read = [(blocks.concat([first, last]), parts[0]), (costs, parts[1]), (motion, parts[3]), (plane, parts[5])]
+    parts = _split(kernel, [2 * architecture.quarter, len(DISTANCES) ** 2, 4, 2, architecture.context, 1])
+    read = [(first, parts[0][:, : architecture.quarter]), (last, parts[0][:, architecture.quarter :])]
+    read += [(costs, parts[1]), (motion, parts[3]), (_plane(time, motion), parts[5])]
     if flow is not None and context is not None:
-        read += [(flow, parts[2]), (context, parts[4])]
-    x = blocks.leaky(
-        blocks.convolve(blocks.concat([x for x, _ in read]), np.concatenate([k for _, k in read], 1), bias)
-    )
+        read += [(flow, parts[2] * FLOW_SCALE)]
+    x = _enter(read, (context, parts[4]), bias)
     n = 0
     while f"update.blocks.{n}.first.weight" in variables:
         x = _residual(x, variables, f"update.blocks.{n}")
@@ -246,6 +242,17 @@ def _update(
         residual if flow is None else ops.add(flow, residual).output(0),
         blocks.leaky(blocks.convolve(x, kernel[4:], bias[4:])),
     )
+
+
+def _enter(
+    read: list[tuple[Tensor, np.ndarray]], context: tuple[Tensor | None, np.ndarray], bias: np.ndarray
+) -> Tensor:
+    """A convolution of all that is read, each with its kernel. The context is not concatenated with the rest: it lies
+    in memory by pixels, and what is warped by channels, so that one of both would be copied."""
+    x = blocks.convolve(blocks.concat([x for x, _ in read]), np.concatenate([kernel for _, kernel in read], 1))
+    if context[0] is not None:
+        x = ops.add(x, blocks.convolve(context[0], context[1])).output(0)
+    return blocks.leaky(blocks.add_bias(x, bias))
 
 
 def _plane(time: Tensor, like: Tensor) -> Tensor:
@@ -265,9 +272,11 @@ def _head(
     """Flows (1, 4, H, W) of the full size and the mask's logits (1, 1, H, W)."""
     flow = blocks.scale(blocks.resize(flow, 2.0), 2.0)  # at 1/2
     near = [blocks.warp(end["half"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
-    plane = _plane(time, flow)
-    x = blocks.concat([*near, blocks.scale(flow, FLOW_SCALE), blocks.resize(context, 2.0), plane])
-    x = _residual(_conv(x, variables, "head.enter"), variables, "head.block")
+    kernel, bias = _layer(variables, "head.enter")
+    width = near[0].get_partial_shape()[1].get_length()
+    parts = _split(kernel, [width, width, 4, kernel.shape[1] - 2 * width - 5, 1])
+    read = [(near[0], parts[0]), (near[1], parts[1]), (flow, parts[2] * FLOW_SCALE), (_plane(time, flow), parts[4])]
+    x = _residual(_enter(read, (blocks.resize(context, 2.0), parts[3]), bias), variables, "head.block")
     x = ops.depth_to_space(blocks.convolve(x, *_layer(variables, "head.leave")), "depth_first", 2).output(0)
     flow = ops.add(blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.channels(x, 0, 4)).output(0)
     return flow, blocks.channels(x, 4, 5)
