@@ -259,11 +259,11 @@ def measure(model: str, size: Size, depth: int, rounds: int, ways: list[str]) ->
 
 
 def full_size(directory: Path) -> str:
-    """A full-size FILM with random variables, written to `directory`."""
-    program = [sys.executable, "-m", "training.export", "--filters", "64", "--random", "0", "--output", str(directory)]
+    """A full-size FILM with random variables, in the form of the official one, written to `directory`."""
+    program = [sys.executable, "-m", "tests.support.keras2_film", "64", str(directory)]
     export = subprocess.run(program, capture_output=True, text=True)
     if export.returncode:
-        raise command.ended("training.export", export.returncode, export.stderr)
+        raise command.ended("keras2_film", export.returncode, export.stderr)
     return str(directory)
 
 

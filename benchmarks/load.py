@@ -277,12 +277,12 @@ def film_seconds(server: Server, pair: tuple[Path, Path], depth: int, address: s
 def attack_until(ended: threading.Event, server: Server, attacker: str, answers: Counter[int]) -> None:
     """Upload files of 12 bytes, as many at once as are taken, or send orders that nobody listens to."""
     with httpx.Client(base_url=server.url, headers={"x-forwarded-for": "192.0.2.66"}, timeout=PATIENCE) as client:
-        many = [("files", (f"{number}.jpg", bytes(12))) for number in range(1000)]
-        path = client.post(f"{API}/upload", files=many[:1]).raise_for_status().json()[0]
+        path = client.post(f"{API}/upload", files={"files": b"no photo"}).raise_for_status().json()[0]
         while not ended.is_set():
             if attacker == "files":
                 for count in (1000, 100):
-                    answers[client.post(f"{API}/upload", files=many[:count]).status_code] += 1
+                    many = [("files", (f"{number}.jpg", os.urandom(12))) for number in range(count)]
+                    answers[client.post(f"{API}/upload", files=many).status_code] += 1
             else:
                 order = {"data": order_of(path, path, bisection.MAX_DEPTH)}
                 answers[client.post(f"{API}/call/interpolate", json=order).status_code] += 1

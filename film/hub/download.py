@@ -1,7 +1,8 @@
 """Downloads of TensorFlow Hub modules: bounded in time, compared with their checksums, there completely or not at all.
 
-TensorFlow Hub's own downloader is used for what it knows (how a module is asked for, how it is unpacked). Its lock is
-not: a program killed while it downloads leaves it behind, and the next one waits ten minutes for it, or twenty.
+A module is asked for, and kept, as TensorFlow Hub documents it (tensorflow.org/hub/hosting and /hub/caching), so that
+`hub.load` finds it too. Its own `hub.resolve` waits for ever for a hub that falls silent, and ten minutes for the lock
+of a program that was killed while it downloaded.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ import http.client
 import math
 import os
 import shutil
+import tarfile
 import time
 import urllib.request
 from pathlib import Path
+from typing import IO, cast
 
 from filelock import FileLock
 
 from film.hub import saved_model
-from film.support import extras
 
 SECONDS = 1800.0  # for the 134 MB of the official model that is a line of 75 kB/s
 SILENCE = 60.0  # without one byte; far above what a busy server takes to answer
@@ -59,15 +61,15 @@ def download(handle: str, directory: Path, limit: float) -> None:
 
 
 def _unpack(handle: str, directory: Path, limit: float) -> None:
-    extras.load("tensorflow_hub", "tensorflow", "Downloading a model")
-    from tensorflow_hub.compressed_module_resolver import HttpCompressedFileResolver
-    from tensorflow_hub.resolver import DownloadManager
-
-    hub = HttpCompressedFileResolver()
-    request = urllib.request.Request(hub._append_compressed_format_query(handle))
+    url = handle + ("&" if "?" in handle else "?") + "tf-hub-format=compressed"
     end = time.monotonic() + limit
-    with urllib.request.urlopen(request, timeout=min(limit, SILENCE), context=hub._context) as response:
-        DownloadManager(handle).download_and_uncompress(_Bounded(response, end, limit), str(directory))
+    with urllib.request.urlopen(url, timeout=min(limit, SILENCE)) as response:
+        with tarfile.open(fileobj=cast(IO[bytes], _Bounded(response, end, limit)), mode="r|*") as archive:
+            for member in archive:
+                inside = (directory / member.name).resolve().is_relative_to(directory.resolve())
+                if not inside or not (member.isfile() or member.isdir()):
+                    raise RuntimeError(f"what it answered holds {member.name}, which no module has")
+                archive.extract(member, directory)
 
 
 def _rename(partial: Path, directory: Path) -> None:

@@ -1,8 +1,9 @@
-"""A FILM as TensorFlow knows it: the SavedModel. TensorFlow is imported here and, for its Hub, in `download.py`."""
+"""A FILM as TensorFlow knows it: the SavedModel. TensorFlow is imported here alone."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -59,10 +60,13 @@ class SavedModel:
     def __init__(self, directory: Path) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # start-up notices about CPU features and missing GPUs
         self.directory = directory
-        self._tf = tf = extras.load("tensorflow", "tensorflow", NEED)
+        self._tf = extras.load("tensorflow", "tensorflow", NEED)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it imports pkg_resources, which says that it is deprecated
+            hub = extras.load("tensorflow_hub", "tensorflow", NEED)
         self.takes_time = True
         try:
-            self._loaded = tf.saved_model.load(str(directory))
+            self._loaded = hub.load(str(directory))
         except Exception as error:  # OSError, TypeError, protobuf's and TensorFlow's own errors
             raise RuntimeError(f"TensorFlow cannot load the SavedModel in {directory}: {error}") from error
         self._call = self._callable()

@@ -81,11 +81,23 @@ def warp(x: Tensor, flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = No
     """Sample x at (column + dx, row + dy), coordinates clamped at the border; `mode` is bilinear or bicubic.
 
     `keep` chooses, from the grid (1, H, W, 2), the places that are sampled.
+    """
+    (warped,) = warps([x], flow, keep, mode)
+    return warped
+
+
+def warps(
+    tensors: Sequence[Tensor],
+    flow: Tensor,
+    keep: Callable[[ov.Node], ov.Node] | None = None,
+    mode: str = "bilinear",
+) -> list[Tensor]:
+    """`warp` of several tensors along one flow.
 
     The grid is clamped and not the sampling: OpenVINO's fast kernel on GPUs takes bilinear with "zeros" alone. It is
     written as flow * scale + base, operations whose precision can be kept (see `precision.py`).
     """
-    height, width = sides(x)
+    height, width = sides(flow)
     ramps = []
     for side, shape in ((width, [1, 1, -1, 1]), (height, [1, -1, 1, 1])):
         last = ops.maximum(ops.subtract(ops.convert(side, "f32"), constant(1)), constant(1))  # a side may be one pixel
@@ -104,11 +116,13 @@ def warp(x: Tensor, flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = No
         grid = keep(grid)
     padding = "zeros" if mode == "bilinear" else "border"  # bicubic reads a pixel beyond the one it is at
     sampling = {"align_corners": True, "mode": mode, "padding_mode": padding}
-    return ops.grid_sample(x, grid, sampling).output(0)
+    return [ops.grid_sample(x, grid, sampling).output(0) for x in tensors]
 
 
 def model(outputs: Mapping[str, Tensor], inputs: Sequence[ov.Node], name: str) -> ov.Model:
-    """A graph whose outputs carry these names."""
+    """A graph whose outputs carry these names, and its inputs their nodes'."""
+    for node in inputs:
+        node.output(0).set_names({node.get_friendly_name()})
     results = []
     for key, output in outputs.items():
         result = ops.result(output)

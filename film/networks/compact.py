@@ -91,6 +91,7 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
         return {key: node.output(0) for key, node in new.items()}
 
     first, last = photo("first"), photo("last")
+    shifts = _shifts(time.output(0))
     flow = context = None
     levels = reversed(range(architecture.levels))
     for i, visit in ((level, visit) for level in levels for visit in range(VISITS if level else 1)):
@@ -102,9 +103,9 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
                 context.get_node().set_friendly_name("cut_context")
             if visit == 0:
                 flow, context = blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.resize(context, 2.0)
-            to_first, to_last = blocks.channels(flow, 0, 2), blocks.channels(flow, 2, 4)
-            one, two = [blocks.warp(x, to_first) for x in one], [blocks.warp(x, to_last) for x in two]
-        costs, motion = _matches(_unit(one[1]), _unit(two[1]), time.output(0))
+            one = blocks.warps(one, blocks.channels(flow, 0, 2))
+            two = blocks.warps(two, blocks.channels(flow, 2, 4))
+        costs, motion = _matches(_unit(one[1]), _unit(two[1]), shifts)
         flow, context = _update(one[0], two[0], costs, motion, flow, context, time.output(0), variables, architecture)
     flow, mask = _head(first, last, flow, context, time.output(0), variables)
     flow = ops.multiply(flow, _moving(first["image_0"], last["image_0"])).output(0)
@@ -153,43 +154,46 @@ def _unit(x: Tensor) -> Tensor:
     return ops.multiply(x, ops.power(squares, blocks.constant(-0.5))).output(0)
 
 
-def _matches(first: Tensor, last: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+def _shifts(time: Tensor) -> list[ov.Node]:
+    """2 * time * d, rounded to whole pixels, of each distance."""
+    doubled = [ops.multiply(time, blocks.constant(2 * distance)) for distance in DISTANCES]
+    return [ops.convert(ops.floor(ops.add(one, blocks.constant(0.5))), "i32") for one in doubled]
+
+
+def _matches(first: Tensor, last: Tensor, shifts: list[ov.Node]) -> tuple[Tensor, Tensor]:
     """Costs (1, 49, H, W) in [-1, 1] and the motion they speak for, (1, 2, H, W): see `training.network.proposal`.
 
     The 49 products are taken on the first photo's grid, where they do not depend on the time; each is then moved by
-    2 * time * d, rounded to whole pixels, to the grid of the frame that is made."""
+    `shifts` to the grid of the frame that is made. Constants are shared: each node costs time when it is compiled."""
     reach = 2 * RADIUS
     margin = ops.constant(np.array([0, 0, reach, reach], np.int64))
-    zero = blocks.constant(0)
+    zero, one, rows, columns = blocks.constant(0), ops.constant([1]), ops.constant([2]), ops.constant([3])
     padded = ops.pad(last, margin, margin, "constant", zero)
-    height, width = blocks.sides(first)
-    index = [
-        ops.range(ops.constant(np.int32(0)), ops.convert(side, "i32"), ops.constant(np.int32(1)), "i32")
-        for side in (height, width)
-    ]
+    # Where the part of H or W pixels that lies d further begins and ends, in what has `reach` more on either side.
+    ends = [ops.constant([reach + 2 * d - 2 * reach]) for d in DISTANCES[:-1]] + [ops.constant([2**31 - 1])]
+    parts = [(ops.constant([reach + 2 * d]), end) for d, end in zip(DISTANCES, ends, strict=True)]
+    first_index, step = (ops.constant(np.int32(number)) for number in (reach, 1))
+    sources = []  # of each axis and distance, which rows or columns are taken
+    for side in blocks.sides(first):
+        index = ops.range(first_index, ops.add(ops.convert(side, "i32"), first_index), step, "i32")
+        sources.append([ops.subtract(index, shift) for shift in shifts])
 
-    def moved(x: ov.Node, distance: int, axis: int) -> ov.Node:
-        """What lies 2 * time * distance before, in an `x` that has `reach` more on either side."""
-        shift = ops.floor(ops.add(ops.multiply(time, blocks.constant(2 * distance)), blocks.constant(0.5)))
-        rows = ops.add(index[axis - 2], ops.subtract(ops.constant(np.int32(reach)), ops.convert(shift, "i32")))
-        return ops.gather(x, rows, ops.constant(axis))
-
-    def part(start: int, side: ov.Node, axis: int, x: ov.Node | Tensor) -> ov.Node:
-        begin, size = ops.constant([start]), ops.unsqueeze(side, ops.constant(0))
-        return ops.slice(x, begin, ops.add(begin, size), ops.constant([1]), ops.constant([axis]))
-
-    columns: dict[int, list[ov.Node]] = {dx: [] for dx in DISTANCES}
-    for dy in DISTANCES:
-        rows = part(reach + 2 * dy, height, 2, padded)
-        products = []
-        for dx in DISTANCES:
-            other = part(reach + 2 * dx, width, 3, rows)
-            products.append(ops.reduce_sum(ops.multiply(first, other), ops.constant([1]), True))
-        line = ops.pad(ops.concat(products, 1), margin, margin, "constant", zero)  # (1, 7, H + 2 reach, W + 2 reach)
-        line = moved(line, dy, 2)
-        for n, dx in enumerate(DISTANCES):
-            columns[dx].append(blocks.channels(line, n, n + 1))
-    costs = ops.concat([moved(ops.concat(columns[dx], 1), dx, 3) for dx in DISTANCES], 1)  # dx outer, dy inner
+    lines = []
+    for (begin, end), source in zip(parts, sources[0], strict=True):
+        row = ops.slice(padded, begin, end, one, rows)
+        others = [ops.slice(row, start, stop, one, columns) for start, stop in parts]
+        products = ops.concat([ops.reduce_sum(ops.multiply(first, other), one, True) for other in others], 1)
+        line = ops.pad(products, margin, margin, "constant", zero)  # (1, 7, H + 2 reach, W + 2 reach)
+        lines.append(ops.gather(line, source, rows))
+    moved = ops.concat(lines, 1)  # (1, 49, H, W + 2 reach), rows outer, columns inner
+    count = len(DISTANCES)
+    costs = ops.concat(
+        [
+            ops.gather(ops.gather(moved, ops.constant(np.arange(n, count**2, count)), one), source, columns)
+            for n, source in enumerate(sources[1])
+        ],
+        1,
+    )  # columns outer, rows inner
     costs = ops.avg_pool(costs, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=False)
     weights = opset1.softmax(ops.multiply(costs, blocks.constant(SHARPNESS)), 1).output(0)
     offsets = np.array([[dx for dx in DISTANCES for _ in DISTANCES], [dy for _ in DISTANCES for dy in DISTANCES]])

@@ -16,7 +16,7 @@ names and the HWIO layout they have in TensorFlow.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +26,6 @@ from openvino import opset9 as ops
 from film.networks import blocks
 from film.networks.blocks import Tensor, Variables
 
-LEAK = 0.2  # slope of LeakyReLU, everywhere in FILM
 PYRAMID_LEVELS = 7  # the published models; the one number that does not follow from the variables' shapes
 
 EXTRACTOR = "feat_net/sub_extractor/cfeat_conv_{}"
@@ -98,7 +97,7 @@ def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
         outputs[f"features_{i}"] = feature
         kernel, bias = _layer(variables, PREDICTOR.format(architecture.predictor(i), 0))
         outputs[f"own_{i}"] = _convolve(feature, kernel[:, :, : kernel.shape[2] // 2], bias)
-    return _model(outputs, [image], "film-encoder")
+    return blocks.model(outputs, [image], "film-encoder")
 
 
 def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
@@ -137,19 +136,12 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
 
     aligned = []
     for i in range(architecture.fusion_levels):
-        to_first, to_last = _scale(backward[i], 0.5), _scale(forward[i], 0.5)
-        aligned.append(
-            [
-                blocks.warp(first[0][i], to_first),  # (1, 3, H_i, W_i)
-                blocks.warp(first[1][i], to_first),  # (1, C_i, H_i, W_i)
-                blocks.warp(last[0][i], to_last),
-                blocks.warp(last[1][i], to_last),
-                to_first,  # (1, 2, H_i, W_i)
-                to_last,
-            ]
-        )
+        to_first, to_last = blocks.scale(backward[i], 0.5), blocks.scale(forward[i], 0.5)
+        warped_first = blocks.warps([first[0][i], first[1][i]], to_first)  # (1, 3, H_i, W_i), (1, C_i, H_i, W_i)
+        warped_last = blocks.warps([last[0][i], last[1][i]], to_last)
+        aligned.append([*warped_first, *warped_last, to_first, to_last])  # flows: (1, 2, H_i, W_i)
     middle = _fuse(aligned, variables, architecture)
-    return _model({"middle": middle}, parameters, "film-synthesizer")
+    return blocks.model({"middle": middle}, parameters, "film-synthesizer")
 
 
 def _feature_pyramid(images: Sequence[Tensor], variables: Variables, architecture: Architecture) -> list[Tensor]:
@@ -164,14 +156,14 @@ def _feature_pyramid(images: Sequence[Tensor], variables: Variables, architectur
         for j in range(min(architecture.levels - i, architecture.sub_levels)):
             net = _halve(net) if j else net
             for n in (2 * j, 2 * j + 1):
-                net = _leaky(_convolve(net, *_layer(variables, EXTRACTOR.format(n))))
+                net = blocks.leaky(_convolve(net, *_layer(variables, EXTRACTOR.format(n))))
             sub_pyramid.append(net)  # (1, 64 << j, H_{i+j}, W_{i+j})
         sub_pyramids.append(sub_pyramid)
 
     features = []
     for i in range(architecture.levels):
         terms = [sub_pyramids[i - j][j] for j in range(min(i + 1, architecture.sub_levels))]
-        features.append(ops.concat(terms, 1).output(0))  # 64, 192, 448, 960, 960, … channels
+        features.append(blocks.concat(terms))  # 64, 192, 448, 960, 960, … channels
     return features
 
 
@@ -193,13 +185,13 @@ def _flow(
         layers = [_layer(variables, PREDICTOR.format(architecture.predictor(i), n)) for n in range(5)]
         warped = other[i]
         if flows:
-            flows.append(blocks.resize(_scale(flows[-1], 2.0), 2.0))  # (1, 2, H_i, W_i)
+            flows.append(blocks.resize(blocks.scale(flows[-1], 2.0), 2.0))  # (1, 2, H_i, W_i)
             warped = blocks.warp(other[i], flows[-1])
         kernel = layers[0][0]
         net = _convolve(warped, kernel[:, :, kernel.shape[2] // 2 :])
-        net = _leaky(ops.add(net, own[i]).output(0))
+        net = blocks.leaky(ops.add(net, own[i]).output(0))
         for layer in layers[1:-1]:
-            net = _leaky(_convolve(net, *layer))
+            net = blocks.leaky(_convolve(net, *layer))
         residual = _convolve(net, *layers[-1])
         if flows:
             flows[-1] = ops.add(flows[-1], residual).output(0)
@@ -210,11 +202,11 @@ def _flow(
 
 def _fuse(aligned: Sequence[Sequence[Tensor]], variables: Variables, architecture: Architecture) -> Tensor:
     """Decode the warped pyramids into the middle frame, coarse to fine (a U-Net's second half)."""
-    net = ops.concat(list(aligned[-1]), 1).output(0)
+    net = blocks.concat(aligned[-1])
     for i in reversed(range(architecture.fusion_levels - 1)):
         net = _upsample_convolve(net, *_layer(variables, _fusion_layer(3 * i)))  # (1, 64 << i, H_i, W_i)
-        net = _leaky(_convolve_all([*aligned[i], net], *_layer(variables, _fusion_layer(3 * i + 1))))
-        net = _leaky(_convolve(net, *_layer(variables, _fusion_layer(3 * i + 2))))
+        net = blocks.leaky(_convolve_all([*aligned[i], net], *_layer(variables, _fusion_layer(3 * i + 1))))
+        net = blocks.leaky(_convolve(net, *_layer(variables, _fusion_layer(3 * i + 2))))
     last = 3 * (architecture.fusion_levels - 1)
     return _convolve(net, *_layer(variables, _fusion_layer(last)))  # (1, 3, H, W)
 
@@ -229,10 +221,7 @@ def _layer(variables: Variables, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _convolve(x: Tensor, kernel: np.ndarray, bias: np.ndarray | None = None) -> Tensor:
     """A "same" convolution with an odd HWIO kernel."""
-    weights = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))  # OIHW
-    pad = [side // 2 for side in weights.shape[2:]]
-    y = ops.convolution(x, ops.constant(weights), [1, 1], pad, pad, [1, 1])
-    return y.output(0) if bias is None else _add_bias(y, bias)
+    return blocks.convolve(x, kernel.transpose(3, 2, 0, 1), bias)
 
 
 def _convolve_all(tensors: Sequence[Tensor], kernel: np.ndarray, bias: np.ndarray) -> Tensor:
@@ -246,7 +235,7 @@ def _convolve_all(tensors: Sequence[Tensor], kernel: np.ndarray, bias: np.ndarra
     narrow = [i for i, width in enumerate(widths) if width < 4]
     wide = [i for i in range(len(tensors)) if i not in narrow]
     y = _convolve(
-        ops.concat([tensors[i] for i in narrow], 1).output(0),
+        blocks.concat([tensors[i] for i in narrow]),
         np.concatenate([kernels[i] for i in narrow], axis=2),
         bias,
     )
@@ -272,32 +261,8 @@ def _upsample_convolve(x: Tensor, kernel: np.ndarray, bias: np.ndarray) -> Tenso
         pads_end=[1, 1],
         output_padding=[1, 1],
     )
-    return _add_bias(y, bias)
-
-
-def _add_bias(x: ov.Node, bias: np.ndarray) -> Tensor:
-    return ops.add(x, ops.constant(bias.reshape(1, -1, 1, 1))).output(0)
-
-
-def _leaky(x: Tensor) -> Tensor:
-    return ops.prelu(x, ops.constant(np.array([LEAK], np.float32))).output(0)
-
-
-def _scale(x: Tensor, factor: float) -> Tensor:
-    return ops.multiply(x, ops.constant(np.float32(factor))).output(0)
+    return blocks.add_bias(y, bias)
 
 
 def _halve(x: Tensor) -> Tensor:
     return ops.avg_pool(x, [2, 2], [0, 0], [0, 0], [2, 2], exclude_pad=False).output(0)
-
-
-def _model(outputs: Mapping[str, Tensor], parameters: Sequence[ov.Node], name: str) -> ov.Model:
-    results = []
-    for label, tensor in outputs.items():
-        result = ops.result(tensor)
-        result.set_friendly_name(label)
-        result.output(0).get_tensor().set_names({label})
-        results.append(result)
-    for parameter in parameters:
-        parameter.output(0).get_tensor().set_names({parameter.get_friendly_name()})
-    return ov.Model(results, list(parameters), name)

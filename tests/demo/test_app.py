@@ -180,53 +180,6 @@ def test_the_log_tells_each_film(server: Server, client: Client, tmp_path: Path)
     assert len([line for line in lines if line.get("request") == made["request"]]) == 2
 
 
-@pytest.mark.parametrize(
-    ("choices", "words"),
-    [
-        ({"model": "nonesuch"}, "nonesuch"),
-        ({"model": "https://example.com/model"}, "not in the list"),
-        ({"model": "film/models/film-lite"}, "not in the list"),
-        ({"device": "NPU.7"}, "NPU.7"),
-        ({"depth": 99}, "99"),
-        ({"depth": -1}, "-1"),
-        ({"depth": "five"}, "The depth is 'five'; it must be a whole number from 1 to 8"),
-        ({"fps": 0}, "0"),
-        ({"longest_side": 3}, "3"),
-    ],
-)
-def test_refused_choices(client: Client, tmp_path: Path, choices: dict[str, Any], words: str) -> None:
-    with pytest.raises(AppError, match=words) as refusal:
-        film(client, *photos(tmp_path, 64, 64), **{"depth": 1, **choices})
-    assert "Traceback" not in str(refusal.value)
-
-
-def test_refused_photos(client: Client, tmp_path: Path) -> None:
-    first, _ = photos(tmp_path, 64, 64)
-    text = tmp_path / "notes.jpg"
-    text.write_text("This is no photo.")
-    with pytest.raises(AppError, match="notes.jpg is not an image") as refusal:
-        film(client, first, text, depth=1)
-    assert str(tmp_path) not in str(refusal.value)
-    with pytest.raises(AppError, match="two photos"):
-        client.predict(first=handle_file(first), last=None, depth=1, api_name="/interpolate")
-    assert len(decoded(film(client, *photos(tmp_path, 64, 64), depth=1)[0])) == 3  # and the next film works
-
-
-def test_files_of_the_server_cannot_be_read(server: Server, tmp_path: Path) -> None:
-    outside, _ = photos(tmp_path, 64, 64)
-    for path in (outside, ROOT / "app.py", Path("/etc/passwd"), server.output):
-        assert httpx.get(f"{server.url}/gradio_api/file={path}").status_code == 403
-    for stolen in (outside, "http://127.0.0.1:1/photo.jpg"):
-        photo = {"path": str(stolen), "meta": {"_type": "gradio.FileData"}}
-        job_request = httpx.post(f"{server.url}/gradio_api/call/interpolate", json={"data": [photo, photo]})
-        assert job_request.status_code == 403
-
-
-def test_only_films_are_endpoints(client: Client) -> None:
-    endpoints = list(client.view_api(return_format="dict")["named_endpoints"])
-    assert endpoints == ["/interpolate", "/interpolate_many", "/retime"]
-
-
 def test_large_uploads_are_refused(server: Server) -> None:
     upload = httpx.post(f"{server.url}/gradio_api/upload", files={"files": ("big.jpg", bytes(3 * MEGABYTE))})
     assert upload.status_code == 413

@@ -36,8 +36,9 @@ def visitor(address: str) -> dict[str, str]:
     return {"x-forwarded-for": address}
 
 
-def upload(server: Server, files: int, data: bytes = bytes(12), **headers: str) -> httpx.Response:
-    given = [("files", (f"{number}.jpg", data)) for number in range(files)]
+def upload(server: Server, files: int, size: int = 12, data: bytes = b"", **headers: str) -> httpx.Response:
+    """Files of random bytes, for Gradio keeps what it has already once; or of these bytes."""
+    given = [("files", (f"{number}.jpg", data or os.urandom(size))) for number in range(files)]
     return httpx.post(f"{server.url}{API}/upload", files=given, headers=headers, timeout=TIMEOUT)
 
 
@@ -58,7 +59,7 @@ def film(server: Server, first: str, last: str, address: str) -> str:
 
 def by_tool(server: Server, address: str) -> str:
     """What a tool answers who asks it for a small film."""
-    path = upload(server, 1, PHOTO, **visitor(address)).json()[0]
+    path = upload(server, 1, data=PHOTO, **visitor(address)).json()[0]
     arguments = {"first": f"{API}/file={path}", "last": f"{API}/file={path}", "depth": 1, "longest_side": 512}
 
     async def call() -> str:
@@ -100,11 +101,11 @@ def test_many_small_files_fill_no_disk(shared: Server) -> None:
 
 
 def test_large_files_of_one_address_leave_room_for_others(shared: Server) -> None:
-    sent = [upload(shared, 1, bytes(5 * 2**20), **visitor("192.0.2.10")).status_code for _ in range(5)]
+    sent = [upload(shared, 1, 5 * 2**20, **visitor("192.0.2.10")).status_code for _ in range(5)]
     assert sent[0] == 200 and sent[-1] == 507  # a quarter of the disk
     for address in ("192.0.2.11", "192.0.2.12", "192.0.2.13"):  # many of them leave the films' reserve
         for _ in range(4):
-            upload(shared, 1, bytes(5 * 2**20), **visitor(address))
+            upload(shared, 1, 5 * 2**20, **visitor(address))
     assert "event: complete" in film(shared, *[example(shared)] * 2, "192.0.2.14")
 
 
@@ -137,7 +138,7 @@ def test_one_address_has_its_share_of_the_line(line: Server) -> None:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server as somebody runs it at home."""
-    with serve(tmp_path_factory.mktemp("home"), FILM_REQUESTS_PER_MINUTE="300") as server:
+    with serve(tmp_path_factory.mktemp("home"), FILM_REQUESTS_PER_MINUTE="200") as server:
         yield server
 
 
@@ -188,44 +189,38 @@ def test_half_sent_requests_are_closed(home: Server) -> None:
 
 def test_unknown_sessions_and_events_cost_one_line(home: Server) -> None:
     before = home.log()
-    for number in range(20):
+    for number in range(10):
         assert httpx.get(f"{home.url}{API}/queue/data?session_hash=none{number}").status_code == 404
         assert httpx.get(f"{home.url}{API}/call/interpolate/none{number}").status_code == 404
         body = {"data": [], "fn_index": 9000 + number, "session_hash": "x"}
         assert httpx.post(f"{home.url}{API}/queue/join", json=body).status_code == 404
     said = home.log()[len(before) :]
-    assert "Traceback" not in said and len(said.splitlines()) <= 60
+    assert "Traceback" not in said and len(said.splitlines()) <= 30
     upload(home, 1)
     assert "0.jpg" not in home.log()
     with httpx.Client() as client:
-        statuses = {client.get(f"{home.url}/health").status_code for _ in range(310)}
+        statuses = {client.get(f"{home.url}/health").status_code for _ in range(210)}
     assert statuses == {200, 429}
 
 
-def test_a_restart_does_not_wait_for_what_was_left(tmp_path: Path) -> None:
+def test_what_lies_there_delays_neither_the_start_nor_the_end(tmp_path: Path) -> None:
     left = tmp_path / "tmp" / "film-page-left"
-    for number in range(20_000):
+    for number in range(5_000):
         (left / f"{number}").mkdir(parents=True)
     left.with_name("film-page-left.lock").touch()
-    with serve(tmp_path):
-        assert left.exists()  # it serves, and the rest is still to be deleted
-        wait_until(lambda: not left.exists(), "what was left to be deleted")
-
-
-def test_sigterm_ends_a_server_that_makes_a_film(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
+        wait_until(lambda: not left.exists(), "what was left to be deleted")
         photo = example(server)
         event = order(server, photo, photo, "", LONG).json()["event_id"]
         with httpx.stream("GET", f"{server.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) as events:
             next(line for line in events.iter_lines() if '"done"' in line)
-            for number in range(20_000):
+            for number in range(5_000):
                 (server.temporary / f"{photo.split('/examples')[0]}/{number}").mkdir()
-            server.process.send_signal(signal.SIGTERM)
             begun = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(TIMEOUT) == 0
-            seconds = time.monotonic() - begun
+            assert time.monotonic() - begun < 10
         assert "terminate called" not in server.log()
-        assert seconds < 10
         assert not (server.temporary / "gradio").exists()  # where Gradio would write by itself
         assert [line for level, line in server.lines() if level == "stray"] == []
 

@@ -63,10 +63,10 @@ def test_what_was_made_before_a_stop_becomes_a_film(storage: Storage) -> None:
     preview = Preview(storage, {"fps": 15.0})
     for place in (0, 32, 16):
         preview.take(progress(place, 33))
-    path = exports.stopped(preview.frames, 33, 15, storage)
+    path = exports.stopped(preview.frames, 15, storage)
     assert path and storage.keeps(str(path)) and path.stat().st_size > 0
     stolen = {0: "../../etc/passwd", 1: "x/y", 2: "z"}
-    assert exports.stopped(stolen, 33, 15, storage) is None
+    assert exports.stopped(stolen, 15, storage) is None
 
 
 def test_a_length_in_seconds_makes_no_frame_that_is_not_shown() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import tensorflow_hub
 
 import film
 from film.hub import registry, tensorflow_process
@@ -129,6 +132,22 @@ def test_an_html_page_is_not_a_model(page: Server, hub: Path) -> None:
     assert len(page.requests) >= 2
 
 
+@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "link"])
+def test_a_module_is_unpacked_where_it_belongs(hub: Path, name: str) -> None:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz") as tar:
+        member = tarfile.TarInfo(name)
+        member.type, member.linkname = (tarfile.SYMTYPE, "/tmp") if name == "link" else (tarfile.REGTYPE, "")
+        tar.addfile(member)
+    server = Server(file.getvalue())
+    try:
+        with pytest.raises(RuntimeError, match=f"could not be downloaded.*holds {name}, which no module has"):
+            registry.fetch(registry.find(server.url))
+    finally:
+        server.close()
+    assert not list(hub.rglob("*outside*")) and not list(hub.rglob("link"))
+
+
 def test_a_module_is_downloaded_once(real: Server, hub: Path) -> None:
     model = registry.find(real.url)
     directory = tensorflow_process.fetch(model)
@@ -138,6 +157,7 @@ def test_a_module_is_downloaded_once(real: Server, hub: Path) -> None:
     asked = len(real.requests)
     assert asked >= 1
     assert tensorflow_process.fetch(model) == registry.fetch(model) == directory
+    assert tensorflow_hub.resolve(real.url) == str(directory)  # other programs need not download it again
     assert len(real.requests) == asked
 
 

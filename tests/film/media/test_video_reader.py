@@ -136,6 +136,20 @@ def test_each_field_of_an_interlaced_video_is_a_frame_of_its_own_moment(tmp_path
         assert np.abs(still.pixels.astype(int) - picture)[8:-8].mean() < LOSSY
 
 
+def test_film_spread_over_fields_has_its_own_frames_again(tmp_path: Path) -> None:
+    """3:2 pulldown, as of broadcasts and DVDs."""
+    pictures = pan(48)
+    whole = video(tmp_path / "whole.mp4", pictures, "24000/1001", "-crf", "4")
+    path, interlaced = tmp_path / "film.ts", ["-flags", "+ilme+ildct", "-x264-params", "tff=1"]
+    ffmpeg("-i", str(whole), "-vf", "telecine=pattern=23", "-c:v", "libx264", "-crf", "6", *interlaced, str(path))
+    looked = read_metadata(path)
+    assert looked.fps == Fraction(24000, 1001) and not looked.interlaced
+    stills = decoded(looked)
+    assert np.diff([float(still.time) for still in stills]) == pytest.approx(1.001 / 24, abs=1e-4)
+    apart = [np.abs(still.pixels.astype(int) - picture).mean() for still, picture in zip(stills, pictures, strict=True)]
+    assert sum(value < LOSSY for value in apart) >= 46  # one may be taken for the frame before
+
+
 @pytest.mark.parametrize("count", [1, 2])
 def test_no_frame_of_a_short_interlaced_video_is_lost(tmp_path: Path, count: int) -> None:
     assert len(decoded(read_metadata(interlaced(tmp_path / "fields.mpg", pan(2 * count))))) == 2 * count
