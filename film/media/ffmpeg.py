@@ -19,7 +19,7 @@ CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf,gif,wav,mp3,aac,flac"
 
 FLV_HEADER = 13  # bytes before its first tag
 FLV_TAGS = (8, 9, 18)  # sound, picture, script data
-MOST_TAGS = 2_000_000  # that are looked at, in three seconds: eight hours of film
+MOST_TAGS = 1_000_000  # that are looked at, in three seconds: four hours of film
 STOPPED = 255  # its status when a signal made it end
 
 

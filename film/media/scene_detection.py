@@ -114,7 +114,7 @@ def _inside_bars(
 def likeness(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
     """Correlation of two pictures seen from afar, -1 to 1, whatever their brightness.
 
-    Of frames of one shot, 4 to 16 apart, it is above 0.2 in 9 of 10 pairs; of frames of two films below 0.3 in as many.
+    Of frames of a scene, 4 to 16 apart, it is above 0.2 in 9 of 10 pairs; of frames of two films below 0.3 in as many.
     """
     size = (LIKENESS_SIDE, LIKENESS_SIDE)
     a, b = _inside_bars(a, b)
@@ -125,7 +125,7 @@ def likeness(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
     return float((one * other).sum() / max(1e-9, np.sqrt((one**2).sum() * (other**2).sum())))
 
 
-def shots(stills: Iterable[TimedFrame], cut: float = CUT, duplicates: str = "auto") -> Iterator[SceneFrame]:
+def scene_frames(frames: Iterable[TimedFrame], cut: float = CUT, duplicates: str = "auto") -> Iterator[SceneFrame]:
     """Mark the cuts in a stream of frames, leave out what only repeats the frame before, and hold what is a pause.
 
     `cut` is the smallest content value of a cut; infinity finds none. `duplicates` is one of DUPLICATES. A few frames
@@ -139,56 +139,56 @@ def shots(stills: Iterable[TimedFrame], cut: float = CUT, duplicates: str = "aut
     before: npt.NDArray[np.uint8] | None = None
     held = time = Fraction(0)
 
-    def next_shot() -> SceneFrame:
-        shot = _marked(waiting, list(values), list(alike), cut)
+    def next_frame() -> SceneFrame:
+        frame = _marked(waiting, list(values), list(alike), cut)
         if waiting and duplicates == "auto":
-            shot = _in_pattern(shot, waiting[0].time, list(spans))
-        return shot if duplicates == "drop" else _paused(shot, waiting, list(intervals))
+            frame = _in_pattern(frame, waiting[0].time, list(spans))
+        return frame if duplicates == "drop" else _paused(frame, waiting, list(intervals))
 
-    for shot, copy in _distinct(stills, duplicates):
+    for frame, copy in _distinct(frames, duplicates):
         if before is not None:
             values.append(content_value(before, copy))
             alike.append(likeness(before, copy))
-            intervals.append(shot.time - held)
-            spans.append(shot.time - time)
-        before, held, time = copy, shot.held, shot.time
-        waiting.append(shot)
+            intervals.append(frame.time - held)
+            spans.append(frame.time - time)
+        before, held, time = copy, frame.held, frame.time
+        waiting.append(frame)
         if len(waiting) > NEIGHBOURS:
-            yield next_shot()
+            yield next_frame()
     while waiting:
-        yield next_shot()
+        yield next_frame()
 
 
 def _marked(waiting: deque[SceneFrame], values: list[float], alike: list[float], cut: float) -> SceneFrame:
-    """Take the first shot that waits, and see by the values around it whether a scene begins with it."""
+    """Take the first frame that waits, and see by the values around it whether a scene begins with it."""
     own = len(values) - len(waiting)
-    shot = waiting.popleft()
+    frame = waiting.popleft()
     if own < 0 or values[own] < cut:  # the first of all follows nothing
-        return shot
+        return frame
     around = values[max(0, own - NEIGHBOURS) : own] + values[own + 1 :]
     ratio = STANDS_OUT if alike[own] >= UNRELATED else STANDS_OUT_UNRELATED
     if around and values[own] < ratio * sum(around) / len(around):
-        return shot
-    return replace(shot, cut=True)
+        return frame
+    return replace(frame, cut=True)
 
 
-def _paused(shot: SceneFrame, waiting: deque[SceneFrame], intervals: list[Fraction]) -> SceneFrame:
-    """The shot, held if it is shown for long beside those around it: the motion to the next takes as long as theirs."""
+def _paused(frame: SceneFrame, waiting: deque[SceneFrame], intervals: list[Fraction]) -> SceneFrame:
+    """The frame, held if it is shown for longer than its neighbours: the motion to the next lasts as long as theirs."""
     if not waiting:
-        return shot
+        return frame
     typical = sorted(intervals)[(len(intervals) - 1) // 2]  # of two the shorter: a film may begin with a pause
     following = waiting[0].time
-    if following - shot.held <= max(PAUSE, (MOST_REPEATS + 1) * typical):
-        return shot
-    return replace(shot, held=following - typical)
+    if following - frame.held <= max(PAUSE, (MOST_REPEATS + 1) * typical):
+        return frame
+    return replace(frame, held=following - typical)
 
 
-def _in_pattern(shot: SceneFrame, following: Fraction, spans: list[Fraction]) -> SceneFrame:
-    """The shot, not held though it is repeated many times, where those around it are as well: drawings on fives."""
-    span, usual = following - shot.time, sorted(spans)[(len(spans) - 1) // 4]  # a few may stand shorter
-    if shot.held > shot.time and span <= min(PATTERN, PATTERN_JITTER * usual):
-        return replace(shot, held=shot.time)
-    return shot
+def _in_pattern(frame: SceneFrame, following: Fraction, spans: list[Fraction]) -> SceneFrame:
+    """The frame, not held though it is repeated many times, where those around it are as well: drawings on fives."""
+    span, usual = following - frame.time, sorted(spans)[(len(spans) - 1) // 4]  # a few may stand shorter
+    if frame.held > frame.time and span <= min(PATTERN, PATTERN_JITTER * usual):
+        return replace(frame, held=frame.time)
+    return frame
 
 
 def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
@@ -197,17 +197,17 @@ def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     return bool(np.asarray(ImageChops.difference(one, other)).max() < SAME_PIXEL)
 
 
-def without_repeated_fields(stills: Iterable[TimedFrame], frame: Fraction) -> Iterator[TimedFrame]:
-    """Of an interlaced video, each lasting `frame` seconds, without second fields that show what the first does.
+def without_repeated_fields(frames: Iterable[TimedFrame], duration: Fraction) -> Iterator[TimedFrame]:
+    """Of an interlaced video, each lasting `duration` seconds, without second fields that show what the first does.
 
-    So is a film that was filmed in whole frames. A field that repeats one of another frame is a rest of its own moment.
+    So is a film that was filmed in whole frames. A field that repeats one of another frame stays.
     """
     first: TimedFrame | None = None
-    for still in stills:
-        second = first is not None and still.time - first.time < frame * Fraction(3, 4)
-        if first is None or not second or not _is_repeat(first.pixels, still.pixels):
-            yield still
-        first = None if second else still
+    for field in frames:
+        second = first is not None and field.time - first.time < duration * Fraction(3, 4)
+        if first is None or not second or not _is_repeat(first.pixels, field.pixels):
+            yield field
+        first = None if second else field
 
 
 def _is_repeat(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
@@ -225,7 +225,7 @@ def _stands(changes: Sequence[float]) -> bool:
     return len(drawn) >= 3 and stand.count(1) <= 1 and 1 < stand[-1] and max(stand) <= LONGEST_STAND
 
 
-def _distinct(stills: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8]]]:
+def _distinct(frames: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8]]]:
     """Each frame that differs from the last one of these, and its small copy.
 
     Where many frames in a row are the same, the motion begins with the last of them.
@@ -235,32 +235,32 @@ def _distinct(stills: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[S
     repeats: list[Fraction] = []  # when it is repeated; of many, the last few
     end = Fraction(0)
 
-    def shot(still: TimedFrame) -> SceneFrame:
-        held = repeats[-1] if len(repeats) > MOST_REPEATS and duplicates != "drop" else still.time
-        return SceneFrame(still.pixels, still.time, held, end, cut=False)
+    def scene_frame(frame: TimedFrame) -> SceneFrame:
+        held = repeats[-1] if len(repeats) > MOST_REPEATS and duplicates != "drop" else frame.time
+        return SceneFrame(frame.pixels, frame.time, held, end, cut=False)
 
     steps: deque[float] = deque(maxlen=2 * NEIGHBOURS + 1)  # by how much each of the last ones differs from its own
     changes: deque[float] = deque(maxlen=3 * LONGEST_STAND)  # of every frame, from the one before it
     before: npt.NDArray[np.uint8] | None = None
-    for still in stills:
-        now = small(still.pixels)
+    for frame in frames:
+        now = small(frame.pixels)
         changes.append(0.0 if before is None else float(np.abs(now.astype(np.int16) - before).mean()))
         before = now
         change = np.abs(now.astype(np.int16) - copy) if shown is not None else np.full(1, 255)
         alike = duplicates != "keep" and shown is not None and change.max() < SAME
         if alike and shown is not None:
-            alike = _same(shown.pixels, still.pixels)
-        elif duplicates != "keep" and shown is not None and still.time - shown.time < PATTERN:
+            alike = _same(shown.pixels, frame.pixels)
+        elif duplicates != "keep" and shown is not None and frame.time - shown.time < PATTERN:
             # One that was coded otherwise: in a pattern of repetitions, or after one.
             nearly = bool(repeats and steps) and change.mean() < NEARLY_SAME * sorted(steps)[len(steps) // 2]
             alike = nearly or _stands(changes)
         if alike:
-            repeats = [*repeats[-MOST_REPEATS:], still.time]
+            repeats = [*repeats[-MOST_REPEATS:], frame.time]
         else:
             if shown is not None:
-                yield shot(shown), copy
+                yield scene_frame(shown), copy
                 steps.append(float(change.mean()))
-            shown, copy, repeats = still, now, []
-        end = still.time + still.duration
+            shown, copy, repeats = frame, now, []
+        end = frame.time + frame.duration
     if shown is not None:
-        yield shot(shown), copy
+        yield scene_frame(shown), copy

@@ -22,6 +22,7 @@ import imageio_ffmpeg
 
 from film.media import ffmpeg, images, video_filters
 from film.media.companions import Subtitles
+from film.media.video_clock import LONGEST_PAUSE
 
 SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .3gp .flv .wmv .ogv .gif".split())
 READ = "MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, OGV or GIF"
@@ -39,6 +40,9 @@ VIDEO = ["-map", "0:V:0"]  # a capital V: a cover picture is no video
 RATES = [Fraction(n, 1001) for n in (24_000, 30_000, 60_000)] + [Fraction(n) for n in (12, 15, 24, 25, 30, 50, 60)]
 FIELDS_SEEN = 120  # frames of an interlaced video, to see which fields repeat
 MEASURED = 240  # packets by whose times the frame rate is told where the file has none
+THIN = 8000  # bytes a second below which a length is looked into: two recordings may lie hours apart
+STAMPS_READ = 200_000
+DECODED, PRESENTED = 1, 2  # columns of ffmpeg's framecrc
 PULLED_DOWN = ("yuv420p", "yuv422p")  # forms of pixels: of broadcasts and DVDs
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own leave the opacity out
 TRACKS_TRIED = 8  # of sound, to find one that can be decoded
@@ -100,7 +104,8 @@ def read_metadata(
         if looked.found(COMPLAINT + ".* matches no streams"):
             raise ValueError(f"{path.name} holds no video.")
         raise ValueError(f"{path.name} is not a video this program reads{_cause(looked.complaints)}; use {READ}.")
-    lasting = looked.found(TOLD + r"Duration: (\d+):(\d+):([\d.]+)")
+    length = looked.found(TOLD + r"Duration: (\d+):(\d+):([\d.]+)")
+    lasting = int(length[1]) * 3600 + int(length[2]) * 60 + float(length[3]) if length else None
     begins = looked.found(TOLD + r"Duration: .* start: (-?[\d.]+)")
     track, tracks, unheard, passed_over = _sound(path, max_pixels, looked, audio_track)
     codec = looked.found(TOLD + r"Stream #\S+ Video: (\w+)")
@@ -117,12 +122,13 @@ def read_metadata(
     rate = ratio(looked.found(SHOWN + r"config in .*frame_rate: (\d+/\d+)"))
     interlaced = shown("i") in ("T", "B")
     pulldown = interlaced and form in PULLED_DOWN and _has_pulldown(path, max_pixels)
+    fps = (_checked_rate(path, rate) or Fraction(25)) * (Fraction(4, 5) if pulldown else 1)
     return VideoMetadata(
         path,
         height,
         width,
-        fps=(_checked_rate(path, rate) or Fraction(25)) * (Fraction(4, 5) if pulldown else 1),
-        seconds=int(lasting[1]) * 3600 + int(lasting[2]) * 60 + float(lasting[3]) if lasting else None,
+        fps=fps,
+        seconds=_lasting(path, lasting, fps),
         sound=tracks > 0 and unheard is None,
         filters=video_filters.chain(shown, height, alpha, pulldown=pulldown),
         untoned=video_filters.chain(shown, height, alpha, toned=False) if transfer else "",
@@ -176,21 +182,36 @@ def _checked_rate(path: Path, told: Fraction | None) -> Fraction | None:
     """The frame rate; of a file that has none, and tells how finely it counts, the rate at which its frames come."""
     if told is None or told <= max(RATES):
         return told
-    shown = ffmpeg.run(
-        *("-copyts", *ffmpeg.untrusted(path), *VIDEO, "-c", "copy", "-frames:v", str(MEASURED)),
-        *("-f", "framecrc", "pipe:1"),
-    ).decode(errors="replace")
-    base = ratio(re.search(r"^#tb 0: (\d+/\d+)", shown, re.MULTILINE))
-    stamps = sorted({int(row.split(",")[2]) for row in shown.splitlines() if re.match(r"\d+,", row)})
+    stamps = sorted(set(_stamps(path, MEASURED, PRESENTED)))
     steps = sorted(later - earlier for earlier, later in itertools.pairwise(stamps))
-    if base is None or not steps:
+    if not steps:
         return told
     usual = [step for step in steps if step < 4 * steps[len(steps) // 2]]  # the others are pauses
-    measured = len(usual) / (sum(usual) * base)
+    measured = len(usual) / sum(usual, Fraction(0))
     if told < measured * Fraction(3, 2):
         return told
     near = min(RATES, key=lambda rate: abs(rate - measured))
     return near if abs(near - measured) < measured / 50 else Fraction(round(measured * 100), 100)
+
+
+def _lasting(path: Path, told: float | None, fps: Fraction) -> float | None:
+    """Seconds; of a video with next to no bytes for what it tells, without the jumps of its clock."""
+    if not told or path.stat().st_size / told > THIN:
+        return told
+    stamps = _stamps(path, STAMPS_READ, DECODED)
+    steps = [later - earlier for earlier, later in itertools.pairwise(stamps)]
+    counted = float(sum(step if 0 <= step <= LONGEST_PAUSE else 1 / fps for step in steps) + 1 / fps)
+    return counted if 1 < len(stamps) < STAMPS_READ and counted < told / 2 else told
+
+
+def _stamps(path: Path, most: int, column: int) -> list[Fraction]:
+    """When a video's first packets are DECODED or PRESENTED, seconds, in the order of the file."""
+    shown = ffmpeg.run(
+        *("-copyts", *ffmpeg.untrusted(path), *VIDEO, "-c", "copy", "-frames:v", str(most)),
+        *("-f", "framecrc", "pipe:1"),
+    ).decode(errors="replace")
+    base = ratio(re.search(r"^#tb 0: (\d+/\d+)", shown, re.MULTILINE)) or Fraction(1)
+    return [int(row.split(",")[column]) * base for row in shown.splitlines() if re.match(r"\d+,", row)]
 
 
 @dataclass(frozen=True)

@@ -120,6 +120,16 @@ def test_recordings_joined_by_their_bytes_are_read_to_the_end(tmp_path: Path, ki
     assert any("joined on" in note for note in reader.notes())
 
 
+def test_recordings_that_lie_hours_apart_last_as_long_as_their_pictures(tmp_path: Path) -> None:
+    first = video(tmp_path / "first.ts", pan(25), "25", sound=True)
+    ffmpeg("-i", str(first), "-c", "copy", "-output_ts_offset", "18000", str(tmp_path / "second.ts"))
+    path = tmp_path / "both.ts"
+    path.write_bytes(first.read_bytes() + (tmp_path / "second.ts").read_bytes())
+    looked = read_metadata(path)
+    assert looked.seconds == pytest.approx(2, abs=0.1)
+    assert len(decoded(path)) == 50
+
+
 def two_tracks(path: Path, default: int, first: str = "aac") -> Path:
     tones = [
         argument for hertz in (440, 880) for argument in ("-f", "lavfi", "-i", f"sine=frequency={hertz}:duration=1")
