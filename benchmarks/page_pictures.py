@@ -26,6 +26,7 @@ DOCS = {
     "light-laptop-video": "page-laptop-video",
     "dark-phone-making": "page-phone",
 }
+FILM = ("done", "sides", "making", "stopped", "video-making")  # states in which a phone shows the film
 QUALITY = 80  # of the JPEG files: each stays below 200 kB
 TIMEOUT = 20 * 60 * 1000  # ms; a film on a slow machine
 
@@ -43,6 +44,7 @@ def states(page: Any, example: int, making: int) -> Iterator[str]:
     yield "photos"
     page.locator("#advanced button").first.click()
     page.wait_for_timeout(500)
+    page.locator("#advanced").scroll_into_view_if_needed()
     yield "more"
     page.locator("#advanced button").first.click()
     page.locator("#create").click()
@@ -64,7 +66,7 @@ def states(page: Any, example: int, making: int) -> Iterator[str]:
     page.locator("#kind").get_by_text("Many photos", exact=True).click()
     yield "many-empty"
     page.locator("#burst").click()
-    expect(page.locator("#sheet li")).to_have_count(5)
+    expect(page.locator("#sheet img")).to_have_count(5)
     expect(page.locator("#state")).not_to_contain_text("Choose")
     page.wait_for_timeout(1000)
     yield "many"
@@ -116,6 +118,9 @@ def main() -> None:
                 page.goto(options.url)
                 for state in states(page, examples.index(options.example), examples.index(options.making)):
                     name = f"{scheme}-{view}-{state}"
+                    place = "#stage" if view == "phone" and state in FILM else "body"
+                    if state != "more":
+                        page.evaluate(f"() => document.querySelector('{place}').scrollIntoView()")
                     picture = page.screenshot(type="jpeg", quality=QUALITY)
                     (options.out / f"{name}.jpg").write_bytes(picture)
                     if options.docs and name in DOCS:

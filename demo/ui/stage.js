@@ -44,6 +44,8 @@ const chosen = () => {
     .filter(Boolean);
 };
 
+const setUp = () => [kind(), ...chosen()].join();
+
 // [place, image] of all frames that are there, in order
 const frames = () =>
   Object.entries(told.frames ?? {})
@@ -152,7 +154,11 @@ const words = (current, video) => {
   return "";
 };
 
-const stale = () => told.state === "done" && madeFrom !== "" && chosen().join() !== madeFrom && chosen().length > 0;
+// Whether the film that is shown was made of something else than what is set up now.
+const stale = () => {
+  if (!["done", "stopped"].includes(told.state) || !madeFrom || setUp() === madeFrom) return false;
+  return chosen().length > 0 || !madeFrom.startsWith(`${kind()},`);
+};
 
 // --- the strip: as many cells as fill the row, each a frame to go to
 let drawn = "";
@@ -195,7 +201,7 @@ const taken = () => {
     if (next.id !== told.id) {
       loaded = new Map([...loaded].filter(([address]) => sources.includes(address)));
       if (next.state === "making") {
-        [madeFrom, begun, earlier] = [chosen().join(), performance.now(), player()?.currentSrc ?? ""];
+        [madeFrom, begun, earlier] = [setUp(), performance.now(), player()?.currentSrc ?? ""];
         player()?.pause();
       }
     }
@@ -222,7 +228,7 @@ const tick = () => {
   sources = chosen();
   const first = sources[0];
   const from = kind() === "video" ? slow : first && picture(first);
-  if (told.state === "idle" && !sources.length) shape(16, 9);
+  if ((told.state === "idle" || stale()) && !sources.length) shape(16, 9);
   else if ((told.state === "idle" || stale()) && from) shape(from.naturalWidth || from.videoWidth, from.naturalHeight || from.videoHeight);
   for (const address of sources) if (kind() !== "video") picture(address);
   find("#cinema").classList.toggle("stale", stale());
