@@ -162,12 +162,15 @@ def test_a_user_error_of_a_real_process_is_one_line(photos: list[str], tmp_path:
     assert done.stderr == "film: The depth is 99; it must be a whole number from 0 to 8.\n"
 
 
-def test_a_name_that_cannot_be_printed_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_cannot_be_printed_is_no_failure(
+    tmp_path: Path, averaging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     (tmp_path / "übung").mkdir()
     for n in (1, 2):
         photo(tmp_path / "übung" / f"{n}.png", moved(48, 64)[0])
-    done = run("batch", str(tmp_path / "übung"), "-o", str(tmp_path / "out"), "--depth", "0")
+    command = ["batch", str(tmp_path / "übung"), "-o", str(tmp_path / "out"), "--depth", "0"]
+    done = run(*command, "--model", str(averaging))
     assert "\\xfcbung.mp4: 2 frames" in done.stdout
 
 
