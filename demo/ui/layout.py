@@ -239,7 +239,7 @@ def build(
             with gr.Column(elem_id="actions"):
                 create = gr.Button("Create", variant="primary", elem_id="create")
                 stop = gr.Button("Stop", visible=False, elem_id="stop")
-            with gr.Accordion("More: format, frame rate, how it plays", open=False, elem_id="advanced"):
+            with gr.Accordion("More choices", open=False, elem_id="advanced"):
                 with gr.Row(elem_id="choices"):
                     format = DropdownInput(named(FORMATS), value=options.format, label="Format")
                     play = DropdownInput(named(PLAYS), value=AUTOMATIC, label="Play")

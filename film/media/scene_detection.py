@@ -53,6 +53,8 @@ DUPLICATES = {
     "drop": "repeated frames are left out, and the motion goes on however long they stand",
     "keep": "every frame stays as it is",
 }
+FRAMES_COMPARED = 8  # of an interlaced video, to see whether both fields of each are of one time
+ONE_PICTURE = 0.5  # of the change from frame to frame: less from field to field is that of lines
 PAUSE = Fraction(1, 4)  # seconds a frame is shown at least for it to be a pause: jitter of a variable rate is less
 
 
@@ -200,14 +202,36 @@ def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
 def without_repeated_fields(frames: Iterable[TimedFrame], duration: Fraction) -> Iterator[TimedFrame]:
     """Of an interlaced video, each lasting `duration` seconds, without second fields that show what the first does.
 
-    So is a film that was filmed in whole frames. A field that repeats one of another frame stays.
+    So is a film that was filmed in whole frames: its two fields differ by their lines, and much more from those of the
+    next frame. A field that repeats one of another frame stays.
     """
+    inside: deque[float] = deque(maxlen=FRAMES_COMPARED)  # from the first field of a frame to the second
+    between: deque[float] = deque(maxlen=FRAMES_COMPARED)  # from the second to the first of the next frame
     first: TimedFrame | None = None
+    second: TimedFrame | None = None
+    before: npt.NDArray[np.int16] = np.empty(0, np.int16)
+
+    def repeated() -> bool:
+        """Whether the second field shows what the first does."""
+        assert first and second
+        return sum(inside) < ONE_PICTURE * sum(between) or _is_repeat(first.pixels, second.pixels)
+
     for field in frames:
-        second = first is not None and field.time - first.time < duration * Fraction(3, 4)
-        if first is None or not second or not _is_repeat(first.pixels, field.pixels):
-            yield field
-        first = None if second else field
+        copy = small(field.pixels).astype(np.int16)
+        change = float(np.abs(copy - before).mean()) if first is not None else 0.0
+        before = copy
+        if first is not None and second is None and field.time - first.time < duration * Fraction(3, 4):
+            second = field
+            inside.append(change)
+            continue
+        if first is not None and second is not None:
+            between.append(change)
+            if not repeated():
+                yield second
+        yield field
+        first, second = field, None
+    if second is not None and not repeated():
+        yield second
 
 
 def _is_repeat(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:

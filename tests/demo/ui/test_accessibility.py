@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.browsing import choose, click, expect_text, needs_chromium, set_depth, upload, visiting
-from tests.support.serving import Server, photos, serve
+from tests.support.serving import Server, photos
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
 
@@ -17,12 +16,6 @@ pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
 
 SERIOUS = {"serious", "critical"}
 MOST_TABS = 80  # presses until what is looked for has the focus
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("server")) as server:
-        yield server
 
 
 def faults(page: Any) -> list[str]:
@@ -39,7 +32,7 @@ def faults(page: Any) -> list[str]:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_no_serious_fault(server: Server, browser: Any, tmp_path: Path, scheme: str) -> None:
     with visiting(server, browser, color_scheme=scheme) as page:
-        page.get_by_text("More: format").click()
+        page.get_by_text("More choices").click()
         click(page, "Create")
         expect_text(page, "[role=alert]", "Choose two photos")
         assert faults(page) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -30,12 +29,6 @@ from tests.support.browsing import (
 from tests.support.serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("server")) as server:
-        yield server
 
 
 def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, page: Any, tmp_path: Path) -> None:
@@ -177,7 +170,7 @@ def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
     shutil.rmtree(Path(cache, "handles"), ignore_errors=True)
     set_depth(page, 3)
     expect_text(page, "#plan", "9 frames each way, forth and back, 1.1 s at 15 frames a second")
-    page.get_by_text("More: format").click()
+    page.get_by_text("More choices").click()
     set_number(page, "Frames per second", 30, "9 frames each way, forth and back, 0.5 s at 30 frames a second")
     expect_text(page, "#model", re.compile(r"Best\s.*134 MB once", re.DOTALL))
     page.locator("#model label").get_by_text("Best").click()
@@ -186,7 +179,10 @@ def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
 
 @pytest.mark.skipif(not example_pairs(), reason="there are no examples")
 def test_an_example_is_one_click_away(page: Any) -> None:
-    page.locator("#examples button").first.click()
+    page.wait_for_function("() => document.querySelector('#screen').dataset.mode == 'empty'")
+    assert moves(page)  # an example shows what there will be
+    click(page, "Create")
+    click(page, "Take an example")
     for name in ("first", "last"):
         page.wait_for_function(f"() => document.querySelector('#{name} img')?.naturalWidth > 0")
     expect_text(page, "#plan", "31 calls of the model")

@@ -188,7 +188,7 @@ def test_what_was_made_plays_on_when_something_fails(page: Any, tmp_path: Path) 
 def test_formats(page: Any, tmp_path: Path) -> None:
     upload(page, *photos(tmp_path, 64, 96))
     set_depth(page, 1)
-    page.get_by_text("More: format").click()
+    page.get_by_text("More choices").click()
     for name, suffix in (("GIF", "gif"), ("WebP", "webp"), ("WebM", "webm")):
         select(page, "Format", name)
         click(page, "Create")
@@ -206,3 +206,19 @@ def test_another_format_of_the_finished_film(page: Any, tmp_path: Path) -> None:
     click(page, "GIF")
     expect_text(page, "#download", "Download GIF")
     assert Image.open(downloaded(page, tmp_path / "film.gif")).n_frames == 8
+
+
+def test_more_choices_and_a_refusal_that_is_solved(page: Any, tmp_path: Path) -> None:
+    upload(page, *photos(tmp_path, 64, 96))
+    set_depth(page, 1)
+    page.get_by_text("More choices").click()
+    select(page, "From photo to photo", "Starts softly")
+    select(page, "Play", "Seamless loop")
+    expect_text(page, "#plan", "4 frames, 0.3 s")
+    select(page, "Format", "GIF")
+    choose(page, "bits", "10 bits")
+    click(page, "Create")
+    expect_text(page, "#state [role=alert]", "A .gif holds 8 bits a channel")
+    click(page, "Make it in 8 bits")
+    expect_text(page, "#state", "4 frames, 96 × 64")
+    assert Image.open(downloaded(page, tmp_path / "film.gif")).n_frames == 4  # type: ignore[attr-defined]

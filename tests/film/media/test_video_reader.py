@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from film.media import video_filters, video_metadata, video_reader
+from film.media import scene_detection, video_filters, video_metadata, video_reader
 from film.media.video_reader import TimedFrame, VideoMetadata, VideoReader, read_metadata
 from tests.support.clips import encoders, ffmpeg, means, pan, video
 
@@ -134,6 +134,24 @@ def test_each_field_of_an_interlaced_video_is_a_frame_of_its_own_moment(tmp_path
     assert max(combs(still.pixels) for still in stills) < 0
     for still, picture in zip(stills, pictures, strict=True):
         assert np.abs(still.pixels.astype(int) - picture)[8:-8].mean() < LOSSY
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("disc.VOB", "vob"), ("camera.mod", "mpeg"), ("tape.mxf", "mxf"), ("old.asf", "asf")]
+)
+def test_what_is_read_singly_is_a_video_in_a_folder(tmp_path: Path, name: str, form: str) -> None:
+    path = video(tmp_path / name, pan(3), "25", "-c:v", "wmv2" if form == "asf" else "mpeg2video", "-f", form)
+    assert video_reader.is_video(path) and len(decoded(read_metadata(path))) == 3
+
+
+def test_of_whole_frames_that_are_called_interlaced_each_counts_once(tmp_path: Path) -> None:
+    """As on discs with films of 25 frames a second."""
+    interlaced = ["-flags", "+ilme+ildct", "-x264-params", "tff=1"]
+    looked = read_metadata(video(tmp_path / "film.mp4", pan(24, 96, 160), "25", "-crf", "8", *interlaced))
+    assert looked.interlaced
+    fields = decoded(looked)
+    whole = list(scene_detection.without_repeated_fields(fields, 1 / looked.fps))
+    assert len(fields) == 48 and [still.time * 25 for still in whole] == list(range(24))
 
 
 def test_film_spread_over_fields_has_its_own_frames_again(tmp_path: Path) -> None:
