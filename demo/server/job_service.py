@@ -48,7 +48,7 @@ UNKNOWN = 300.0  # megapixels: what room is taken for a film of unknown length, 
 ENCODED_BYTES = 1.0  # an encoded frame and its copy in the film take less
 LOSSLESS_BYTES = 4.0  # where frames are kept without loss until the film is written
 DEEP_BYTES = 9.0  # the same where they have more than 8 bits
-LEVEL_BYTES = 7.0  # more, coarse to fine: about half the frames wait in 12 bytes per pixel
+LEVEL_BYTES = 7.25  # more, coarse to fine: about half the frames wait in 12 bytes per pixel
 THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
 
 logger = logging.getLogger("film.studio")

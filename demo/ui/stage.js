@@ -113,8 +113,10 @@ const draw = (now) => {
   else if (!slow.paused) slow.pause();
   if (!canvas.hidden) {
     if (comparing) show(photos(), placeShown());
-    else if (current && frames().length) {
-      show(frames(), swing(seconds, Math.max(0.4, (told.total - 1) / told.fps)) * (told.total - 1));
+    else if (current && frames().length > 2) {
+      const list = frames();
+      const end = list.at(-1)[0]; // made in order, the rest is yet to come
+      show(list, swing(seconds, Math.max(0.4, end / told.fps)) * end);
     } else fade(seconds);
   }
   chip.textContent = words(current, video);
