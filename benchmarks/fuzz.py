@@ -1,6 +1,6 @@
 """A hostile visitor with patience: damaged files, impossible orders and strange requests against the real server.
 
-    python -m benchmarks.fuzz [--files 1000] [--seed 0] [--json FILE]
+    python -m benchmarks.fuzz [--files 1000] [--every 1] [--seed 0] [--json FILE]
 
 Files are mutations of valid photos and videos (`tests/support/corpus.py`), each uploaded and ordered: a photo as a
 film's first one, a video in slow motion. Orders and requests are those of `tests/support/attacks.py`. Every answer is
@@ -63,7 +63,7 @@ def is_idle(server: Server) -> bool:
     return '"running":0,"waiting":0' in Attacker(server.url).request("GET", "/health").text
 
 
-def attack(server: Server, trap: str, files: int, seed: int) -> tuple[dict[str, list[Answer]], list[str]]:
+def attack(server: Server, trap: str, files: int, seed: int, every: int) -> tuple[dict[str, list[Answer]], list[str]]:
     """The answers to everything, by kind of attack; and what got no answer."""
     attacker = Attacker(server.url)
     photo = attacker.photo("photo.jpg", corpus.photos()["jpg"])
@@ -89,10 +89,10 @@ def attack(server: Server, trap: str, files: int, seed: int) -> tuple[dict[str, 
     for kind, is_video in (("damaged photos", False), ("damaged videos", True)):
         cases = [case for case in damaged if case[0].endswith(VIDEOS) is is_video]
         send(kind, cases, lambda case: attacker.order_with(*case, photo))
-    orders = list(wrong_orders(photo, clip, trap))
+    orders = list(wrong_orders(photo, clip, trap))[::every]
     send("orders", orders, lambda case: attacker.order(*case[2], case=case[1], endpoint=case[0]))
-    send("bodies", list(wrong_bodies(photo, clip)), lambda case: attacker.post(case[1], case[2], case[0]))
-    send("requests", list(wrong_requests(photo["path"], trap)), lambda case: attacker.request(*case))
+    send("bodies", list(wrong_bodies(photo, clip))[::every], lambda case: attacker.post(case[1], case[2], case[0]))
+    send("requests", list(wrong_requests(photo["path"], trap))[::every], lambda case: attacker.request(*case))
     own = server.url.removeprefix("http://")
     foreign = list(foreign_requests(own))
     send("foreign", foreign, lambda case: attacker.request(case[0], case[1], b"", case[2], str(case)[:200]))
@@ -112,7 +112,7 @@ def half_requests(own: str) -> Iterator[tuple[str, bytes]]:
     yield from (parts | {"half a form": head + form, "no HTTP": b"\x16\x03\x01\x02\x00\x01"}).items()
 
 
-def measure(files: int, seed: int) -> dict[str, Any]:
+def measure(files: int, seed: int, every: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch, listener() as (trap, visits):
         folder = Path(scratch)
         proxies = {f"{kind}_PROXY": trap for kind in ("HTTP", "HTTPS", "ALL")}  # what would go out would come there
@@ -120,7 +120,7 @@ def measure(files: int, seed: int) -> dict[str, Any]:
         with serving as server, Watch(server.url, server.process.pid) as watch:
             before = correct_film(server, folder)
             started = time.monotonic()
-            answers, unanswered = attack(server, trap, files, seed)
+            answers, unanswered = attack(server, trap, files, seed, every)
             seconds = time.monotonic() - started
             try:
                 after = correct_film(server, folder)
@@ -163,13 +163,12 @@ def measure(files: int, seed: int) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--files", type=number(0), default=1000, help="mutated files; all orders and requests are sent too"
-    )
+    parser.add_argument("--files", type=number(0), default=1000, help="mutated files")
+    parser.add_argument("--every", type=number(1), default=1, help="send one of so many orders and requests")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the figures there too")
     options = parser.parse_args()
-    result = measure(options.files, options.seed)
+    result = measure(options.files, options.seed, options.every)
     for name, value in result.items():
         print(f"{name:32}{value:.3g}" if isinstance(value, float) else f"{name:32}{value}")
     if options.json:

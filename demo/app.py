@@ -40,7 +40,7 @@ from demo.server.job_requests import OutputOptions
 from demo.server.job_service import JobService
 from demo.server.malloc import limit_malloc_arenas
 from demo.ui import html, layout, plan, updates
-from demo.ui.components import Page, forget_streams, limit_streams
+from demo.ui.components import Page, forget_streams, limit_streams, streamed
 from demo.ui.uploads import Uploads, taken
 from film.hub import download
 from film.media import images
@@ -142,12 +142,16 @@ def wire(
         forget_streams(app, request.session_hash)
         return changes(updates.STARTED)
 
+    def keep_stopped(request: gr.Request, told: str) -> tuple[Any, ...]:
+        return changes(updates.stopped(told, streamed(app, request.session_hash), service))
+
     # One event for all, so that what an earlier choice would have cost never replaces what a later one does.
     planned = [page.plan, inputs["model"]]
     chosen = [app.load, *(control.change for control in asked)]
     gr.on(chosen, show_plan, asked, planned, trigger_mode="always_last", **QUICK)
-    for photo in (inputs["first"], inputs["last"]):
-        photo.upload(uploads.check_photo, [photo, state], [photo, *told], **QUICK)
+    for place in ("first", "last"):
+        photo = inputs[place]
+        photo.upload(partial(uploads.check_photo, place=place), [photo, state], [photo, *told], **QUICK)
     known, photos, clip = gr.State([]), inputs["photos"], inputs["video"]
     photos.upload(uploads.check_photos, [photos, known, state], [photos, known, *told], **QUICK)
     photos.change(uploads.contact_sheet, photos, page.sheet, trigger_mode="always_last", **QUICK)
@@ -169,8 +173,10 @@ def wire(
     made.failure(lambda: changes(updates.STOPPED), None, shown, **QUICK)
     made.then(show_plan, asked, planned, **QUICK)  # a speed has been learnt
     stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK).then(
-        lambda told: changes(updates.stopped(told, service)), preview, shown, **QUICK
+        keep_stopped, preview, shown, **QUICK
     )
+    # What was stopped goes on only as it was asked for.
+    gr.on([control.change for control in asked], None, None, create, js="() => 'Create'", **HIDDEN)
     for name, button in others.items():
         format = name.removeprefix("as-")
         export = partial(updates.export, format=format, handler=service)

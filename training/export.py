@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from training.network import DIFFERENT, FLOW_SCALE, OFFSETS, RADIUS, SHARPNESS
+from training.network import DIFFERENT, FLOW_SCALE, OFFSETS, RADIUS, SHARPNESS, visits
 
 LEVELS = 5  # 1/4 to 1/64
 FILES = ("saved_model.pb", "fingerprint.pb", "variables", "variables.npz")  # what an export replaces
@@ -33,24 +33,45 @@ def double(x):
     return tf.image.resize(x, 2 * tf.shape(x)[1:3])
 
 
-def warp(x, flow):
-    """Fetch `x` (B, H, W, C) along `flow` (B, H, W, 2), bilinear, clamped at the border."""
+def fetched(x, flow, taps, weights):
+    """Fetch `x` (B, H, W, C) along `flow` (B, H, W, 2), clamped at the border: a sum of `taps`, whole pixels from the
+    one at or before a place, with `weights` of how far behind that the place lies."""
     height, width = tf.shape(x)[1], tf.shape(x)[2]
-    at_x = tf.range(width)[None, None, :]
-    at_y = tf.range(height)[None, :, None]
-    at_x = tf.clip_by_value(tf.cast(at_x, tf.float32) + flow[..., 0], 0.0, tf.cast(width - 1, tf.float32))
-    at_y = tf.clip_by_value(tf.cast(at_y, tf.float32) + flow[..., 1], 0.0, tf.cast(height - 1, tf.float32))
-    left, top = tf.floor(at_x), tf.floor(at_y)
-    along_x, along_y = (at_x - left)[..., None], (at_y - top)[..., None]
-    left, top = tf.cast(left, tf.int32), tf.cast(top, tf.int32)
-    right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
 
-    def fetch(row, column):
-        return tf.gather_nd(x, tf.stack([row, column], -1), batch_dims=1)
+    def along(index, flow, size):
+        at = tf.clip_by_value(tf.cast(index, tf.float32) + flow, 0.0, tf.cast(size - 1, tf.float32))
+        start = tf.floor(at)
+        places = [tf.clip_by_value(tf.cast(start, tf.int32) + tap, 0, size - 1) for tap in taps]
+        return places, [weight[..., None] for weight in weights(at - start)]
 
-    upper = fetch(top, left) * (1 - along_x) + fetch(top, right) * along_x
-    lower = fetch(bottom, left) * (1 - along_x) + fetch(bottom, right) * along_x
-    return upper * (1 - along_y) + lower * along_y
+    columns, across = along(tf.range(width)[None, None, :], flow[..., 0], width)
+    rows, down = along(tf.range(height)[None, :, None], flow[..., 1], height)
+    return tf.add_n(
+        tf.add_n(
+            tf.gather_nd(x, tf.stack([row, column], -1), batch_dims=1) * weight
+            for column, weight in zip(columns, across, strict=True)
+        )
+        * weight
+        for row, weight in zip(rows, down, strict=True)
+    )
+
+
+def warp(x, flow):
+    """`training.network.warp`, bilinear."""
+    return fetched(x, flow, (0, 1), lambda t: (1 - t, t))
+
+
+def warp_bicubic(x, flow):
+    """`training.network.warp`, bicubic (Keys 1981, a = -0.75)."""
+    a = -0.75
+
+    def near(t):
+        return ((a + 2) * t - (a + 3)) * t * t + 1
+
+    def far(t):
+        return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+
+    return fetched(x, flow, (-1, 0, 1, 2), lambda t: (far(t + 1), near(t), near(1 - t), far(2 - t)))
 
 
 def moving(first, last):
@@ -131,7 +152,7 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
         at = time[:, None, None, None]
         (half_first, first), (half_last, last) = self.extract(x0), self.extract(x1)
         flow = context = None
-        for n in reversed(range(LEVELS)):
+        for n, visit in visits(LEVELS):
             (one, one_matching), (two, two_matching) = first[n], last[n]
             if flow is None:
                 shape = tf.shape(one)[:3]
@@ -139,7 +160,8 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
                 channels = self.weights["update/leave/bias"].shape[0] - 4
                 context = tf.zeros(tf.concat([shape, [channels]], 0))
             else:
-                flow, context = double(2.0 * flow), double(context)
+                if visit == 0:
+                    flow, context = double(2.0 * flow), double(context)
                 one, one_matching = warp(one, flow[..., :2]), warp(one_matching, flow[..., :2])
                 two, two_matching = warp(two, flow[..., 2:]), warp(two_matching, flow[..., 2:])
             costs, motion = proposal(unit(one_matching), unit(two_matching), time)
@@ -164,7 +186,7 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
         flow = double(2.0 * flow) + x[..., :4]
         flow *= moving(x0, x1)
         mask = tf.sigmoid(x[..., 4:])
-        return mask * warp(x0, flow[..., :2]) + (1 - mask) * warp(x1, flow[..., 2:])
+        return mask * warp_bicubic(x0, flow[..., :2]) + (1 - mask) * warp_bicubic(x1, flow[..., 2:])
 
 
 class Saved(tf.__internal__.tracking.AutoTrackable):

@@ -37,10 +37,12 @@ def pyramid(flow, levels: int) -> list:
 
 
 def flow_loss(flows: list, teacher: list, finest, robust: float = 0.1):
-    """Mean over levels of the robust end-point error. A pixel counts as much at each level; the full-size flow is
+    """Mean over updates of the robust end-point error. A pixel counts as much at each level; the full-size flow is
     compared at half its size, where the teacher's was kept."""
     total = 0.0
-    for flow, wanted in zip(flows[:-1], reversed(teacher), strict=True):
+    by_shape = {wanted.shape: wanted for wanted in teacher}
+    for flow in flows[:-1]:
+        wanted = by_shape[flow.shape]
         total = total + charbonnier(flow - wanted, robust).mean()
     full = F.avg_pool2d(flows[-1], 2)
     return (total + 0.5 * charbonnier(full - finest, robust).mean()) / len(flows)

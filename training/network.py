@@ -7,8 +7,8 @@
    makes the matching explicit: how alike are the two photos at points that lie opposite each other about each pixel
    of the frame that is made (`proposal`)? What it finds is offered to the convolutions as a first guess.
 3. `Head`: last refinement at 1/2, and a mask that says which photo is seen at each pixel.
-4. The picture is the two photos, warped along the flows, mixed by the mask. Nothing is painted: what is made is as
-   sharp as the photos.
+4. The picture is the two photos, warped along the flows, mixed by the mask. Nothing is painted, and the photos are
+   warped bicubically: what is made is nearly as sharp as they are.
 
 Sources: shared extractor and update, Jin et al., "A Unified Pyramid Recurrent Network for Video Frame Interpolation"
 (UPR-Net, CVPR 2023); flows from the frame at any time, Huang et al. (RIFE, ECCV 2022); a cost volume centred on the
@@ -27,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+VISITS = 2  # updates at each level coarser than 1/4, where they cost little
 RADIUS = 3  # of the cost volume, in pixels of a level, from the frame that is made towards either photo
 OFFSETS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
 SHARPNESS = 8.0  # of the softmax over the costs, which lie in [-1, 1]
@@ -63,13 +64,16 @@ def double(x):
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
-def warp(x, flow):
-    """Fetch `x` (B, C, H, W) along `flow` (B, 2, H, W): result[y, x'] = x[y + dy, x' + dx], bilinear, clamped."""
+def warp(x, flow, mode: str = "bilinear"):
+    """Fetch `x` (B, C, H, W) along `flow` (B, 2, H, W): result[y, x'] = x[y + dy, x' + dx], clamped; `mode` is bilinear
+    or bicubic."""
     height, width = x.shape[2:]
     at_x = torch.arange(width, dtype=torch.float32, device=x.device) + flow[:, 0]
     at_y = torch.arange(height, dtype=torch.float32, device=x.device)[:, None] + flow[:, 1]
-    grid = torch.stack([at_x * (2 / (width - 1)) - 1, at_y * (2 / (height - 1)) - 1], -1)
-    return F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=True)
+    # The coarsest level of a small photo has one pixel.
+    grid = torch.stack([at_x * (2 / max(width - 1, 1)) - 1, at_y * (2 / max(height - 1, 1)) - 1], -1)
+    grid = grid.clamp(-1, 1)  # bicubic sampling beyond the border would read what lies within it
+    return F.grid_sample(x, grid, mode=mode, padding_mode="border", align_corners=True)
 
 
 def moving(first, last):
@@ -204,6 +208,11 @@ class Head(nn.Module):
         return double(2 * flow) + x[:, :4], x[:, 4:]
 
 
+def visits(levels: int) -> list[tuple[int, int]]:
+    """(level, number of the visit, from 0), in the order of the updates."""
+    return [(n, visit) for n in reversed(range(levels)) for visit in range(VISITS if n else 1)]
+
+
 class CompactNetwork(nn.Module):
     def __init__(self, config: Config = Config(), bfloat16: bool = False):
         super().__init__()
@@ -217,7 +226,7 @@ class CompactNetwork(nn.Module):
             return module(*values)
 
     def forward(self, first, last, time: float, levels: int, teacher: list | None = None):
-        """Images (B, 3, H, W) -> dict: "image" (B, 3, H, W); "flows", coarse to fine, the last of the full size;
+        """Images (B, 3, H, W) -> dict: "image" (B, 3, H, W); "flows" after each update, the last of the full size;
         "mask" (B, 1, H, W) in [0, 1], how much of the first photo is seen; "warped", both photos at that time.
         `teacher`: flows of the levels 1/4, 1/8, ...; each level then refines those of the coarser level."""
         batch = first.shape[0]
@@ -225,19 +234,20 @@ class CompactNetwork(nn.Module):
         half, pyramid = self.convolve(self.extractor, images, levels)
         flow = context = None
         flows = []
-        for n in reversed(range(levels)):
+        for n, visit in visits(levels):
             features, matching = pyramid[n]
             if flow is None:
                 shape = (batch, 1, *features.shape[2:])
                 flow = features.new_zeros(shape, dtype=torch.float32).expand(-1, 4, -1, -1)
                 context = features.new_zeros(shape).expand(-1, self.config.context, -1, -1)
-                seen = torch.cat([features, matching], 1).float()
-                seen_first, seen_last = seen[:batch], seen[batch:]
-            else:
+            elif visit == 0:
                 flow = double(2 * (flow.detach() if teacher is None else teacher[n + 1]))
                 context = double(context)
-                seen = torch.cat([features, matching], 1).float()
-                seen_first, seen_last = warp(seen[:batch], flow[:, :2]), warp(seen[batch:], flow[:, 2:])
+            flow = flow.detach()
+            seen = torch.cat([features, matching], 1).float()
+            seen_first, seen_last = seen[:batch], seen[batch:]
+            if flows:
+                seen_first, seen_last = warp(seen_first, flow[:, :2]), warp(seen_last, flow[:, 2:])
             width = self.config.quarter
             costs, motion = proposal(unit(seen_first[:, width:]), unit(seen_last[:, width:]), time)
             residual, context = self.convolve(
@@ -251,7 +261,7 @@ class CompactNetwork(nn.Module):
         flow, mask = self.convolve(self.head, *near, flow, double(context), time)
         flow = flow * moving(first, last)
         flows.append(flow)
-        warped = warp(first, flow[:, :2]), warp(last, flow[:, 2:])
+        warped = warp(first, flow[:, :2], "bicubic"), warp(last, flow[:, 2:], "bicubic")
         mask = torch.sigmoid(mask)
         return {"image": mask * warped[0] + (1 - mask) * warped[1], "flows": flows, "mask": mask, "warped": warped}
 

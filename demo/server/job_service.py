@@ -21,6 +21,7 @@ import film
 from demo.config import Config
 from demo.server import disk_full
 from demo.server.disk_full import is_disk_full
+from demo.server.frame_cache import CachedInterpolator, FrameCache
 from demo.server.job_queue import JobQueue, QueueFull, Waiting
 from demo.server.job_requests import END_STEP, JobRequest, PhotoRequest, VideoRequest
 from demo.server.json_logging import RequestLog
@@ -69,6 +70,7 @@ class JobService:
         self.sandbox = PhotoSandbox(int(config.max_photo_megapixels * MEGAPIXEL), films=films)
         self.video_probe = VideoProbe(self.sandbox.max_pixels)
         self._thumbnail = lru_cache(THUMBNAILS)(self._read_thumbnail)  # raises what is not to be remembered
+        self._frame_cache = FrameCache(self.storage)
         self._pace: dict[tuple[str, str], float] = {}  # of a model on a device now: seconds per frame and pixel
 
     def check_photo(self, path: str) -> None:
@@ -176,7 +178,9 @@ class JobService:
                 self.storage.reserved(self._disk_bytes(job_request, plan)),
                 tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
                 self.model_cache.model(*model_key) as model,
-                closing(self._film(job_request, plan, model, Path(folder))) as events,
+                closing(
+                    self._film(job_request, plan, self._remembering(job_request, model, owner), Path(folder))
+                ) as events,
             ):
                 for event in events:
                     if isinstance(event, Progress):
@@ -193,6 +197,11 @@ class JobService:
                         log.info("made frame %d of %d", event.frames, event.frames)
                         event = replace(event, path=self.storage.keep(event.path))
                     yield event
+
+    def _remembering(self, job_request: JobRequest, model: Interpolator, owner: str) -> Interpolator:
+        """The model, with what this visitor's earlier films were made of at hand; a video's frames are too many."""
+        remembered = isinstance(job_request, PhotoRequest) and job_request.by_level
+        return CachedInterpolator(model, self._frame_cache, owner) if remembered else model
 
     def _film(
         self, job_request: JobRequest, plan: planning.Plan, model: Interpolator, folder: Path

@@ -213,6 +213,12 @@ class LiveVideo(gr.Video):
         return FileData(path=path, orig_name="film.ts")
 
 
+def streamed(blocks: gr.Blocks, session: str | None) -> list[tuple[bytes, float]]:
+    """The segments of a visitor's latest film that are held, and how many seconds each lasts."""
+    streams = [stream for run in blocks.pending_streams.get(session, {}).values() for stream in run.values()]
+    return [(each["data"], each["duration"]) for each in streams[-1].segments] if streams else []
+
+
 def forget_streams(blocks: gr.Blocks, session: str | None) -> None:
     """Free the segments of a visitor's earlier films, which Gradio holds until the page is closed."""
     for streams in blocks.pending_streams.pop(session, {}).values():

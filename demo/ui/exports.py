@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import film
 from demo.server.job_service import JobService
 from demo.server.storage import Storage
 from film.media import video_reader
+from film.media.ffmpeg import Ffmpeg, local
 from film.media.video_segments import Pixels
 
 PIXEL_BYTES = 5.0  # of disk for each pixel of the film: its frames without loss, and the file itself
@@ -44,18 +45,38 @@ def decoded(looked: video_reader.VideoMetadata) -> Generator[Pixels]:
             yield still.pixels
 
 
-def stopped(frames: dict[int, str], total: int, fps: float, storage: Storage) -> Path | None:
-    """A film of the frames that were there when it was stopped, over its whole length; None if there are too few."""
-    there = [(int(place), storage.folder / path) for place, path in sorted(frames.items())]
-    files = [path for _, path in there if storage.keeps(str(path)) and path.is_file()]
-    if len(files) < 3:
+def stopped(frames: dict[int, str], fps: float, storage: Storage) -> Path | None:
+    """A film of the frames that were there when it was stopped, each at its time; None if there are too few.
+
+    `frames` are files below the storage's folder, by their places in a film of `fps` frames a second.
+    """
+    there = [(place, storage.folder / name) for place, name in sorted(frames.items())]
+    there = [(place, file) for place, file in there if storage.keeps(str(file)) and file.is_file()]
+    if len(there) < 3:
         return None
-    rate = Fraction(len(files) - 1, max(1, total - 1)) * Fraction(fps).limit_denominator(1000)
+    span = max(1, there[-1][0] - there[0][0])
+    rate = Fraction(len(there) - 1, span) * Fraction(fps).limit_denominator(1000)
 
     def read() -> Generator[Pixels]:
-        for file in files:
+        for _, file in there:
             with Image.open(file) as image:
                 yield np.asarray(image.convert("RGB"))
 
-    with tempfile.TemporaryDirectory(prefix="film-", dir=storage.scratch) as folder, closing(read()) as pictures:
-        return storage.keep(film.write_video(Path(folder) / "stopped-film.mp4", pictures, rate, play="pingpong"))
+    with _stopped_film(storage) as path, closing(read()) as pictures:
+        return storage.keep(film.write_video(path, pictures, rate, play="pingpong"))
+
+
+def joined(segments: Sequence[bytes], storage: Storage) -> Path:
+    """MPEG-TS segments of one timeline as an MP4, as they are. RuntimeError in ffmpeg's words."""
+    with _stopped_film(storage) as path:
+        copied = ("-f", "mpegts", "-i", "pipe:0", "-c", "copy", "-movflags", "+faststart", local(path))
+        with Ffmpeg(*copied, reads=True) as ffmpeg:
+            for segment in segments:
+                ffmpeg.write(segment)
+        return storage.keep(path)
+
+
+@contextmanager
+def _stopped_film(storage: Storage) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="film-", dir=storage.scratch) as folder:
+        yield Path(folder) / "stopped-film.mp4"

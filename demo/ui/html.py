@@ -8,6 +8,7 @@ from pathlib import Path
 
 import gradio as gr
 
+from demo.ui.remedies import Remedy
 from film import Model
 
 STYLE = Path(__file__).with_name("theme.css")
@@ -29,16 +30,14 @@ READY = "Press Create to make the film."
 PREVIEW = """
 <canvas aria-hidden="true"></canvas><video muted loop playsinline hidden aria-hidden="true"></video>
 <img hidden alt="The finished film"><p class="empty">Your film plays here</p><p class="chip" role="status"></p>
-"""
-VIEWS = """
 <div id="views" role="group" aria-label="Compare" hidden>
 <button type="button" value="film" aria-pressed="true">Film</button>
 <button type="button" value="fade" aria-pressed="false"><span class="for-photos">Cross-fade</span>
 <span class="for-video">Original</span></button>
 <button type="button" value="sides" aria-pressed="false">Side by side</button>
 </div>
-<div id="strip"><div class="cells" role="group" aria-label="Frames of the film"></div></div>
 """
+STRIP = """<div id="strip"><div class="cells" role="group" aria-label="Frames of the film"></div></div>"""
 # The models in people's terms: (name, what for). Others are shown by their own name.
 CARDS = {
     "film-lite": ("Quick", "works offline"),
@@ -48,14 +47,20 @@ CARDS = {
 # A click on × removes a photo, dragging one onto another moves it there: as a new order of places, by `trigger`.
 SHEET = """
 let dragged = null;
-const places = () => [...element.querySelectorAll("li")].map((cell) => Number(cell.dataset.place));
+const places = () => [...element.querySelectorAll("li[data-place]")].map((cell) => Number(cell.dataset.place));
 element.addEventListener("click", (event) => {
-  const cell = event.target.closest("button")?.closest("li");
+  const cell = event.target.closest("button")?.closest("li[data-place]");
   if (cell) trigger("input", { order: places().filter((place) => place !== Number(cell.dataset.place)) });
 });
 element.addEventListener("dragstart", (event) => { dragged = event.target.closest("li")?.dataset.place ?? null; });
-element.addEventListener("dragover", (event) => { if (dragged !== null) event.preventDefault(); });
+element.addEventListener("dragover", (event) => event.preventDefault());
 element.addEventListener("drop", (event) => {
+  const input = document.querySelector("#many input[type=file]");
+  if (event.dataTransfer.files.length && input) {  // more photos from outside
+    event.preventDefault();
+    input.files = event.dataTransfer.files;
+    input.dispatchEvent(new Event("change", { bubbles: true }));
+  }
   const target = event.target.closest("li")?.dataset.place;
   if (dragged === null || target === undefined || dragged === target) return;
   event.preventDefault();
@@ -141,15 +146,18 @@ def sheet_html(pictures: Sequence[str | None]) -> str:
         f"<em>{place + 1}</em><button type='button' aria-label='Remove photo {place + 1}'>×</button></li>"
         for place, picture in enumerate(pictures)
     )
-    return f"<ol class='sheet'>{cells}</ol>"
+    add = Remedy("Add photos", ("#many input[type=file]",)).html()
+    return f"<ol class='sheet'>{cells}{f'<li class=add>{add}</li>' if cells else ''}</ol>"
 
 
-def error_html(text: str) -> str:
-    return f"<div class='state error' role='alert'><p><b>{escape(text)}</b></p></div>"
+def error_html(text: str, button: str = "") -> str:
+    """What is wrong, and the button that solves it (see `remedies`)."""
+    return f"<div class='state error' role='alert'><p><b>{escape(text)}</b>{button}</p></div>"
 
 
-def plan_html(length: str, cost: str = "", note: str = "") -> str:
-    more = f"<em>{escape(note)}</em>" if note else ""
+def plan_html(length: str, cost: str = "", notes: Sequence[str] = (), button: str = "") -> str:
+    """The film that is set up, what it costs, what to know of it, and a button for the last of these."""
+    more = "".join(f"<em>{escape(note)}</em>" for note in notes) + button
     return f"<p class='plan'><b>{escape(length)}</b><span>{escape(cost)}</span>{more}</p>"
 
 

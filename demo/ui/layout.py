@@ -25,17 +25,27 @@ from demo.ui.components import (
     VideoInput,
 )
 from film import Model
-from film.media import scene_detection, video_writer
+from film.media import colour_depth, scene_detection, video_writer
 from film.rendering import planning
 
 MEASURES = {"depth": "Depth", "count": "Frames", "seconds": "Seconds"}
 AUTOMATIC = "auto"  # two photos forth and back, for a loop would jump; what else there is again and again
 PLAYS = {
-    AUTOMATIC: "Two photos forth and back",
+    AUTOMATIC: "Automatic",
     "loop": "Again and again",
     "once": "Once",
     "pingpong": "Forth and back",
+    "seamless": "Seamless loop",
 }
+EASES = {
+    "linear": "Steady",
+    "ease-in": "Starts softly",
+    "ease-out": "Ends softly",
+    "ease-in-out": "Starts and ends softly",
+}
+GROUNDS = (("Keep it", ""), ("White", "white"), ("Black", "black"))
+DEFAULT_TRACK = 0  # of sound
+MOST_TRACKS = 8
 OTHERS = {"gif": "GIF", "webp": "WebP", "webm": "WebM"}  # formats that are made of a finished MP4
 SLOWDOWNS = (("None", 1), ("× 2", 2), ("× 4", 4), ("× 8", 8), ("× 16", 16))
 RATES = (24, 25, 30, 50, 60)  # frames per second
@@ -64,9 +74,8 @@ class Layout:
             raise ValueError("There is no such kind of film.")
         if values["play"] == AUTOMATIC:
             values["play"] = "pingpong" if kind == "two" else "loop"
-        options = OutputOptions(
-            *(values[name] for name in ("model", "device", "longest_side", "format", "quality", "play"))
-        )
+        shared = ("model", "device", "longest_side", "format", "quality", "play", "background", "depth_bits")
+        options = OutputOptions(**{name: values[name] for name in shared})
         if kind == "video":
             return VideoRequest(
                 values["video"],
@@ -77,6 +86,8 @@ class Layout:
                 values["cut"],
                 values["start"] or None,
                 values["end"] or None,
+                audio_track=values["track"],
+                keep_streams=values["keep_streams"],
             )
         return PhotoRequest(
             [values["first"], values["last"]] if kind == "two" else values["photos"],
@@ -85,6 +96,7 @@ class Layout:
             shown_count(values["count"], options.play) if measure == "count" else None,
             values["seconds"] if measure == "seconds" else None,
             values["fps"],
+            values["easing"],
             by_level=True,
         )
 
@@ -92,6 +104,11 @@ class Layout:
 def shown_count(count: Any, play: str) -> Any:
     """The frames that a film shows in which so many are different: of one forth and back almost twice as many."""
     return video_writer.shown_frames(count, play) if isinstance(count, int) else count
+
+
+def named(values: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Choices as Gradio takes them: what is shown, and its value."""
+    return [(text, value) for value, text in values.items()]
 
 
 def build(
@@ -111,7 +128,7 @@ def build(
     with gr.Row(elem_id="top"):
         gr.HTML(html.HEADER, elem_id="header")
         kind = RadioInput(
-            [(text, name) for name, text in html.KINDS.items() if videos or name != "video"],
+            [(text, name) for text, name in named(html.KINDS) if videos or name != "video"],
             value="two",
             label="Make a film of",
             show_label=False,
@@ -142,15 +159,23 @@ def build(
                 elem_classes="for-two",
             )
             sample = gr.Button(
-                "No video at hand? Take this clip.", size="sm", visible=samples, elem_classes="for-video sample"
+                "No video at hand? Take this clip.",
+                size="sm",
+                visible=samples,
+                elem_id="sample",
+                elem_classes="for-video sample",
             )
             burst = gr.Button(
-                "No photos at hand? Take this burst.", size="sm", visible=samples, elem_classes="for-many sample"
+                "No photos at hand? Take this burst.",
+                size="sm",
+                visible=samples,
+                elem_id="burst",
+                elem_classes="for-many sample",
             )
             with gr.Column(elem_id="length"):
                 with gr.Row(elem_classes="for-photos", elem_id="measures"):
                     measure = RadioInput(
-                        [(text, name) for name, text in MEASURES.items()],
+                        named(MEASURES),
                         value="depth",
                         label="Length by",
                         show_label=False,
@@ -166,6 +191,7 @@ def build(
                         precision=0,
                         label="Depth",
                         info="Each step doubles the frames.",
+                        elem_id="depth",
                         elem_classes="by-depth",
                     )
                     count = SliderInput(
@@ -213,12 +239,28 @@ def build(
             with gr.Column(elem_id="actions"):
                 create = gr.Button("Create", variant="primary", elem_id="create")
                 stop = gr.Button("Stop", visible=False, elem_id="stop")
-            with gr.Accordion("Format, frame rate and how it plays", open=False, elem_id="advanced"):
-                with gr.Row():
-                    format = DropdownInput(
-                        [(text, name) for name, text in FORMATS.items()], value=options.format, label="Format"
+            with gr.Accordion("More choices", open=False, elem_id="advanced"):
+                with gr.Row(elem_id="choices"):
+                    format = DropdownInput(named(FORMATS), value=options.format, label="Format")
+                    play = DropdownInput(named(PLAYS), value=AUTOMATIC, label="Play")
+                    easing = DropdownInput(
+                        named(EASES), value="linear", label="From photo to photo", elem_classes="for-photos"
                     )
-                    play = DropdownInput([(text, name) for name, text in PLAYS.items()], value=AUTOMATIC, label="Play")
+                    background = DropdownInput(list(GROUNDS), value="", label="Transparency", allow_custom_value=True)
+                    track = DropdownInput(
+                        [("The default", DEFAULT_TRACK), *((f"Track {n}", n) for n in range(1, MOST_TRACKS + 1))],
+                        value=DEFAULT_TRACK,
+                        label="Sound track",
+                        elem_classes="for-video",
+                    )
+                    depth_bits = RadioInput(
+                        [(f"{bits} bits", bits) for bits in colour_depth.DEPTHS],
+                        value=options.depth_bits,
+                        label="Colours",
+                        elem_id="bits",
+                        elem_classes="segments small",
+                    )
+                    keep_streams = CheckboxInput(False, label="Keep the other tracks", elem_classes="for-video")
                 quality = SliderInput(1, 100, options.quality, step=1, precision=0, label="Quality")
                 fps = SliderInput(*FPS, PhotoRequest.fps, step=1, label="Frames per second", elem_classes="for-photos")
                 cut = SliderInput(
@@ -245,7 +287,7 @@ def build(
                 preview = gr.HTML(
                     "{}", html_template=html.PREVIEW, js_on_load=html.STAGE, elem_id="preview", container=False
                 )
-            gr.HTML(html.VIEWS, elem_id="below")
+            gr.HTML(html.STRIP, elem_id="below")
             state = gr.HTML(html.idle_html(), elem_id="state")
             with gr.Row(elem_id="result"):
                 download = gr.DownloadButton("Download", visible=False, variant="primary", elem_id="download")
@@ -279,6 +321,11 @@ def build(
         "format": format,
         "quality": quality,
         "play": play,
+        "background": background,
+        "depth_bits": depth_bits,
+        "easing": easing,
+        "track": track,
+        "keep_streams": keep_streams,
     }
     outputs = {
         "player": player,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ import film
 from demo.server.job_requests import FPS, JobRequest, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService
 from demo.server.messages import message
+from demo.ui import remedies, thumbnails
 from demo.ui.html import card_text, plan_html, size_text, time_text
 from film.engine import openvino_backend
 from film.hub import registry
+from film.media import scene_detection
 from film.rendering import planning
 
 # Bytes of an MP4 of quality 80 per pixel of its frames: what the example pairs take. A step of quality is 0.4 of x264's
@@ -125,19 +128,47 @@ def show_plan(ask: Callable[[], JobRequest], handler: JobService) -> tuple[str, 
         if plan is None:
             line = plan_html("As long as the video, times the slow motion")
         else:
-            line = plan_html(length_text(job_request, plan), cost(job_request, plan), note)
+            notes = [*filter(None, [note]), *unlike(job_request, handler)]
+            solution = full_size(ask(), handler) if note else None
+            line = plan_html(length_text(plan), cost(job_request, plan), notes, solution.html() if solution else "")
     except (ValueError, RuntimeError, OSError) as error:
         return plan_html(message(error)), cards(None, None)
     return line, cards(job_request, plan)
 
 
-def length_text(job_request: JobRequest, plan: planning.Plan) -> str:
+def unlike(job_request: JobRequest, handler: JobService) -> Iterator[str]:
+    """Neighbouring photos between which no motion can be found."""
+    if not isinstance(job_request, PhotoRequest):
+        return
+    copies = [thumbnails.pixels(copy) if (copy := handler.thumbnail(photo)) else None for photo in job_request.files]
+    for number, (left, right) in enumerate(itertools.pairwise(copies), 1):
+        if left is None or right is None or left.shape != right.shape:
+            continue
+        if scene_detection.likeness(left, right) < scene_detection.UNRELATED:
+            yield f"Photos {number} and {number + 1} have little in common: the film can only dissolve there."
+
+
+def full_size(asked: JobRequest, handler: JobService) -> remedies.Remedy | None:
+    """For a film of photos that is made smaller to fit: the depth that fits at the size that was asked for."""
+    if not isinstance(asked, PhotoRequest) or asked.count is not None or asked.seconds is not None:
+        return None
+    full = handler.plan(asked.checked(handler.limits))
+    if full is None or full.size is None:
+        return None
+    room = handler.limits.megapixels * 1e6 / math.prod(full.size) - 1
+    depth = math.floor(math.log2(max(1.0, room / max(1, len(asked.files) - 1))))
+    return remedies.with_depth(depth, f"At {max(full.size)} pixels with fewer frames") if depth >= 1 else None
+
+
+def length_text(plan: planning.Plan) -> str:
     if not plan.length_known:
         return "Length unknown: the video does not tell its own"
-    rate = f"{float(plan.fps):.4g} frames a second"
-    there = "each way, forth and back" if plan.play == "pingpong" else ""
-    length = f"{plan.frames} frames, {time_text(float(plan.frames / plan.fps))} at {rate}"
-    return f"{length}, {there}" if there else length
+    return f"{frames_text(plan.frames, plan.play)}, {time_text(plan.duration)} at {float(plan.fps):.4g} frames a second"
+
+
+def frames_text(made: int, play: str) -> str:
+    """How many frames a film has that differ; forth and back it shows them once each way."""
+    return f"{made} frames each way, forth and back" if play == "pingpong" else f"{made} frames"
 
 
 def cost(job_request: JobRequest, plan: planning.Plan) -> str:
@@ -170,15 +201,8 @@ def cards(job_request: JobRequest | None, plan: planning.Plan | None) -> Any:
         if seconds:
             facts.append(f"about {time_text(seconds)}")
         elif model.name in SLOWER:
-            facts.append(f"about {SLOWER[model.name]} times slower")
+            facts.append(f"about {SLOWER[model.name]} × slower")
         if openvino_backend.must_download(model):
             facts.append(f"{model.megabytes:g} MB once")
         choices.append((card_text(model, facts), model.name))
     return gr.update(choices=choices)
-
-
-def is_ready(job_request: JobRequest) -> bool:
-    """Whether everything is there that a film is made of."""
-    if isinstance(job_request, VideoRequest):
-        return bool(job_request.video)
-    return len(job_request.files) == len(job_request.photos) >= 2

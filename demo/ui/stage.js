@@ -1,6 +1,6 @@
 // The stage: it always moves. Before Create the photos fade into each other; while a film is made, the frames that are
 // there play back and forth over its whole length; beside a finished film it draws what a plain cross-fade would be.
-// `told` is what the server says (see stage.py); the rest is read from the page.
+// With no photos yet an example shows what comes of them. `told` is what the server says (see stage.py); the rest is read from the page.
 
 const find = (selector) => document.querySelector(selector);
 const canvas = element.querySelector("canvas");
@@ -11,11 +11,14 @@ const screen = element.closest("#screen");
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const IDLE_SECONDS = 2.2; // of a cross-fade, one way
 const LONGEST = 1280; // pixels of the canvas
+const MOST_WHOLE = 12; // photos that are shown in full size before a film is made; of more their thumbnails
+const SHOWN = /\.(jpe?g|png|webp|gif|avif)$/i; // by every browser
 const CELL = 56; // pixels: the height of the strip's cells
 let told = { state: "idle" };
 let view = "film";
 let sources = []; // of the film that is set up: addresses of its photos
 let madeFrom = ""; // what the film on the stage was made from
+let earlier = ""; // what the player still holds of the film before
 let begun = performance.now();
 let loaded = new Map();
 
@@ -29,12 +32,19 @@ const picture = (address) => {
   return image.complete && image.naturalWidth ? image : null;
 };
 
+const samples = () =>
+  [...document.querySelectorAll("#examples img")].slice(0, 1).flatMap(({ src }) => [src, src.replace("/first.", "/last.")]);
 const kind = () => find("#kind input:checked")?.value ?? "two";
 const chosen = () => {
   if (kind() === "video") return [find("#clip video")?.currentSrc].filter(Boolean);
-  const places = kind() === "two" ? "#first img, #last img" : "#sheet img";
-  return [...document.querySelectorAll(places)].map((image) => image.currentSrc || image.src).filter(Boolean);
+  const images = [...document.querySelectorAll(kind() === "two" ? "#first img, #last img" : "#sheet img")];
+  const files = kind() === "many" && images.length <= MOST_WHOLE ? [...document.querySelectorAll("#many a.download-link")] : [];
+  return images
+    .map((image, number) => (SHOWN.test(files[number]?.href) ? files[number].href : image.currentSrc || image.src))
+    .filter(Boolean);
 };
+
+const setUp = () => [kind(), ...chosen()].join();
 
 // [place, image] of all frames that are there, in order
 const frames = () =>
@@ -78,7 +88,7 @@ const shape = (width, height) => {
 const player = () => find("#film video");
 const plays = () => {
   const video = player();
-  return Boolean(video?.currentSrc && video.readyState > 1 && (video.currentTime > 0 || told.state === "done"));
+  return Boolean(video?.currentSrc && video.currentSrc !== earlier && video.readyState > 1 && (video.currentTime > 0 || told.state === "done"));
 };
 
 // The frame of the film that its player shows: on the way back of a film that is played back and forth, too.
@@ -94,7 +104,7 @@ const draw = (now) => {
   const current = told.state !== "idle" && !stale();
   const video = current && plays();
   const comparing = video && view !== "film" && told.state === "done";
-  const source = kind() === "video" && (!current || !frames().length || comparing) && (!video || comparing);
+  const source = kind() === "video" && sources.length > 0 && (!current || !frames().length || comparing) && (!video || comparing);
   screen.dataset.mode = comparing ? view : video ? "film" : current ? told.state : sources.length ? "waiting" : "empty";
   canvas.hidden = (video && !comparing) || source;
   slow.hidden = !source || !slow.currentSrc;
@@ -112,7 +122,7 @@ const draw = (now) => {
 
 // Before there is a frame: the photos, each fading into the next.
 const fade = (seconds) => {
-  const list = sources.map((address, number) => [2 * number, picture(address)]).filter(([, image]) => image);
+  const list = (sources.length ? sources : samples()).map((address, number) => [2 * number, picture(address)]).filter(([, image]) => image);
   if (!list.length) return context.clearRect(0, 0, canvas.width, canvas.height);
   const end = 2 * (list.length - 1);
   const way = calm.matches ? 0 : swing(seconds, IDLE_SECONDS * Math.max(1, list.length - 1));
@@ -144,7 +154,11 @@ const words = (current, video) => {
   return "";
 };
 
-const stale = () => told.state === "done" && madeFrom !== "" && chosen().join() !== madeFrom && chosen().length > 0;
+// Whether the film that is shown was made of something else than what is set up now.
+const stale = () => {
+  if (!["done", "stopped"].includes(told.state) || !madeFrom || setUp() === madeFrom) return false;
+  return chosen().length > 0 || !madeFrom.startsWith(`${kind()},`);
+};
 
 // --- the strip: as many cells as fill the row, each a frame to go to
 let drawn = "";
@@ -186,7 +200,10 @@ const taken = () => {
     const next = JSON.parse(props.value || "{}");
     if (next.id !== told.id) {
       loaded = new Map([...loaded].filter(([address]) => sources.includes(address)));
-      if (next.state === "making") [madeFrom, begun] = [chosen().join(), performance.now()];
+      if (next.state === "making") {
+        [madeFrom, begun, earlier] = [setUp(), performance.now(), player()?.currentSrc ?? ""];
+        player()?.pause();
+      }
     }
     told = next.state ? next : { state: "idle" };
   } catch {
@@ -211,7 +228,8 @@ const tick = () => {
   sources = chosen();
   const first = sources[0];
   const from = kind() === "video" ? slow : first && picture(first);
-  if ((told.state === "idle" || stale()) && from) shape(from.naturalWidth || from.videoWidth, from.naturalHeight || from.videoHeight);
+  if ((told.state === "idle" || stale()) && !sources.length) shape(16, 9);
+  else if ((told.state === "idle" || stale()) && from) shape(from.naturalWidth || from.videoWidth, from.naturalHeight || from.videoHeight);
   for (const address of sources) if (kind() !== "video") picture(address);
   find("#cinema").classList.toggle("stale", stale());
   find("#cinema").dataset.state = told.state;
@@ -227,6 +245,7 @@ const name = () => {
   for (const [id, text] of Object.entries(places)) {
     for (const button of document.querySelectorAll(`#${id} [aria-label*="upload"]`)) button.setAttribute("aria-label", text);
   }
+  for (const image of document.querySelectorAll("#examples img")) image.alt = "";
   document.querySelectorAll("#examples .gallery-item").forEach((button, number) => {
     button.setAttribute("aria-label", `Take example pair ${number + 1}`);
   });
@@ -240,8 +259,29 @@ document.addEventListener("input", (event) => {
   if (clip) Object.assign(clip, { currentTime: Number(event.target.value) || 0 }).pause();
 });
 
+// A button that solves a refusal: it types and presses what a visitor would.
+const solve = async ({ press, fill, value }) => {
+  for (const selector of press.split("|").filter(Boolean)) {
+    [...document.querySelectorAll(selector)].find((each) => each.type === "file" || each.type === "radio" || each.checkVisibility())?.click();
+    await new Promise((resolve) => setTimeout(resolve, 200)); // what follows from it
+  }
+  const box = fill && find(fill);
+  if (!box) return;
+  Object.getOwnPropertyDescriptor(HTMLInputElement.prototype, "value").set.call(box, value);
+  for (const name of ["input", "change", "blur"]) box.dispatchEvent(new Event(name, { bubbles: true }));
+};
+
+// Gradio's words for a file of another kind name its types; ours say what to choose.
+new MutationObserver(() => {
+  for (const toast of document.querySelectorAll(".toast-body")) {
+    const text = [...toast.querySelectorAll("*")].find((each) => !each.children.length && /^Only .* allowed/i.test(each.textContent.trim()));
+    if (text) text.textContent = kind() === "video" ? "That is no video. Choose one, such as MP4, MOV or WebM." : "That is no photo. Choose one, such as JPEG, PNG or HEIC.";
+  }
+}).observe(document.body, { childList: true, subtree: true });
+
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("button");
+  if (button?.classList.contains("remedy")) solve(button.dataset);
   if (button?.closest("#views")) view = button.value;
   if (button?.id === "create") {
     told = { ...told, lost: false };

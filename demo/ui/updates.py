@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,21 @@ from demo.ui import exports, plan, stage
 from demo.ui.components import StreamSegment
 from demo.ui.html import error_html, size_text, state_html, time_text
 from demo.ui.layout import OTHERS
+from demo.ui.remedies import remedy
 from demo.ui.stage import Preview
+from film.media import video_writer
 from film.rendering.events import Done, Level, Notice, Progress, Segment, Stage
 
 logger = logging.getLogger("film.page")
+
+# Where a model could not be fetched from, and the library's words around the reason; the log has them.
+DOWNLOAD = re.compile(r" from \S+://\S+ \((?:<urlopen error )?(?:\[Errno -?\d+\] )?(.*?)>?\)\.")
 
 Changes = dict[str, Any]  # new values of some of the page's outputs, by their names; the others stay as they are
 
 FORMAT_BUTTONS = tuple(f"as-{name}" for name in OTHERS)
 OUTPUTS = ("player", "refused", "state", "preview", "download", "create", "stop", "finished", *FORMAT_BUTTONS)
-READY: Changes = {"create": gr.update(visible=True), "stop": gr.update(visible=False)}
+READY: Changes = {"create": gr.update(value="Create", visible=True), "stop": gr.update(visible=False)}
 STARTED: Changes = {
     "player": gr.update(value=None),
     "refused": gr.update(visible=False),
@@ -48,11 +54,14 @@ def show(ask: Callable[[], JobRequest], handler: JobService, owner: str = "") ->
     """A film on the page, from its order to its end. What goes wrong is told in a sentence, and what plays stays."""
     notes: list[str] = []
     preview: Preview | None = None
+    job_request: JobRequest | None = None
+    stage = ""
     try:
-        job_request, planned, note = plan.planned(ask, handler)
+        job_request = asked = ask()
+        job_request, planned, note = plan.planned(lambda: asked, handler)
         handler.check_files(job_request)
         notes += [note] if note else []
-        preview = Preview(handler.storage, *facts(job_request, planned))
+        preview = Preview(handler.storage, *known_facts(job_request, planned))
         yield {"preview": preview.told()}
         with closing(handler.make(job_request, owner)) as events:
             for event in events:
@@ -62,6 +71,7 @@ def show(ask: Callable[[], JobRequest], handler: JobService, owner: str = "") ->
                     case Notice():
                         notes.append(event.text)
                     case Stage():
+                        stage = event.name
                         yield {"state": state_html(event.text, done=0, notes=notes)}
                     case Progress():
                         changes: Changes = {"state": progress_html(event, notes)}
@@ -77,12 +87,13 @@ def show(ask: Callable[[], JobRequest], handler: JobService, owner: str = "") ->
                     case Done():
                         yield finished(event, job_request, preview, notes)
     except Exception as error:
-        changes = {"state": error_html(message(error))}
+        solution = remedy(error, job_request, stage)
+        changes = {"state": error_html(DOWNLOAD.sub(r" (\1).", message(error)), solution.html() if solution else "")}
         yield changes if preview is None else {**changes, "preview": preview.told("failed")}
     yield READY
 
 
-def facts(job_request: JobRequest, planned: Any) -> tuple[dict[str, Any], list[int]]:
+def known_facts(job_request: JobRequest, planned: Any) -> tuple[dict[str, Any], list[int]]:
     """What the stage is told of a film before it is made, and the places of its photos."""
     if planned is None:
         return {}, []
@@ -110,9 +121,9 @@ def finished(event: Done, job_request: JobRequest, preview: Preview, notes: list
     """The complete film: in the player if browsers play it, on the stage if it is a picture, and to be downloaded."""
     path = event.path
     kind = path.suffix.removeprefix(".")
-    made = (event.frames + 2) // 2 if job_request.options.play == "pingpong" else event.frames
-    twice = ", forth and back" if made != event.frames else ""
-    size = f"{made} frames, {event.width} × {event.height}, {time_text(event.duration)}{twice}"
+    play = job_request.options.play
+    frames = plan.frames_text(video_writer.made_frames(event.frames, play), play)
+    size = f"{frames}, {event.width} × {event.height}, {time_text(event.duration)}"
     device = f"{event.device_text} ({film.devices().get(event.device, 'device')})"
     pace = f", {time_text(event.seconds_per_frame)} per frame" if event.seconds_per_frame else ""
     by = f"made by {event.model} on {device} in {time_text(event.seconds)}{pace}"
@@ -135,19 +146,34 @@ def download(path: Path) -> Any:
     return gr.update(value=path, label=f"Download {format} ({size_text(path.stat().st_size)})", visible=True)
 
 
-def stopped(told: str, handler: JobService) -> Changes:
-    """What had been made when a film was stopped, to be downloaded; nothing where that is too little."""
+def stopped(told: str, streamed: Sequence[tuple[bytes, float]], handler: JobService) -> Changes:
+    """What had been made when a film was stopped, to be downloaded; nothing where that is too little.
+
+    `told` is what the stage knew, `streamed` the segments that the player had, and how long each lasts.
+    """
+    storage = handler.storage
     try:
         facts = json.loads(told)
         frames = {int(place): str(name) for place, name in facts["frames"].items()}
-        path = exports.stopped(frames, int(facts["total"]), float(facts["fps"]), handler.storage)
+        if streamed:
+            made = f"the {time_text(sum(seconds for _, seconds in streamed))} that were made"
+            path: Path | None = exports.joined([data for data, _ in streamed], storage)
+        else:
+            made = f"the {len(frames)} frames that were made"
+            path = exports.stopped(frames, float(facts["fps"]), storage)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         logger.info("nothing to keep of a stopped film: %s", error)
         return {}
     if path is None:
         return {}
-    text = f"Stopped; the {len(frames)} frames that were made can be downloaded"
-    return {"download": download(path), "state": state_html(text), "preview": json.dumps(facts | {"state": "stopped"})}
+    changes: Changes = {
+        "download": download(path),
+        "state": state_html(f"Stopped; {made} can be downloaded"),
+        "preview": json.dumps(facts | {"state": "stopped"}),
+    }
+    if "slowdown" not in facts:  # what photos became is kept; see `server.frame_cache`
+        changes["create"] = gr.update(value="Continue", visible=True)
+    return changes
 
 
 def export(finished: str | None, format: str, handler: JobService) -> tuple[Any, Any, Any]:

@@ -15,6 +15,7 @@ from demo.server.json_logging import hiding
 from demo.server.messages import message
 from demo.ui import html
 from demo.ui.components import UNSHOWN
+from demo.ui.remedies import choose_again
 from film.media import images
 
 logger = logging.getLogger("film.page")
@@ -26,7 +27,7 @@ class Uploads:
     def __init__(self, handler: JobService) -> None:
         self._handler = handler
 
-    def check_photo(self, path: str | None, state: str) -> tuple[Any, Any, Any]:
+    def check_photo(self, path: str | None, state: str, place: str = "first") -> tuple[Any, Any, Any]:
         """Refuse at once an upload that is no photo; show one that browsers do not know as a JPEG."""
         if path is None:
             return gr.skip(), gr.skip(), gr.skip()
@@ -38,7 +39,7 @@ class Uploads:
                 path = shown
         except Exception as error:
             logger.info("no photo: %s", error, extra=hiding([path]))
-            return None, *taken(state, message(error))
+            return None, *taken(state, message(error), place)
         return path, *taken(state)
 
     def check_photos(self, paths: list[str], known: list[str], state: str) -> tuple[Any, ...]:
@@ -53,7 +54,7 @@ class Uploads:
             except Exception as error:
                 logger.info("no photo: %s", error, extra=hiding([path]))
                 refused.append(message(error))
-        return photos, photos, *taken(state, " ".join(dict.fromkeys(refused)))
+        return photos, photos, *taken(state, " ".join(dict.fromkeys(refused)), "many")
 
     def check_video(self, path: str | None, state: str) -> tuple[Any, Any, Any]:
         """Refuse at once an upload that is no video, or of which nothing can be made."""
@@ -63,7 +64,7 @@ class Uploads:
             self._handler.check_video(path)
         except Exception as error:
             logger.info("no video: %s", error, extra=hiding([path]))
-            return None, *taken(state, message(error))
+            return None, *taken(state, message(error), "clip")
         return gr.skip(), *taken(state)
 
     def contact_sheet(self, photos: list[str]) -> str:
@@ -93,7 +94,8 @@ class Uploads:
         return html.idle_html(bool(there)) if html.is_idle(state) else gr.skip()
 
 
-def taken(state: str, refusal: str = "") -> tuple[Any, Any]:
+def taken(state: str, refusal: str = "", place: str = "") -> tuple[Any, Any]:
     """Why an upload was not taken, in a line of its own, for a film may be in the making; an earlier error goes."""
-    line = gr.update(value=html.error_html(refusal), visible=True) if refusal else gr.update(visible=False)
+    told = html.error_html(refusal, choose_again(place).html()) if refusal else None
+    line = gr.update(value=told, visible=True) if told else gr.update(visible=False)
     return line, html.idle_html() if html.is_idle(state) else gr.skip()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
+from typing import NoReturn
 
 from tqdm import tqdm
 
@@ -15,23 +17,27 @@ from film.rendering import pipeline
 from film.rendering.planning import Plan
 
 LINES = 20  # at most, of a film's progress in a log
+STAGE = "{desc} … {elapsed}"  # how a terminal shows what has no frames yet
+FRAMES = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} frames, {elapsed}{postfix}"
 
 
 def show(events: Iterable[pipeline.Event]) -> None:
     """Show the events of one film."""
     terminal = sys.stderr.isatty()
     told = 0  # the last frame that has a line
-    with tqdm(disable=not terminal, unit="frame", file=sys.stderr, leave=False) as bar:
+    with _bar(terminal) as bar:
         for event in events:
             match event:
                 case pipeline.Stage():
-                    bar.set_description(event.text)
+                    bar.set_description_str(event.text)
                     if not terminal:
                         print(f"{event.text} …", file=sys.stderr)
                 case pipeline.Notice():
                     bar.write(event.text, file=sys.stderr)
                 case pipeline.Progress():
-                    bar.total = event.total
+                    bar.total, bar.bar_format = event.total, FRAMES
+                    if event.seconds_left is not None:
+                        bar.set_postfix_str(f"{tqdm.format_interval(event.seconds_left)} left", refresh=False)
                     bar.update(event.done - bar.n)
                     if not terminal and _is_told(event, told):
                         told = event.done
@@ -68,11 +74,11 @@ def show_batch(told: Iterable[Told], plans: Mapping[Job, Plan]) -> list[Job]:
     failed: list[Job] = []
     ended = 0
     everything = sum(plan.frames for plan in plans.values())
-    with tqdm(total=everything, disable=not terminal, unit="frame", file=sys.stderr, leave=False) as bar:
+    with _bar(terminal, everything) as bar:
         for job, event in told:
             match event:
                 case pipeline.Stage():
-                    bar.set_description(f"{job.name}: {event.text}")
+                    bar.set_description_str(f"{job.name}: {event.text}")
                 case pipeline.Notice():
                     bar.write(f"{job.name}: {event.text}", file=sys.stderr)
                 case pipeline.Progress():
@@ -93,6 +99,15 @@ def show_batch(told: Iterable[Told], plans: Mapping[Job, Plan]) -> list[Job]:
                 bar.total -= plans[job].frames - made[job]
                 bar.set_postfix_str(f"{ended} of {len(plans)} films")
     return failed
+
+
+def _bar(terminal: bool, total: int | None = None) -> tqdm[NoReturn]:
+    """A line of a terminal that shows the stage and then the frames; else nothing. It is gone when it is closed."""
+    columns = None if not terminal or os.get_terminal_size(sys.stderr.fileno()).columns else 80  # of unknown size
+    form = STAGE if total is None else FRAMES
+    return tqdm(
+        desc="Starting", total=total, disable=not terminal, bar_format=form, ncols=columns, nrows=20, leave=False
+    )
 
 
 def _is_told(progress: pipeline.Progress, last: int) -> bool:

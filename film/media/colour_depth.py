@@ -15,7 +15,6 @@ import numpy.typing as npt
 from film.media import alpha, images
 
 DEPTHS = (8, 10)  # bits of each channel in a film
-TRANSFERS = {"smpte2084": "HDR10 (PQ)", "arib-std-b67": "HLG"}  # of high dynamic range, as ffmpeg calls them
 SCALED = "out_range=tv:flags=accurate_rnd+full_chroma_int+bitexact"
 SDR = f"scale=out_color_matrix=bt709:{SCALED},setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
 # For players that show no transparency, such as the page's: over white.

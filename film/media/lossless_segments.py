@@ -14,7 +14,7 @@ from film.media.video_segments import Pixels, Segment
 
 
 def frames(segments: Sequence[Segment]) -> Generator[Pixels]:
-    """All frames, forth. RuntimeError with ffmpeg's own words where a master cannot be read, or holds too few."""
+    """All frames, forth. RuntimeError with ffmpeg's own words where a segment cannot be read, or holds too few."""
     for segment in segments:
         yield from _decoded(segment)
 

@@ -13,8 +13,9 @@ detector 290, 18 and 282 to 286, by brightness alone 291, 275 and 284 to 287.
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -43,6 +44,7 @@ SAME = 2.0  # largest difference of two small copies, of 255, for one to repeat 
 # agree, repetitions in H.264 (HD and 4K, crf 17 to 28, with and without grain) were seen to differ by 20 at most.
 SAME_PIXEL = 24
 NEARLY_SAME = 0.2  # of the usual step from drawing to drawing: less is a repetition among others
+LONGEST_STAND = 6  # frames that a drawing stands for: fives, and one that is a little late
 MOST_REPEATS = 3  # more repetitions in a row than that are a scene in which nothing moves
 PATTERN = Fraction(1, 4)  # seconds each drawing stands at most for many of them to be motion
 PATTERN_JITTER = 2  # times as long as the shorter ones around it: threes and twos, or soft motion in uneven steps
@@ -51,6 +53,8 @@ DUPLICATES = {
     "drop": "repeated frames are left out, and the motion goes on however long they stand",
     "keep": "every frame stays as it is",
 }
+FRAMES_COMPARED = 8  # of an interlaced video, to see whether both fields of each are of one time
+ONE_PICTURE = 0.5  # of the change from frame to frame: less from field to field is that of lines
 PAUSE = Fraction(1, 4)  # seconds a frame is shown at least for it to be a pause: jitter of a variable rate is less
 
 
@@ -112,7 +116,7 @@ def _inside_bars(
 def likeness(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
     """Correlation of two pictures seen from afar, -1 to 1, whatever their brightness.
 
-    Of frames of one shot, 4 to 16 apart, it is above 0.2 in 9 of 10 pairs; of frames of two films below 0.3 in as many.
+    Of frames of a scene, 4 to 16 apart, it is above 0.2 in 9 of 10 pairs; of frames of two films below 0.3 in as many.
     """
     size = (LIKENESS_SIDE, LIKENESS_SIDE)
     a, b = _inside_bars(a, b)
@@ -123,7 +127,7 @@ def likeness(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
     return float((one * other).sum() / max(1e-9, np.sqrt((one**2).sum() * (other**2).sum())))
 
 
-def shots(stills: Iterable[TimedFrame], cut: float = CUT, duplicates: str = "auto") -> Iterator[SceneFrame]:
+def scene_frames(frames: Iterable[TimedFrame], cut: float = CUT, duplicates: str = "auto") -> Iterator[SceneFrame]:
     """Mark the cuts in a stream of frames, leave out what only repeats the frame before, and hold what is a pause.
 
     `cut` is the smallest content value of a cut; infinity finds none. `duplicates` is one of DUPLICATES. A few frames
@@ -137,56 +141,56 @@ def shots(stills: Iterable[TimedFrame], cut: float = CUT, duplicates: str = "aut
     before: npt.NDArray[np.uint8] | None = None
     held = time = Fraction(0)
 
-    def next_shot() -> SceneFrame:
-        shot = _marked(waiting, list(values), list(alike), cut)
+    def next_frame() -> SceneFrame:
+        frame = _marked(waiting, list(values), list(alike), cut)
         if waiting and duplicates == "auto":
-            shot = _in_pattern(shot, waiting[0].time, list(spans))
-        return shot if duplicates == "drop" else _paused(shot, waiting, list(intervals))
+            frame = _in_pattern(frame, waiting[0].time, list(spans))
+        return frame if duplicates == "drop" else _paused(frame, waiting, list(intervals))
 
-    for shot, copy in _distinct(stills, duplicates):
+    for frame, copy in _distinct(frames, duplicates):
         if before is not None:
             values.append(content_value(before, copy))
             alike.append(likeness(before, copy))
-            intervals.append(shot.time - held)
-            spans.append(shot.time - time)
-        before, held, time = copy, shot.held, shot.time
-        waiting.append(shot)
+            intervals.append(frame.time - held)
+            spans.append(frame.time - time)
+        before, held, time = copy, frame.held, frame.time
+        waiting.append(frame)
         if len(waiting) > NEIGHBOURS:
-            yield next_shot()
+            yield next_frame()
     while waiting:
-        yield next_shot()
+        yield next_frame()
 
 
 def _marked(waiting: deque[SceneFrame], values: list[float], alike: list[float], cut: float) -> SceneFrame:
-    """Take the first shot that waits, and see by the values around it whether a scene begins with it."""
+    """Take the first frame that waits, and see by the values around it whether a scene begins with it."""
     own = len(values) - len(waiting)
-    shot = waiting.popleft()
+    frame = waiting.popleft()
     if own < 0 or values[own] < cut:  # the first of all follows nothing
-        return shot
+        return frame
     around = values[max(0, own - NEIGHBOURS) : own] + values[own + 1 :]
     ratio = STANDS_OUT if alike[own] >= UNRELATED else STANDS_OUT_UNRELATED
     if around and values[own] < ratio * sum(around) / len(around):
-        return shot
-    return replace(shot, cut=True)
+        return frame
+    return replace(frame, cut=True)
 
 
-def _paused(shot: SceneFrame, waiting: deque[SceneFrame], intervals: list[Fraction]) -> SceneFrame:
-    """The shot, held if it is shown for long beside those around it: the motion to the next takes as long as theirs."""
+def _paused(frame: SceneFrame, waiting: deque[SceneFrame], intervals: list[Fraction]) -> SceneFrame:
+    """The frame, held if it is shown for longer than its neighbours: the motion to the next lasts as long as theirs."""
     if not waiting:
-        return shot
+        return frame
     typical = sorted(intervals)[(len(intervals) - 1) // 2]  # of two the shorter: a film may begin with a pause
     following = waiting[0].time
-    if following - shot.held <= max(PAUSE, (MOST_REPEATS + 1) * typical):
-        return shot
-    return replace(shot, held=following - typical)
+    if following - frame.held <= max(PAUSE, (MOST_REPEATS + 1) * typical):
+        return frame
+    return replace(frame, held=following - typical)
 
 
-def _in_pattern(shot: SceneFrame, following: Fraction, spans: list[Fraction]) -> SceneFrame:
-    """The shot, not held though it is repeated many times, where those around it are as well: drawings on fives."""
-    span, usual = following - shot.time, sorted(spans)[(len(spans) - 1) // 4]  # a few may stand shorter
-    if shot.held > shot.time and span <= min(PATTERN, PATTERN_JITTER * usual):
-        return replace(shot, held=shot.time)
-    return shot
+def _in_pattern(frame: SceneFrame, following: Fraction, spans: list[Fraction]) -> SceneFrame:
+    """The frame, not held though it is repeated many times, where those around it are as well: drawings on fives."""
+    span, usual = following - frame.time, sorted(spans)[(len(spans) - 1) // 4]  # a few may stand shorter
+    if frame.held > frame.time and span <= min(PATTERN, PATTERN_JITTER * usual):
+        return replace(frame, held=frame.time)
+    return frame
 
 
 def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
@@ -195,24 +199,57 @@ def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     return bool(np.asarray(ImageChops.difference(one, other)).max() < SAME_PIXEL)
 
 
-def without_repeated_fields(stills: Iterable[TimedFrame], frame: Fraction) -> Iterator[TimedFrame]:
-    """Of an interlaced video, each lasting `frame` seconds, without second fields that show what the first does.
+def without_repeated_fields(frames: Iterable[TimedFrame], duration: Fraction) -> Iterator[TimedFrame]:
+    """Of an interlaced video, each lasting `duration` seconds, without second fields that show what the first does.
 
-    So is a film that was filmed in whole frames. A field that repeats one of another frame is a rest of its own moment.
+    So is a film that was filmed in whole frames: its two fields differ by their lines, and much more from those of the
+    next frame. A field that repeats one of another frame stays.
     """
+    inside: deque[float] = deque(maxlen=FRAMES_COMPARED)  # from the first field of a frame to the second
+    between: deque[float] = deque(maxlen=FRAMES_COMPARED)  # from the second to the first of the next frame
     first: TimedFrame | None = None
-    for still in stills:
-        second = first is not None and still.time - first.time < frame * Fraction(3, 4)
-        if first is None or not second or not _is_repeat(first.pixels, still.pixels):
-            yield still
-        first = None if second else still
+    second: TimedFrame | None = None
+    before: npt.NDArray[np.int16] = np.empty(0, np.int16)
+
+    def repeated() -> bool:
+        """Whether the second field shows what the first does."""
+        assert first and second
+        return sum(inside) < ONE_PICTURE * sum(between) or _is_repeat(first.pixels, second.pixels)
+
+    for field in frames:
+        copy = small(field.pixels).astype(np.int16)
+        change = float(np.abs(copy - before).mean()) if first is not None else 0.0
+        before = copy
+        if first is not None and second is None and field.time - first.time < duration * Fraction(3, 4):
+            second = field
+            inside.append(change)
+            continue
+        if first is not None and second is not None:
+            between.append(change)
+            if not repeated():
+                yield second
+        yield field
+        first, second = field, None
+    if second is not None and not repeated():
+        yield second
 
 
 def _is_repeat(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     return bool(np.abs(small(a).astype(np.int16) - small(b)).max() < SAME) and _same(a, b)
 
 
-def _distinct(stills: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8]]]:
+def _stands(changes: Sequence[float]) -> bool:
+    """Whether the last frame is a repetition among others: drawings of which each stands for two to five frames.
+
+    `changes` are those of the last frames from the ones before them, 0 to 255.
+    """
+    usual = sorted(changes)[-2] if len(changes) > 1 else 0.0  # the largest may be a cut
+    drawn = [number for number, change in enumerate(changes) if change >= NEARLY_SAME * usual]
+    stand = [later - earlier for earlier, later in itertools.pairwise([*drawn, len(changes)])]
+    return len(drawn) >= 3 and stand.count(1) <= 1 and 1 < stand[-1] and max(stand) <= LONGEST_STAND
+
+
+def _distinct(frames: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8]]]:
     """Each frame that differs from the last one of these, and its small copy.
 
     Where many frames in a row are the same, the motion begins with the last of them.
@@ -222,26 +259,32 @@ def _distinct(stills: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[S
     repeats: list[Fraction] = []  # when it is repeated; of many, the last few
     end = Fraction(0)
 
-    def shot(still: TimedFrame) -> SceneFrame:
-        held = repeats[-1] if len(repeats) > MOST_REPEATS and duplicates != "drop" else still.time
-        return SceneFrame(still.pixels, still.time, held, end, cut=False)
+    def scene_frame(frame: TimedFrame) -> SceneFrame:
+        held = repeats[-1] if len(repeats) > MOST_REPEATS and duplicates != "drop" else frame.time
+        return SceneFrame(frame.pixels, frame.time, held, end, cut=False)
 
     steps: deque[float] = deque(maxlen=2 * NEIGHBOURS + 1)  # by how much each of the last ones differs from its own
-    for still in stills:
-        now = small(still.pixels)
+    changes: deque[float] = deque(maxlen=3 * LONGEST_STAND)  # of every frame, from the one before it
+    before: npt.NDArray[np.uint8] | None = None
+    for frame in frames:
+        now = small(frame.pixels)
+        changes.append(0.0 if before is None else float(np.abs(now.astype(np.int16) - before).mean()))
+        before = now
         change = np.abs(now.astype(np.int16) - copy) if shown is not None else np.full(1, 255)
         alike = duplicates != "keep" and shown is not None and change.max() < SAME
         if alike and shown is not None:
-            alike = _same(shown.pixels, still.pixels)
-        elif repeats and steps:  # one more, which was coded otherwise
-            alike = float(change.mean()) < NEARLY_SAME * sorted(steps)[len(steps) // 2]
+            alike = _same(shown.pixels, frame.pixels)
+        elif duplicates != "keep" and shown is not None and frame.time - shown.time < PATTERN:
+            # One that was coded otherwise: in a pattern of repetitions, or after one.
+            nearly = bool(repeats and steps) and change.mean() < NEARLY_SAME * sorted(steps)[len(steps) // 2]
+            alike = nearly or _stands(changes)
         if alike:
-            repeats = [*repeats[-MOST_REPEATS:], still.time]
+            repeats = [*repeats[-MOST_REPEATS:], frame.time]
         else:
             if shown is not None:
-                yield shot(shown), copy
+                yield scene_frame(shown), copy
                 steps.append(float(change.mean()))
-            shown, copy, repeats = still, now, []
-        end = still.time + still.duration
+            shown, copy, repeats = frame, now, []
+        end = frame.time + frame.duration
     if shown is not None:
-        yield shot(shown), copy
+        yield scene_frame(shown), copy

@@ -13,6 +13,9 @@ HD = 720  # rows from which an untagged video is taken for BT.709, as players do
 # Of two fields, each half the picture at its own moment, a whole frame each; other frames pass as they are. Any other
 # form of pixels would be converted for it, which changes colours, and no interlaced video has one.
 DEINTERLACE = "bwdif=mode=send_field:deint=interlaced,"
+# Of film at 24 frames a second that was spread over 60 fields (3:2 pulldown) the 24 again: fields of one picture are
+# put together, and of every five frames the one that repeats is left out.
+PULLDOWN = "fieldmatch=order=auto:combmatch=full,bwdif=mode=send_frame:deint=interlaced,decimate,"
 FIELDS = r"yuvj?4(?:11|20|22|44)p(?:10le)?"
 ALPHA = r"(?:yuva|gbrap|rgba|bgra|argb|abgr|ya8|ya16|ayuv|vuya)"  # how the names of forms with alpha begin
 HDR = {"smpte2084", "arib-std-b67"}  # transfer functions: PQ and HLG, as phones record them
@@ -31,11 +34,14 @@ SCALE = (
 BARS = "pad={width}:{height}:(ow-iw)/2:(oh-ih)/2:color=black@0"
 
 
-def chain(told: Callable[[str], str | None], height: int, alpha: bool, toned: bool = True) -> str:
+def chain(
+    told: Callable[[str], str | None], height: int, alpha: bool, toned: bool = True, pulldown: bool = False
+) -> str:
     """Of a `width`, a `height` and a form of `pixels` to be filled in. `told` is what the first frame's line has under
-    a name, such as `fmt`; `height` is the source's. Unless `toned`, high dynamic range stays as it is encoded."""
+    a name, such as `fmt`; `height` is the source's. Unless `toned`, high dynamic range stays as it is encoded.
+    `pulldown`: see PULLDOWN."""
     # Of any yuv video: one whose first frame is whole may have fields later.
-    whole = DEINTERLACE if re.fullmatch(FIELDS, told("fmt") or "") else ""
+    whole = PULLDOWN if pulldown else DEINTERLACE if re.fullmatch(FIELDS, told("fmt") or "") else ""
     matrix = "auto"
     if told("color_space") in (None, "unknown"):
         matrix = "bt709" if height >= HD else "bt601"

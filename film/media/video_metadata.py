@@ -22,6 +22,7 @@ import imageio_ffmpeg
 
 from film.media import ffmpeg, images, video_filters
 from film.media.companions import Subtitles
+from film.media.video_clock import LONGEST_PAUSE
 
 SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .3gp .flv .wmv .ogv .gif".split())
 READ = "MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, OGV or GIF"
@@ -31,12 +32,18 @@ LINES = 1000  # that are kept
 # How a line begins that tells something: of a frame, of the file, of what is wrong. No line of a file's own begins so.
 SHOWN = r"\[Parsed_showinfo_\d+ @ \w+\] \[info\] "
 TOLD = r"\[info\] +"
+REPEATED = r"\[Parsed_idet_\d+ @ \w+\] \[info\] Repeated Fields: Neither: *(\d+) Top: *(\d+) Bottom: *(\d+)"
 COMPLAINT = r"(?:\[[^\]]* @ \w+\] )?\[(?:error|fatal)\] "
 ALPHA_MODE = TOLD + r"(?i:alpha_mode) +: 1\b"  # of WebM, for which there is no form of pixels
-TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: )|{ALPHA_MODE}|{COMPLAINT}")
+TELLING = re.compile(rf"{SHOWN}|{TOLD}(?:Stream #|Duration: )|{ALPHA_MODE}|{REPEATED}|{COMPLAINT}")
 VIDEO = ["-map", "0:V:0"]  # a capital V: a cover picture is no video
 RATES = [Fraction(n, 1001) for n in (24_000, 30_000, 60_000)] + [Fraction(n) for n in (12, 15, 24, 25, 30, 50, 60)]
+FIELDS_SEEN = 120  # frames of an interlaced video, to see which fields repeat
 MEASURED = 240  # packets by whose times the frame rate is told where the file has none
+THIN = 8000  # bytes a second below which a length is looked into: two recordings may lie hours apart
+STAMPS_READ = 200_000
+DECODED, PRESENTED = 1, 2  # columns of ffmpeg's framecrc
+PULLED_DOWN = ("yuv420p", "yuv422p")  # forms of pixels: of broadcasts and DVDs
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own leave the opacity out
 TRACKS_TRIED = 8  # of sound, to find one that can be decoded
 
@@ -62,7 +69,7 @@ class VideoMetadata:
     tracks: int = 0  # of sound
     passed_over: bool = False  # of it, what would have been heard cannot be decoded
     subtitles: tuple[Subtitles, ...] = ()
-    interlaced: bool = False  # its first frame is of two fields
+    interlaced: bool = False  # its first frame is of two fields, each of its own moment
 
     @property
     def name(self) -> str:
@@ -97,7 +104,8 @@ def read_metadata(
         if looked.found(COMPLAINT + ".* matches no streams"):
             raise ValueError(f"{path.name} holds no video.")
         raise ValueError(f"{path.name} is not a video this program reads{_cause(looked.complaints)}; use {READ}.")
-    lasting = looked.found(TOLD + r"Duration: (\d+):(\d+):([\d.]+)")
+    length = looked.found(TOLD + r"Duration: (\d+):(\d+):([\d.]+)")
+    lasting = int(length[1]) * 3600 + int(length[2]) * 60 + float(length[3]) if length else None
     begins = looked.found(TOLD + r"Duration: .* start: (-?[\d.]+)")
     track, tracks, unheard, passed_over = _sound(path, max_pixels, looked, audio_track)
     codec = looked.found(TOLD + r"Stream #\S+ Video: (\w+)")
@@ -112,14 +120,17 @@ def read_metadata(
     alpha = decoder is not None or re.match(video_filters.ALPHA, form) is not None
     alpha = alpha or form == "pal8" and codec is not None and codec[1] in ("png", "apng")
     rate = ratio(looked.found(SHOWN + r"config in .*frame_rate: (\d+/\d+)"))
+    interlaced = shown("i") in ("T", "B")
+    pulldown = interlaced and form in PULLED_DOWN and _has_pulldown(path, max_pixels)
+    fps = (_checked_rate(path, rate) or Fraction(25)) * (Fraction(4, 5) if pulldown else 1)
     return VideoMetadata(
         path,
         height,
         width,
-        fps=_checked_rate(path, rate) or Fraction(25),
-        seconds=int(lasting[1]) * 3600 + int(lasting[2]) * 60 + float(lasting[3]) if lasting else None,
+        fps=fps,
+        seconds=_lasting(path, lasting, fps),
         sound=tracks > 0 and unheard is None,
-        filters=video_filters.chain(shown, height, alpha),
+        filters=video_filters.chain(shown, height, alpha, pulldown=pulldown),
         untoned=video_filters.chain(shown, height, alpha, toned=False) if transfer else "",
         transfer=transfer,
         unheard=unheard,
@@ -130,8 +141,17 @@ def read_metadata(
         tracks=tracks,
         passed_over=passed_over,
         subtitles=_subtitles(looked),
-        interlaced=shown("i") in ("T", "B"),
+        interlaced=interlaced and not pulldown,
     )
+
+
+def _has_pulldown(path: Path, max_pixels: int) -> bool:
+    """Whether an interlaced video is film of 24 frames a second, of whose fields two in five frames repeat."""
+    looked = _look(path, max_pixels, *VIDEO, "-frames:v", str(FIELDS_SEEN), "-vf", "idet")
+    told = [found for line in looked.lines if (found := re.match(REPEATED, line))]
+    neither, top, bottom = map(int, told[-1].groups()) if told else (0, 0, 0)
+    # By and by the two are equal; where nothing moves, no field repeats another.
+    return min(top, bottom) * 5 > (neither + top + bottom) * Fraction(3, 4) and max(top, bottom) * 4 < neither * 3
 
 
 def _subtitles(looked: ProbeResult) -> tuple[Subtitles, ...]:
@@ -162,21 +182,36 @@ def _checked_rate(path: Path, told: Fraction | None) -> Fraction | None:
     """The frame rate; of a file that has none, and tells how finely it counts, the rate at which its frames come."""
     if told is None or told <= max(RATES):
         return told
-    shown = ffmpeg.run(
-        *("-copyts", *ffmpeg.untrusted(path), *VIDEO, "-c", "copy", "-frames:v", str(MEASURED)),
-        *("-f", "framecrc", "pipe:1"),
-    ).decode(errors="replace")
-    base = ratio(re.search(r"^#tb 0: (\d+/\d+)", shown, re.MULTILINE))
-    stamps = sorted({int(row.split(",")[2]) for row in shown.splitlines() if re.match(r"\d+,", row)})
+    stamps = sorted(set(_stamps(path, MEASURED, PRESENTED)))
     steps = sorted(later - earlier for earlier, later in itertools.pairwise(stamps))
-    if base is None or not steps:
+    if not steps:
         return told
     usual = [step for step in steps if step < 4 * steps[len(steps) // 2]]  # the others are pauses
-    measured = len(usual) / (sum(usual) * base)
+    measured = len(usual) / sum(usual, Fraction(0))
     if told < measured * Fraction(3, 2):
         return told
     near = min(RATES, key=lambda rate: abs(rate - measured))
     return near if abs(near - measured) < measured / 50 else Fraction(round(measured * 100), 100)
+
+
+def _lasting(path: Path, told: float | None, fps: Fraction) -> float | None:
+    """Seconds; of a video with next to no bytes for what it tells, without the jumps of its clock."""
+    if not told or path.stat().st_size / told > THIN:
+        return told
+    stamps = _stamps(path, STAMPS_READ, DECODED)
+    steps = [later - earlier for earlier, later in itertools.pairwise(stamps)]
+    counted = float(sum(step if 0 <= step <= LONGEST_PAUSE else 1 / fps for step in steps) + 1 / fps)
+    return counted if 1 < len(stamps) < STAMPS_READ and counted < told / 2 else told
+
+
+def _stamps(path: Path, most: int, column: int) -> list[Fraction]:
+    """When a video's first packets are DECODED or PRESENTED, seconds, in the order of the file."""
+    shown = ffmpeg.run(
+        *("-copyts", *ffmpeg.untrusted(path), *VIDEO, "-c", "copy", "-frames:v", str(most)),
+        *("-f", "framecrc", "pipe:1"),
+    ).decode(errors="replace")
+    base = ratio(re.search(r"^#tb 0: (\d+/\d+)", shown, re.MULTILINE)) or Fraction(1)
+    return [int(row.split(",")[column]) * base for row in shown.splitlines() if re.match(r"\d+,", row)]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 All encoding goes through one set of options, so a synthesized frame and a photo are treated alike: 8 bits by rounding,
 BT.709, 4:2:0. That subsampling needs even sides; an odd one gets its last row or column twice. Beside each segment a
-**master** can be written: the same frames without any loss, in their own size, for the formats that are not H.264.
+**lossless copy** can be written: the same frames in their own size, for the formats that are not H.264.
 
 The same frames become the same bytes on every machine and in every order, so a film may be made in several runs or
 places: each segment is encoded by itself, and its name tells which frames it holds.
@@ -107,7 +107,7 @@ def segment_length(fps: float | Fraction) -> int:
 
 
 def segment_path(directory: Path, first: int, count: int) -> Path:
-    """Where a segment lies that holds `count` frames from that one on. Its master ends in .mkv instead."""
+    """Where a segment lies that holds `count` frames from that one on. Its lossless copy ends in .mkv instead."""
     return directory / f"{first:08d}-{count:06d}.ts"
 
 
@@ -241,7 +241,7 @@ class SegmentEncoder:
         lossless_copy = path.with_suffix(".mkv") if self._lossless else None
         if lossless_copy:
             os.replace(self._part(".mkv"), lossless_copy)
-        os.replace(self._part(".ts"), path)  # last: where it is, the master is too
+        os.replace(self._part(".ts"), path)  # last: where it is, the lossless copy is too
         self.segments.append(Segment(path, self._begun, count, self._fps, lossless_copy))
         return self.segments[-1]
 

@@ -77,25 +77,31 @@ def sides(x: Tensor) -> tuple[ov.Node, ov.Node]:
     return height, width
 
 
-def warp(x: Tensor, flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = None) -> Tensor:
-    """Sample x at (column + dx, row + dy), bilinearly, coordinates clamped at the border.
+def warp(x: Tensor, flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = None, mode: str = "bilinear") -> Tensor:
+    """Sample x at (column + dx, row + dy), coordinates clamped at the border; `mode` is bilinear or bicubic.
 
     `keep` chooses, from the grid (1, H, W, 2), the places that are sampled.
     """
-    (warped,) = warps([x], flow, keep)
+    (warped,) = warps([x], flow, keep, mode)
     return warped
 
 
-def warps(tensors: Sequence[Tensor], flow: Tensor, keep: Callable[[ov.Node], ov.Node] | None = None) -> list[Tensor]:
+def warps(
+    tensors: Sequence[Tensor],
+    flow: Tensor,
+    keep: Callable[[ov.Node], ov.Node] | None = None,
+    mode: str = "bilinear",
+) -> list[Tensor]:
     """`warp` of several tensors along one flow.
 
-    The grid is clamped and not the sampling: OpenVINO's fast kernel on GPUs takes "zeros" alone. It is written as
-    flow * scale + base, operations whose precision can be kept (see `precision.py`).
+    The grid is clamped and not the sampling: OpenVINO's fast kernel on GPUs takes bilinear with "zeros" alone. It is
+    written as flow * scale + base, operations whose precision can be kept (see `precision.py`).
     """
     height, width = sides(flow)
     ramps = []
     for side, shape in ((width, [1, 1, -1, 1]), (height, [1, -1, 1, 1])):
-        step = ops.divide(constant(2), ops.subtract(ops.convert(side, "f32"), constant(1)))
+        last = ops.maximum(ops.subtract(ops.convert(side, "f32"), constant(1)), constant(1))  # a side may be one pixel
+        step = ops.divide(constant(2), last)
         zero, one = (ops.constant(np.int32(number)) for number in (0, 1))
         index = ops.convert(ops.range(zero, ops.convert(side, "i32"), one, "i32"), "f32")
         ramp = ops.add(ops.multiply(index, step), constant(-1))
@@ -108,7 +114,8 @@ def warps(tensors: Sequence[Tensor], flow: Tensor, keep: Callable[[ov.Node], ov.
     grid = ops.clamp(ops.add(ops.multiply(target, steps), base), -1.0, 1.0)
     if keep:  # after the clamping: OpenVINO would move that in front of it, and lose the mark on the way
         grid = keep(grid)
-    sampling = {"align_corners": True, "mode": "bilinear", "padding_mode": "zeros"}
+    padding = "zeros" if mode == "bilinear" else "border"  # bicubic reads a pixel beyond the one it is at
+    sampling = {"align_corners": True, "mode": mode, "padding_mode": padding}
     return [ops.grid_sample(x, grid, sampling).output(0) for x in tensors]
 
 

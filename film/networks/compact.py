@@ -1,10 +1,10 @@
 """The compact network as two OpenVINO graphs: any moment between two photos in one call.
 
-Coarse to fine, one and the same update at each level refines the flows from the frame that is made to both photos. It
-sees the features of both photos, fetched along the flows so far, and how well they match about each pixel: a cost
-volume centred on the frame that is made. A last step at half size gives full-size flows and a mask; the frame is both
-photos fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch, and says where
-its ideas come from.
+Coarse to fine, one and the same update, twice at each coarse level, refines the flows from the frame that is made to
+both photos. It sees the features of both photos, fetched along the flows so far, and how well they match about each
+pixel: a cost volume centred on the frame that is made. A last step at half size gives full-size flows and a mask; the
+frame is both photos fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch,
+and says where its ideas come from.
 
 The **encoder** is what depends on one photo alone, run once per photo; the **synthesizer** takes what it says of two,
 and the time wanted. Variables carry the names and the OIHW layout that they have in PyTorch.
@@ -24,6 +24,7 @@ from film.networks import blocks
 from film.networks.blocks import Tensor, Variables
 
 LEVELS = 5  # of the flows: 1/4, 1/8, ... 1/64
+VISITS = 2  # updates at each level coarser than 1/4
 CUT = 0  # the level whose input from coarser ones is where the graph may be cut, see `timed_split.py`
 RADIUS = 3  # of the cost volume, in pixels of a level
 DISTANCES = range(-RADIUS, RADIUS + 1)
@@ -92,21 +93,26 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     first, last = photo("first"), photo("last")
     shifts = _shifts(time.output(0))
     flow = context = None
-    for i in reversed(range(architecture.levels)):
+    levels = reversed(range(architecture.levels))
+    for i, visit in ((level, visit) for level in levels for visit in range(VISITS if level else 1)):
         keys = f"features_{i}", f"matching_{i}"
         one, two = ([end[key] for key in keys] for end in (first, last))
         if flow is not None and context is not None:
             if i == CUT:
                 flow.get_node().set_friendly_name("cut_flow")
                 context.get_node().set_friendly_name("cut_context")
-            flow, context = blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.resize(context, 2.0)
+            if visit == 0:
+                flow, context = blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.resize(context, 2.0)
             one = blocks.warps(one, blocks.channels(flow, 0, 2))
             two = blocks.warps(two, blocks.channels(flow, 2, 4))
         costs, motion = _matches(_unit(one[1]), _unit(two[1]), shifts)
         flow, context = _update(one[0], two[0], costs, motion, flow, context, time.output(0), variables, architecture)
     flow, mask = _head(first, last, flow, context, time.output(0), variables)
     flow = ops.multiply(flow, _moving(first["image_0"], last["image_0"])).output(0)
-    warped = [blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
+    warped = [
+        blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2), mode="bicubic")
+        for n, end in ((0, first), (2, last))
+    ]
     # mask * first + (1 - mask) * last
     difference = ops.add(warped[0], blocks.scale(warped[1], -1))
     middle = ops.add(ops.multiply(ops.sigmoid(mask), difference), warped[1]).output(0)
@@ -220,16 +226,12 @@ def _update(
     """One level: flows (1, 4, H, W) and context (1, C, H, W). At the coarsest there is none of either yet."""
     kernel, bias = _layer(variables, "update.enter")
     kernel = _transposed(kernel, 2 * architecture.quarter)
-    widths = [2 * architecture.quarter, len(DISTANCES) ** 2, 4, 2, architecture.context, 1]
-    parts = _split(kernel, widths)
-    parts[2] = parts[2] * FLOW_SCALE
-    plane = _plane(time, motion)
-    read = [(blocks.concat([first, last]), parts[0]), (costs, parts[1]), (motion, parts[3]), (plane, parts[5])]
+    parts = _split(kernel, [2 * architecture.quarter, len(DISTANCES) ** 2, 4, 2, architecture.context, 1])
+    read = [(first, parts[0][:, : architecture.quarter]), (last, parts[0][:, architecture.quarter :])]
+    read += [(costs, parts[1]), (motion, parts[3]), (_plane(time, motion), parts[5])]
     if flow is not None and context is not None:
-        read += [(flow, parts[2]), (context, parts[4])]
-    x = blocks.leaky(
-        blocks.convolve(blocks.concat([x for x, _ in read]), np.concatenate([k for _, k in read], 1), bias)
-    )
+        read += [(flow, parts[2] * FLOW_SCALE)]
+    x = _enter(read, (context, parts[4]), bias)
     n = 0
     while f"update.blocks.{n}.first.weight" in variables:
         x = _residual(x, variables, f"update.blocks.{n}")
@@ -244,6 +246,17 @@ def _update(
         residual if flow is None else ops.add(flow, residual).output(0),
         blocks.leaky(blocks.convolve(x, kernel[4:], bias[4:])),
     )
+
+
+def _enter(
+    read: list[tuple[Tensor, np.ndarray]], context: tuple[Tensor | None, np.ndarray], bias: np.ndarray
+) -> Tensor:
+    """A convolution of all that is read, each with its kernel. The context is not concatenated with the rest: it lies
+    in memory by pixels, and what is warped by channels, so that one of both would be copied."""
+    x = blocks.convolve(blocks.concat([x for x, _ in read]), np.concatenate([kernel for _, kernel in read], 1))
+    if context[0] is not None:
+        x = ops.add(x, blocks.convolve(context[0], context[1])).output(0)
+    return blocks.leaky(blocks.add_bias(x, bias))
 
 
 def _plane(time: Tensor, like: Tensor) -> Tensor:
@@ -263,9 +276,11 @@ def _head(
     """Flows (1, 4, H, W) of the full size and the mask's logits (1, 1, H, W)."""
     flow = blocks.scale(blocks.resize(flow, 2.0), 2.0)  # at 1/2
     near = [blocks.warp(end["half"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
-    plane = _plane(time, flow)
-    x = blocks.concat([*near, blocks.scale(flow, FLOW_SCALE), blocks.resize(context, 2.0), plane])
-    x = _residual(_conv(x, variables, "head.enter"), variables, "head.block")
+    kernel, bias = _layer(variables, "head.enter")
+    width = near[0].get_partial_shape()[1].get_length()
+    parts = _split(kernel, [width, width, 4, kernel.shape[1] - 2 * width - 5, 1])
+    read = [(near[0], parts[0]), (near[1], parts[1]), (flow, parts[2] * FLOW_SCALE), (_plane(time, flow), parts[4])]
+    x = _residual(_enter(read, (blocks.resize(context, 2.0), parts[3]), bias), variables, "head.block")
     x = ops.depth_to_space(blocks.convolve(x, *_layer(variables, "head.leave")), "depth_first", 2).output(0)
     flow = ops.add(blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.channels(x, 0, 4)).output(0)
     return flow, blocks.channels(x, 4, 5)

@@ -1,4 +1,4 @@
-"""What a film is made from: photos in order, or a video. Either becomes a stream of gaps.
+"""What a film is made from: photos in order, or a video. Either becomes a stream of frame pairs.
 
 A source is opened when its first frames have been read, so that a damaged one is refused before any work is done;
 the others are read when the film comes to them.
@@ -33,14 +33,14 @@ from film.rendering.pace import Pace, SpeedCurve, Steady
 
 @dataclass(frozen=True)
 class Source:
-    """The gaps of a film, and what is known of it beforehand."""
+    """The frame pairs of a film, and what is known of it beforehand."""
 
     pairs: Iterator[FramePair]
     size: tuple[int, int]  # height and width of its frames
     frames: int  # of the film; for a video as far as its header tells
     calls: int | None  # of the model for all of them, if known
     choices: dict[str, Any]  # what decides the frames, beside the model
-    notes: deque[str] = field(default_factory=deque)  # for the user; more may come while gaps are taken
+    notes: deque[str] = field(default_factory=deque)  # for the user; more may come while pairs are taken
     sound: Sound | None = None
     companions: Companions | None = None
     moments: Sequence[Sequence[Fraction]] | None = None  # wanted between each two photos; None for a video
@@ -96,7 +96,7 @@ def open_photos(
 
 
 def differences(photos: Sequence[Path], max_pixels: int = images.MAX_PIXELS, reader: Reader = images) -> list[float]:
-    """How much each photo differs from the next: the content value of `shots`. Reads all of them, one at a time."""
+    """How much each photo differs from the next: its content value, see `scene_detection`. Reads one at a time."""
     size = images.common_size([reader.image_size(photo, max_pixels) for photo in photos])
     copies = (
         scene_detection.small(images.to_uint8(images.fit(reader.read_image(photo, max_pixels), size)))
@@ -124,8 +124,8 @@ def open_video(
     ground = None if keep_alpha else options.ground()
     deep, closes = options.depth_bits > 8, soundtrack.closes(heard)
     with video_part.opened(looked, size, *options.part, max_pixels, deep=deep, closes=closes) as decoder:
-        stills = iter(decoder)
-        first_two = deque(itertools.islice(stills, 2))
+        frames = iter(decoder)
+        first_two = deque(itertools.islice(frames, 2))
         if len(first_two) < 2:
             part = "" if options.start is None and options.end is None else "The part of "
             raise ValueError(f"{part}{looked.name} holds a single frame; there is no motion in it.")
@@ -137,17 +137,17 @@ def open_video(
             heard = replace(heard, start=float(start), jumps=jumps)
 
         def pairs() -> Iterator[FramePair]:
-            every: Iterator[TimedFrame] = itertools.chain(_emptied(first_two), stills)
+            every: Iterator[TimedFrame] = itertools.chain(_emptied(first_two), frames)
             if heard and end is None:
                 every = soundtrack.held(every, looked, heard)
             duplicates = options.duplicates
             if looked.interlaced and duplicates == "auto":
                 every = scene_detection.without_repeated_fields(every, 1 / looked.fps)
                 duplicates = "keep"
-            shots = scene_detection.shots(every, options.cut, duplicates)
+            scenes = scene_detection.scene_frames(every, options.cut, duplicates)
             if options.play == SEAMLESS:
-                shots = _closed(shots, options.cut)
-            for pair in timeline.retimed(shots, pace, precision, ground):
+                scenes = _closed(scenes, options.cut)
+            for pair in timeline.retimed(scenes, pace, precision, ground):
                 yield pair
                 del pair
             notes.extend(decoder.reader.notes())
@@ -193,13 +193,13 @@ def _companions(
     return Companions(looked.path, looked.subtitles, start, lambda time: float(time * slowdown), others, jumps)
 
 
-def _closed(shots: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:
+def _closed(frames: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:
     """The frames of a video, and the first one again when the last one ends: a cut if they are of two scenes."""
-    first = last = next(shots)
+    first = last = next(frames)
     yield first
-    for last in shots:
+    for last in frames:
         yield last
-    a, b = (scene_detection.small(shot.pixels) for shot in (last, first))
+    a, b = (scene_detection.small(frame.pixels) for frame in (last, first))
     unlike = scene_detection.likeness(a, b) < scene_detection.UNRELATED
     other = unlike and scene_detection.content_value(a, b) >= cut
     yield SceneFrame(first.pixels, last.end, last.end, last.end, cut=other)

@@ -111,7 +111,7 @@ def test_hanging_up_stops_the_computing(server: Server, tmp_path: Path) -> None:
     attacker = Attacker(server.url)
     first, last = (attacker.photo(path.name, path.read_bytes()) for path in photos(tmp_path, 96, 128))
     job_request = {"data": [first, last, 8, 15, "film-lite", "CPU", 512, *REST]}
-    event = httpx.post(f"{server.url}{API}/call/interpolate", json=job_request).json()["event_id"]
+    event = httpx.post(f"{server.url}{API}/call/interpolate", json=job_request, timeout=TIMEOUT).json()["event_id"]
     with httpx.stream("GET", f"{server.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) as events:
         assert next(line for line in events.iter_lines() if "done" in line)
     wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
@@ -181,7 +181,9 @@ def test_the_log_tells_each_film(server: Server, client: Client, tmp_path: Path)
 
 
 def test_large_uploads_are_refused(server: Server) -> None:
-    upload = httpx.post(f"{server.url}/gradio_api/upload", files={"files": ("big.jpg", bytes(3 * MEGABYTE))})
+    upload = httpx.post(
+        f"{server.url}/gradio_api/upload", files={"files": ("big.jpg", bytes(3 * MEGABYTE))}, timeout=TIMEOUT
+    )
     assert upload.status_code == 413
 
 

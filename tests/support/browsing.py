@@ -29,9 +29,9 @@ def browsing() -> Iterator[Any]:
 
 
 @contextmanager
-def visiting(server: Server, browser: Any) -> Iterator[Any]:
-    """The page, ready to be clicked; at the end it has asked no other host for anything."""
-    context = browser.new_context()
+def visiting(server: Server, browser: Any, **settings: Any) -> Iterator[Any]:
+    """The page in a context of such settings, ready to be clicked; at the end it has asked no other host for files."""
+    context = browser.new_context(**settings)
     context.set_default_timeout(TIMEOUT * 1000)
     page = context.new_page()
     asked: list[str] = []

@@ -41,7 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[Client]:
-    client = Client(server.url, verbose=False)
+    client = Client(server.url, verbose=False, httpx_kwargs={"timeout": TIMEOUT})
     yield client
     client.close()
 

@@ -103,7 +103,7 @@ def test_what_has_expired_is_said_to_be_gone(service: JobService, tmp_path: Path
     ("play", "format", "words"),
     [
         ("loop", "mp4", "5 frames, 0.1 s"),
-        ("pingpong", "mp4", "5 frames, 0.1 s at 60 frames a second, each way"),
+        ("pingpong", "mp4", "5 frames each way, forth and back, 0.1 s at 60 frames a second"),
         ("loop", "gif", "5 frames, 0.1 s"),
     ],
 )
@@ -124,8 +124,8 @@ def test_a_gif_is_planned_as_slow_as_it_plays(service: JobService, tmp_path: Pat
     [
         ("mp4", "loop", "65 frames, 2.0 s at 32.5 frames a second"),
         ("gif", "loop", "65 frames, 2.0 s at 32.5 frames a second"),
-        ("mp4", "pingpong", "33 frames, 1.0 s at 32 frames a second, each way"),
-        ("gif", "pingpong", "33 frames, 1.0 s at 32 frames a second, each way"),
+        ("mp4", "pingpong", "33 frames each way, forth and back, 2.0 s at 32 frames a second"),
+        ("gif", "pingpong", "33 frames each way, forth and back, 2.0 s at 32 frames a second"),
     ],
 )
 def test_seconds_are_those_of_the_film_as_it_plays(

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ pytestmark = pytest.mark.server
 LONG = 1000  # frames of a film that is not finished before the test is
 PHOTO = (ROOT / "examples" / "boats" / "first.jpg").read_bytes()
 PROXY = {"FILM_PROXIES": "127.0.0.1"}
+get, post = partial(httpx.get, timeout=TIMEOUT), partial(httpx.post, timeout=TIMEOUT)
 EXAMPLES = [str(path) for path in sorted((ROOT / "examples").glob("*/*.jpg"))[:2]]
 
 
@@ -39,14 +41,14 @@ def visitor(address: str) -> dict[str, str]:
 def upload(server: Server, files: int, size: int = 12, data: bytes = b"", **headers: str) -> httpx.Response:
     """Files of random bytes, for Gradio keeps what it has already once; or of these bytes."""
     given = [("files", (f"{number}.jpg", data or os.urandom(size))) for number in range(files)]
-    return httpx.post(f"{server.url}{API}/upload", files=given, headers=headers, timeout=TIMEOUT)
+    return post(f"{server.url}{API}/upload", files=given, headers=headers)
 
 
 def order(server: Server, first: str, last: str, address: str, count: int = 3) -> httpx.Response:
     format, quality, play, _, *rest = REST
     data = [file(first), file(last), 1, 15, "film-lite", "CPU", 512, format, quality, play, count, *rest]
     url = f"{server.url}{API}/call/interpolate"
-    return httpx.post(url, json={"data": data}, headers=visitor(address), timeout=TIMEOUT)
+    return post(url, json={"data": data}, headers=visitor(address))
 
 
 def film(server: Server, first: str, last: str, address: str) -> str:
@@ -54,7 +56,7 @@ def film(server: Server, first: str, last: str, address: str) -> str:
     asked = order(server, first, last, address)
     assert asked.status_code == 200, asked.text
     event = f"{server.url}{API}/call/interpolate/{asked.json()['event_id']}"
-    return httpx.get(event, headers=visitor(address), timeout=TIMEOUT).text
+    return get(event, headers=visitor(address)).text
 
 
 def by_tool(server: Server, address: str) -> str:
@@ -113,7 +115,7 @@ def test_orders_that_nobody_listens_to_hold_no_place(line: Server) -> None:
     photo = example(line)
     statuses = [order(line, photo, photo, "192.0.2.20", count=LONG).status_code for _ in range(12)]
     assert statuses == [200] * 10 + [429] * 2
-    assert httpx.get(f"{line.url}/health").json()["waiting"] == 0
+    assert get(f"{line.url}/health").json()["waiting"] == 0
     assert "event: complete" in film(line, photo, photo, "192.0.2.21")
 
 
@@ -123,7 +125,7 @@ def test_one_address_has_its_share_of_the_line(line: Server) -> None:
     streams = [httpx.stream("GET", f"{line.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) for event in events]
     open_streams = [stream.__enter__() for stream in streams]
     try:
-        wait_until(lambda: sum(httpx.get(f"{line.url}/health").json()[k] for k in ("running", "waiting")) == 2, "both")
+        wait_until(lambda: sum(get(f"{line.url}/health").json()[k] for k in ("running", "waiting")) == 2, "both")
         assert "that is the share of one address" in film(line, photo, photo, "192.0.2.30")
         for address, told in (("192.0.2.30", "that is the share of one address"), ("192.0.2.32", "film.mp4")):
             assert told in by_tool(line, address)  # a caller of a tool has a share of his own
@@ -132,28 +134,28 @@ def test_one_address_has_its_share_of_the_line(line: Server) -> None:
         for stream, opened in zip(streams, open_streams, strict=True):
             opened.close()
             stream.__exit__(None, None, None)
-    wait_until(lambda: httpx.get(f"{line.url}/health").json()["running"] == 0, "the end of all computing")
+    wait_until(lambda: get(f"{line.url}/health").json()["running"] == 0, "the end of all computing")
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server as somebody runs it at home."""
-    with serve(tmp_path_factory.mktemp("home"), FILM_REQUESTS_PER_MINUTE="300") as server:
+    with serve(tmp_path_factory.mktemp("home"), FILM_REQUESTS_PER_MINUTE="200") as server:
         yield server
 
 
 @pytest.mark.parametrize("path", ["/", "/config", f"{API}/info", "/health"])
 def test_a_foreign_name_is_refused(home: Server, path: str) -> None:
-    foreign = httpx.get(f"{home.url}{path}", headers={"host": "evil.example", "origin": "http://evil.example"})
+    foreign = get(f"{home.url}{path}", headers={"host": "evil.example", "origin": "http://evil.example"})
     assert foreign.status_code == 421 and "FILM_ALLOWED_HOSTS" in foreign.text
     assert "access-control-allow-origin" not in foreign.headers
     port = urlsplit(home.url).port
     for host in (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
-        assert httpx.get(f"{home.url}{path}", headers={"host": host}).status_code == 200
+        assert get(f"{home.url}{path}", headers={"host": host}).status_code == 200
 
 
 def test_forwarded_headers_of_a_stranger_are_not_believed(home: Server) -> None:
-    answer = httpx.get(f"{home.url}/config", headers={"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"})
+    answer = get(f"{home.url}/config", headers={"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"})
     assert answer.status_code == 200 and "evil.example" not in answer.text
     assert answer.json()["root"] == home.url
 
@@ -162,14 +164,14 @@ def test_forwarded_headers_of_a_stranger_are_not_believed(home: Server) -> None:
 def test_another_page_changes_nothing(home: Server, origin: str, tmp_path: Path) -> None:
     assert upload(home, 1, origin=origin).status_code == 403
     for path in (f"{API}/queue/join", f"{API}/call/interpolate", f"{API}/mcp", f"{API}/cancel"):
-        assert httpx.post(f"{home.url}{path}", json={"data": []}, headers={"origin": origin}).status_code == 403
+        assert post(f"{home.url}{path}", json={"data": []}, headers={"origin": origin}).status_code == 403
     preflight = {"origin": origin, "access-control-request-method": "POST"}
-    assert httpx.options(f"{home.url}{API}/upload", headers=preflight).status_code == 403
+    assert httpx.options(f"{home.url}{API}/upload", headers=preflight, timeout=TIMEOUT).status_code == 403
     assert upload(home, 1).status_code == upload(home, 1, origin=home.url).status_code == 200
 
 
 def test_safe_headers(home: Server) -> None:
-    headers = httpx.get(home.url).headers
+    headers = get(home.url).headers
     assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin"
     assert headers["content-security-policy"] == "frame-ancestors 'self'"
 
@@ -189,44 +191,38 @@ def test_half_sent_requests_are_closed(home: Server) -> None:
 
 def test_unknown_sessions_and_events_cost_one_line(home: Server) -> None:
     before = home.log()
-    for number in range(20):
-        assert httpx.get(f"{home.url}{API}/queue/data?session_hash=none{number}").status_code == 404
-        assert httpx.get(f"{home.url}{API}/call/interpolate/none{number}").status_code == 404
+    for number in range(10):
+        assert get(f"{home.url}{API}/queue/data?session_hash=none{number}").status_code == 404
+        assert get(f"{home.url}{API}/call/interpolate/none{number}").status_code == 404
         body = {"data": [], "fn_index": 9000 + number, "session_hash": "x"}
-        assert httpx.post(f"{home.url}{API}/queue/join", json=body).status_code == 404
+        assert post(f"{home.url}{API}/queue/join", json=body).status_code == 404
     said = home.log()[len(before) :]
-    assert "Traceback" not in said and len(said.splitlines()) <= 60
+    assert "Traceback" not in said and len(said.splitlines()) <= 30
     upload(home, 1)
     assert "0.jpg" not in home.log()
-    with httpx.Client() as client:
-        statuses = {client.get(f"{home.url}/health").status_code for _ in range(310)}
+    with httpx.Client(timeout=TIMEOUT) as client:
+        statuses = {client.get(f"{home.url}/health").status_code for _ in range(210)}
     assert statuses == {200, 429}
 
 
-def test_a_restart_does_not_wait_for_what_was_left(tmp_path: Path) -> None:
+def test_what_lies_there_delays_neither_the_start_nor_the_end(tmp_path: Path) -> None:
     left = tmp_path / "tmp" / "film-page-left"
-    for number in range(20_000):
+    for number in range(5_000):
         (left / f"{number}").mkdir(parents=True)
     left.with_name("film-page-left.lock").touch()
-    with serve(tmp_path):
-        assert left.exists()  # it serves, and the rest is still to be deleted
-        wait_until(lambda: not left.exists(), "what was left to be deleted")
-
-
-def test_sigterm_ends_a_server_that_makes_a_film(tmp_path: Path) -> None:
     with serve(tmp_path) as server:
+        wait_until(lambda: not left.exists(), "what was left to be deleted")
         photo = example(server)
         event = order(server, photo, photo, "", LONG).json()["event_id"]
         with httpx.stream("GET", f"{server.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) as events:
             next(line for line in events.iter_lines() if '"done"' in line)
-            for number in range(20_000):
+            for number in range(5_000):
                 (server.temporary / f"{photo.split('/examples')[0]}/{number}").mkdir()
-            server.process.send_signal(signal.SIGTERM)
             begun = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(TIMEOUT) == 0
-            seconds = time.monotonic() - begun
+            assert time.monotonic() - begun < 10
         assert "terminate called" not in server.log()
-        assert seconds < 10
         assert not (server.temporary / "gradio").exists()  # where Gradio would write by itself
         assert [line for level, line in server.lines() if level == "stray"] == []
 

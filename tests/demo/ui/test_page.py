@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -32,12 +31,6 @@ from tests.support.serving import LOSSY, Server, decoded, difference, photos, se
 pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with serve(tmp_path_factory.mktemp("server")) as server:
-        yield server
-
-
 def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, page: Any, tmp_path: Path) -> None:
     stopped = server.log().count("stopped after frame")
     upload(page, *photos(tmp_path, 256, 384))
@@ -50,13 +43,21 @@ def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, pag
     expect_text(page, "#state", "Stopped")
     expect_text(page, "#state", "frames that were made can be downloaded")
     assert len(decoded(downloaded(page, tmp_path / "stopped.mp4"))) >= 4
+    sync_api.expect(page.locator("#create")).to_have_text("Continue")
     wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
     wait_until(lambda: server.scratch() == [], "the folder to be removed")
     assert "made frame 257" not in server.log()
 
     set_depth(page, 1)
-    click(page, "Create")
-    expect_text(page, "#state", "3 frames, 384 × 256")
+    click(page, "Create")  # another film does not go on from that one
+    expect_text(page, "#state", "3 frames each way, forth and back, 384 × 256")
+
+    set_depth(page, 8)
+    click(page, "Create")  # what is made shows, and not the film before
+    expect_text(page, "#preview .chip", re.compile(r"Playing \d+ of 257 frames, getting smoother"))
+    for _ in range(10):
+        page.wait_for_timeout(50)
+        assert page.locator("#screen").get_attribute("data-mode") == "making"
 
 
 def test_the_whole_film_plays_in_the_same_place_and_can_be_downloaded(page: Any, tmp_path: Path) -> None:
@@ -65,7 +66,7 @@ def test_the_whole_film_plays_in_the_same_place_and_can_be_downloaded(page: Any,
     set_depth(page, 6)
     click(page, "Create")
     expect_text(page, "#state", "made by film-lite on CPU")
-    assert "65 frames, 96 × 64, 8.5 s, forth and back" in page.inner_text("#state")
+    assert "65 frames each way, forth and back, 96 × 64, 8.5 s" in page.inner_text("#state")
     frames = decoded(downloaded(page, tmp_path / "film.mp4"))
     assert frames.shape == (128, 64, 96, 3)
     assert difference(frames[0], first) < LOSSY and difference(frames[64], last) < LOSSY
@@ -124,7 +125,7 @@ def test_a_bad_photo_is_refused_and_the_page_stays_usable(page: Any, tmp_path: P
     page.wait_for_selector("#refused", state="detached")
     set_depth(page, 1)
     click(page, "Create")
-    expect_text(page, "#state", "3 frames, 64 × 64")
+    expect_text(page, "#state", "3 frames each way, forth and back, 64 × 64")
 
 
 def test_a_photo_that_is_refused_while_a_film_is_made_says_why(page: Any, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_a_heic_photo_is_shown(page: Any, tmp_path: Path) -> None:
     page.wait_for_function("() => document.querySelector('#first img')?.naturalWidth == 96")
     set_depth(page, 1)
     click(page, "Create")
-    expect_text(page, "#state", "3 frames, 96 × 64")
+    expect_text(page, "#state", "3 frames each way, forth and back, 96 × 64")
 
 
 def test_photos_of_different_shape_are_told(page: Any, tmp_path: Path) -> None:
@@ -168,9 +169,9 @@ def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
     # Other tests have converted what stands for the official model.
     shutil.rmtree(Path(cache, "handles"), ignore_errors=True)
     set_depth(page, 3)
-    expect_text(page, "#plan", "9 frames, 0.6 s at 15 frames a second")
-    page.get_by_text("Format, frame rate and how it plays").click()
-    set_number(page, "Frames per second", 30, "9 frames, 0.3 s at 30 frames a second")
+    expect_text(page, "#plan", "9 frames each way, forth and back, 1.1 s at 15 frames a second")
+    page.get_by_text("More choices").click()
+    set_number(page, "Frames per second", 30, "9 frames each way, forth and back, 0.5 s at 30 frames a second")
     expect_text(page, "#model", re.compile(r"Best\s.*134 MB once", re.DOTALL))
     page.locator("#model label").get_by_text("Best").click()
     sync_api.expect(page.locator("#model label.selected")).to_contain_text("Best")
@@ -178,7 +179,10 @@ def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
 
 @pytest.mark.skipif(not example_pairs(), reason="there are no examples")
 def test_an_example_is_one_click_away(page: Any) -> None:
-    page.locator("#examples button").first.click()
+    page.wait_for_function("() => document.querySelector('#screen').dataset.mode == 'empty'")
+    assert moves(page)  # an example shows what there will be
+    click(page, "Create")
+    click(page, "Take an example")
     for name in ("first", "last"):
         page.wait_for_function(f"() => document.querySelector('#{name} img')?.naturalWidth > 0")
     expect_text(page, "#plan", "31 calls of the model")

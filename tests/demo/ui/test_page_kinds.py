@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -94,22 +95,23 @@ def test_photos_can_be_added_and_removed(page: Any, tmp_path: Path) -> None:
 def test_length_in_frames_and_in_seconds(page: Any, tmp_path: Path) -> None:
     upload(page, *photos(tmp_path, 64, 96))
     choose(page, "measure", "Seconds")
-    set_number(page, "Seconds", 0.5, "5 frames, 0.3 s at 16 frames a second")
+    set_number(page, "Seconds", 0.5, "5 frames each way, forth and back, 0.5 s at 16 frames a second")
     choose(page, "measure", "Frames")
-    set_number(page, "Frames", 7, "7 frames, 0.5 s at 15 frames a second")
+    set_number(page, "Frames", 7, "7 frames each way, forth and back, 0.8 s at 15 frames a second")
     click(page, "Create")
-    expect_text(page, "#state", "5 frames, 96 × 64, 0.5 s, forth and back")
-    choose(page, "measure", "Seconds")
-    expect_text(page, "#plan", "5 frames")
-    click(page, "Create")
-    expect_text(page, "#state", "5 frames, 96 × 64, 0.5 s")
+    expect_text(page, "#state", "7 frames each way, forth and back, 96 × 64, 0.8 s")
+    frames = decoded(downloaded(page, tmp_path / "film.mp4"))
+    assert len(frames) == 12
+    assert np.abs(frames[1:6] / 255.0 - frames[:6:-1] / 255.0).mean() < LOSSY  # there, and back
+    assert difference(frames[0], tmp_path / "first-0.jpg") < LOSSY
+    assert difference(frames[6], tmp_path / "last-0.jpg") < LOSSY
 
 
 def test_the_film_beside_a_cross_fade(page: Any, tmp_path: Path) -> None:
     upload(page, *photos(tmp_path, 64, 96))
     set_depth(page, 2)
     click(page, "Create")
-    expect_text(page, "#state", "5 frames, 96 × 64")
+    expect_text(page, "#state", "5 frames each way, forth and back, 96 × 64")
     for name, mode in (("Side by side", "sides"), ("Cross-fade", "fade"), ("Film", "film")):
         click(page, name)
         page.wait_for_function(f"() => document.querySelector('#screen').dataset.mode == '{mode}'")
@@ -186,12 +188,12 @@ def test_what_was_made_plays_on_when_something_fails(page: Any, tmp_path: Path) 
 def test_formats(page: Any, tmp_path: Path) -> None:
     upload(page, *photos(tmp_path, 64, 96))
     set_depth(page, 1)
-    page.get_by_text("Format, frame rate").click()
+    page.get_by_text("More choices").click()
     for name, suffix in (("GIF", "gif"), ("WebP", "webp"), ("WebM", "webm")):
         select(page, "Format", name)
         click(page, "Create")
         expect_text(page, "#download", f"Download {name}")
-        expect_text(page, "#state", "3 frames, 96 × 64")
+        expect_text(page, "#state", "3 frames each way, forth and back, 96 × 64")
         path = downloaded(page, tmp_path / f"film.{suffix}")
         assert (len(decoded(path)) if suffix == "webm" else getattr(Image.open(path), "n_frames", 1)) == 4
 
@@ -204,3 +206,19 @@ def test_another_format_of_the_finished_film(page: Any, tmp_path: Path) -> None:
     click(page, "GIF")
     expect_text(page, "#download", "Download GIF")
     assert Image.open(downloaded(page, tmp_path / "film.gif")).n_frames == 8
+
+
+def test_more_choices_and_a_refusal_that_is_solved(page: Any, tmp_path: Path) -> None:
+    upload(page, *photos(tmp_path, 64, 96))
+    set_depth(page, 1)
+    page.get_by_text("More choices").click()
+    select(page, "From photo to photo", "Starts softly")
+    select(page, "Play", "Seamless loop")
+    expect_text(page, "#plan", "4 frames, 0.3 s")
+    select(page, "Format", "GIF")
+    choose(page, "bits", "10 bits")
+    click(page, "Create")
+    expect_text(page, "#state [role=alert]", "A .gif holds 8 bits a channel")
+    click(page, "Make it in 8 bits")
+    expect_text(page, "#state", "4 frames, 96 × 64")
+    assert Image.open(downloaded(page, tmp_path / "film.gif")).n_frames == 4  # type: ignore[attr-defined]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,7 @@ from demo.app import open_service
 from demo.config import Config
 from demo.server.job_requests import OutputOptions, PhotoRequest
 from demo.server.storage import GIGABYTE, Storage
-from demo.ui import exports, html, plan, updates
-from demo.ui.layout import shown_count
+from demo.ui import exports, html, updates
 from demo.ui.stage import MOST, Preview, photo_places, step_of
 from film.hub import registry
 from film.rendering import planning
@@ -63,34 +61,10 @@ def test_what_was_made_before_a_stop_becomes_a_film(storage: Storage) -> None:
     preview = Preview(storage, {"fps": 15.0})
     for place in (0, 32, 16):
         preview.take(progress(place, 33))
-    path = exports.stopped(preview.frames, 33, 15, storage)
+    path = exports.stopped(preview.frames, 15, storage)
     assert path and storage.keeps(str(path)) and path.stat().st_size > 0
     stolen = {0: "../../etc/passwd", 1: "x/y", 2: "z"}
-    assert exports.stopped(stolen, 33, 15, storage) is None
-
-
-def test_a_length_in_seconds_makes_no_frame_that_is_not_shown() -> None:
-    assert planning.by_halving(4, 15, "film.mp4", 2, "loop", range(1, 9)) == (6, Fraction(65, 4))
-    assert planning.by_halving(4, 15, "film.mp4", 2, "pingpong", range(1, 9)) == (5, 16)
-    assert planning.by_halving(2, 30, "film.gif", 2, "loop", range(1, 9))[1] <= 50
-    with pytest.raises(ValueError, match="length of the film is 'long'"):
-        planning.by_halving("long", 15, "film.mp4", 2, "loop", range(1, 9))  # type: ignore[arg-type]
-    asked = PhotoRequest(["a", "b"], OutputOptions("film-lite", "CPU"), seconds=4)
-    halved = plan.in_halves(asked, range(1, 9))
-    assert isinstance(halved, PhotoRequest)
-    assert (halved.depth, halved.fps, halved.seconds) == (6, 16.25, None)
-
-
-def test_frames_that_are_asked_for_are_those_that_differ() -> None:
-    assert planning.moments(2, count=shown_count(7, "pingpong"), play="pingpong") == planning.moments(2, count=7)
-    assert shown_count(7, "loop") == 7 and shown_count("seven", "pingpong") == "seven"
-
-
-def test_films_are_named_after_what_they_are_made_of() -> None:
-    assert plan.film_name("/x/examples/boats/first.jpg") == "boats-film"
-    assert plan.film_name(f"/x/{'a' * 64}/first.jpg") == "first-film"
-    assert plan.film_name("/x/IMG 2041 (1).jpeg") == "IMG-2041-1-film"
-    assert plan.film_name("/x/???.jpg") == "film"
+    assert exports.stopped(stolen, 15, storage) is None
 
 
 def test_every_model_has_a_card() -> None:

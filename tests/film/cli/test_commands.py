@@ -53,14 +53,15 @@ def test_interpolate_writes_the_film_and_tells_in_plain_lines(photos: list[str],
     assert "\r" not in done.stderr and "\x1b" not in done.stderr
 
 
-def test_a_terminal_gets_a_progress_bar(photos: list[str], tmp_path: Path, averaging: Path) -> None:
+@pytest.mark.parametrize("rows", [24, 0])  # 0: a terminal that does not tell its size
+def test_a_terminal_gets_a_progress_bar(photos: list[str], tmp_path: Path, averaging: Path, rows: int) -> None:
     import fcntl
     import pty
     import struct
     import termios
 
     ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))  # rows, columns
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, 4 * rows, 0, 0))  # rows, columns
     command = [sys.executable, "-m", "film", "interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "3"]
     with subprocess.Popen(
         [*command, "--model", str(averaging)], cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs
@@ -78,7 +79,8 @@ def test_a_terminal_gets_a_progress_bar(photos: list[str], tmp_path: Path, avera
     os.close(ours)
     assert process.returncode == 0
     bar = shown.decode()
-    assert "Making frames" in bar and "/9 [" in bar and "frame 1 of" not in bar
+    assert "Making frames" in bar and " of 9 frames" in bar and "left" in bar and "frame 1 of" not in bar
+    assert "\n" not in bar  # all in one line
 
 
 def test_photos_that_differ_are_told(tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,12 +162,15 @@ def test_a_user_error_of_a_real_process_is_one_line(photos: list[str], tmp_path:
     assert done.stderr == "film: The depth is 99; it must be a whole number from 0 to 8.\n"
 
 
-def test_a_name_that_cannot_be_printed_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_cannot_be_printed_is_no_failure(
+    tmp_path: Path, averaging: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii")
     (tmp_path / "übung").mkdir()
     for n in (1, 2):
         photo(tmp_path / "übung" / f"{n}.png", moved(48, 64)[0])
-    done = run("batch", str(tmp_path / "übung"), "-o", str(tmp_path / "out"), "--depth", "0")
+    command = ["batch", str(tmp_path / "übung"), "-o", str(tmp_path / "out"), "--depth", "0"]
+    done = run(*command, "--model", str(averaging))
     assert "\\xfcbung.mp4: 2 frames" in done.stdout
 
 

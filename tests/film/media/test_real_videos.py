@@ -23,20 +23,8 @@ def raw(path: Path, pictures: list[np.ndarray], *options: str) -> Path:
     height, width, _ = pictures[0].shape
     file = path.with_suffix(".raw")
     file.write_bytes(b"".join(picture.tobytes() for picture in pictures))
-    ffmpeg(
-        "-f",
-        "rawvideo",
-        "-pix_fmt",
-        "rgba",
-        "-s",
-        f"{width}x{height}",
-        "-r",
-        "24",
-        "-i",
-        str(file),
-        *options,
-        str(path),
-    )
+    form = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{width}x{height}", "-r", "24"]
+    ffmpeg(*form, "-i", str(file), *options, str(path))
     return path
 
 
@@ -116,7 +104,7 @@ def test_a_variable_rate_is_no_damage(tmp_path: Path) -> None:
     assert reader.damage is None and not list(reader.notes())
 
 
-@pytest.mark.parametrize("kind", ["mpegts", "mpeg"])
+@pytest.mark.parametrize("kind", ["mpegts", "mpeg", "flv", "matroska"])
 def test_recordings_joined_by_their_bytes_are_read_to_the_end(tmp_path: Path, kind: str) -> None:
     codec = ["-c:v", "mpeg2video", "-q:v", "2"] if kind == "mpeg" else []
     parts = [video(tmp_path / f"{seed}.x", pan(25, seed=seed), "25", *codec, "-f", kind) for seed in (1, 2)]
@@ -130,6 +118,16 @@ def test_recordings_joined_by_their_bytes_are_read_to_the_end(tmp_path: Path, ki
     assert steps.min() > 0 and steps.max() < 0.1
     assert np.abs(frames[-1].pixels.astype(int) - pan(25, seed=2)[-1]).mean() < 8
     assert any("joined on" in note for note in reader.notes())
+
+
+def test_recordings_that_lie_hours_apart_last_as_long_as_their_pictures(tmp_path: Path) -> None:
+    first = video(tmp_path / "first.ts", pan(25), "25", sound=True)
+    ffmpeg("-i", str(first), "-c", "copy", "-output_ts_offset", "18000", str(tmp_path / "second.ts"))
+    path = tmp_path / "both.ts"
+    path.write_bytes(first.read_bytes() + (tmp_path / "second.ts").read_bytes())
+    looked = read_metadata(path)
+    assert looked.seconds == pytest.approx(2, abs=0.1)
+    assert len(decoded(path)) == 50
 
 
 def two_tracks(path: Path, default: int, first: str = "aac") -> Path:

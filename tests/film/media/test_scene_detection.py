@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from film.media.scene_detection import SceneFrame, content_value, likeness, shots, small
+from film.media.scene_detection import SceneFrame, content_value, likeness, scene_frames, small
 from film.media.video_reader import TimedFrame, VideoReader, read_metadata
 from tests.conftest import texture
 from tests.support.clips import pan, video
@@ -24,7 +24,7 @@ def stills(pictures: Sequence[np.ndarray]) -> list[TimedFrame]:
 
 def found(pictures: Sequence[np.ndarray], **options: float) -> list[int]:
     """The numbers of the frames with which a new scene begins."""
-    return [int(shot.time / FRAME) for shot in shots(stills(pictures), **options) if shot.cut]
+    return [int(frame.time / FRAME) for frame in scene_frames(stills(pictures), **options) if frame.cut]
 
 
 def test_a_cut_is_found_where_it_is() -> None:
@@ -70,12 +70,12 @@ def test_a_cut_beside_either_end_is_found() -> None:
 def test_repeated_frames_are_left_out() -> None:
     pictures = pan(6)
     twice = [picture for picture in pictures for _ in range(2)]
-    kept = list(shots(stills(twice)))
-    assert [shot.time for shot in kept] == [2 * k * FRAME for k in range(6)]
-    assert all(shot.held == shot.time for shot in kept)  # the motion goes on through the repetition
+    kept = list(scene_frames(stills(twice)))
+    assert [frame.time for frame in kept] == [2 * k * FRAME for k in range(6)]
+    assert all(frame.held == frame.time for frame in kept)  # the motion goes on through the repetition
     assert kept[-1].end == 12 * FRAME
-    for shot, picture in zip(kept, pictures, strict=True):
-        np.testing.assert_array_equal(shot.pixels, picture)
+    for frame, picture in zip(kept, pictures, strict=True):
+        np.testing.assert_array_equal(frame.pixels, picture)
 
 
 @pytest.mark.parametrize(("pattern", "fps"), [([3], 24), ([4], 24), ([5], 60), ([2, 3], 60), ([6, 4], 60), ([8], 60)])
@@ -85,17 +85,41 @@ def test_a_pattern_of_repeats_is_motion(pattern: list[int], fps: int) -> None:
         times.append(Fraction(len(stills), fps))
         for _ in range(pattern[number % len(pattern)]):
             stills.append(TimedFrame(picture, Fraction(len(stills), fps), Fraction(1, fps)))
-    kept = list(shots(stills))
-    assert [shot.time for shot in kept] == times
-    assert all(shot.held == shot.time for shot in kept[:-1])
+    kept = list(scene_frames(stills))
+    assert [frame.time for frame in kept] == times
+    assert all(frame.held == frame.time for frame in kept[:-1])
+
+
+@pytest.mark.parametrize("pattern", [[5], [3, 2], [2]])
+@pytest.mark.parametrize("crf", ["10", "24"])
+def test_a_pattern_of_repeats_is_known_however_they_were_coded(tmp_path: Path, pattern: list[int], crf: str) -> None:
+    """Of detailed pictures repetitions differ by more than the motion of plain ones."""
+    drawings = pan(30, 180, 320)
+    frames = [drawing for k, drawing in enumerate(drawings) for _ in range(pattern[k % len(pattern)])]
+    looked = read_metadata(video(tmp_path / "drawings.mp4", frames, "60", "-crf", crf))
+    with VideoReader(looked, (180, 320)) as reader:
+        count = len(list(scene_frames(reader)))
+    assert 30 <= count <= 38  # the first ones are needed to see the pattern
+
+
+def test_a_small_motion_after_a_large_one_is_no_repetition() -> None:
+    """A camera that comes to rest on somebody who speaks."""
+    panned = pan(30, 180, 320, step=6)
+    still, speaking = panned[-1], []
+    for k in range(40):
+        picture = still.copy()
+        picture[100 + k % 5 : 110 + k % 5, 150:180] = 200
+        speaking.append(picture)
+    times = [frame.time / FRAME for frame in scene_frames(stills([*panned, still, still, *speaking]))]
+    assert sum(time >= 32 for time in times) >= 30
 
 
 def test_what_becomes_of_repeated_frames_can_be_chosen() -> None:
     a, b, c = pan(3)
     pictures = stills([a, *[b] * 10, c])
-    assert len(list(shots(pictures, duplicates="keep"))) == 12
-    dropped = list(shots(pictures, duplicates="drop"))
-    assert [(shot.time, shot.held) for shot in dropped] == [(0, 0), (FRAME, FRAME), (11 * FRAME, 11 * FRAME)]
+    assert len(list(scene_frames(pictures, duplicates="keep"))) == 12
+    dropped = list(scene_frames(pictures, duplicates="drop"))
+    assert [(frame.time, frame.held) for frame in dropped] == [(0, 0), (FRAME, FRAME), (11 * FRAME, 11 * FRAME)]
 
 
 def test_slow_motion_of_soft_things_is_even() -> None:
@@ -106,15 +130,15 @@ def test_slow_motion_of_soft_things_is_even() -> None:
         for k in range(120)
     ]
     timed = [TimedFrame(np.rint(p).astype(np.uint8), Fraction(k, 60), Fraction(1, 60)) for k, p in enumerate(pictures)]
-    kept = list(shots(timed))
+    kept = list(scene_frames(timed))
     assert len(kept) > 8
-    assert all(shot.held == shot.time for shot in kept[:-1])
+    assert all(frame.held == frame.time for frame in kept[:-1])
 
 
 def test_a_standstill_stays() -> None:
     a, b, c = pan(3)
-    held: list[SceneFrame] = list(shots(stills([a, *[b] * 10, c])))
-    assert [(shot.time, shot.held) for shot in held] == [(0, 0), (FRAME, 10 * FRAME), (11 * FRAME, 11 * FRAME)]
+    held: list[SceneFrame] = list(scene_frames(stills([a, *[b] * 10, c])))
+    assert [(frame.time, frame.held) for frame in held] == [(0, 0), (FRAME, 10 * FRAME), (11 * FRAME, 11 * FRAME)]
 
 
 def test_coding_noise_is_a_repetition_and_a_small_object_is_not() -> None:
@@ -122,8 +146,8 @@ def test_coding_noise_is_a_repetition_and_a_small_object_is_not() -> None:
     noisy = np.clip(a + np.random.default_rng(0).integers(-1, 2, a.shape), 0, 255).astype(np.uint8)
     moved = a.copy()
     moved[40:46, 40:46] = 255 - moved[40:46, 40:46]
-    assert len(list(shots(stills([a, noisy])))) == 1
-    assert len(list(shots(stills([a, moved])))) == 2
+    assert len(list(scene_frames(stills([a, noisy])))) == 1
+    assert len(list(scene_frames(stills([a, moved])))) == 2
 
 
 def dots(count: int, height: int, width: int, size: int, value: int, ground: int = 0) -> list[np.ndarray]:
@@ -138,8 +162,8 @@ def dots(count: int, height: int, width: int, size: int, value: int, ground: int
 
 @pytest.mark.parametrize(("size", "value", "ground"), [(2, 120, 0), (3, 200, 0), (6, 130, 100)])
 def test_the_motion_of_small_things_in_a_large_picture_is_no_repetition(size: int, value: int, ground: int) -> None:
-    kept = list(shots(stills(dots(6, 2160, 3840, size, value, ground))))
-    assert [(shot.time, shot.held) for shot in kept] == [(k * FRAME, k * FRAME) for k in range(6)]
+    kept = list(scene_frames(stills(dots(6, 2160, 3840, size, value, ground))))
+    assert [(frame.time, frame.held) for frame in kept] == [(k * FRAME, k * FRAME) for k in range(6)]
 
 
 @pytest.mark.parametrize("crf", ["17", "23", "28"])
@@ -152,7 +176,7 @@ def test_no_pixel_of_a_repetition_that_was_coded_differs_much(
     twice = [wide[:, 16 * k : 16 * k + 960] for k in range(4) for _ in range(2)]
     looked = read_metadata(video(tmp_path / "twice.mp4", twice, "24", "-crf", crf))
     with VideoReader(looked, (looked.height, looked.width)) as decoder:
-        assert [shot.time for shot in shots(decoder)] == [2 * k * FRAME for k in range(4)]
+        assert [frame.time for frame in scene_frames(decoder)] == [2 * k * FRAME for k in range(4)]
 
 
 def held(milliseconds: Sequence[int]) -> list[int]:
@@ -160,7 +184,7 @@ def held(milliseconds: Sequence[int]) -> list[int]:
     times = [Fraction(sum(milliseconds[:k]), 1000) for k in range(len(milliseconds))]
     pictures = pan(len(times))
     timed = [TimedFrame(*of) for of in zip(pictures, times, [Fraction(ms, 1000) for ms in milliseconds], strict=True)]
-    return [int(1000 * (shot.held - shot.time)) for shot in list(shots(timed))[:-1]]
+    return [int(1000 * (frame.held - frame.time)) for frame in list(scene_frames(timed))[:-1]]
 
 
 def test_a_frame_shown_for_long_is_held_as_if_it_were_repeated() -> None:
@@ -205,5 +229,5 @@ def test_only_a_few_frames_are_held_back() -> None:
             taken += 1
             yield still
 
-    for number, _ in enumerate(shots(counted())):  # type: ignore[arg-type]
+    for number, _ in enumerate(scene_frames(counted())):  # type: ignore[arg-type]
         assert taken <= number + 4

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from film.media import video_filters, video_metadata, video_reader
+from film.media import scene_detection, video_filters, video_metadata, video_reader
 from film.media.video_reader import TimedFrame, VideoMetadata, VideoReader, read_metadata
 from tests.support.clips import encoders, ffmpeg, means, pan, video
 
@@ -134,6 +134,30 @@ def test_each_field_of_an_interlaced_video_is_a_frame_of_its_own_moment(tmp_path
     assert max(combs(still.pixels) for still in stills) < 0
     for still, picture in zip(stills, pictures, strict=True):
         assert np.abs(still.pixels.astype(int) - picture)[8:-8].mean() < LOSSY
+
+
+def test_of_whole_frames_that_are_called_interlaced_each_counts_once(tmp_path: Path) -> None:
+    """As on discs with films of 25 frames a second."""
+    interlaced = ["-flags", "+ilme+ildct", "-x264-params", "tff=1"]
+    looked = read_metadata(video(tmp_path / "film.mp4", pan(24, 96, 160), "25", "-crf", "8", *interlaced))
+    assert looked.interlaced
+    fields = decoded(looked)
+    whole = list(scene_detection.without_repeated_fields(fields, 1 / looked.fps))
+    assert len(fields) == 48 and [still.time * 25 for still in whole] == list(range(24))
+
+
+def test_film_spread_over_fields_has_its_own_frames_again(tmp_path: Path) -> None:
+    """3:2 pulldown, as of broadcasts and DVDs."""
+    pictures = pan(48)
+    whole = video(tmp_path / "whole.mp4", pictures, "24000/1001", "-crf", "4")
+    path, interlaced = tmp_path / "film.ts", ["-flags", "+ilme+ildct", "-x264-params", "tff=1"]
+    ffmpeg("-i", str(whole), "-vf", "telecine=pattern=23", "-c:v", "libx264", "-crf", "6", *interlaced, str(path))
+    looked = read_metadata(path)
+    assert looked.fps == Fraction(24000, 1001) and not looked.interlaced
+    stills = decoded(looked)
+    assert np.diff([float(still.time) for still in stills]) == pytest.approx(1.001 / 24, abs=1e-4)
+    apart = [np.abs(still.pixels.astype(int) - picture).mean() for still, picture in zip(stills, pictures, strict=True)]
+    assert sum(value < LOSSY for value in apart) >= 46  # one may be taken for the frame before
 
 
 @pytest.mark.parametrize("count", [1, 2])

@@ -242,7 +242,7 @@ def contents(directory: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize(("height", "width"), [(48, 64), (33, 47), (17, 16)])
-def test_masters_hold_the_frames_exactly(out: Path, height: int, width: int) -> None:
+def test_lossless_copies_hold_the_frames_exactly(out: Path, height: int, width: int) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (20, height, width, 3), dtype=np.uint8)
     segments = written(out, list(frames))
     np.testing.assert_array_equal(list(lossless_segments.frames(segments)), frames)

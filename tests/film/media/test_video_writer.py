@@ -222,7 +222,7 @@ def test_what_is_no_array_is_no_frame(out: Path, wrong: object) -> None:
     assert os.listdir(out) == [] and not encoders()
 
 
-def test_only_an_mp4_that_goes_forth_needs_no_masters() -> None:
+def test_only_an_mp4_that_goes_forth_needs_no_lossless_copies() -> None:
     needed = {
         (suffix, play)
         for suffix in FORMATS
@@ -260,7 +260,7 @@ def test_an_existing_film_survives_a_failure(
     assert path.read_bytes() == b"the film before" and os.listdir(out) == [path.name] and not encoders()
 
 
-def test_a_damaged_master_is_told(out: Path, tmp_path: Path) -> None:
+def test_a_damaged_lossless_copy_is_told(out: Path, tmp_path: Path) -> None:
     segments = in_segments(tmp_path / "segments", 40)
     lossless_copy = segments[1].lossless_copy
     assert lossless_copy

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from film.support import tempdirs
+from tests.support.serving import TIMEOUT, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -47,3 +49,21 @@ def test_a_folder_of_scratch_may_be_left_by_another_thread(tmp_path: Path) -> No
         thread.start()
         thread.join()
     assert len(os.listdir("/proc/self/fd")) == before and os.listdir(tmp_path) == []
+
+
+def test_in_the_background_nobody_waits_for_what_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left, go_on, delete = tmp_path / "film-page-left", threading.Event(), shutil.rmtree
+    left.mkdir()
+    left.with_name("film-page-left.lock").touch()
+
+    def wait_and_delete(path: Path, **how: bool) -> None:
+        assert go_on.wait(TIMEOUT)
+        delete(path, **how)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(shutil, "rmtree", wait_and_delete)
+    monkeypatch.setattr(tempdirs, "DELETE_SECONDS", 0.01)
+    with tempdirs.folder(tmp_path, "film-page-", background=True) as folder:
+        assert left.exists() and folder.is_dir()
+    assert left.exists() and folder.is_dir()
+    go_on.set()
+    wait_until(lambda: not os.listdir(tmp_path), "both to be deleted")

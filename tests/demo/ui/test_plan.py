@@ -1,0 +1,125 @@
+"""What is told before Create, and what solves a refusal."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from demo.app import default_side
+from demo.config import Config
+from demo.server.job_queue import QueueFull
+from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
+from demo.server.job_service import JobService
+from demo.ui import exports, plan, remedies
+from demo.ui.layout import shown_count
+from film.media import video_reader
+from film.rendering import planning
+from film.rendering.renderer import Encoding
+from tests.conftest import moved, photo, texture
+from tests.support.clips import ffmpeg, pan
+
+HOSTS = {"here": {}, "a Space": {"SPACE_ID": "somebody/film"}}  # environments
+OPTIONS = OutputOptions("film-lite", "CPU")
+
+
+def service_of(environment: dict[str, str], folder: Path) -> JobService:
+    return JobService(Config.read(environment), folder / "page")
+
+
+@pytest.mark.parametrize("host", HOSTS)
+def test_what_phones_make_is_taken_with_the_defaults(tmp_path: Path, host: str) -> None:
+    """10 s in 1080p, and two upright photos of 12 megapixels: wherever there is a limit, the film is made to fit."""
+    clip = tmp_path / "phone.mp4"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=30:d=10", "-c:v", "libx264", "-preset", "ultrafast", str(clip))
+    photos = [str(tmp_path / f"{n}.jpg") for n in (1, 2)]
+    for path, colour in zip(photos, ("teal", "salmon"), strict=True):
+        Image.new("RGB", (3024, 4032), colour).save(path)
+    service = service_of(HOSTS[host], tmp_path)
+    options = OutputOptions("film-lite", "CPU", default_side(service.limits.sides))
+    video: JobRequest = VideoRequest(str(clip), options)
+    for asked, frames in ((video, 1200), (PhotoRequest(photos, options), 33)):
+        service.check_files(asked)
+        request, planned, note = plan.planned(lambda asked=asked: asked, service)  # type: ignore[misc]
+        assert planned and planned.size and planned.frames == frames
+        service.check_budget(request, planned.frames, planned.size)
+        fitted = host == "a Space" and asked is video
+        assert note == ("Made at 512 pixels to fit this server." if fitted else "")
+        assert request.options.longest_side == (512 if fitted else 1024)
+
+
+def test_a_smaller_film_offers_the_size_that_was_asked_for(tmp_path: Path) -> None:
+    photos = [str(photo(tmp_path / f"{n}.png", frame)) for n, frame in enumerate(moved(600, 800))]
+    service = service_of({"FILM_MAX_MEGAPIXELS": "10"}, tmp_path)
+    line, _ = plan.show_plan(lambda: PhotoRequest(photos, OPTIONS), service)
+    assert "Made at 512 pixels to fit this server." in line
+    assert "At 800 pixels with fewer frames" in line and "data-fill='#depth input[type=number]' data-value='4'" in line
+    request, planned, note = plan.planned(lambda: PhotoRequest(photos, OPTIONS, depth=4), service)
+    assert planned and planned.size == (600, 800) and not note
+
+
+def test_photos_that_have_little_in_common_are_told_before_create(tmp_path: Path) -> None:
+    service = service_of({}, tmp_path)
+    like = [str(photo(tmp_path / f"{n}.png", frame)) for n, frame in enumerate(moved(192, 256))]
+    unlike = [like[0], str(photo(tmp_path / "other.png", 1 - texture(192, 256, seed=0)))]
+    told = {name: plan.show_plan(lambda pair=pair: PhotoRequest(pair, OPTIONS), service)[0]  # type: ignore[misc]
+            for name, pair in (("like", like), ("unlike", unlike))}  # fmt: skip
+    words = "Photos 1 and 2 have little in common"
+    assert words in told["unlike"] and words not in told["like"]
+
+
+def test_a_length_in_seconds_makes_no_frame_that_is_not_shown() -> None:
+    assert planning.by_halving(4, 15, "film.mp4", 2, "loop", range(1, 9)) == (6, Fraction(65, 4))
+    assert planning.by_halving(4, 15, "film.mp4", 2, "pingpong", range(1, 9)) == (5, 16)
+    assert planning.by_halving(2, 30, "film.gif", 2, "loop", range(1, 9))[1] <= 50
+    with pytest.raises(ValueError, match="length of the film is 'long'"):
+        planning.by_halving("long", 15, "film.mp4", 2, "loop", range(1, 9))  # type: ignore[arg-type]
+    halved = plan.in_halves(PhotoRequest(["a", "b"], OPTIONS, seconds=4), range(1, 9))
+    assert isinstance(halved, PhotoRequest)
+    assert (halved.depth, halved.fps, halved.seconds) == (6, 16.25, None)
+
+
+def test_frames_that_are_asked_for_are_those_that_differ() -> None:
+    assert planning.moments(2, count=shown_count(7, "pingpong"), play="pingpong") == planning.moments(2, count=7)
+    assert shown_count(7, "loop") == 7 and shown_count("seven", "pingpong") == "seven"
+
+
+def test_films_are_named_after_what_they_are_made_of() -> None:
+    assert plan.film_name("/x/examples/boats/first.jpg") == "boats-film"
+    assert plan.film_name(f"/x/{'a' * 64}/first.jpg") == "first-film"
+    assert plan.film_name("/x/IMG 2041 (1).jpeg") == "IMG-2041-1-film"
+    assert plan.film_name("/x/???.jpg") == "film"
+
+
+def test_every_refusal_that_can_be_solved_has_its_button() -> None:
+    official = OutputOptions("film", "CPU")
+    deep = OutputOptions("film-lite", "CPU", format="gif", depth_bits=10)
+    pair = ["a.jpg", "b.jpg"]
+    offline, bits = RuntimeError("no connection"), ValueError("A .gif holds 8 bits a channel")
+    for error, asked, stage, label in (
+        (QueueFull("Busy"), PhotoRequest(pair, OPTIONS), "", "Try again"),
+        (ValueError("Choose two photos"), PhotoRequest([None, None], OPTIONS), "", "Take an example"),
+        (ValueError("Choose a video first."), VideoRequest(None, OPTIONS), "", "Take the sample clip"),
+        (offline, PhotoRequest(pair, official), "downloading", "Make it with Quick"),
+        (bits, PhotoRequest(pair, deep), "", "Make it in 8 bits"),
+    ):
+        solution = remedies.remedy(error, asked, stage)
+        assert solution and solution.label == label
+    assert remedies.remedy(offline, PhotoRequest(pair, OPTIONS), "interpolating") is None
+    assert remedies.remedy(ValueError("anything"), None, "") is None
+
+
+def test_what_was_streamed_before_a_stop_is_a_film(tmp_path: Path) -> None:
+    with Encoding(Fraction(8)).encoder(tmp_path, 0, 32) as encoder:
+        written = [encoder.write(np.float32(picture) / 255) for picture in pan(32)]
+    segments = [(segment.path.read_bytes(), segment.count) for segment in written if segment]
+    assert len(segments) > 2
+    made = segments[: len(segments) // 2]
+    storage = service_of({}, tmp_path).storage
+    path = exports.joined([data for data, _ in made], storage)
+    assert storage.keeps(str(path))
+    looked = video_reader.read_metadata(path)
+    assert looked.fps == 8 and looked.seconds == pytest.approx(sum(count for _, count in made) / 8, abs=0.05)
