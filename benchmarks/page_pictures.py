@@ -23,7 +23,7 @@ SCHEMES = ("light", "dark")
 DOCS = {
     "light-laptop-done": "page-laptop",
     "light-laptop-many": "page-laptop-many",
-    "light-laptop-video": "page-laptop-video",
+    "light-laptop-video-making": "page-laptop-video",
     "dark-phone-making": "page-phone",
 }
 FILM = ("done", "sides", "making", "stopped", "video-making")  # states in which a phone shows the film
@@ -63,6 +63,8 @@ def states(page: Any, example: int, making: int) -> Iterator[str]:
     page.locator("#stop").click()
     expect(page.locator("#state")).to_contain_text("can be downloaded")
     yield "stopped"
+    page.reload()
+    expect(page.locator("#plan")).to_contain_text("33 frames")
     page.locator("#kind").get_by_text("Many photos", exact=True).click()
     yield "many-empty"
     page.locator("#burst").click()
@@ -76,8 +78,8 @@ def states(page: Any, example: int, making: int) -> Iterator[str]:
     page.wait_for_timeout(1500)
     yield "video"
     page.locator("#create").click()
-    expect(page.locator("#state")).to_contain_text(re.compile("Frame [0-9]+ of|made by"))
-    page.wait_for_timeout(4000)
+    expect(page.locator("#state")).to_contain_text(re.compile("Frame ([2-9][0-9]|1[0-9]+) of|made by"))
+    page.wait_for_timeout(1000)
     yield "video-making"
     if page.locator("#stop").is_visible():
         page.locator("#stop").click()

@@ -24,7 +24,11 @@ from film.media import ffmpeg, images, video_filters
 from film.media.companions import Subtitles
 from film.media.video_clock import LONGEST_PAUSE
 
-SUFFIXES = frozenset(".mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .m2ts .3gp .flv .wmv .ogv .gif".split())
+# In a folder; what is named singly is read whatever its ending.
+SUFFIXES = frozenset(
+    ".mp4 .m4v .f4v .mov .qt .3gp .3g2 .mkv .webm .avi .divx .mpg .mpeg .mpe .vob .mod .ts .mts .m2ts .m2t .tod .mxf"
+    " .flv .wmv .asf .ogv .ogm .gif".split()
+)
 READ = "MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, OGV or GIF"
 STALLED = 60.0  # seconds without a frame after which ffmpeg is ended
 LINE = 2000  # bytes of a line of ffmpeg's that are read: it repeats what strangers wrote into a file, at any length

@@ -136,6 +136,14 @@ def test_each_field_of_an_interlaced_video_is_a_frame_of_its_own_moment(tmp_path
         assert np.abs(still.pixels.astype(int) - picture)[8:-8].mean() < LOSSY
 
 
+@pytest.mark.parametrize(
+    ("name", "form"), [("disc.VOB", "vob"), ("camera.mod", "mpeg"), ("tape.mxf", "mxf"), ("old.asf", "asf")]
+)
+def test_what_is_read_singly_is_a_video_in_a_folder(tmp_path: Path, name: str, form: str) -> None:
+    path = video(tmp_path / name, pan(3), "25", "-c:v", "wmv2" if form == "asf" else "mpeg2video", "-f", form)
+    assert video_reader.is_video(path) and len(decoded(read_metadata(path))) == 3
+
+
 def test_of_whole_frames_that_are_called_interlaced_each_counts_once(tmp_path: Path) -> None:
     """As on discs with films of 25 frames a second."""
     interlaced = ["-flags", "+ilme+ildct", "-x264-params", "tff=1"]
