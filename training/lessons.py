@@ -5,12 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
 
 from training import scenes
 
 NAME = re.compile(r"(.+)\.(\d+)\.(\d+)\.(0\.\d+)\.npz")
+ENLARGED = (1.3, 2.0)  # from ... to ... times
 EVEN = 27.0  # dB between the teacher's picture and the true frame, from which on the true one is what is learnt
 
 
@@ -49,16 +51,25 @@ def find(folder: Path, clips: Mapping[str, np.ndarray], side: tuple[int, int]) -
 def crop(
     lesson: Lesson, clips: Mapping[str, np.ndarray], side: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Images (3, H, W, 3) uint8, first, target and last, and flow (4, H/2, W/2): one part of a lesson, sides even."""
+    """Images (3, H, W, 3) uint8, first, target and last, and flow (4, H/2, W/2): one part of a lesson, sides even. Some
+    parts are enlarged: their motion is larger than the clips' own."""
     frames = clips[lesson.clip]
     with np.load(lesson.path) as file:
         flow, truth, psnr = file["flow"], int(file["truth"]), float(file["psnr"])
         target = frames[truth] if truth >= 0 and psnr >= EVEN else file["picture"]
-    height, width = (n // 2 - s // 2 for n, s in zip(frames.shape[1:3], side, strict=True))
-    top, left = int(rng.integers(height + 1)), int(rng.integers(width + 1))
-    part = np.s_[2 * top : 2 * top + side[0], 2 * left : 2 * left + side[1]]
-    images = np.stack([frames[lesson.first][part], target[part], frames[lesson.last][part]])
-    return images, flow[:, top : top + side[0] // 2, left : left + side[1] // 2].astype(np.float32)
+    scale = rng.uniform(*ENLARGED) if rng.random() < 0.35 else 1.0
+    half = [round(s / scale / 2) for s in side]  # sides of the part at half size, which is that of the flow
+    top, left = (int(rng.integers(n // 2 - s + 1)) for n, s in zip(frames.shape[1:3], half, strict=True))
+    part = np.s_[2 * top : 2 * (top + half[0]), 2 * left : 2 * (left + half[1])]
+    images = [frames[lesson.first][part], target[part], frames[lesson.last][part]]
+    flow = flow[:, top : top + half[0], left : left + half[1]].astype(np.float32)
+    if scale > 1:
+        size = side[1], side[0]
+        images = [cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_CUBIC) for image in images]
+        grown = np.tile(np.float32([side[1] / (2 * half[1]), side[0] / (2 * half[0])]), 2)  # x, y, x, y
+        planes = [cv2.resize(plane, (side[1] // 2, side[0] // 2)) for plane in np.ascontiguousarray(flow)]
+        flow = np.stack(planes) * grown[:, None, None]
+    return np.stack(images), flow
 
 
 def augmented(

@@ -1,6 +1,6 @@
 """What Gradio does not have: a video that plays while it is made, and inputs that hand over what was sent.
 
-Gradio's own inputs open, convert or refuse what a visitor sends, each in its way. Here the order decides what is a
+Gradio's own inputs open, convert or refuse what a visitor sends, each in its way. Here the request decides what is a
 photo, a video or a number in its range, and says in one sentence what is not.
 
 Gradio can stream a video output as an HLS playlist, but hands every chunk to the ffmpeg and ffprobe it finds on PATH.
@@ -30,7 +30,7 @@ STREAM_BYTES = 256 * 2**20  # of live films that have ended but are still held, 
 
 
 class Page(gr.Blocks):
-    """Blocks that refuse an order of too few values in words, and leave the log alone."""
+    """Blocks that refuse a request of too few values in words, and leave the log alone."""
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
         if len(inputs) < (count := len(block_fn.inputs)):

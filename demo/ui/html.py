@@ -72,11 +72,12 @@ element.addEventListener("drop", (event) => {
 });
 """
 FOOTER = """
-**How it works.** FILM looks at both photos at seven scales, finds how everything moves, carries both half-way to each
-other and paints one frame from the two. Then it does the same between each pair of neighbours: every step of the depth
-doubles the moments. The network runs with [OpenVINO](https://docs.openvino.ai) on the machine that serves this page.
-It shines when the photos differ by what can happen in about a second; between unrelated pictures it can only dissolve.
-[The paper](https://film-net.github.io): Reda et al., *FILM: Frame Interpolation for Large Motion*, 2022.
+**How it works.** A network looks at both photos at several scales, finds how everything moves, and carries both to the
+moment that is made. Quick and Sharp do so for any moment at once; Best, Google's FILM, makes the middle, then those of
+both halves, and so on. All run with [OpenVINO](https://docs.openvino.ai) on the machine that serves this page. They
+shine when the photos differ by what can happen in about a second; between unrelated pictures they can only dissolve.
+Reda et al., *[FILM: Frame Interpolation for Large Motion](https://film-net.github.io)*, 2022; Huang et al.,
+*[RIFE](https://arxiv.org/abs/2011.06294)*, 2022 (MIT licence).
 """
 # What the machine is doing, asked of `/health` while somebody looks at the page.
 MACHINE = """

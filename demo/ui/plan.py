@@ -201,7 +201,7 @@ def cards(job_request: JobRequest | None, plan: planning.Plan | None) -> Any:
         if seconds:
             facts.append(f"about {time_text(seconds)}")
         elif model.name in SLOWER:
-            facts.append(f"about {SLOWER[model.name]} × slower")
+            facts.append(f"{SLOWER[model.name]} × slower")
         if openvino_backend.must_download(model):
             facts.append(f"{model.megabytes:g} MB once")
         choices.append((card_text(model, facts), model.name))

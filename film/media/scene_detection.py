@@ -147,7 +147,7 @@ def scene_frames(frames: Iterable[TimedFrame], cut: float = CUT, duplicates: str
             frame = _in_pattern(frame, waiting[0].time, list(spans))
         return frame if duplicates == "drop" else _paused(frame, waiting, list(intervals))
 
-    for frame, copy in _distinct(frames, duplicates):
+    for frame, copy in _settled(_distinct(frames, duplicates)):
         if before is not None:
             values.append(content_value(before, copy))
             alike.append(likeness(before, copy))
@@ -249,8 +249,31 @@ def _stands(changes: Sequence[float]) -> bool:
     return len(drawn) >= 3 and stand.count(1) <= 1 and 1 < stand[-1] and max(stand) <= LONGEST_STAND
 
 
-def _distinct(frames: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8]]]:
-    """Each frame that differs from the last one of these, and its small copy.
+def _settled(
+    distinct: Iterable[tuple[SceneFrame, npt.NDArray[np.uint8], bool]],
+) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8]]]:
+    """The frames of `_distinct` without those that turn out to be a drawing coded otherwise, once the next one comes:
+    among repetitions, and nearly the same as the frame before in comparison."""
+    waiting: deque[tuple[SceneFrame, npt.NDArray[np.uint8], bool]] = deque()
+    for frame, copy, repeated in distinct:
+        while len(waiting) > 1:
+            (before, old, stood), (last, new, stands) = waiting[-2], waiting[-1]
+            own, following = (np.abs(new.astype(np.int16) - other).mean() for other in (old, copy))
+            if not (stood or stands) or frame.time - before.time > PATTERN or own >= NEARLY_SAME * following:
+                break
+            waiting.pop()
+            waiting[-1] = replace(before, held=before.time, end=last.end), old, True
+        waiting.append((frame, copy, repeated))
+        if len(waiting) > NEIGHBOURS:
+            yield waiting.popleft()[:2]
+    for item in waiting:
+        yield item[:2]
+
+
+def _distinct(
+    frames: Iterable[TimedFrame], duplicates: str
+) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8], bool]]:
+    """Each frame that differs from the last one of these, its small copy, and whether it is repeated.
 
     Where many frames in a row are the same, the motion begins with the last of them.
     """
@@ -282,9 +305,9 @@ def _distinct(frames: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[S
             repeats = [*repeats[-MOST_REPEATS:], frame.time]
         else:
             if shown is not None:
-                yield scene_frame(shown), copy
+                yield scene_frame(shown), copy, bool(repeats)
                 steps.append(float(change.mean()))
             shown, copy, repeats = frame, now, []
         end = frame.time + frame.duration
     if shown is not None:
-        yield scene_frame(shown), copy
+        yield scene_frame(shown), copy, bool(repeats)

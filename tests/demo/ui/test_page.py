@@ -78,7 +78,7 @@ def test_the_whole_film_plays_in_the_same_place_and_can_be_downloaded(page: Any,
 
 def test_leaving_the_page_stops_the_computing(server: Server, page: Any, tmp_path: Path) -> None:
     stopped = server.log().count("stopped after frame")
-    upload(page, *photos(tmp_path, 256, 384))
+    upload(page, *photos(tmp_path, 256, 384, seed=1))
     set_depth(page, 8)
     click(page, "Create")
     expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))
@@ -129,7 +129,7 @@ def test_a_bad_photo_is_refused_and_the_page_stays_usable(page: Any, tmp_path: P
 
 
 def test_a_photo_that_is_refused_while_a_film_is_made_says_why(page: Any, tmp_path: Path) -> None:
-    upload(page, *photos(tmp_path, 256, 384))
+    upload(page, *photos(tmp_path, 256, 384, seed=2))
     set_depth(page, 8)
     click(page, "Create")
     expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))

@@ -128,10 +128,14 @@ def run(renderer: film.Interpolator | Cluster, folder: Path, output: Path) -> It
     return runner.run(jobs.find([folder], [], output, ".mp4"), renderer, SETTINGS, Manifest(output), "model", room)
 
 
-def kill_a_worker(nodes: Nodes, cluster: Cluster) -> None:
-    """Kill a machine whose worker has begun; what is to be made goes to all of them."""
-    wait_until(lambda: len(cluster._present) == cluster.size, "a worker on each machine")
-    nodes.kill(nodes.machines[0])
+def admit_all(cluster: Cluster) -> None:
+    """Wait until all workers take part, so that one that is killed has begun."""
+
+    def complete() -> bool:
+        cluster._admit()
+        return len(cluster._present) == cluster.size
+
+    wait_until(complete, "a worker on each machine")
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -186,7 +190,7 @@ def test_the_command_makes_the_same_films_there_as_here(
     assert sorted(line.split(": ")[0] for line in out.splitlines()) == [
         str(tmp_path / "there" / name) for name in ("0-1.webm", "5-6.webm", "clip.webm")
     ]
-    assert f"by {averaging} on CPU of 2 workers in" in out
+    assert f"by {averaging} on CPU of 2 workers" in out
     for name in ("0-1.webm", "5-6.webm", "clip.webm"):
         a, b = (imageio.imread(tmp_path / where / name, plugin="FFMPEG") for where in ("here", "there"))
         np.testing.assert_array_equal(a, b)
@@ -196,9 +200,10 @@ def test_a_node_killed_in_the_middle_changes_nothing(
     nodes: Nodes, folder: Path, local: Path, averaging: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
+        admit_all(cluster)
         for _, event in run(cluster, folder, tmp_path):
             if isinstance(event, Segment) and len(nodes.machines) == 2:
-                kill_a_worker(nodes, cluster)
+                nodes.kill(nodes.machines[0])
     assert isinstance(event, Done) and event.frames == 23 * 32 + 1
     assert "A worker was lost" in caplog.text
     assert_same(tmp_path / "pan.mp4", local)
@@ -209,9 +214,10 @@ def test_a_stretch_is_tried_only_so_often(
 ) -> None:
     with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
         monkeypatch.setattr("film.batch.ray_cluster.TRIES", 1)
+        admit_all(cluster)
         for _, event in run(cluster, folder, tmp_path):
             if isinstance(event, Segment) and len(nodes.machines) == 2:
-                kill_a_worker(nodes, cluster)
+                nodes.kill(nodes.machines[0])
     assert isinstance(event, Failed)
     assert re.match(r"Frames \d+ to \d+ could not be made: 1 workers were lost with them", event.reason)
 

@@ -230,4 +230,4 @@ def test_only_a_few_frames_are_held_back() -> None:
             yield still
 
     for number, _ in enumerate(scene_frames(counted())):  # type: ignore[arg-type]
-        assert taken <= number + 4
+        assert taken <= number + 6
