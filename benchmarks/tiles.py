@@ -1,6 +1,6 @@
 """How far a frame made in tiles is from the same frame made whole, against the tiles' overlap.
 
-    python -m benchmarks.tiles [--model film-lite] [--tile 640] [--json FILE]
+    python -m benchmarks.tiles [--model tests/models/film-small] [--tile 640] [--json FILE]
 
 The example pairs, enlarged to 1920x1080 so that there are many tiles, with every cut level. "independent" are tiles
 that know nothing of each other, with the largest overlap of the table: what tiling is without the coarse flow.
@@ -17,7 +17,7 @@ import numpy as np
 
 import film
 from benchmarks import command
-from film.engine.compiled import Shape
+from film.engine.compiled import TIMED_CUT, Shape
 from film.engine.session import Keyframe, Session
 from film.engine.tiled_session import TiledGraphs, TiledSession
 from film.engine.tiling import cover
@@ -54,23 +54,23 @@ def independent(session: Session[Keyframe], tile: int, overlap: int) -> Callable
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=command.model, default="film-lite")
+    parser.add_argument("--model", type=command.model, default="tests/models/film-small")
     tile = command.number(64, min(SIZE), step=64)
     parser.add_argument("--tile", type=tile, default=640, help="side of a tile, a multiple of 64")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    model = film.load(options.model)
+    model = film.load(options.model, precision="exact")
     assert isinstance(model, film.Film)
     if model.converted().kind != "direct":
-        parser.error(f"--model {options.model} is another network than FILM; only FILM's graphs can be cut")
+        parser.error(f"--model {options.model} was converted whole; it cannot be cut")
     alignment = model.converted().alignment
     frame = tuple(-(-side // alignment) * alignment for side in SIZE)
 
     ways: dict[str, Callable[[Frame, Frame], Frame]] = {}
-    for level in graph_split.LEVELS:
+    for level in (TIMED_CUT,) if model.honours_time else graph_split.LEVELS:
         graphs = model.compile(Shape((frame[0], frame[1]), (options.tile, options.tile), level=level)).graphs
         for overlap in OVERLAPS:
-            session = TiledSession(TiledGraphs(*graphs[:4], level=level), SIZE, alignment, overlap)
+            session = TiledSession(TiledGraphs(*graphs), SIZE, alignment, model.honours_time, overlap)
             ways[f"cut at {level}, overlap {overlap}"] = lambda a, b, session=session: (
                 session.middle(session.keyframe(a), session.keyframe(b)).frame
             )

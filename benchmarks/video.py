@@ -1,6 +1,7 @@
 """A video in slow motion: frames per second of processor time, and peak memory of short and long videos.
 
-    python -m benchmarks.video [--size 320x180] [--seconds 6 60] [--slowdown 2] [--json FILE]
+    python -m benchmarks.video [--size 320x180] [--seconds 6 60] [--slowdown 2] [--model film-lite]
+        [--json FILE]
 
 Each length is a run of the command line in a process of its own; the memory is the largest that it and its children
 (ffmpeg) had together. The video is made here: a texture that moves, with a cut in the middle and a tone.
@@ -37,11 +38,12 @@ def make_video(path: Path, width: int, height: int, seconds: int) -> None:
     subprocess.run([*ffmpeg, "-filter_complex", joined, "-map", "[v]", "-map", "2:a", str(path)], check=True)
 
 
-def run(source: Path, output: Path, slowdown: int) -> dict[str, float]:
+def run(source: Path, output: Path, slowdown: int, model: str) -> dict[str, float]:
     """RuntimeError with the program's own words if it makes no film."""
     before = os.times()
     began, peak = time.monotonic(), 0
-    retime = [sys.executable, "-m", "film", "retime", str(source), "-o", str(output), "--slowdown", str(slowdown)]
+    retime = [sys.executable, "-m", "film", "retime", str(source), "-o", str(output)]
+    retime += ["--slowdown", str(slowdown), "--model", model]
     with (
         tempfile.TemporaryFile("w+") as said,
         subprocess.Popen(retime, stdout=subprocess.PIPE, stderr=said, text=True) as process,
@@ -64,6 +66,7 @@ def main() -> None:
     parser.add_argument("--size", type=command.even_size, default="320x180", metavar="WxH")
     parser.add_argument("--seconds", type=command.number(1), nargs="+", default=[6, 60], help="lengths of the videos")
     parser.add_argument("--slowdown", type=command.number(2, planning.MAX_SLOWDOWN), default=2)
+    parser.add_argument("--model", type=command.model, default="film-lite")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     results = {}
@@ -73,7 +76,7 @@ def main() -> None:
             source = Path(folder) / "source.mp4"
             make_video(source, *options.size, seconds)
             try:
-                result = results[seconds] = run(source, Path(folder) / "film.mp4", options.slowdown)
+                result = results[seconds] = run(source, Path(folder) / "film.mp4", options.slowdown, options.model)
             except RuntimeError as error:
                 sys.exit(str(error))
             each = result["processor_s"] / result["frames"]

@@ -30,7 +30,7 @@ OUTPUTS = 13  # channels of a block: four of flow, one of the mask, eight that o
 class Architecture:
     """What the graphs need of the frames."""
 
-    alignment: int = 128  # as the reference program pads; the coarsest block halves a sixteenth twice
+    alignment: int = 64  # the coarsest block halves a sixteenth twice; the reference program pads to 128
 
     @classmethod
     def of(cls, variables: Variables) -> Architecture:

@@ -27,7 +27,7 @@ from film.rendering import planning
 from film.rendering.events import Done, Notice, Progress, Segment
 from film.rendering.renderer import Chunk, Encoding, render
 from tests.conftest import moved, photo, psnr
-from tests.support import clips, timed_models
+from tests.support import clips
 
 HALF = Fraction(1, 2)
 
@@ -90,13 +90,8 @@ def test_an_error_waits_for_what_was_begun() -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return timed_models.directory(tmp_path_factory.mktemp("models") / "compact", timed_models.compact())
-
-
-@pytest.fixture(scope="module")
-def model(folder: Path) -> film.Film:
-    loaded = film.load(folder, lanes=1, precision="exact")
+def model() -> film.Film:
+    loaded = film.load("film-lite", lanes=1, precision="exact")
     assert isinstance(loaded, film.Film) and loaded.honours_time
     return loaded
 
@@ -115,9 +110,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return noted
 
 
-def test_a_directory_of_variables_needs_no_tensorflow(folder: Path, pair: tuple, monkeypatch: Any) -> None:
+def test_a_directory_of_variables_needs_no_tensorflow(pair: tuple, monkeypatch: Any) -> None:
     monkeypatch.setattr("film.hub.tensorflow_process._run", None)  # no process for TensorFlow can be started
-    assert film.load(folder).middle(*pair).shape == pair[0].shape
+    assert film.load(registry.BUNDLED / "film-lite").middle(*pair).shape == pair[0].shape
 
 
 def test_24_frames_take_22_calls_and_each_photo_is_encoded_once(
@@ -144,8 +139,8 @@ def test_frames_are_made_when_they_are_asked_for(model: film.Film, pair: tuple, 
     assert len(calls) == 3
 
 
-def test_lanes_make_the_same_frames(folder: Path, model: film.Film, pair: tuple) -> None:
-    wide = film.load(folder, lanes=2, precision="exact")
+def test_lanes_make_the_same_frames(model: film.Film, pair: tuple) -> None:
+    wide = film.load("film-lite", lanes=2, precision="exact")
     for one, two in zip(model.frames(*pair, count=7), wide.frames(*pair, count=7), strict=True):
         np.testing.assert_allclose(one, two, atol=1e-5)
 
@@ -159,8 +154,8 @@ def test_tiles_share_the_coarse_flow_of_the_whole_frame(model: film.Film) -> Non
         assert psnr(made, model.at(a, b, time)) >= 45
 
 
-def test_less_memory_means_tiles(folder: Path) -> None:
-    least = film.load(folder, memory_gb=0.001, precision="exact")
+def test_less_memory_means_tiles() -> None:
+    least = film.load("film-lite", memory_gb=0.001, precision="exact")
     assert isinstance(least, film.Film)
     assert isinstance(least.session(64, 1600), TiledSession) and isinstance(least.session(64, 128), DirectSession)
 
@@ -206,14 +201,14 @@ def test_a_batch(model: film.Film, calls: list[float], tmp_path: Path) -> None:
     assert isinstance(told[-1], Done) and told[-1].frames == 6 and len(calls) == 4
 
 
-def test_a_worker_of_a_cluster_makes_the_same_segments(folder: Path, tmp_path: Path) -> None:
+def test_a_worker_of_a_cluster_makes_the_same_segments(tmp_path: Path) -> None:
     a, b = (frame.round(1).astype(np.float32) for frame in moved(64, 96))
     chunk = Chunk(0, [FramePair(a, b, bisection.evenly(7, bisection.EXACT))])
     encoding = Encoding(Fraction(12))
-    worker = Worker(WorkerConfig(str(folder), "CPU", "exact", 1, None))
+    worker = Worker(WorkerConfig("film-lite", "CPU", "exact", 1, None))
     worker.load_model()
     answer = worker.make(packed(chunk), encoding)
-    model = film.load(folder, precision="exact", threads=1, lanes=1)
+    model = film.load("film-lite", precision="exact", threads=1, lanes=1)
     here = [made for made in render(model, [chunk], tmp_path, encoding) if isinstance(made, Segment)]
     assert answer.calls == 5
     assert [(one.first, one.frames, one.file) for one in answer.segments] == [

@@ -12,9 +12,9 @@ import openvino as ov
 import pytest
 
 import film
-from film.engine import tiled_session
+from film.engine import compiled, tiled_session
 from film.engine.compiled import Shape
-from film.engine.session import DirectSession
+from film.engine.session import DirectSession, aligned
 from film.engine.tiled_session import TiledGraphs, TiledSession
 from film.engine.tiling import Axis
 from film.hub.convert import Converted
@@ -22,6 +22,7 @@ from film.networks import film as network
 from film.networks import graph_split
 from film.rendering.events import Notice, Segment
 from tests.conftest import EXAMPLES, SMALL_FILM, Example, moved, photo, psnr
+from tests.support import timed_models
 
 pytestmark = pytest.mark.slow
 
@@ -130,6 +131,41 @@ def test_an_example_in_tiles_is_the_example_whole(
     assert [len(axis.starts) for axis in axes] == [1, 3]
     assert made.shape == example.middle.shape and made.dtype == np.float32 and made.flags.c_contiguous
     assert psnr(made, example.middle) >= ALIKE
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], film.Film]:
+    """The model of a family, in mixed precision: RIFE's with random variables."""
+
+    @functools.cache
+    def load(family: str) -> film.Film:
+        folder = tmp_path_factory.mktemp("models") / "rife"
+        source = timed_models.directory(folder, timed_models.rife()) if family == "rife" else FAMILIES[family]
+        model = film.load(source, lanes=1, precision="mixed")
+        assert isinstance(model, film.Film)
+        return model
+
+    return load
+
+
+FAMILIES = {"compact": "film-lite", "film": SMALL_FILM, "rife": None}
+
+
+@pytest.mark.parametrize(
+    ("family", "name"), [*(("compact", name) for name in EXAMPLES), ("film", "street"), ("rife", "street")]
+)
+def test_tiles_in_mixed_precision(
+    mixed: Callable[[str], film.Film], examples: Callable[[str], Example], family: str, name: str
+) -> None:
+    """Bit for bit they differ: rounding to bfloat16 is not the same everywhere."""
+    model, size = mixed(family), (540, 960)
+    first, last = examples(name).first, examples(name).last
+    alignment = model.converted().alignment
+    height, width = aligned(size, alignment)
+    shape = Shape((height, width), (height, 640), level=compiled.TIMED_CUT if model.honours_time else 4)
+    tiles = TiledSession(TiledGraphs(*model.compile(shape).graphs), size, alignment, model.honours_time)
+    made = tiles.frame(tiles.middle(tiles.keyframe(first), tiles.keyframe(last)))
+    assert psnr(made, model.middle(first, last)) >= 45
 
 
 @pytest.mark.parametrize("level", graph_split.LEVELS)
