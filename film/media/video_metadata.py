@@ -204,8 +204,9 @@ def _lasting(path: Path, told: float | None, fps: Fraction) -> float | None:
         return told
     stamps = _stamps(path, STAMPS_READ, DECODED)
     steps = [later - earlier for earlier, later in itertools.pairwise(stamps)]
-    counted = float(sum(step if 0 <= step <= LONGEST_PAUSE else 1 / fps for step in steps) + 1 / fps)
-    return counted if 1 < len(stamps) < STAMPS_READ and counted < told / 2 else told
+    if len(stamps) == STAMPS_READ or all(0 <= step <= LONGEST_PAUSE for step in steps):
+        return told  # such as a picture that stands still while the sound goes on
+    return min(told, float(sum(step if 0 <= step <= LONGEST_PAUSE else 1 / fps for step in steps) + 1 / fps))
 
 
 def _stamps(path: Path, most: int, column: int) -> list[Fraction]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from film.media import video_metadata
 from film.media.video_reader import TimedFrame, VideoReader, read_metadata
 from tests.support.clips import ffmpeg, pan, video
 
@@ -128,6 +129,14 @@ def test_recordings_that_lie_hours_apart_last_as_long_as_their_pictures(tmp_path
     looked = read_metadata(path)
     assert looked.seconds == pytest.approx(2, abs=0.1)
     assert len(decoded(path)) == 50
+
+
+def test_sound_that_outlasts_the_pictures_counts(tmp_path: Path) -> None:
+    source, quiet = video(tmp_path / "short.mp4", pan(12), "12"), "anullsrc=sample_rate=48000:duration=6"
+    path = tmp_path / "screen.mkv"
+    ffmpeg("-i", str(source), "-f", "lavfi", "-i", quiet, "-c:v", "copy", "-c:a", "libopus", str(path))
+    assert path.stat().st_size < 6 * video_metadata.THIN
+    assert read_metadata(path).seconds == pytest.approx(6, abs=0.1)
 
 
 def two_tracks(path: Path, default: int, first: str = "aac") -> Path:
