@@ -156,6 +156,10 @@ def test_videos_are_refused_when_they_are_chosen(page: Any, tmp_path: Path) -> N
     heard = tmp_path / "heard.mp4"
     ffmpeg("-f", "lavfi", "-i", "sine=duration=1", "-c:a", "aac", str(heard))
     choose(page, "kind", "Video")
+    click(page, "Create")
+    expect_text(page, "[role=alert]", "Choose a video first")
+    page.reload()
+    choose(page, "kind", "Video")
     for refused, words in (
         (text, "notes.mp4 is not a video"),
         (heard, "heard.mp4 holds no video"),
@@ -163,11 +167,9 @@ def test_videos_are_refused_when_they_are_chosen(page: Any, tmp_path: Path) -> N
     ):
         page.set_input_files("#clip input[type=file]", refused)
         expect_text(page, "[role=alert]", words)
-    click(page, "Create")
-    expect_text(page, "[role=alert]", "Choose a video first")
     page.set_input_files("#clip input[type=file]", video(tmp_path / "pan.mp4", pan(4)))
     expect_text(page, "#plan", re.compile("1[67] frames"))  # a header counts hundredths of a second
-    expect_text(page, "#state", "Choose a video, then press Create")
+    expect_text(page, "#state", "Press Create to make the film")
 
 
 def test_what_was_made_plays_on_when_something_fails(page: Any, tmp_path: Path) -> None:
