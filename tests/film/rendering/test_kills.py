@@ -130,9 +130,13 @@ def kills(program: Program) -> Iterator[tuple[str, Callable[[], object], float]]
     size = len(archive())
     for share in (0.2, 0.8):
         reached = threading.Event()
-        program.hub.pace = lambda sent, share=share, reached=reached: (  # type: ignore[misc]
-            (reached.set(), time.sleep(0.05)) if sent >= share * size else None
-        )
+
+        def pace(sent: int, share: float = share, reached: threading.Event = reached) -> None:
+            if sent >= share * size:
+                reached.set()
+                time.sleep(0.05)
+
+        program.hub.pace = pace
         yield "downloading", reached.is_set, 0.2
     program.hub.pace = lambda sent: None
     for pattern, after in (
