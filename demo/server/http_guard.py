@@ -7,6 +7,7 @@ bodies are bounded before anything reads them, in the time they take, too.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -44,6 +45,7 @@ JOB = re.compile(rf"{API}/(queue/join|call/\w+|call/v2/\w+)/?")  # a tool joins 
 PAGE = re.compile(rf"{API}/heartbeat/(\w+)")
 LISTEN = re.compile(rf"{API}/(queue/data|call/\w+/(\w+))")
 TOOLS = re.compile(rf"{API}/mcp/?")  # a call of a tool is a POST; who would listen there is told that it need not
+WAIT = 0.25  # seconds before an address that asks too often is answered
 BODY_BYTES = 2**20  # an order names its photos, it does not hold them; a tool may be given them as data URIs
 
 log = logging.getLogger(__name__)
@@ -115,6 +117,8 @@ class Guard:
             else:
                 await self._pass(scope, receive, send)
         except Refused as refusal:
+            if refusal.status == 429:
+                await asyncio.sleep(WAIT)  # who asks again at once would keep the server busy with refusals
             await _answer(send, refusal.status, str(refusal))
         except OSError as error:  # while files were written here
             if not is_disk_full(error):
