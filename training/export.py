@@ -167,12 +167,13 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
             costs, motion = proposal(unit(one_matching), unit(two_matching), time)
             plane = tf.zeros_like(flow[..., :1]) + at
             x = tf.concat([one, two, costs, flow * FLOW_SCALE, motion, context, plane], -1)
-            x = activate(self.conv(x, "update/enter"))
+            name = "coarse_update" if n else "update"
+            x = activate(self.conv(x, f"{name}/enter"))
             block = 0
-            while f"update/blocks/{block}/first/weight" in self.weights:
-                x = self.residual(x, f"update/blocks/{block}")
+            while f"{name}/blocks/{block}/first/weight" in self.weights:
+                x = self.residual(x, f"{name}/blocks/{block}")
                 block += 1
-            x = self.conv(x, "update/leave")
+            x = self.conv(x, f"{name}/leave")
             flow = flow + tf.concat([-2 * at * motion, 2 * (1 - at) * motion], -1) + x[..., :4]
             context = activate(x[..., 4:])
         flow = double(2.0 * flow)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from training import scenes
+from training.clips import usable
 
 NAME = re.compile(r"(.+)\.(\d+)\.(\d+)\.(0\.\d+)\.npz")
 ENLARGED = (1.3, 2.0)  # from ... to ... times
@@ -22,7 +23,7 @@ class Batch(NamedTuple):
     first: torch.Tensor  # (B, 3, H, W)
     last: torch.Tensor
     target: torch.Tensor
-    flow: torch.Tensor  # (B, 4, H/2, W/2)
+    flow: torch.Tensor | None  # (B, 4, H/2, W/2), where it is known
     time: float
 
 
@@ -98,6 +99,24 @@ def synthetic(clips: Mapping[str, np.ndarray], size: int, side: tuple[int, int],
         flow = flow.reshape(4, side[0] // 2, 2, side[1] // 2, 2).mean((2, 4))
         made.append(augmented(images, flow, time, False, rng))
     return batch(made)
+
+
+def neighbours(clips: Mapping[str, np.ndarray], size: int, side: tuple[int, int], rng: np.random.Generator) -> Batch:
+    """A batch of three frames that follow each other, the one in the middle to be made, with no flow: what a teacher
+    cannot tell, motion of parts of a pixel, the frames themselves do. Parts in which hardly anything moves are left
+    out."""
+    names = [name for name, frames in clips.items() if all(np.greater_equal(frames.shape[1:3], side))]
+    shares = np.array([len(clips[name]) for name in names], np.float64) ** 0.6
+    made: list[tuple[np.ndarray, np.ndarray, float]] = []
+    nothing = np.zeros((4, 1, 1), np.float32)
+    while len(made) < size:
+        frames = clips[names[rng.choice(len(names), p=shares / shares.sum())]]
+        start = int(rng.integers(len(frames) - 2))
+        top, left = (int(rng.integers(n - s + 1)) for n, s in zip(frames.shape[1:3], side, strict=True))
+        images = frames[start : start + 3, top : top + side[0], left : left + side[1]]
+        if usable(*images):
+            made.append(augmented(images.astype(np.float32) / 255, nothing, 0.5, rng.random() < 0.5, rng))
+    return batch(made)._replace(flow=None)
 
 
 def batch(made: list[tuple[np.ndarray, np.ndarray, float]]) -> Batch:

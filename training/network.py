@@ -2,10 +2,11 @@
 
 1. `Extractor`: features of each photo by itself, at 1/2 and at 1/4 of its size and coarser. All levels coarser than
    1/4 come from the same two convolutions, applied again and again.
-2. `Update`, the same module at every level, coarse to fine: from the features of both photos, warped to the time wanted
-   by what is known of the flows so far, it refines the flows from the frame at that time to both ends. A cost volume
-   makes the matching explicit: how alike are the two photos at points that lie opposite each other about each pixel
-   of the frame that is made (`proposal`)? What it finds is offered to the convolutions as a first guess.
+2. `Update`, coarse to fine, one module for all levels coarser than 1/4 and one for 1/4: from the features of both
+   photos, warped to the time wanted by what is known of the flows so far, it refines the flows from the frame at that
+   time to both ends. A cost volume makes the matching explicit: how alike are the two photos at points that lie
+   opposite each other about each pixel of the frame that is made (`proposal`)? What it finds is offered to the
+   convolutions as a first guess.
 3. `Head`: last refinement at 1/2, and a mask that says which photo is seen at each pixel.
 4. The picture is the two photos, warped along the flows, mixed by the mask. Nothing is painted, and the photos are
    warped bicubically: what is made is nearly as sharp as they are.
@@ -45,7 +46,8 @@ class Config:
     update: int = 64
     context: int = 40  # what one level tells the next beside the flow
     head: int = 32
-    blocks: int = 3  # residual blocks of the update
+    blocks: int = 3  # residual blocks of the update at 1/4
+    coarse_blocks: int = 4  # and at coarser levels, where they cost little
 
 
 def conv(inputs: int, outputs: int, stride: int = 1, size: int = 3) -> nn.Conv2d:
@@ -172,11 +174,11 @@ def proposal(first, last, time: float):
 
 
 class Update(nn.Module):
-    def __init__(self, config: Config):
+    def __init__(self, config: Config, blocks: int):
         super().__init__()
         inputs = 2 * config.quarter + len(OFFSETS) + 4 + 2 + config.context + 1
         self.enter = conv(inputs, config.update, size=1)
-        self.blocks = nn.ModuleList(Residual(config.update) for _ in range(config.blocks))
+        self.blocks = nn.ModuleList(Residual(config.update) for _ in range(blocks))
         self.leave = conv(config.update, 4 + config.context)
         nn.init.normal_(self.leave.weight[:4], std=1e-3)
 
@@ -218,7 +220,8 @@ class CompactNetwork(nn.Module):
         super().__init__()
         self.config = config
         self.bfloat16 = bfloat16
-        self.extractor, self.update, self.head = Extractor(config), Update(config), Head(config)
+        self.extractor, self.head = Extractor(config), Head(config)
+        self.coarse_update, self.update = Update(config, config.coarse_blocks), Update(config, config.blocks)
 
     def convolve(self, module, *values):
         """A part of the network whose convolutions may run in bfloat16; what it gives is float32."""
@@ -250,8 +253,9 @@ class CompactNetwork(nn.Module):
                 seen_first, seen_last = warp(seen_first, flow[:, :2]), warp(seen_last, flow[:, 2:])
             width = self.config.quarter
             costs, motion = proposal(unit(seen_first[:, width:]), unit(seen_last[:, width:]), time)
+            update = self.coarse_update if n else self.update
             residual, context = self.convolve(
-                self.update, seen_first[:, :width], seen_last[:, :width], costs, flow, motion, context, time
+                update, seen_first[:, :width], seen_last[:, :width], costs, flow, motion, context, time
             )
             flow = flow + torch.cat([-2 * time * motion, 2 * (1 - time) * motion], 1) + residual
             flows.append(flow)

@@ -98,20 +98,22 @@ def work(rank: int, options) -> None:
         rng = np.random.default_rng((options.seed, step, rank))
         if options.lessons and (step - start) % 200 == 199:
             known = lessons.find(options.lessons, videos, side)  # the teacher may still be writing
-        if np.random.default_rng((options.seed, step)).random() < options.scenes:  # the same kind in all processes
+        kind = np.random.default_rng((options.seed, step)).random()  # the same in all processes
+        if kind < options.scenes:
             batch = lessons.synthetic(videos, size, side, rng)
+        elif kind < options.scenes + options.neighbours:
+            batch = lessons.neighbours(videos, size, side, rng)
         elif online:
             batch = online.draw(size, side, options.largest, rng)
         else:
             batch = lessons.draw(known, videos, size, side, options.largest, rng)
         batch = batch._replace(**{n: x.to(device) for n, x in batch._asdict().items() if torch.is_tensor(x)})
-        teacher = losses.pyramid(batch.flow, options.levels)
-        forced = step < options.forced and step % 2 == 0
+        teacher = None if batch.flow is None else losses.pyramid(batch.flow, options.levels)
+        forced = teacher is not None and step < options.forced and step % 2 == 0
         result = network(batch.first, batch.last, batch.time, options.levels, teacher if forced else None)
-        parts = {
-            "flow": losses.flow_loss(result["flows"], teacher, batch.flow),
-            "picture": losses.picture_loss(result["image"], batch.target),
-        }
+        parts = {"picture": losses.picture_loss(result["image"], batch.target)}
+        if teacher is not None:
+            parts["flow"] = losses.flow_loss(result["flows"], teacher, batch.flow)
         if options.census:
             parts["census"] = losses.census(result["image"], batch.target)
         if perceptual:
@@ -130,10 +132,10 @@ def work(rank: int, options) -> None:
         decay = min(AVERAGE, (step + 1) / (step + 10))
         with torch.no_grad():
             torch._foreach_lerp_(list(average.values()), list(network.state_dict().values()), 1 - decay)
-            none = 0.25 * (batch.flow.abs().mean() + 1e-6)  # no flow at all, in pixels of 1/4
-            parts["relative forced" if forced else "relative own"] = (
-                result["flows"][-2] - teacher[0]
-            ).abs().mean() / none
+            if teacher is not None:
+                none = 0.25 * (batch.flow.abs().mean() + 1e-6)  # no flow at all, in pixels of 1/4
+                error = (result["flows"][-2] - teacher[0]).abs().mean()
+                parts["relative forced" if forced else "relative own"] = error / none
             for name, value in parts.items():
                 totals[name] = totals.get(name, value.detach()) * 0.98 + value.detach() * 0.02
         step += 1
@@ -169,6 +171,7 @@ def main() -> None:
     parser.add_argument("--perceptual", type=float, default=0.0, help="weight of the perceptual distance")
     parser.add_argument("--features", type=Path, metavar="NPZ", help="SqueezeNet's weights, for --perceptual")
     parser.add_argument("--scenes", type=float, default=0.1, help="share of batches that are synthetic scenes")
+    parser.add_argument("--neighbours", type=float, default=0.0, help="share of batches that have no teacher")
     parser.add_argument(
         "--forced", type=int, default=0, help="steps in which every second batch refines the teacher's flows"
     )

@@ -1,7 +1,7 @@
 """The compact network as two OpenVINO graphs: any moment between two photos in one call.
 
-Coarse to fine, one and the same update, twice at each coarse level, refines the flows from the frame that is made to
-both photos. It sees the features of both photos, fetched along the flows so far, and how well they match about each
+Coarse to fine, an update, twice at each level coarser than 1/4, refines the flows from the frame that is made to both
+photos. It sees the features of both photos, fetched along the flows so far, and how well they match about each
 pixel: a cost volume centred on the frame that is made. A last step at half size gives full-size flows and a mask; the
 frame is both photos fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch,
 and says where its ideas come from.
@@ -54,7 +54,7 @@ class Architecture:
         try:
             half, quarter, matching, leave = (
                 variables[f"{name}.bias"].size
-                for name in ("extractor.half_0", "extractor.quarter_0", "extractor.matching", "update.leave")
+                for name in ("extractor.half_0", "extractor.quarter_0", "extractor.matching", "coarse_update.leave")
             )
         except KeyError as error:
             raise ValueError(f"These {len(variables)} variables are not the compact network's: no {error}.") from None
@@ -106,7 +106,10 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
             one = blocks.warps(one, blocks.channels(flow, 0, 2))
             two = blocks.warps(two, blocks.channels(flow, 2, 4))
         costs, motion = _matches(_unit(one[1]), _unit(two[1]), shifts)
-        flow, context = _update(one[0], two[0], costs, motion, flow, context, time.output(0), variables, architecture)
+        name = "coarse_update" if i else "update"
+        flow, context = _update(
+            one[0], two[0], costs, motion, flow, context, time.output(0), variables, name, architecture
+        )
     flow, mask = _head(first, last, flow, context, time.output(0), variables)
     flow = ops.multiply(flow, _moving(first["image_0"], last["image_0"])).output(0)
     warped = [
@@ -221,10 +224,11 @@ def _update(
     context: Tensor | None,
     time: Tensor,
     variables: Variables,
+    name: str,
     architecture: Architecture,
 ) -> tuple[Tensor, Tensor]:
-    """One level: flows (1, 4, H, W) and context (1, C, H, W). At the coarsest there is none of either yet."""
-    kernel, bias = _layer(variables, "update.enter")
+    """One update: flows (1, 4, H, W) and context (1, C, H, W). At the coarsest there is none of either yet."""
+    kernel, bias = _layer(variables, f"{name}.enter")
     kernel = _transposed(kernel, 2 * architecture.quarter)
     parts = _split(kernel, [2 * architecture.quarter, len(DISTANCES) ** 2, 4, 2, architecture.context, 1])
     read = [(first, parts[0][:, : architecture.quarter]), (last, parts[0][:, architecture.quarter :])]
@@ -233,10 +237,10 @@ def _update(
         read += [(flow, parts[2] * FLOW_SCALE)]
     x = _enter(read, (context, parts[4]), bias)
     n = 0
-    while f"update.blocks.{n}.first.weight" in variables:
-        x = _residual(x, variables, f"update.blocks.{n}")
+    while f"{name}.blocks.{n}.first.weight" in variables:
+        x = _residual(x, variables, f"{name}.blocks.{n}")
         n += 1
-    kernel, bias = _layer(variables, "update.leave")
+    kernel, bias = _layer(variables, f"{name}.leave")
     residual = blocks.convolve(x, kernel[:4], bias[:4])
     back = ops.multiply(time, blocks.constant(-2))
     shares = ops.concat([back, back, *[ops.add(back, blocks.constant(2))] * 2], 0)

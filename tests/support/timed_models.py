@@ -19,15 +19,18 @@ def compact(half: int = 8, quarter: int = 12, matching: int = 8, context: int = 
         "extractor.coarse_0": (quarter, quarter, 3),
         "extractor.coarse_1": (quarter, quarter, 3),
         "extractor.matching": (matching, quarter, 1),
-        "update.enter": (16, 2 * quarter + 49 + 4 + 2 + context + 1, 1),
-        "update.blocks.0.first": (16, 16, 3),
-        "update.blocks.0.second": (16, 16, 3),
-        "update.leave": (4 + context, 16, 3),
         "head.enter": (12, 2 * half + 4 + context + 1, 3),
         "head.block.first": (12, 12, 3),
         "head.block.second": (12, 12, 3),
         "head.leave": (20, 12, 3),
     }
+    for name in ("coarse_update", "update"):
+        layers |= {
+            f"{name}.enter": (16, 2 * quarter + 49 + 4 + 2 + context + 1, 1),
+            f"{name}.blocks.0.first": (16, 16, 3),
+            f"{name}.blocks.0.second": (16, 16, 3),
+            f"{name}.leave": (4 + context, 16, 3),
+        }
     return _drawn({f"{name}.weight": (o, i, side, side) for name, (o, i, side) in layers.items()}, seed, {"leave": 0.1})
 
 

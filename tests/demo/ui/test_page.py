@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
 
 def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, page: Any, tmp_path: Path) -> None:
     stopped = server.log().count("stopped after frame")
-    upload(page, *photos(tmp_path, 256, 384))
+    upload(page, *photos(tmp_path, 640, 960))  # large: slower to make than to play on any machine
     set_depth(page, 8)
     click(page, "Create")
     expect_text(page, "#preview .chip", re.compile(r"Playing \d+ of 257 frames, getting smoother"))
@@ -50,7 +50,7 @@ def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, pag
 
     set_depth(page, 1)
     click(page, "Create")  # another film does not go on from that one
-    expect_text(page, "#state", "3 frames each way, forth and back, 384 × 256")
+    expect_text(page, "#state", "3 frames each way, forth and back, 960 × 640")
 
     set_depth(page, 8)
     click(page, "Create")  # what is made shows, and not the film before
