@@ -1,10 +1,11 @@
 """A video in slow motion: frames per second of processor time, and peak memory of short and long videos.
 
-    python -m benchmarks.video [--size 320x180] [--seconds 6 60] [--slowdown 2] [--model film-lite]
+    python -m benchmarks.video [--size 320x180] [--seconds 6 60] [--slowdown 2] [--model film-lite rife]
         [--json FILE]
 
-Each length is a run of the command line in a process of its own; the memory is the largest that it and its children
-(ffmpeg) had together. The video is made here: a texture that moves, with a cut in the middle and a tone.
+Each length and model is a run of the command line in a process of its own, models in turns; the memory is the largest
+that it and its children (ffmpeg) had together. The video is made here: a texture that moves, with a cut in the middle
+and a tone.
 """
 
 from __future__ import annotations
@@ -66,21 +67,23 @@ def main() -> None:
     parser.add_argument("--size", type=command.even_size, default="320x180", metavar="WxH")
     parser.add_argument("--seconds", type=command.number(1), nargs="+", default=[6, 60], help="lengths of the videos")
     parser.add_argument("--slowdown", type=command.number(2, planning.MAX_SLOWDOWN), default=2)
-    parser.add_argument("--model", type=command.model, default="film-lite")
+    parser.add_argument("--model", type=command.model, nargs="+", default=["film-lite"])
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    results = {}
-    print("| video | frames made | processor s / frame | peak GB |\n|---|---|---|---|")
+    results: dict[str, dict[int, dict[str, float]]] = {model: {} for model in options.model}
+    print("| video | model | frames made | processor s / frame | peak GB |\n|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for seconds in options.seconds:
             source = Path(folder) / "source.mp4"
             make_video(source, *options.size, seconds)
-            try:
-                result = results[seconds] = run(source, Path(folder) / "film.mp4", options.slowdown, options.model)
-            except RuntimeError as error:
-                sys.exit(str(error))
-            each = result["processor_s"] / result["frames"]
-            print(f"| {seconds} s | {result['frames']} | {each:.3f} | {result['peak_gb']:.3f} |", flush=True)
+            for model in options.model:
+                try:
+                    result = results[model][seconds] = run(source, Path(folder) / "film.mp4", options.slowdown, model)
+                except RuntimeError as error:
+                    sys.exit(str(error))
+                each = result["processor_s"] / result["frames"]
+                row = [f"{seconds} s", model, result["frames"], f"{each:.3f}", f"{result['peak_gb']:.3f}"]
+                print("|", " | ".join(map(str, row)), "|", flush=True)
     if options.json:
         options.json.write_text(json.dumps({"size": str(options.size), "results": results}, indent=1) + "\n")
 

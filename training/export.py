@@ -179,7 +179,8 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
         flow = double(2.0 * flow)
         near = [warp(half_first, flow[..., :2]), warp(half_last, flow[..., 2:])]
         plane = tf.zeros_like(flow[..., :1]) + at
-        x = activate(self.conv(tf.concat([*near, flow * FLOW_SCALE, double(context), plane], -1), "head/enter"))
+        x = self.conv(tf.concat([*near, flow * FLOW_SCALE, plane], -1), "head/enter")
+        x = activate(x + double(self.conv(context, "head/context")))
         x = self.conv(self.residual(x, "head/block"), "head/leave")
         # PyTorch's pixel_shuffle has the channel outside of the block, TensorFlow's depth_to_space inside.
         order = [channel * 4 + place for place in range(4) for channel in range(5)]

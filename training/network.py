@@ -193,19 +193,21 @@ class Update(nn.Module):
 
 
 class Head(nn.Module):
-    """At 1/2: flows (B, 4, H, W) and mask (B, 1, H, W) of the full size."""
+    """At 1/2: flows (B, 4, H, W) and mask (B, 1, H, W) of the full size. The context is read at 1/4, where it is."""
 
     def __init__(self, config: Config):
         super().__init__()
-        self.enter = conv(2 * config.half + 4 + config.context + 1, config.head)
+        self.context = conv(config.context, config.head)
+        self.enter = conv(2 * config.half + 4 + 1, config.head)
         self.block = Residual(config.head)
         self.leave = conv(config.head, 5 * 4)
         nn.init.normal_(self.leave.weight, std=1e-3)
 
     def forward(self, first, last, flow, context, time: float):
         time = torch.full_like(flow[:, :1], time)
-        x = torch.cat([first, last, flow * FLOW_SCALE, context, time], 1)
-        x = self.block(activate(self.enter(x.contiguous(memory_format=torch.channels_last))))
+        x = torch.cat([first, last, flow * FLOW_SCALE, time], 1)
+        x = self.enter(x.contiguous(memory_format=torch.channels_last)) + double(self.context(context))
+        x = self.block(activate(x))
         x = F.pixel_shuffle(self.leave(x).float(), 2)
         return double(2 * flow) + x[:, :4], x[:, 4:]
 
@@ -262,7 +264,7 @@ class CompactNetwork(nn.Module):
         flow = double(2 * (flow.detach() if teacher is None else teacher[0]))
         half = half.float()
         near = [warp(half[:batch], flow[:, :2]), warp(half[batch:], flow[:, 2:])]
-        flow, mask = self.convolve(self.head, *near, flow, double(context), time)
+        flow, mask = self.convolve(self.head, *near, flow, context, time)
         flow = flow * moving(first, last)
         flows.append(flow)
         warped = warp(first, flow[:, :2], "bicubic"), warp(last, flow[:, 2:], "bicubic")

@@ -281,10 +281,11 @@ def _head(
     flow = blocks.scale(blocks.resize(flow, 2.0), 2.0)  # at 1/2
     near = [blocks.warp(end["half"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
     kernel, bias = _layer(variables, "head.enter")
-    width = near[0].get_partial_shape()[1].get_length()
-    parts = _split(kernel, [width, width, 4, kernel.shape[1] - 2 * width - 5, 1])
-    read = [(near[0], parts[0]), (near[1], parts[1]), (flow, parts[2] * FLOW_SCALE), (_plane(time, flow), parts[4])]
-    x = _residual(_enter(read, (blocks.resize(context, 2.0), parts[3]), bias), variables, "head.block")
+    scales = np.ones((1, kernel.shape[1], 1, 1), np.float32)
+    scales[:, -5:-1] = FLOW_SCALE
+    x = blocks.convolve(blocks.concat([*near, flow, _plane(time, flow)]), kernel * scales, bias)
+    seen = blocks.resize(blocks.convolve(context, *_layer(variables, "head.context")), 2.0)
+    x = _residual(blocks.leaky(ops.add(x, seen).output(0)), variables, "head.block")
     x = ops.depth_to_space(blocks.convolve(x, *_layer(variables, "head.leave")), "depth_first", 2).output(0)
     flow = ops.add(blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.channels(x, 0, 4)).output(0)
     return flow, blocks.channels(x, 4, 5)
