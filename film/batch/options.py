@@ -88,5 +88,5 @@ class BatchOptions:
     def events(self, job: Job, renderer: AnyRenderer) -> Generator[Event]:
         """Make the job's film. ValueError, RuntimeError, OSError as in `pipeline`."""
         if job.is_video:
-            return pipeline.video_film(job.inputs[0], renderer, job.output, self._of_videos(), resume=True)
-        return pipeline.photo_film(job.inputs, renderer, job.output, self._of_photos(), resume=True)
+            return pipeline.retime(job.inputs[0], renderer, job.output, self._of_videos(), resume=True)
+        return pipeline.interpolate(job.inputs, renderer, job.output, self._of_photos(), resume=True)

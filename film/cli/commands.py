@@ -224,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
 def _interpolate(options: argparse.Namespace) -> None:
     choices = PhotoOptions(**_given(options, PHOTO_FIELDS))
     photos = _photos(options.photos)
-    _make(pipeline.photo_film(photos, _load(options), options.output, choices, resume=True), options.output)
+    _make(pipeline.interpolate(photos, _load(options), options.output, choices, resume=True), options.output)
 
 
 def _photos(named: Sequence[Path]) -> Sequence[Path]:
@@ -255,7 +255,7 @@ def _video(path: Path) -> Path:
 def _retime(options: argparse.Namespace) -> None:
     video = _video(options.video)
     choices = VideoOptions(**_given(options, VIDEO_FIELDS))
-    _make(pipeline.video_film(video, _load(options), options.output, choices, resume=True), options.output)
+    _make(pipeline.retime(video, _load(options), options.output, choices, resume=True), options.output)
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

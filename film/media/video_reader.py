@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from film.media import images
+from film.media import images, joined
 from film.media.video_clock import LONGEST_PAUSE, Clock
 from film.media.video_metadata import (
     COMPLAINT,
@@ -124,6 +124,8 @@ class VideoReader:
         """What the user should know, once all frames were read."""
         if self.damage:
             yield self.damage
+        if parts := joined.parts(self._clip.path):
+            yield f"{self._clip.name} is {len(parts)} recordings, which are joined on, one after the other."
         if jumps := self.clock.jumps:
             times = "once" if len(jumps) == 1 else f"{len(jumps)} times"
             yield (

@@ -218,7 +218,7 @@ def test_the_same_command_is_not_promised_to_mend_what_failed(
             (folder / "00000000-000015.ts").touch()
             raise error
 
-    monkeypatch.setattr(pipeline, "photo_film", failing)
+    monkeypatch.setattr(pipeline, "interpolate", failing)
     assert commands.main(["interpolate", *photos, "-o", str(tmp_path / "film.mp4")]) == (130 if goes_on else 1)
     (told,) = [line for line in capsys.readouterr().err.splitlines() if "what is finished" in line]
     on = "; the same command goes on from there" if goes_on else ""
@@ -249,7 +249,7 @@ def test_a_closed_standard_error_is_no_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by `2>&-`; then what is printed there must not come out beside the results."""
-    monkeypatch.setattr(pipeline, "photo_film", lambda *_, **__: (event for event in [pipeline.Stage("reading")]))
+    monkeypatch.setattr(pipeline, "interpolate", lambda *_, **__: (event for event in [pipeline.Stage("reading")]))
     monkeypatch.setattr(sys, "stderr", None)
     assert commands.main(["interpolate", "a.jpg", "b.jpg", "-o", "film.mp4"]) == 0
     assert capsys.readouterr().out == ""
