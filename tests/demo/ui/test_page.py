@@ -212,7 +212,7 @@ def test_nothing_sticks_out_of_its_place(page: Any) -> None:
 
 
 def test_create_is_seen_without_scrolling(page: Any) -> None:
-    """On a laptop nothing lies under it either, whatever was chosen; on a phone it is a bar at the lower edge."""
+    """On a laptop it covers nothing either, whatever was chosen; on a phone it is a bar at the lower edge."""
     seen = """() => {
         const box = (place) => document.querySelector(place).getBoundingClientRect();
         return [box("#create").bottom <= innerHeight, box("#machinery").bottom <= box("#actions").top];
@@ -228,3 +228,5 @@ def test_create_is_seen_without_scrolling(page: Any) -> None:
         page.wait_for_selector(chosen[kind])
         expect_text(page, "#plan", "calls of the model")
         assert page.evaluate(seen) == [True, True], f"{kind}, chosen"
+        page.set_viewport_size({"width": 1366, "height": 600})  # lower: it stays in sight, over what is above it
+        assert page.evaluate(seen)[0], f"{kind}, a low window"
