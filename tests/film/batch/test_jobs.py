@@ -116,8 +116,8 @@ def test_nonsense_is_refused_in_one_sentence(tmp_path: Path) -> None:
         (BatchOptions(slowdown=Fraction(2)), [of_photos], "slowdown is for videos"),
         (BatchOptions(depth=2, slowdown=Fraction(2)), [of_video], "for photos"),
         (BatchOptions(), [of_photos, of_video], "Say what to make of the video"),
-        (BatchOptions(seconds=1, slowdown=Fraction(2)), [of_video], "A length in seconds is for photos"),
-        (BatchOptions(sound=False), [of_photos], "A choice of sound is for videos"),
+        (BatchOptions(seconds=1, slowdown=Fraction(2)), [of_video], "The option seconds is for photos"),
+        (BatchOptions(sound=False), [of_photos], "The option sound is for videos"),
     ):
         with pytest.raises(ValueError, match=message):
             settings.check(which)
