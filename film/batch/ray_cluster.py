@@ -83,7 +83,6 @@ class Cluster:
         self.size = 0  # workers that there are when no machine is lost
         self.machines = 0
         self._address = address
-        self._device = device
         self._config = WorkerConfig(
             found.name if found in registry.models() else found.handle, device, precision, cpus_per_worker, memory_gb
         )
@@ -97,14 +96,14 @@ class Cluster:
 
     @property
     def requested_device(self) -> str:
-        return str(ExecutionInfo(self._device, workers=self.size))
+        return str(self.execution_info(0, 0))
 
     @property
     def timings_name(self) -> None:
         """What many workers take says nothing about this machine."""
 
     def execution_info(self, height: int, width: int) -> ExecutionInfo:
-        return ExecutionInfo(self._device, workers=self.size)
+        return ExecutionInfo(self._config.device, workers=self.size)
 
     def setup_steps(self, height: int, width: int) -> SetupSteps:
         """Nothing: workers compile for a size when their first chunk of it comes."""

@@ -1,7 +1,6 @@
 """A video in, its frames out: one after the other, each with the time at which it is shown.
 
-ffmpeg decodes in a process of its own, so a hostile file can neither crash nor fill this one, and a stalled one is
-ended. Only formats that hold a film by themselves are opened: no playlists, which name other files or hosts.
+ffmpeg decodes in a process of its own, which is ended when it stalls; see `video_metadata`.
 
 Conventions: times are exact `Fraction`s in seconds, as the file stamps pictures and sound alike. Frames are upright,
 of square pixels, 8-bit sRGB, over white where they are transparent; a film in high dynamic range is brought to that

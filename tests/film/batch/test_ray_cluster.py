@@ -174,18 +174,7 @@ def test_the_command_makes_the_same_films_there_as_here(
     (tmp_path / "bad.png").write_text("eggs, milk")
     pairs = [str(folder / f"{n}.png") for n in (0, 1, 5, 6)]
     command = ["batch", *pairs, str(folder / "0.png"), str(tmp_path / "bad.png"), str(tmp_path / "clip.mkv")]
-    command += [
-        "--depth",
-        "7",
-        "--slowdown",
-        "2",
-        "--model",
-        str(averaging),
-        "--format",
-        "webm",
-        "--longest-side",
-        "32",
-    ]
+    command += ["--model", str(averaging), *"--depth 7 --slowdown 2 --format webm --longest-side 32".split()]
     assert commands.main([*command, "-o", str(tmp_path / "here")]) == 1
     capsys.readouterr()
     there = ["--ray", nodes.address, "--cpus-per-worker", "1", "-o", str(tmp_path / "there")]

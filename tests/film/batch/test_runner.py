@@ -262,13 +262,9 @@ def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(
     ("arguments", "word"),
     [
         ([], "nothing to make"),
-        (["in", "--depth", "9"], "depth is 9"),
         (["in", "--depth", "2", "--count", "9"], "not allowed with"),
         (["in", "--format", "avi"], "avi"),
         (["in", "--slowdown", "2"], "slowdown is for videos"),
-        (["in", "--model", "film3"], "film3"),
-        (["in", "--device", "TOASTER"], "TOASTER"),
-        (["in", "--longest-side", "3"], "longest side"),
         (["in", "--memory-gb", "0"], "memory budget"),
         (["in", "--memory-gb", "0", "--ray", "local"], "memory budget"),
         (["in", "-o", "in/0.png"], "cannot be written to"),
