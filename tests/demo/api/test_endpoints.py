@@ -25,7 +25,7 @@ from film.media import video_reader
 from tests.conftest import photo
 from tests.support.attacks import listener
 from tests.support.clips import ffmpeg, pan, video
-from tests.support.serving import LOSSY, TIMEOUT, Server, decoded, difference, long_pair, photos, serve, wait_until
+from tests.support.serving import LOSSY, TIMEOUT, Server, decoded, difference, photos, serve, wait_until
 
 pytestmark = pytest.mark.server
 
@@ -134,24 +134,33 @@ def test_a_part_of_a_video_and_a_curve_of_speeds(client: Client, tmp_path: Path)
 @pytest.mark.parametrize(
     ("endpoint", "choices", "words"),
     [
+        ("/interpolate", {"format": "exe"}, "exe"),
+        ("/interpolate", {"model": "nonesuch"}, "'nonesuch', which is not in the list: film-lite"),
         ("/interpolate", {"model": "https://example.com/model"}, "which is not in the list: film-lite"),
+        ("/interpolate", {"model": "film/models/film-lite"}, "which is not in the list: film-lite"),
         ("/interpolate", {"device": "NPU.7"}, "NPU.7"),
+        ("/interpolate", {"depth": 99}, "99"),
+        ("/interpolate", {"depth": -1}, "-1"),
         ("/interpolate", {"depth": "five"}, "The depth is 'five'; it must be a whole number from 1 to 8"),
-        ("/interpolate", {"fps": 0}, "frame rate is 0"),
+        ("/interpolate", {"fps": 0}, "0"),
         ("/interpolate", {"last": None}, "Choose two photos"),
         ("/interpolate", {"longest_side": "513"}, "not in the list"),
         ("/interpolate", {"easing": "bounce"}, "not in the list"),
         ("/interpolate", {"background": "no colour"}, "no opaque colour"),
+        ("/interpolate", {"depth_bits": 12}, "not in the list"),
         ("/interpolate", {"depth_bits": 10, "format": "gif"}, "A .gif holds 8 bits"),
+        ("/retime", {"start": "soon"}, "The start is"),
+        ("/retime", {"speed": "fast"}, "The speed is"),
         ("/interpolate", {"format": "../../film.mp4"}, "not in the list"),
         ("/interpolate", {"quality": 0}, "quality is 0"),
         ("/interpolate", {"play": "backwards"}, "backwards"),
+        ("/interpolate", {"count": 1}, "number of frames is 1"),
         ("/interpolate", {"count": 10**12}, "number of frames is"),
+        ("/interpolate", {"seconds": -1}, "length in seconds is -1"),
         ("/interpolate", {"seconds": 0}, "no two frames"),
+        ("/interpolate", {"count": 2.5}, "whole number"),
         ("/interpolate_many", {"photos": []}, "Choose two photos"),
         ("/interpolate_many", {"count": 9000}, "megapixels"),
-        ("/retime", {"start": "soon"}, "The start is"),
-        ("/retime", {"speed": "fast"}, "The speed is"),
         ("/retime", {"slowdown": 99}, "slow motion is 99"),
         ("/retime", {"slowdown": 1}, "a slowdown above 1, a frame rate, or both"),
         ("/retime", {"fps": -5}, "frame rate is -5"),
@@ -293,7 +302,7 @@ def test_only_calls_of_tools_come_through(server: Server) -> None:
 
 
 def test_leaving_a_tool_stops_the_computing(server: Server, tmp_path: Path) -> None:
-    first, last = (uploaded(server, path) for path in long_pair(tmp_path))
+    first, last = (uploaded(server, path) for path in photos(tmp_path, 96, 128))
     stopped = server.log().count("stopped after frame")
 
     async def leave(session: ClientSession) -> None:
