@@ -14,8 +14,10 @@ from demo.config import Config
 from demo.server.job_queue import QueueFull
 from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService
-from demo.ui import exports, plan, remedies
+from demo.ui import exports, html, plan, remedies
 from demo.ui.layout import shown_count
+from film.engine import devices, timings
+from film.hub import registry
 from film.media import video_reader
 from film.rendering import planning
 from film.rendering.renderer import Encoding
@@ -61,14 +63,36 @@ def test_a_smaller_film_offers_the_size_that_was_asked_for(tmp_path: Path) -> No
     assert planned and planned.size == (600, 800) and not note
 
 
-def test_photos_that_have_little_in_common_are_told_before_create(tmp_path: Path) -> None:
+def test_pairs_that_are_hard_are_told_before_create(tmp_path: Path) -> None:
     service = service_of({}, tmp_path)
-    like = [str(photo(tmp_path / f"{n}.png", frame)) for n, frame in enumerate(moved(192, 256))]
-    unlike = [like[0], str(photo(tmp_path / "other.png", 1 - texture(192, 256, seed=0)))]
-    told = {name: plan.show_plan(lambda pair=pair: PhotoRequest(pair, OPTIONS), service)[0]  # type: ignore[misc]
-            for name, pair in (("like", like), ("unlike", unlike))}  # fmt: skip
-    words = "Photos 1 and 2 have little in common"
-    assert words in told["unlike"] and words not in told["like"]
+    wide = texture(192, 340, seed=0)
+    scene = [photo(tmp_path / f"{left}.png", wide[:, left : left + 256]) for left in (0, 8, 64)]
+    other = photo(tmp_path / "other.png", 1 - wide[:, :256])
+    for last, words in (
+        (scene[1], None),
+        (scene[2], "Between photos 1 and 2 something moves by 25% of the picture"),
+        (other, "Photos 1 and 2 have little in common"),
+    ):
+        pair = [str(scene[0]), str(last)]
+        line, _ = plan.show_plan(lambda pair=pair: PhotoRequest(pair, OPTIONS), service)  # type: ignore[misc]
+        assert words in line if words else "<em>" not in line
+
+
+def test_every_model_is_estimated_once_one_was_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
+    service = service_of({}, tmp_path)
+    pair = [str(photo(tmp_path / f"{n}.png", frame)) for n, frame in enumerate(moved(192, 256))]
+
+    def cards() -> dict[str, str]:
+        _, shown = plan.show_plan(lambda: PhotoRequest(pair, OPTIONS), service)
+        return {model: text for text, model in shown["choices"]}
+
+    titles = {model.name: html.CARDS.get(model.name, (model.name,))[0] for model in registry.models()}
+    assert {model: text.split("\n")[0] for model, text in cards().items()} == titles
+    assert "12 × slower" in cards()["film"] and "about" not in str(cards())
+    timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 192 * 256, 1.0)
+    for model, time in (("film-lite", "31 s"), ("rife", "22 s"), ("film", "6 min 12 s")):
+        assert f"about {time}" in cards()[model]
 
 
 def test_a_length_in_seconds_makes_no_frame_that_is_not_shown() -> None:

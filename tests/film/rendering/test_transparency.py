@@ -19,11 +19,6 @@ from tests.support import clips
 HEIGHT, WIDTH = 48, 64
 
 
-@pytest.fixture(scope="module")
-def model(averaging: Path) -> film.Interpolator:
-    return film.load(averaging)
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> list[Path]:
     """Red over hidden green: opaque to column 16, of an opacity of 100 and of 200 to column 48, then of none."""
@@ -166,14 +161,6 @@ def test_formats_without_ten_bits_refuse_them(
         film.interpolate(photos, model, tmp_path / f"film{suffix}", depth_bits=10)
     with pytest.raises(ValueError, match="holds 8 bits a channel"):
         film.write_video(tmp_path / f"film{suffix}", [], depth_bits=10)
-
-
-def test_a_transparent_webm_of_ten_bits_is_refused(
-    photos: list[Path], model: film.Interpolator, tmp_path: Path
-) -> None:
-    with pytest.raises(ValueError, match="A transparent WebM has 8 bits a channel"):
-        made(film.interpolate(photos, model, tmp_path / "film.webm", depth=0, depth_bits=10))
-    assert not (tmp_path / "film.webm").exists()
 
 
 @pytest.mark.parametrize(
