@@ -7,8 +7,10 @@ checked where they are known: `planning`, `inputs`.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any, TypeVar
 
 from film.engine import bisection
 from film.media import alpha, colour_depth, images, scene_detection, video_segments, video_writer
@@ -129,3 +131,12 @@ class VideoOptions(FilmOptions):
 
 PHOTO_FIELDS = frozenset(field.name for field in dataclasses.fields(PhotoOptions))
 VIDEO_FIELDS = frozenset(field.name for field in dataclasses.fields(VideoOptions))
+
+Options = TypeVar("Options", bound=FilmOptions)
+
+
+def chosen(kind: type[Options], options: Options | None, choices: Mapping[str, Any]) -> Options:
+    """The options, or those of the choices where there are none. ValueError for both."""
+    if options is not None and choices:
+        raise ValueError(f"Options are given, and {', '.join(choices)} beside them; give one or the other.")
+    return kind(**choices) if options is None else options

@@ -26,7 +26,7 @@ from film.media.video_reader import VideoMetadata
 from film.rendering import coarse_to_fine, inputs, planning, timeline
 from film.rendering.events import Done, Event, Level, Notice, Progress, Segment, Stage
 from film.rendering.inputs import Source
-from film.rendering.options import FilmOptions, PhotoOptions, VideoOptions
+from film.rendering.options import FilmOptions, PhotoOptions, VideoOptions, chosen
 from film.rendering.progress_clock import ProgressClock
 from film.rendering.renderer import AnyRenderer, Chunk, Encoding, RenderedFrames, render
 from film.rendering.target import Target
@@ -86,7 +86,7 @@ def interpolate(
     RuntimeError with the tool's own words when the environment fails: what can be told without reading the photos at
     once, the rest with the events.
     """
-    options = options or PhotoOptions(**choices)
+    options = chosen(PhotoOptions, options, choices)
     if isinstance(photos, (str, bytes, os.PathLike)):
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
     video_writer.check_place(Path(output))
@@ -141,7 +141,7 @@ def retime(
     it becomes standard range. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
     cannot be opened (FileNotFoundError if there is none).
     """
-    options = options or VideoOptions(**choices)
+    options = chosen(VideoOptions, options, choices)
     if not isinstance(source, VideoMetadata):
         source = video_reader.read_metadata(source, max_pixels, options.audio_track)
     looked = planning.part_of(source, options)

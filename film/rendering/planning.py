@@ -16,7 +16,7 @@ from film.media.images import Reader
 from film.media.video_reader import VideoMetadata, read_metadata
 from film.media.video_writer import SEAMLESS
 from film.rendering import pace as pace_
-from film.rendering.options import MAX_SLOWDOWN, PhotoOptions, VideoOptions
+from film.rendering.options import MAX_SLOWDOWN, PhotoOptions, VideoOptions, chosen
 from film.rendering.pace import Pace, SpeedCurve, Steady
 from film.support import validation
 
@@ -68,7 +68,7 @@ def plan(
     `choices` are the keywords of `PhotoOptions`, where no `options` are given. Reads the photos' headers only; of
     `output` only the format matters. `honours_time` is the model's, see `engine.interpolator`. ValueError as there.
     """
-    options = options or PhotoOptions(**choices)
+    options = chosen(PhotoOptions, options, choices)
     pairs, rate = length(options, max(2, len(photos)), output, honours_time=honours_time)
     frames = sum(map(len, pairs))
     size = None
@@ -90,7 +90,7 @@ def plan_retime(
     `choices` are the keywords of `VideoOptions`, where no `options` are given. Of `output` only the format matters.
     `look` opens the video.
     """
-    options = options or VideoOptions(**choices)
+    options = chosen(VideoOptions, options, choices)
     clip = part_of(look(source), options)
     rate, step = pace(clip, options, output)
     size = images.common_size([(clip.height, clip.width)], options.longest_side)

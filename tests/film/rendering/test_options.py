@@ -64,6 +64,11 @@ def test_what_no_film_can_have_is_refused(kind: type[FilmOptions], wrong: dict[s
         kind(**wrong)
 
 
+def test_options_and_choices_beside_them_are_refused(model: film.Interpolator, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Options are given, and depth beside them"):
+        film.interpolate([], model, tmp_path / "film.mp4", PhotoOptions(), depth=2)
+
+
 @pytest.mark.parametrize("time", [90, 90.0, "90", "1:30", "0:01:30.0", Fraction(90)])
 def test_times_in_every_form(time: Any) -> None:
     assert pace.seconds(time, "The start") == 90
