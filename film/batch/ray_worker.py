@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -45,8 +45,8 @@ class Packed(NamedTuple):
     """A chunk on its way to a worker."""
 
     first: int
-    frames: Sequence[npt.NDArray[Any]]  # uint8 if that is exact, else float32
-    pairs: Sequence[tuple[int, int, Sequence[Fraction]]]  # left and right, as indices of `frames`; times
+    frames: Mapping[int, npt.NDArray[Any]]  # by their numbers; uint8 if that is exact, else float32
+    pairs: Sequence[tuple[tuple[int, int], Sequence[Fraction]]]  # the numbers of the two, the times
 
 
 class Encoded(NamedTuple):
@@ -112,25 +112,20 @@ def pieces(chunks: Iterable[Chunk | Segment], length: int) -> Iterator[Chunk | S
 
 def packed(chunk: Chunk) -> Packed:
     """Pack a chunk: every frame once, in 8 bits if that loses nothing."""
-    places: dict[int, int] = {}
-    frames: list[npt.NDArray[Any]] = []
-    pairs = []
+    frames: dict[int, npt.NDArray[Any]] = {}
     for pair in chunk.pairs:
-        for frame in (pair.left, pair.right):
-            if id(frame) not in places:
-                places[id(frame)] = len(frames)
+        for number, frame in zip(pair.numbers, (pair.left, pair.right), strict=True):
+            if number not in frames:
                 pixels = images.to_uint8(frame)
-                frames.append(pixels if np.array_equal(images.to_frame(pixels), frame) else frame)
-        pairs.append((places[id(pair.left)], places[id(pair.right)], pair.moments))
-    return Packed(chunk.first, frames, pairs)
+                frames[number] = pixels if np.array_equal(images.to_frame(pixels), frame) else frame
+    return Packed(chunk.first, frames, [(pair.numbers, pair.moments) for pair in chunk.pairs])
 
 
 def unpacked(packed: Packed) -> Chunk:
     """The chunk that was packed."""
-    frames = [images.to_frame(frame) if frame.dtype == np.uint8 else frame for frame in packed.frames]
-    return Chunk(
-        packed.first, [FramePair(frames[left], frames[right], moments) for left, right, moments in packed.pairs]
-    )
+    frames = {n: images.to_frame(frame) if frame.dtype == np.uint8 else frame for n, frame in packed.frames.items()}
+    pairs = [FramePair(frames[a], frames[b], moments, (a, b)) for (a, b), moments in packed.pairs]
+    return Chunk(packed.first, pairs)
 
 
 def stored(encoded: Encoded, folder: Path, fps: Fraction) -> Segment:

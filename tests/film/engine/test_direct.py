@@ -203,7 +203,7 @@ def test_a_batch(model: film.Film, calls: list[float], tmp_path: Path) -> None:
 
 def test_a_worker_of_a_cluster_makes_the_same_segments(tmp_path: Path) -> None:
     a, b = (frame.round(1).astype(np.float32) for frame in moved(64, 96))
-    chunk = Chunk(0, [FramePair(a, b, bisection.evenly(7, bisection.EXACT))])
+    chunk = Chunk(0, [FramePair(a, b, bisection.evenly(7, bisection.EXACT), (0, 1))])
     encoding = Encoding(Fraction(12))
     worker = Worker(WorkerConfig("film-lite", "CPU", "exact", 1, None))
     worker.load_model()
