@@ -99,9 +99,6 @@ class _CachedSession(Session[End]):
     def frame(self, keyframe: End) -> Frame:
         return keyframe.frame
 
-    def middle(self, left: End, right: End) -> End:
-        return self.start(left, right)()
-
     def start(self, left: End, right: End) -> Callable[[], End]:
         return self._start(left, right, 0.5, self._inner.start)
 
