@@ -210,15 +210,13 @@ class JobService:
         target = folder / job_request.options.file
         if isinstance(job_request, PhotoRequest):
             by_level = job_request.by_level and self._made_by_level(job_request, plan)
-            yield from pipeline.photo_film(
+            yield from pipeline.interpolate(
                 job_request.files, model, target, job_request.film, reader=self.sandbox, by_level=by_level
             )
             return
         assert job_request.video
         film_options = self._video_options(job_request)
-        events = pipeline.video_film(
-            job_request.video, model, target, film_options, max_pixels=self.video_probe.max_pixels
-        )
+        events = pipeline.retime(job_request.video, model, target, film_options, max_pixels=self.video_probe.max_pixels)
         with closing(events):
             for event in events:
                 # A header may tell less than there is.

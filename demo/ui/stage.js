@@ -273,11 +273,19 @@ const solve = async ({ press, fill, value }) => {
   for (const name of ["input", "change", "blur"]) box.dispatchEvent(new Event(name, { bubbles: true }));
 };
 
-// Gradio's words for a file of another kind name its types; ours say what to choose.
+// What Gradio says of an upload that was not taken, in our words.
+const WORDS = [
+  [/Invalid file type/, () => (kind() === "video" ? "That is no video. Choose one, such as MP4, MOV or WebM." : "That is no photo. Choose one, such as JPEG, PNG or HEIC.")],
+  [/maximum allowed size of ([\d.]+) Mb: (.*)/, (size, names) => `${names.replaceAll('"', "")}: too large. This server takes files of up to ${Number(size)} MB.`],
+  [/^HTTP \d+: (\{.*\})$/, (answer) => JSON.parse(answer).detail],
+  [/Connection to the server was lost/, () => "The server does not answer. The page goes on trying."],
+];
 new MutationObserver(() => {
-  for (const toast of document.querySelectorAll(".toast-body")) {
-    const text = [...toast.querySelectorAll("*")].find((each) => !each.children.length && /^Only .* allowed/i.test(each.textContent.trim()));
-    if (text) text.textContent = kind() === "video" ? "That is no video. Choose one, such as MP4, MOV or WebM." : "That is no photo. Choose one, such as JPEG, PNG or HEIC.";
+  for (const part of document.querySelectorAll(".toast-body *")) {
+    for (const [pattern, words] of part.children.length ? [] : WORDS) {
+      const found = pattern.exec(part.textContent.trim());
+      if (found) part.textContent = words(...found.slice(1));
+    }
   }
 }).observe(document.body, { childList: true, subtree: true });
 

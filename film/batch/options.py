@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from typing import Any
 
 from film.batch.jobs import Job
@@ -14,25 +14,6 @@ from film.rendering.options import PHOTO_FIELDS, VIDEO_FIELDS, PhotoOptions, Vid
 from film.rendering.planning import Plan
 from film.rendering.renderer import AnyRenderer
 
-# Settings that are for one kind of film, in words.
-OF_PHOTOS = {
-    "depth": "A depth",
-    "count": "A count",
-    "seconds": "A length in seconds",
-    "spacing": "A spacing",
-    "easing": "An easing",
-}
-OF_VIDEOS = {
-    "slowdown": "A slowdown",
-    "speed": "A curve of speeds",
-    "sound": "A choice of sound",
-    "cut": "A cut",
-    "duplicates": "A choice of duplicates",
-    "audio_track": "An audio track",
-    "keep_streams": "Keeping streams",
-    "start": "A start",
-    "end": "An end",
-}
 DEFAULTS = {field.name: field.default for kind in (PhotoOptions, VideoOptions) for field in dataclasses.fields(kind)}
 
 
@@ -52,18 +33,19 @@ class BatchOptions:
             most = max(photos, key=lambda job: len(job.inputs))
             planning.length(self._of_photos(), max(2, len(most.inputs)), most.output)
         else:
-            self._check_not_given(OF_PHOTOS, "photos")
+            self._check_not_given(PHOTO_FIELDS - VIDEO_FIELDS, "photos")
         if videos:
             self._of_videos()
         else:
-            self._check_not_given(OF_VIDEOS, "videos")
+            self._check_not_given(VIDEO_FIELDS - PHOTO_FIELDS, "videos")
         for job in jobs:
             video_writer.check(job.output, bits=self._given.get("depth_bits", 8))
 
-    def _check_not_given(self, options: Mapping[str, str], kind: str) -> None:
-        for name, told in options.items():
+    def _check_not_given(self, options: Iterable[str], kind: str) -> None:
+        for name in sorted(options):
             if self._given.get(name, DEFAULTS[name]) != DEFAULTS[name]:
-                raise ValueError(f"{told} is for {kind}, and there are none among the inputs.")
+                told = name.replace("_", "-")
+                raise ValueError(f"The option {told} is for {kind}, and there are none among the inputs.")
 
     def _of_photos(self) -> PhotoOptions:
         return PhotoOptions(**self._some(PHOTO_FIELDS))
@@ -88,5 +70,5 @@ class BatchOptions:
     def events(self, job: Job, renderer: AnyRenderer) -> Generator[Event]:
         """Make the job's film. ValueError, RuntimeError, OSError as in `pipeline`."""
         if job.is_video:
-            return pipeline.video_film(job.inputs[0], renderer, job.output, self._of_videos(), resume=True)
-        return pipeline.photo_film(job.inputs, renderer, job.output, self._of_photos(), resume=True)
+            return pipeline.retime(job.inputs[0], renderer, job.output, self._of_videos(), resume=True)
+        return pipeline.interpolate(job.inputs, renderer, job.output, self._of_photos(), resume=True)

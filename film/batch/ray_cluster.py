@@ -1,28 +1,26 @@
-"""Chunks made by the workers of a Ray cluster: each is an actor that loads the model once.
+"""Chunks made by the workers of a Ray cluster: a chunk is a task, and a worker a process that keeps its model.
 
 The package itself travels to the machines; what it needs (`pip install ".[cluster]"`) must be there, and so must a
-model that is given as a directory. Every worker has up to two chunks, one that it makes and one that waits, so that it
-never waits for the network. The chunks of a lost worker go to others. Ray restarts what fails to start; a source is
-read only when a worker is free, so frames never pile up.
+model that is given as a directory. There are up to two chunks for each worker, one that it makes and one that Ray has
+brought to its machine, so that it never waits for the network. A source is read only when another chunk is wanted, so
+frames never pile up. Ray places the tasks and starts the workers; the chunk of a lost one is sent again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import os
 import threading
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import film
 from film.batch import ray_worker
-from film.batch.ray_worker import Worker, WorkerConfig
+from film.batch.ray_worker import Answer, WorkerConfig
 from film.engine.devices import FASTEST, ExecutionInfo
 from film.engine.interpolator import SetupSteps
 from film.hub import registry
@@ -33,28 +31,26 @@ from film.support import extras, memory
 log = logging.getLogger(__name__)
 
 CPUS = 2  # per worker, unless told otherwise
-PREFETCH = 2  # chunks at a worker
-TRIES = 4  # of a chunk whose workers are lost, and of a worker that does not start
+PREFETCH = 2  # chunks for each worker
+TRIES = 4  # of a chunk whose workers are lost
 TIMEOUT = 120.0  # seconds without a single worker after which films fail
 POLL = 0.2  # seconds between two looks at the cluster; a film can be stopped that often
 
 
 @dataclass
 class _Task:
-    """A chunk at a worker."""
+    """What a worker is to do."""
 
-    chunk: Chunk
-    actor: Any = None
-    tries: int = 0  # that ended with the loss of the worker
+    told: str  # what failed, if it did
+    chunk: Chunk | None = None  # without one the model is loaded
+    losses: int = 0  # workers that were lost with it
 
 
-@dataclass
-class _Joining:
-    """A worker that is not ready yet."""
+class Unusable(NamedTuple):
+    """The answer of a machine that cannot make the frames."""
 
-    actor: Any
-    placed: bool = False  # it has a machine, and loads its model
-    tries: int = 1
+    machine: str  # by Ray's id
+    reason: str
 
 
 class Cluster:
@@ -84,34 +80,30 @@ class Cluster:
         found = registry.find(model)
         self.name, self.honours_time = found.name, found.honours_time
         self.fingerprint = ""  # of the first worker; the others' must be the same
-        self.size = 0  # workers that there are when none is lost
+        self.size = 0  # workers that there are when no machine is lost
         self.machines = 0
         self._address = address
-        self._device = device
         self._config = WorkerConfig(
             found.name if found in registry.models() else found.handle, device, precision, cpus_per_worker, memory_gb
         )
         self._ray: Any = None
         self._orders = itertools.count()
-        self._lock = threading.Lock()  # guards what follows, and `fingerprint`
-        self._present: list[Any] = []  # workers
-        self._free: list[Any] = []  # ... once for each chunk that they can still take
-        self._joining: dict[Any, _Joining] = {}  # by the object that tells when it is ready
+        self._lock = threading.Lock()  # guards what follows
+        self._away = 0  # chunks that are not answered yet
         self._wanting: set[int] = set()  # films that want a worker, by the order in which they began
-        self._refused: list[str] = []  # why some workers are not used
-        self._changed = time.monotonic()  # when one of these was different last
-        self._resources = contextlib.ExitStack()
+        self._unusable: dict[str, str] = {}  # machines that are not used, and why
+        self._seen = 0.0  # when there was a machine last
 
     @property
     def requested_device(self) -> str:
-        return str(ExecutionInfo(self._device, workers=self.size))
+        return str(self.execution_info(0, 0))
 
     @property
     def timings_name(self) -> None:
         """What many workers take says nothing about this machine."""
 
     def execution_info(self, height: int, width: int) -> ExecutionInfo:
-        return ExecutionInfo(self._device, workers=self.size)
+        return ExecutionInfo(self._config.device, workers=self.size)
 
     def setup_steps(self, height: int, width: int) -> SetupSteps:
         """Nothing: workers compile for a size when their first chunk of it comes."""
@@ -120,7 +112,7 @@ class Cluster:
     def room(self) -> bool:
         """Whether a worker waits for a film that has not begun."""
         with self._lock:
-            return bool(self._free) and not self._wanting
+            return self._away < self.size * PREFETCH and not self._wanting
 
     def make(
         self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding
@@ -132,195 +124,178 @@ class Cluster:
         """
         order = next(self._orders)
         source = ray_worker.pieces(chunks, encoding.length)
-        lost: list[_Task] = []
+        again: list[_Task] = []
         away: dict[Any, _Task] = {}  # by the object that will be the answer
-        more, actor = True, None
+        more = True
         try:
-            while True:
-                self._admit()
-                while (more or lost) and (actor := actor or self._take(order)):
-                    item = lost.pop() if lost else next(source, None)
+            while more or again or away:
+                while (more or again) and self._turn(order):
+                    item = again.pop() if again else next(source, None)
                     if isinstance(item, Segment):
                         yield item
                     elif item is None:
                         more = False
                     else:
-                        task = item if isinstance(item, _Task) else _Task(item)
-                        task.actor, actor = actor, None
-                        packed = self._ray.put(ray_worker.packed(task.chunk))
-                        away[task.actor.make.options(max_task_retries=0).remote(packed, encoding)] = task
-                        del packed, task
+                        task = item if isinstance(item, _Task) else _chunk(item)
+                        away[self._send(task, encoding)] = task
+                        del task
                     del item  # so that its frames can be freed
-                if not (more or lost):
-                    self._give_back(order, actor)
-                    actor = None
-                    if not away:
-                        return
+                if not (more or again):
+                    self._leave(order)
                 ready = self._ray.wait(list(away), timeout=POLL)[0] if away else []
-                if not ready:
-                    if not away:
+                if not ready and (more or again or away):
+                    if not away:  # other films have all workers
                         time.sleep(POLL)
                     self._check()
                     yield RenderedFrames(0, 0)
                 for answer in ready:
-                    yield from self._result(answer, away.pop(answer), lost, folder, encoding)
+                    if made := self._result(answer, task := away.pop(answer)):
+                        yield from [ray_worker.stored(segment, folder) for segment in made.segments]
+                        yield RenderedFrames(made.frames, made.calls, made.seconds)
+                    else:
+                        again.append(task)
+                    del task
         finally:
-            self._give_back(order, actor, *(task.actor for task in away.values()))
-
-    def _result(
-        self, answer: Any, task: _Task, lost: list[_Task], folder: Path, encoding: Encoding
-    ) -> Iterator[RenderedFrames | Segment]:
-        """What a worker answered. A task whose worker is lost goes to `lost`; after TRIES of them, RuntimeError."""
-        errors = self._ray.exceptions
-        try:
-            made = self._ray.get(answer)
-        except errors.RayTaskError as error:  # the worker's own words: another one would say the same
-            self._release(task.actor)
-            raise _ordinary(error.cause) from error
-        except errors.RayError as error:
-            log.warning("A worker was lost: %s", _first_line(error))
-            self._replace(task.actor)
-            task.tries += 1
-            if task.tries >= TRIES:
-                raise RuntimeError(
-                    f"Frames {task.chunk.first} to {task.chunk.first + task.chunk.frames - 1} could not be made:"
-                    f" {TRIES} workers were lost with them, the last one so: {_first_line(error)}"
-                ) from error
-            lost.append(task)
-        else:
-            self._release(task.actor)
-            yield from [ray_worker.stored(segment, folder, encoding.fps) for segment in made.segments]
-            yield RenderedFrames(task.chunk.frames, made.calls, made.seconds)
+            self._leave(order, len(away))
 
     def __enter__(self) -> Cluster:
         """Connect, and wait for the first worker. RuntimeError without Ray, such a cluster, or a worker."""
-        with contextlib.ExitStack() as stack:
-            self._ray = stack.enter_context(_connected(self._address))
-            nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
-            places = [int(node.get("CPU", 0) // self._config.threads) for node in nodes]
-            self.size, self.machines = sum(places), sum(map(bool, places))
-            if not self.size:
-                raise RuntimeError(
-                    f"No machine of the Ray cluster at {self._address} has the {self._config.threads} CPUs of a worker."
-                )
-            if self._config.memory_gb is None:
-                shares = [
-                    node["memory"] / max(memory.DEFAULT_SHARE, 2 * workers)
-                    for node, workers in zip(nodes, places, strict=True)
-                    if workers
-                ]
-                self._config = replace(self._config, memory_gb=min(shares) / memory.GIGABYTE)
-            self._changed = time.monotonic()  # before that nobody could come
-            with self._lock:
-                for _ in range(self.size):
-                    self._start()
-            while not self._present:
-                self._check()
-                time.sleep(POLL)
-                self._admit()
-            self._resources = stack.pop_all()
+        self._ray = _connected(self._address)
+        try:
+            self._find_workers()
+        except BaseException:
+            self._ray.shutdown()
+            raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._resources.close()
+    def __exit__(self, *_: object) -> None:
+        self._ray.shutdown()
 
-    def _start(self, tries: int = 1) -> None:
-        """Ask Ray for one more worker, which may wait for a machine. The lock is held."""
-        limits = {"max_restarts": TRIES - 1, "max_task_retries": -1}  # until it is placed; the rest is not repeated
-        remote = self._ray.remote(num_cpus=self._config.threads, scheduling_strategy="SPREAD", **limits)
-        actor = remote(Worker).remote(self._config)
-        self._joining[actor.__ray_ready__.remote()] = _Joining(actor, tries=tries)
+    def _find_workers(self) -> None:
+        nodes = self._nodes()
+        places = [int(node["CPU"] // self._config.threads) for node in nodes.values()]
+        self.size, self.machines = sum(places), len(places)
+        if not self.size:
+            raise RuntimeError(
+                f"No machine of the Ray cluster at {self._address} has the {self._config.threads} CPUs of a worker."
+            )
+        if self._config.memory_gb is None:
+            shares = [
+                node["memory"] / max(memory.DEFAULT_SHARE, 2 * workers)
+                for node, workers in zip(nodes.values(), places, strict=True)
+            ]
+            self._config = replace(self._config, memory_gb=min(shares) / memory.GIGABYTE)
+        if not self._ray.wait([self._remote(lambda: None).remote()], timeout=TIMEOUT)[0]:
+            raise self._no_worker()
+        task = _Task("The model could not be loaded")  # which may take longer than TIMEOUT
+        while not self.fingerprint:
+            answer = self._send(task)
+            while not self._ray.wait([answer], timeout=POLL)[0]:
+                self._check()
+            self.fingerprint = self._result(answer, task) or ""
+            self._check()
 
-    def _admit(self) -> None:
-        """Let workers join that have become ready."""
+    def _remote(self, function: Any) -> Any:
+        """The function as a task for a worker."""
+        options: dict[str, Any] = {"num_cpus": self._config.threads, "max_retries": 0, "scheduling_strategy": "SPREAD"}
+        if self._unusable:
+            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._unusable)})"}
+        return self._ray.remote(**options)(function)
+
+    def _send(self, task: _Task, encoding: Encoding | None = None) -> Any:
+        """Give it to a worker; the object that will be the answer."""
+        with self._lock:
+            self._away += 1
+            work = self._remote(_work)
+        packed = task.chunk and self._ray.put(ray_worker.packed(task.chunk))
+        return work.remote(self._config, self.fingerprint, packed, encoding)
+
+    def _result(self, answer: Any, task: _Task) -> Any:
+        """What a worker answered; None if the task is to be sent again. RuntimeError when it lost TRIES workers."""
         errors = self._ray.exceptions
         with self._lock:
-            waited = list(self._joining)
-            for ready in self._ray.wait(waited, num_returns=len(waited), timeout=0)[0] if waited else ():
-                joining, self._changed = self._joining.pop(ready), time.monotonic()
-                try:
-                    fingerprint = self._ray.get(ready)
-                except errors.RayTaskError as error:
-                    self._refuse(joining.actor, _ordinary(error.cause))
-                except errors.RayError as error:
-                    if joining.tries < TRIES:
-                        self._ray.kill(joining.actor)
-                        self._start(joining.tries + 1)
-                    else:
-                        self._refuse(joining.actor, error)
-                else:
-                    if joining.placed:
-                        self._join(joining.actor, fingerprint)
-                    else:
-                        loaded = joining.actor.load_model.options(max_task_retries=0).remote()
-                        self._joining[loaded] = replace(joining, placed=True)
+            self._away -= 1
+        try:
+            made = self._ray.get(answer)
+        except errors.RayTaskError as error:  # the worker's own words: another one would say the same
+            cause = error.cause
+            known = isinstance(cause, (ValueError, RuntimeError, OSError))
+            raise cause if known else RuntimeError(repr(cause)) from error
+        except errors.RayError as error:
+            log.warning("A worker was lost: %s", _first_line(error))
+            task.losses += 1
+            if task.losses < TRIES:
+                return None
+            raise RuntimeError(
+                f"{task.told}: {TRIES} workers were lost with that, the last one so: {_first_line(error)}"
+            ) from error
+        if not isinstance(made, Unusable):
+            return made
+        with self._lock:
+            if made.machine not in self._unusable:
+                log.warning("A machine of the Ray cluster is not used: %s", made.reason)
+            self._unusable[made.machine] = made.reason
+        return None
 
-    def _join(self, actor: Any, fingerprint: str) -> None:
-        self.fingerprint = self.fingerprint or fingerprint
-        if fingerprint == self.fingerprint:
-            self._present.append(actor)
-            self._free += [actor] * PREFETCH
-        else:  # it would make other frames
-            words = f"Its model or its OpenVINO is not that of the others: {fingerprint}, not {self.fingerprint}."
-            self._refuse(actor, ValueError(words))
-
-    def _refuse(self, actor: Any, error: Exception) -> None:
-        self._refused.append(_first_line(error))
-        log.warning("A worker of the Ray cluster is not used: %s", self._refused[-1])
-        self._ray.kill(actor)
-
-    def _take(self, order: int) -> Any:
-        """A worker that is free, of those the one with the fewest chunks; None if there is none, or another's turn."""
+    def _turn(self, order: int) -> bool:
+        """Whether the film of that order can send a chunk: there is a worker for it, and no other's turn."""
         with self._lock:
             self._wanting.add(order)
-            if not self._free or order != min(self._wanting):
-                return None
-            actor = max(self._free, key=self._free.count)
-            self._free.remove(actor)
-            return actor
+            return self._away < self.size * PREFETCH and order == min(self._wanting)
 
-    def _give_back(self, order: int, *actors: Any) -> None:
-        """The film of that order wants no worker now, and does without these."""
+    def _leave(self, order: int, chunks: int = 0) -> None:
+        """The film wants no worker now, and does not wait for so many chunks."""
         with self._lock:
             self._wanting.discard(order)
-        for actor in actors:
-            self._release(actor)
+            self._away -= chunks
 
-    def _release(self, actor: Any) -> None:
-        """It can take one chunk more, unless it was lost."""
-        with self._lock:
-            if actor in self._present:
-                self._free.append(actor)
-
-    def _replace(self, actor: Any) -> None:
-        """Another worker takes the place of a lost one, once; all its chunks tell of the loss."""
-        with self._lock:
-            if actor in self._present:
-                self._present.remove(actor)
-                self._free = [free for free in self._free if free is not actor]
-                self._changed = time.monotonic()
-                self._ray.kill(actor)  # it may only be out of reach, and would keep its place for ever
-                self._start()
+    def _nodes(self) -> dict[str, dict[str, float]]:
+        """The resources of the machines that are there and have room for a worker, by their ids."""
+        nodes = {node["NodeID"]: node["Resources"] for node in self._ray.nodes() if node["Alive"]}
+        return {name: node for name, node in nodes.items() if node.get("CPU", 0) >= self._config.threads}
 
     def _check(self) -> None:
-        """RuntimeError when no worker is there, or will be."""
+        """RuntimeError when no machine can be used, or has been there for long."""
+        there = self._nodes().keys()
         with self._lock:
-            if self._present or any(joining.placed for joining in self._joining.values()):
-                return
-            if self._refused and not self._joining:
-                raise RuntimeError(f"No worker of the Ray cluster at {self._address} can be used: {self._refused[-1]}")
-            if time.monotonic() - self._changed > TIMEOUT:
-                raise RuntimeError(
-                    f"There has been no worker in the Ray cluster at {self._address} for {TIMEOUT:g} s;"
-                    " its machines are lost or busy."
-                )
+            if there - self._unusable.keys():
+                self._seen = time.monotonic()
+            elif there:
+                reason = list(self._unusable.values())[-1]
+                raise RuntimeError(f"No worker of the Ray cluster at {self._address} can be used: {reason}")
+            elif time.monotonic() - self._seen > TIMEOUT:
+                raise self._no_worker()
+
+    def _no_worker(self) -> RuntimeError:
+        return RuntimeError(
+            f"There has been no worker in the Ray cluster at {self._address} for {TIMEOUT:g} s;"
+            " its machines are lost or busy."
+        )
 
 
-@contextlib.contextmanager
-def _connected(address: str) -> Iterator[Any]:
-    """Be a part of the cluster; yields Ray."""
+def _chunk(chunk: Chunk) -> _Task:
+    return _Task(f"Frames {chunk.first} to {chunk.first + chunk.frames - 1} could not be made", chunk)
+
+
+def _work(
+    config: WorkerConfig, fingerprint: str = "", packed: Chunk | None = None, encoding: Encoding | None = None
+) -> Answer | Unusable | str:
+    """What a worker does: make a chunk with a model of that fingerprint; without one, tell the fingerprint."""
+    try:
+        model = ray_worker.load(config)
+        if fingerprint not in ("", model.fingerprint):  # it would make other frames
+            raise ValueError(
+                f"Its model or its OpenVINO is not that of the others: {model.fingerprint}, not {fingerprint}."
+            )
+    except Exception as error:  # of any type: other machines may do better
+        import ray
+
+        return Unusable(ray.get_runtime_context().get_node_id(), _first_line(error))
+    return ray_worker.make(model, packed, encoding) if packed and encoding else model.fingerprint
+
+
+def _connected(address: str) -> Any:
+    """Ray, a part of the cluster now."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray that is started here tells nobody
     ray = extras.load("ray", "cluster", "A Ray cluster")
     options: dict[str, Any] = {
@@ -334,15 +309,7 @@ def _connected(address: str) -> Iterator[Any]:
         ray.init(address, **options)
     except Exception as error:  # of any type, and some of none in particular
         raise RuntimeError(f"The Ray cluster at {address} cannot be reached: {error}") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _ordinary(error: BaseException) -> Exception:
-    """An error of the kinds by which a film fails, and no more than the film. Ray has kinds of its own."""
-    return error if isinstance(error, (ValueError, RuntimeError, OSError)) else RuntimeError(repr(error))
+    return ray
 
 
 def _first_line(error: Exception) -> str:

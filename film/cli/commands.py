@@ -135,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument(
         "--ray", metavar="ADDRESS", help="let a Ray cluster work: auto, HOST:6379, ray://HOST:10001, local"
     )
+    many.set_defaults(backend="openvino")
     many.add_argument("--cpus-per-worker", type=int, default=CPUS, metavar="N", help=f"in the cluster (default {CPUS})")
 
     for making in (interpolate, many):
@@ -224,7 +225,7 @@ def _parser() -> argparse.ArgumentParser:
 def _interpolate(options: argparse.Namespace) -> None:
     choices = PhotoOptions(**_given(options, PHOTO_FIELDS))
     photos = _photos(options.photos)
-    _make(pipeline.photo_film(photos, _load(options), options.output, choices, resume=True), options.output)
+    _make(pipeline.interpolate(photos, _load(options), options.output, choices, resume=True), options.output)
 
 
 def _photos(named: Sequence[Path]) -> Sequence[Path]:
@@ -255,7 +256,7 @@ def _video(path: Path) -> Path:
 def _retime(options: argparse.Namespace) -> None:
     video = _video(options.video)
     choices = VideoOptions(**_given(options, VIDEO_FIELDS))
-    _make(pipeline.video_film(video, _load(options), options.output, choices, resume=True), options.output)
+    _make(pipeline.retime(video, _load(options), options.output, choices, resume=True), options.output)
 
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
@@ -270,32 +271,22 @@ def _batch(options: argparse.Namespace) -> None:
     found = jobs.find(options.inputs, options.pairs, options.output, f".{options.format}")
     batch_options.check(found)
     identity = runner.identity(registry.find(options.model), options.device, options.precision)
-    renderer: Film | Cluster
-    if options.ray is None:
-        renderer = Film(registry.find(options.model), options.device, options.memory_gb, precision=options.precision)
-        room = None
-    else:
-        renderer = Cluster(
-            options.ray,
-            options.model,
-            options.device,
-            options.precision,
-            cpus_per_worker=options.cpus_per_worker,
-            memory_gb=options.memory_gb,
-        )
-        room = renderer.room
+    cluster: Cluster | None = None
+    if options.ray is not None:
+        kind = {"cpus_per_worker": options.cpus_per_worker, "memory_gb": options.memory_gb}
+        cluster = Cluster(options.ray, options.model, options.device, options.precision, **kind)
+    renderer = cluster or _load(options)
     manifest = Manifest(options.output)
     shown = progress.show_plans(runner.plans(found, batch_options))
     planned = {job: plan for job, plan in shown.items() if not isinstance(plan, Failed)}
     try:
         with contextlib.ExitStack() as stack:
-            if isinstance(renderer, Cluster) and planned:
-                stack.enter_context(renderer)
-                machines = "1 machine" if renderer.machines == 1 else f"{renderer.machines} machines"
-                print(f"Ray at {options.ray}: {renderer.size} workers on {machines}", file=sys.stderr)
-            told = stack.enter_context(
-                contextlib.closing(runner.run(planned, renderer, batch_options, manifest, identity, room))
-            )
+            if cluster and planned:
+                stack.enter_context(cluster)
+                machines = "1 machine" if cluster.machines == 1 else f"{cluster.machines} machines"
+                print(f"Ray at {options.ray}: {cluster.size} workers on {machines}", file=sys.stderr)
+            films = runner.run(planned, renderer, batch_options, manifest, identity, cluster.room if cluster else None)
+            told = stack.enter_context(contextlib.closing(films))
             failed = [job for job in shown if job not in planned] + progress.show_batch(told, planned)
     except KeyboardInterrupt:
         print(f"film: what is finished lies in {options.output}; the same command goes on from there.", file=sys.stderr)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import functools
 import math
 import os
 import signal
@@ -14,12 +14,12 @@ from typing import IO
 
 import imageio_ffmpeg
 
+from film.media import joined
+
 # What a file from a stranger may be. Playlists and scripts (HLS, DASH, concat) are left out: they name other files.
 CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,mxf,gif,wav,mp3,aac,flac"
 
-FLV_HEADER = 13  # bytes before its first tag
-FLV_TAGS = (8, 9, 18)  # sound, picture, script data
-MOST_TAGS = 1_000_000  # that are looked at, in three seconds: four hours of film
+LONGEST_SCRIPT = 90_000  # bytes; Linux takes arguments of 128 KiB, and in base64 it is a third longer
 STOPPED = 255  # its status when a signal made it end
 
 
@@ -31,39 +31,23 @@ def local(path: str | os.PathLike[str]) -> str:
 def untrusted(path: str | os.PathLike[str]) -> list[str]:
     """The input arguments for a file from a stranger: one file of an ordinary container, and nothing it points to.
 
-    Of an FLV that was joined of several its parts one after the other: ffmpeg reads no further than the first.
+    Recordings that were joined (see `joined`) are read one after the other, by a script of our own that names them.
+    ValueError if there are too many.
     """
-    name, protocols = local(path), "file"
-    with contextlib.suppress(OSError):
-        parts = _flv_parts(os.path.abspath(path), os.stat(path).st_mtime_ns)
-        if len(parts) > 1 and "|" not in name:  # which separates them
-            name = "concat:" + "|".join(f"subfile,,start,{begin},end,{end},,:{name}" for begin, end in parts)
-            protocols = "file,concat,subfile"
-    return ["-protocol_whitelist", protocols, "-format_whitelist", CONTAINERS, "-i", name]
-
-
-@functools.lru_cache(maxsize=16)
-def _flv_parts(path: str, _modified: int) -> list[tuple[int, int]]:
-    """Of an FLV: from where to where it is one stream, without the headers of those that were joined to it.
-
-    It is FLV_HEADER bytes, then tags: a kind, the size of the data in 3 bytes, 7 bytes more, the data, and the whole
-    size in 4 bytes.
-    """
-    parts, begin, at = [], 0, FLV_HEADER
-    with open(path, "rb") as file:
-        if file.read(3) != b"FLV":
-            return []
-        for _ in range(MOST_TAGS):
-            file.seek(at)
-            tag = file.read(11)
-            if tag[:3] == b"FLV":
-                parts.append((begin, at))
-                begin = at = at + FLV_HEADER
-            elif len(tag) < 11 or tag[0] & 0x1F not in FLV_TAGS:
-                return [*parts, (begin, os.path.getsize(path))]
-            else:
-                at += 11 + int.from_bytes(tag[1:4], "big") + 4
-    return []
+    name, protocols, containers, script = local(path), "file", CONTAINERS, b""
+    with contextlib.suppress(OSError):  # who opens it will be told
+        for begin, end in joined.parts(path):
+            part = f"subfile,,start,{begin},end,{end},,:{name}".replace("'", "'\\''")
+            script += os.fsencode(f"file '{part}'\n")
+    if b"\n" in os.fsencode(name):  # which would end a line of the script
+        script = b""
+    if script:
+        if len(script) > LONGEST_SCRIPT:
+            raise ValueError(f"{os.path.basename(path)} is made of too many recordings; join them again, with ffmpeg.")
+        name = "data:text/plain;base64," + base64.b64encode(b"ffconcat version 1.0\n" + script).decode()
+        protocols, containers = "file,subfile,data", f"{CONTAINERS},concat"
+    named = ["-safe", "0", "-f", "concat"] if script else []
+    return ["-protocol_whitelist", protocols, "-format_whitelist", containers, *named, "-i", name]
 
 
 class Ffmpeg:

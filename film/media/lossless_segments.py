@@ -13,10 +13,10 @@ from film.media.ffmpeg import Ffmpeg, local
 from film.media.video_segments import Pixels, Segment
 
 
-def frames(segments: Sequence[Segment]) -> Generator[Pixels]:
-    """All frames, forth. RuntimeError with ffmpeg's own words where a segment cannot be read, or holds too few."""
+def frames(segments: Sequence[Segment], *filters: str) -> Generator[Pixels]:
+    """All frames, through ffmpeg's filters. RuntimeError with its words where a segment cannot be read, or is cut."""
     for segment in segments:
-        yield from _decoded(segment)
+        yield from _decoded(segment, *filters)
 
 
 def back(segments: Sequence[Segment]) -> Generator[Pixels]:
@@ -25,13 +25,8 @@ def back(segments: Sequence[Segment]) -> Generator[Pixels]:
     Only one segment is in memory at a time.
     """
     count = sum(segment.count for segment in segments)
-    with contextlib.closing(_backwards(segments)) as frames:
-        yield from itertools.islice(frames, 1, max(1, count - 1))
-
-
-def _backwards(segments: Sequence[Segment]) -> Generator[Pixels]:
-    for segment in reversed(segments):
-        yield from _decoded(segment, "-vf", "reverse")
+    with contextlib.closing(frames(segments[::-1], "-vf", "reverse")) as backwards:
+        yield from itertools.islice(backwards, 1, max(1, count - 1))
 
 
 def _decoded(segment: Segment, *filters: str) -> Generator[Pixels]:

@@ -71,12 +71,14 @@ class Output:
         return *audio.arguments(self.sound, self.seconds, self.path.suffix), audio.WORK + self.seconds
 
     @contextlib.contextmanager
-    def played(self, play: str | None = None) -> Iterator[Iterator[Pixels]]:
-        """All frames in the order in which they are played."""
+    def played(self, play: str | None = None) -> Iterator[tuple[Pixels, Iterator[Pixels]]]:
+        """The first frame, and all of them in the order in which they are played."""
         with contextlib.ExitStack() as stack:
             forth = stack.enter_context(contextlib.closing(lossless_segments.frames(self.segments)))
             back = stack.enter_context(contextlib.closing(lossless_segments.back(self.segments)))
-            yield itertools.chain(forth, back) if (play or self.play) == "pingpong" else forth
+            frames = itertools.chain(forth, back) if (play or self.play) == "pingpong" else forth
+            first = next(frames)
+            yield first, itertools.chain([first], frames)
 
 
 def mp4(output: Output) -> None:
@@ -142,40 +144,36 @@ def _encode(output: Output, codec: Callable[[bool], list[str]], options: list[st
     """Frames and sound through one encoder. `codec`: its arguments, for transparent frames or others; `options`: the
     container's."""
     inputs, outputs, limit = output.with_sound()
-    with output.played() as frames:
-        # In 4:4:4 every size is possible.
-        sized = frames if output.path.suffix == ".mov" else map(even, frames)
-        first = next(sized)
+    with output.played() as (first, frames):
+        if output.path.suffix != ".mov":  # in 4:4:4 every size is possible
+            first, frames = even(first), map(even, frames)
         command = [*raw_video(first, output.fps), *inputs, "-map", "0:v", *codec(first.shape[2] == 4)]
         command += ["-vf", output.depth.encoded(first.shape[2]), *outputs, *options, local(output.path)]
         limit = None if limit is None else limit + first.nbytes * output.count * ENCODER_WORK
-        _feed(command, itertools.chain([first], sized), limit)
+        _feed(command, frames, limit)
 
 
 def gif(output: Output) -> None:
     """One palette for the whole film, so that what stands still does not flicker; the frames are read twice for it."""
     palette = output.path.with_suffix(".png")
     fps = min(output.fps, MAX_GIF_FPS)
-    with output.played("once") as frames:
-        first = next(frames)
+    with output.played("once") as (first, frames):
         command = [*raw_video(first, fps), "-vf", f"{SIX_BITS},palettegen", "-frames:v", "1", "-c:v", "png"]
-        _feed([*command, "-f", "image2pipe", local(palette)], itertools.chain([first], frames))
+        _feed([*command, "-f", "image2pipe", local(palette)], frames)
     repeat = "-1" if output.play == "once" else "0"
-    with output.played() as frames:
-        first = next(frames)
+    with output.played() as (first, frames):
         command = [*raw_video(first, fps), "-f", "png_pipe", "-i", local(palette)]
         command += ["-lavfi", f"{SIX_BITS}[film];[film][1]{DITHER}", "-loop", repeat, "-f", "gif", local(output.path)]
-        _feed(command, itertools.chain([first], frames))
+        _feed(command, frames)
 
 
 def webp(output: Output) -> None:
     """Animated WebP, frame by frame: libwebp's animation encoder keeps the whole file, and merges equal frames."""
     codec = ["-c:v", "libwebp", "-quality", str(output.quality), "-compression_level", "4", "-pix_fmt", "bgra"]
     fps = min(output.fps, MAX_WEBP_FPS)
-    with output.played() as frames:
-        first = next(frames)
+    with output.played() as (first, frames):
         command = [*raw_video(first, fps), *codec, "-loop", "1" if output.play == "once" else "0", "-f", "webp"]
-        _feed([*command, local(output.path)], itertools.chain([first], frames))
+        _feed([*command, local(output.path)], frames)
     if first.shape[2] == 4:
         _replace_frames(output.path)
 
@@ -195,7 +193,7 @@ def _replace_frames(webp: Path) -> None:
 
 def png_zip(output: Output) -> None:
     """PNG files named by their place, stored as they are, because they are compressed already."""
-    with zipfile.ZipFile(output.path, "w", zipfile.ZIP_STORED) as archive, output.played() as frames:
+    with zipfile.ZipFile(output.path, "w", zipfile.ZIP_STORED) as archive, output.played() as (_, frames):
         for number, frame in enumerate(frames, 1):
             png = io.BytesIO()
             Image.fromarray(frame).save(png, "PNG", compress_level=1)

@@ -1,7 +1,6 @@
 """A video in, its frames out: one after the other, each with the time at which it is shown.
 
-ffmpeg decodes in a process of its own, so a hostile file can neither crash nor fill this one, and a stalled one is
-ended. Only formats that hold a film by themselves are opened: no playlists, which name other files or hosts.
+ffmpeg decodes in a process of its own, which is ended when it stalls; see `video_metadata`.
 
 Conventions: times are exact `Fraction`s in seconds, as the file stamps pictures and sound alike. Frames are upright,
 of square pixels, 8-bit sRGB, over white where they are transparent; a film in high dynamic range is brought to that
@@ -22,7 +21,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from film.media import images
+from film.media import images, joined
 from film.media.video_clock import LONGEST_PAUSE, Clock
 from film.media.video_metadata import (
     COMPLAINT,
@@ -124,6 +123,8 @@ class VideoReader:
         """What the user should know, once all frames were read."""
         if self.damage:
             yield self.damage
+        if parts := joined.parts(self._clip.path):
+            yield f"{self._clip.name} is {len(parts)} recordings, which are joined on, one after the other."
         if jumps := self.clock.jumps:
             times = "once" if len(jumps) == 1 else f"{len(jumps)} times"
             yield (

@@ -17,7 +17,6 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from film.support import tempdirs
 from film.support.fingerprint import fingerprint
 
 NOTE = "film.json"
@@ -141,10 +140,3 @@ def _differing(noted: object, choices: Mapping[str, Any]) -> str:
         return ""
     names = [name for name in dict.fromkeys([*noted, *choices]) if noted.get(name) != choices.get(name)]
     return f" ({', '.join(CALLED.get(name, name) for name in names)})" if names else ""
-
-
-@contextlib.contextmanager
-def discarded() -> Iterator[Path]:
-    """A folder for parts that nobody will come back to."""
-    with tempdirs.folder() as directory:
-        yield directory

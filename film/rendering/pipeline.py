@@ -8,6 +8,7 @@ unless it is to be kept for the next run.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -15,17 +16,17 @@ from contextlib import AbstractContextManager
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeVar
 
 from film.engine import bisection, timings
 from film.engine.interpolator import Interpolator
-from film.media import images, scene_detection, video_reader, video_segments, video_writer
+from film.media import images, video_reader, video_writer
 from film.media.images import Reader
 from film.media.video_reader import VideoMetadata
 from film.rendering import coarse_to_fine, inputs, planning, timeline
 from film.rendering.events import Done, Event, Level, Notice, Progress, Segment, Stage
 from film.rendering.inputs import Source
-from film.rendering.options import PhotoOptions, VideoOptions
-from film.rendering.pace import Curve
+from film.rendering.options import FilmOptions, PhotoOptions, VideoOptions
 from film.rendering.progress_clock import ProgressClock
 from film.rendering.renderer import AnyRenderer, Chunk, Encoding, RenderedFrames, render
 from film.rendering.target import Target
@@ -33,28 +34,38 @@ from film.rendering.target import Target
 __all__ = ["Done", "Event", "Level", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
 
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _choices_of(options: type[FilmOptions]) -> Callable[[Function], Function]:
+    """Show a function's `choices` as what they are: the fields of `options`."""
+
+    def shown(function: Function) -> Function:
+        signature = inspect.signature(function)
+        named = [one for one in signature.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        named += inspect.signature(options).parameters.values()
+        function.__signature__ = signature.replace(parameters=named)  # type: ignore[attr-defined]
+        return function
+
+    return shown
+
+
+@_choices_of(PhotoOptions)
 def interpolate(
     photos: Sequence[str | os.PathLike[str]],
     model: AnyRenderer,
     output: str | os.PathLike[str],
+    options: PhotoOptions | None = None,
     *,
-    depth: int | None = None,
-    count: int | None = None,
-    spacing: str = "equal",
-    fps: float | Fraction = 30,
-    longest_side: int | None = None,
-    quality: int = video_segments.QUALITY,
-    play: str = "loop",
     max_pixels: int = images.MAX_PIXELS,
     resume: bool = False,
     reader: Reader = images,
-    seconds: float | None = None,
-    easing: str = "linear",
-    background: str | None = None,
-    depth_bits: int = 8,
     by_level: bool = False,
+    **choices: Any,
 ) -> Generator[Event]:
     """Make the film through two or more photos and write it to `output`, yielding events on the way.
+
+    `choices` are the keywords of `PhotoOptions`, where no `options` are given.
 
     Between neighbours come 2**depth - 1 frames (0 to 8, default depth 5); or the film has `count` frames in all, from 2
     to 10,000 for each gap, as it is played: forth and back an even number, one more than an odd count; or it lasts
@@ -75,36 +86,7 @@ def interpolate(
     RuntimeError with the tool's own words when the environment fails: what can be told without reading the photos at
     once, the rest with the events.
     """
-    options = PhotoOptions(
-        depth=depth,
-        count=count,
-        seconds=seconds,
-        spacing=spacing,
-        easing=easing,
-        fps=fps,
-        longest_side=longest_side,
-        quality=quality,
-        play=play,
-        background=background,
-        depth_bits=depth_bits,
-    )
-    return photo_film(
-        photos, model, output, options, max_pixels=max_pixels, resume=resume, reader=reader, by_level=by_level
-    )
-
-
-def photo_film(
-    photos: Sequence[str | os.PathLike[str]],
-    model: AnyRenderer,
-    output: str | os.PathLike[str],
-    options: PhotoOptions,
-    *,
-    max_pixels: int = images.MAX_PIXELS,
-    resume: bool = False,
-    reader: Reader = images,
-    by_level: bool = False,
-) -> Generator[Event]:
-    """`interpolate`, with its choices as one value."""
+    options = options or PhotoOptions(**choices)
     if isinstance(photos, (str, bytes, os.PathLike)):
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
     video_writer.check_place(Path(output))
@@ -129,31 +111,20 @@ def photo_film(
     return _events("reading", opened, model, target, by_level)
 
 
+@_choices_of(VideoOptions)
 def retime(
-    source: str | os.PathLike[str],
+    source: str | os.PathLike[str] | VideoMetadata,
     model: AnyRenderer,
     output: str | os.PathLike[str],
+    options: VideoOptions | None = None,
     *,
-    slowdown: float | Fraction = 1,
-    fps: float | Fraction | None = None,
-    sound: bool = True,
-    cut: float = scene_detection.CUT,
-    precision: float | Fraction = timeline.VIDEO_PRECISION,
-    longest_side: int | None = None,
-    quality: int = video_segments.QUALITY,
-    play: str = "loop",
     max_pixels: int = images.MAX_PIXELS,
     resume: bool = False,
-    start: float | Fraction | str | None = None,
-    end: float | Fraction | str | None = None,
-    speed: Curve | None = None,
-    background: str | None = None,
-    depth_bits: int = 8,
-    duplicates: str = "auto",
-    audio_track: int | None = None,
-    keep_streams: bool = False,
+    **choices: Any,
 ) -> Generator[Event]:
     """Show a video in slow motion, at another frame rate, or both, and write it to `output`, yielding events.
+
+    `choices` are the keywords of `VideoOptions`, where no `options` are given.
 
     The film lasts `slowdown` (1 to 16) times as long as the video and has `fps` frames per second (1/600 to 240,
     default: the video's), or as many as its format plays at most. Instead of a slowdown, `speed` is a curve of points,
@@ -170,42 +141,10 @@ def retime(
     it becomes standard range. The rest is as in `interpolate`, but the video is looked into at once: OSError when it
     cannot be opened (FileNotFoundError if there is none).
     """
-    looked = video_reader.read_metadata(source, max_pixels, audio_track)
-    options = VideoOptions(
-        duplicates=duplicates,
-        audio_track=audio_track,
-        keep_streams=keep_streams,
-        slowdown=slowdown,
-        speed=speed,
-        fps=fps,
-        sound=sound,
-        cut=cut,
-        precision=precision,
-        start=start,
-        end=end,
-        longest_side=longest_side,
-        quality=quality,
-        play=play,
-        background=background,
-        depth_bits=depth_bits,
-    )
-    return video_film(looked, model, output, options, max_pixels=max_pixels, resume=resume)
-
-
-def video_film(
-    source: str | os.PathLike[str] | VideoMetadata,
-    model: AnyRenderer,
-    output: str | os.PathLike[str],
-    options: VideoOptions,
-    *,
-    max_pixels: int = images.MAX_PIXELS,
-    resume: bool = False,
-) -> Generator[Event]:
-    """`retime`, with its choices as one value."""
+    options = options or VideoOptions(**choices)
     if not isinstance(source, VideoMetadata):
         source = video_reader.read_metadata(source, max_pixels, options.audio_track)
-    looked = source
-    looked = planning.part_of(looked, options)
+    looked = planning.part_of(source, options)
     fps, pace = planning.pace(looked, options, output)
     target = Target(Path(output), fps, options, resume, [looked.path])
     alpha = options.keeps_alpha(os.fspath(output))

@@ -219,11 +219,6 @@ def part_of(clip: VideoMetadata, options: VideoOptions) -> VideoMetadata:
     return dataclasses.replace(clip, seconds=last - float(begin))
 
 
-def check_pace(slowdown: float | Fraction, fps: float | Fraction | None) -> Fraction:
-    """`slowdown` as a fraction. ValueError unless it and `fps` say what to make of a video."""
-    return Fraction(VideoOptions(slowdown=slowdown, fps=fps).slowdown)
-
-
 def frames_of(clip: VideoMetadata, step: Pace) -> int:
     """How many frames the film of a video has, as far as the header tells."""
     return max(2, step.frames(clip.seconds or 0.0))

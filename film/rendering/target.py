@@ -17,6 +17,7 @@ from film.rendering import checkpoint
 from film.rendering.inputs import Source
 from film.rendering.options import FilmOptions, VideoOptions
 from film.rendering.renderer import AnyRenderer, Encoding
+from film.support import tempdirs
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class Target:
     def parts(self, source: Source, renderer: AnyRenderer, info: ExecutionInfo) -> AbstractContextManager[Path]:
         """The folder for the film's segments, as `info` runs `renderer`."""
         if not self.resume:
-            return checkpoint.discarded()
+            return tempdirs.folder()  # for parts that nobody will come back to
         made_by = {
             "model": f"{renderer.fingerprint}, on {info.device}",
             "tiles": info.tiles,

@@ -18,6 +18,7 @@ import film
 from film.engine import bisection
 from film.media import images, video_segments, video_writer
 from film.rendering import planning
+from film.rendering.options import VideoOptions
 from film.support import memory
 
 NO_NUMBERS = ["30", "1/2", "", True, np.bool_(True), [1], 1j, float("nan"), float("inf"), np.float32("nan"), -np.inf]
@@ -63,7 +64,7 @@ VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
         [0, -1, Fraction(0), 240.001, 1e-9, Fraction(1, 601), HUGE, -HUGE, *NO_NUMBERS],
     ),
     "slowdown": (
-        lambda slowdown: planning.check_pace(slowdown, 30),
+        lambda slowdown: VideoOptions(slowdown=slowdown, fps=30),
         "The slowdown is .*; it must be from 1 to 16",
         [0.5, 17, HUGE, *NO_NUMBERS],
     ),

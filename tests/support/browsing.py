@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 import shutil
+from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,6 +49,21 @@ def upload(page: Any, first: Path, last: Path) -> None:
     for name, path in (("first", first), ("last", last)):
         page.set_input_files(f"#{name} input[type=file]", path)
         page.wait_for_selector(f"#{name} img")
+
+
+def drop(page: Any, selector: str, *files: Path) -> None:
+    """Drop files onto a part of the page, as from a folder's window."""
+    script = """([place, files]) => {
+        const dataTransfer = new DataTransfer();
+        for (const [name, type, data] of files) {
+            const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+            dataTransfer.items.add(new File([bytes], name, { type }));
+        }
+        for (const kind of ["dragenter", "dragover", "drop"])
+            place.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer }));
+    }"""
+    sent = [[file.name, mimetypes.guess_type(file)[0] or "", b64encode(file.read_bytes()).decode()] for file in files]
+    page.evaluate(script, [page.query_selector(selector), sent])
 
 
 def choose(page: Any, group: str, text: str) -> None:

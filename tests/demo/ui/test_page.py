@@ -209,3 +209,22 @@ def test_nothing_sticks_out_of_its_place(page: Any) -> None:
             choose(page, "kind", kind)
             page.wait_for_selector(place)
             assert page.evaluate(outside) == [], f"{kind}, {width} pixels wide"
+
+
+def test_create_is_seen_without_scrolling(page: Any) -> None:
+    """On a laptop nothing lies under it either, whatever was chosen; on a phone it is a bar at the lower edge."""
+    seen = """() => {
+        const box = (place) => document.querySelector(place).getBoundingClientRect();
+        return [box("#create").bottom <= innerHeight, box("#machinery").bottom <= box("#actions").top];
+    }"""
+    samples = {"Two photos": "#examples button", "Many photos": "#burst", "Video": "#sample"}
+    chosen = {"Two photos": "#last img", "Many photos": "#sheet li", "Video": "#trim"}
+    for kind, sample in samples.items():
+        choose(page, "kind", kind)
+        for width, height, free in ((390, 844, False), (1366, 768, True)):
+            page.set_viewport_size({"width": width, "height": height})
+            assert page.evaluate(seen)[0] and (not free or page.evaluate(seen)[1]), f"{kind}, {width} pixels wide"
+        page.locator(sample).first.click()
+        page.wait_for_selector(chosen[kind])
+        expect_text(page, "#plan", "calls of the model")
+        assert page.evaluate(seen) == [True, True], f"{kind}, chosen"

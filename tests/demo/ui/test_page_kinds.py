@@ -17,6 +17,7 @@ from tests.support.browsing import (
     choose,
     click,
     downloaded,
+    drop,
     expect_text,
     needs_chromium,
     select,
@@ -78,7 +79,7 @@ def test_many_photos(page: Any, tmp_path: Path) -> None:
     wait_until(lambda: 3 <= pictures(page) <= 9, "the frames to be seen")
 
 
-def test_photos_can_be_added_and_removed(page: Any, tmp_path: Path) -> None:
+def test_photos_can_be_dropped_moved_and_removed(page: Any, tmp_path: Path) -> None:
     one, two, ten = walk(tmp_path)
     notes = tmp_path / "notes.jpg"
     notes.write_text("This is no photo.")
@@ -86,10 +87,27 @@ def test_photos_can_be_added_and_removed(page: Any, tmp_path: Path) -> None:
     page.set_input_files("#many input[type=file]", [ten, notes])
     expect_text(page, "[role=alert]", "notes.jpg is not an image")
     expect_names(page, "walk 10.jpg")
-    page.set_input_files("#many input[type=file]", [two, one])
+    drop(page, "#sheet li", two, one)
     expect_names(page, "walk 10.jpg", "walk 1.jpg", "walk 2.jpg")  # new ones come behind those that are there
+    drop(page, "#sheet li", notes)
+    expect_text(page, "[role=alert]", "notes.jpg is not an image")
+    page.locator("#sheet li").nth(0).drag_to(page.locator("#sheet li").nth(2))
+    expect_names(page, "walk 1.jpg", "walk 2.jpg", "walk 10.jpg")
     page.get_by_label("Remove photo 1").click()
-    expect_names(page, "walk 1.jpg", "walk 2.jpg")
+    expect_names(page, "walk 2.jpg", "walk 10.jpg")
+
+
+def test_what_is_not_taken_is_told_in_our_words(page: Any, tmp_path: Path) -> None:
+    notes, large = tmp_path / "notes.txt", tmp_path / "large.mp4"
+    notes.write_text("This is no photo.")
+    large.write_bytes(bytes(2 * 2**20))
+    drop(page, "#first button", notes)
+    expect_text(page, ".toast-body", "That is no photo. Choose one, such as JPEG, PNG or HEIC.")
+    choose(page, "kind", "Video")
+    drop(page, "#clip button", notes)
+    expect_text(page, ".toast-body >> nth=-1", "That is no video. Choose one, such as MP4, MOV or WebM.")
+    page.set_input_files("#clip input[type=file]", large)
+    expect_text(page, ".toast-body >> nth=-1", "large.mp4: too large. This server takes files of up to 1 MB.")
 
 
 def test_length_in_frames_and_in_seconds(page: Any, tmp_path: Path) -> None:

@@ -61,14 +61,19 @@ def test_a_smaller_film_offers_the_size_that_was_asked_for(tmp_path: Path) -> No
     assert planned and planned.size == (600, 800) and not note
 
 
-def test_photos_that_have_little_in_common_are_told_before_create(tmp_path: Path) -> None:
+def test_pairs_that_are_hard_are_told_before_create(tmp_path: Path) -> None:
     service = service_of({}, tmp_path)
-    like = [str(photo(tmp_path / f"{n}.png", frame)) for n, frame in enumerate(moved(192, 256))]
-    unlike = [like[0], str(photo(tmp_path / "other.png", 1 - texture(192, 256, seed=0)))]
-    told = {name: plan.show_plan(lambda pair=pair: PhotoRequest(pair, OPTIONS), service)[0]  # type: ignore[misc]
-            for name, pair in (("like", like), ("unlike", unlike))}  # fmt: skip
-    words = "Photos 1 and 2 have little in common"
-    assert words in told["unlike"] and words not in told["like"]
+    wide = texture(192, 340, seed=0)
+    scene = [photo(tmp_path / f"{left}.png", wide[:, left : left + 256]) for left in (0, 8, 64)]
+    other = photo(tmp_path / "other.png", 1 - wide[:, :256])
+    for last, words in (
+        (scene[1], None),
+        (scene[2], "Between photos 1 and 2 something moves by 25% of the picture"),
+        (other, "Photos 1 and 2 have little in common"),
+    ):
+        pair = [str(scene[0]), str(last)]
+        line, _ = plan.show_plan(lambda pair=pair: PhotoRequest(pair, OPTIONS), service)  # type: ignore[misc]
+        assert words in line if words else "<em>" not in line
 
 
 def test_a_length_in_seconds_makes_no_frame_that_is_not_shown() -> None:

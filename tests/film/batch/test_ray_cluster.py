@@ -128,14 +128,13 @@ def run(renderer: film.Interpolator | Cluster, folder: Path, output: Path) -> It
     return runner.run(jobs.find([folder], [], output, ".mp4"), renderer, SETTINGS, Manifest(output), "model", room)
 
 
-def admit_all(cluster: Cluster) -> None:
-    """Wait until all workers take part, so that one that is killed has begun."""
+def kill_a_worker(nodes: Nodes) -> None:
+    """A machine of two, when both have begun."""
+    import ray
 
-    def complete() -> bool:
-        cluster._admit()
-        return len(cluster._present) == cluster.size
-
-    wait_until(complete, "a worker on each machine")
+    if len(nodes.machines) == 2:
+        wait_until(lambda: not ray.available_resources().get("CPU"), "a chunk on each machine")
+        nodes.kill(nodes.machines[0])
 
 
 def assert_same(one: Path, other: Path) -> None:
@@ -145,7 +144,9 @@ def assert_same(one: Path, other: Path) -> None:
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_what_cannot_work_is_told_in_one_sentence(nodes: Nodes, averaging: Path, tmp_path: Path) -> None:
+def test_what_cannot_work_is_told_in_one_sentence(
+    nodes: Nodes, averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ValueError, match="no model"):
         Cluster(nodes.address, tmp_path)
     with pytest.raises(ValueError, match="AUTO may be another device on each machine"):
@@ -158,6 +159,11 @@ def test_what_cannot_work_is_told_in_one_sentence(nodes: Nodes, averaging: Path,
     elsewhere._config = replace(elsewhere._config, name=str(tmp_path / "only-here"))
     with pytest.raises(RuntimeError, match="can be used: There is no model '.*only-here'"), elsewhere:
         pass
+    monkeypatch.setattr("film.batch.ray_cluster.TIMEOUT", 0.0)
+    with pytest.raises(
+        RuntimeError, match=f"no worker in the Ray cluster at {nodes.address} for 0 s; its machines are"
+    ):
+        Cluster(nodes.address, averaging, cpus_per_worker=1).__enter__()
 
 
 def test_the_command_makes_the_same_films_there_as_here(
@@ -168,18 +174,7 @@ def test_the_command_makes_the_same_films_there_as_here(
     (tmp_path / "bad.png").write_text("eggs, milk")
     pairs = [str(folder / f"{n}.png") for n in (0, 1, 5, 6)]
     command = ["batch", *pairs, str(folder / "0.png"), str(tmp_path / "bad.png"), str(tmp_path / "clip.mkv")]
-    command += [
-        "--depth",
-        "7",
-        "--slowdown",
-        "2",
-        "--model",
-        str(averaging),
-        "--format",
-        "webm",
-        "--longest-side",
-        "32",
-    ]
+    command += ["--model", str(averaging), *"--depth 7 --slowdown 2 --format webm --longest-side 32".split()]
     assert commands.main([*command, "-o", str(tmp_path / "here")]) == 1
     capsys.readouterr()
     there = ["--ray", nodes.address, "--cpus-per-worker", "1", "-o", str(tmp_path / "there")]
@@ -200,10 +195,9 @@ def test_a_node_killed_in_the_middle_changes_nothing(
     nodes: Nodes, folder: Path, local: Path, averaging: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
-        admit_all(cluster)
         for _, event in run(cluster, folder, tmp_path):
-            if isinstance(event, Segment) and len(nodes.machines) == 2:
-                nodes.kill(nodes.machines[0])
+            if isinstance(event, Segment):
+                kill_a_worker(nodes)
     assert isinstance(event, Done) and event.frames == 23 * 32 + 1
     assert "A worker was lost" in caplog.text
     assert_same(tmp_path / "pan.mp4", local)
@@ -214,12 +208,11 @@ def test_a_stretch_is_tried_only_so_often(
 ) -> None:
     with Cluster(nodes.address, averaging, cpus_per_worker=1) as cluster:
         monkeypatch.setattr("film.batch.ray_cluster.TRIES", 1)
-        admit_all(cluster)
         for _, event in run(cluster, folder, tmp_path):
-            if isinstance(event, Segment) and len(nodes.machines) == 2:
-                nodes.kill(nodes.machines[0])
+            if isinstance(event, Segment):
+                kill_a_worker(nodes)
     assert isinstance(event, Failed)
-    assert re.match(r"Frames \d+ to \d+ could not be made: 1 workers were lost with them", event.reason)
+    assert re.match(r"Frames \d+ to \d+ could not be made: 1 workers were lost with that", event.reason)
 
 
 def test_without_workers_a_film_fails_and_goes_on_later(

@@ -1,7 +1,8 @@
-"""What travels to a worker and back, and what the worker makes of it; whom a cluster waits for."""
+"""What travels to a worker and back, and what the worker makes of it."""
 
 from __future__ import annotations
 
+import pickle
 from fractions import Fraction
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import film
-from film.batch import ray_cluster, ray_worker
+from film.batch import ray_worker
 from film.engine import bisection
 from film.engine.frame_pair import FramePair
 from film.media import images
@@ -44,15 +45,16 @@ def test_a_packed_stretch_is_the_same_and_no_larger_than_it_must_be() -> None:
     exact, eight_bits = texture(20, 30), images.to_frame(np.rint(texture(20, 30, 1) * 255).astype(np.uint8))
     pairs = [FramePair(eight_bits, exact, bisection.dyadic(2), (7, 8))]
     pairs.append(FramePair(exact, eight_bits, bisection.dyadic(1), (8, 7)))
-    packed = ray_worker.packed(Chunk(40, pairs))
-    assert [frame.dtype for frame in packed.frames.values()] == [np.uint8, np.float32]
+    packed = pickle.loads(pickle.dumps(ray_worker.packed(Chunk(40, pairs))))
+    assert packed.pairs[0].left is packed.pairs[1].right and packed.pairs[0].right is packed.pairs[1].left
+    assert (packed.pairs[0].left.dtype, packed.pairs[0].right.dtype) == (np.uint8, np.float32)
     unpacked = ray_worker.unpacked(packed)
     assert unpacked.first == 40 and unpacked.frames == 8
     for pair, given in zip(unpacked.pairs, pairs, strict=True):
         np.testing.assert_array_equal(pair.left, given.left)
         np.testing.assert_array_equal(pair.right, given.right)
-        assert pair.moments == given.moments
-    assert [pair.numbers for pair in unpacked.pairs] == [(7, 8), (8, 7)]  # so that each is encoded once
+        assert pair.moments == given.moments and pair.numbers == given.numbers
+    assert unpacked.pairs[0].right is unpacked.pairs[1].left  # so that it is encoded once
 
 
 def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Path) -> None:
@@ -61,16 +63,16 @@ def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Pat
     for lossless in (False, True):
         encoding = Encoding(Fraction(20), 60, lossless)
         here = [made for made in render(model, [Chunk(7, pairs)], tmp_path, encoding) if isinstance(made, Segment)]
-        who = ray_worker.Worker(ray_worker.WorkerConfig(str(averaging), "CPU", "exact", 1, 1.0))
-        assert who.load_model() == model.fingerprint
-        answer = who.make(ray_worker.packed(Chunk(7, pairs)), encoding)
+        who = ray_worker.load(ray_worker.WorkerConfig(str(averaging), "CPU", "exact", 1, 1.0))
+        assert who.fingerprint == model.fingerprint
+        answer = ray_worker.make(who, ray_worker.packed(Chunk(7, pairs)), encoding)
         (tmp_path / "there").mkdir(exist_ok=True)
-        there = [ray_worker.stored(encoded, tmp_path / "there", encoding.fps) for encoded in answer.segments]
+        there = [ray_worker.stored(encoded, tmp_path / "there") for encoded in answer.segments]
         assert encoding.finished(tmp_path / "there") == there
         assert_alike(here, there)
         assert all(bool(segment.lossless_copy) is lossless for segment in here)
     with pytest.raises(ValueError, match="no model"):
-        ray_worker.Worker(ray_worker.WorkerConfig(str(tmp_path / "nowhere"), "CPU", "exact", 1, 1.0)).load_model()
+        ray_worker.load(ray_worker.WorkerConfig(str(tmp_path / "nowhere"), "CPU", "exact", 1, 1.0))
 
 
 def assert_alike(here: list[Segment], there: list[Segment]) -> None:
@@ -92,18 +94,3 @@ def test_in_pieces_a_stretch_has_the_same_segments(averaging: Path, tmp_path: Pa
         (tmp_path / name).mkdir()
         made.append([m for m in render(model, chunks, tmp_path / name, ENCODING) if isinstance(m, Segment)])
     assert_alike(*made)
-
-
-def test_a_worker_that_loads_its_model_is_not_missed(averaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may take longer to download and convert it than anybody waits for a worker that is not there."""
-    monkeypatch.setattr(ray_cluster, "TIMEOUT", 0.0)
-    cluster = ray_cluster.Cluster("auto", averaging)
-    cluster._joining["loaded"] = ray_cluster._Joining(None, placed=True)
-    cluster._check()
-    cluster._joining["loaded"] = ray_cluster._Joining(None)
-    with pytest.raises(RuntimeError, match="no worker in the Ray cluster at auto for 0 s; its machines are lost or b"):
-        cluster._check()
-    cluster._joining.clear()
-    cluster._refused.append("There is no model.")
-    with pytest.raises(RuntimeError, match="No worker .* can be used: There is no model."):
-        cluster._check()

@@ -222,7 +222,7 @@ def test_a_batch_announces_films_as_they_play(
 ) -> None:
     files = photos(tmp_path / "trip", 2)
     made: list[Any] = []
-    monkeypatch.setattr(pipeline, "photo_film", lambda *given, **_: made.append(given[3]) or (_ for _ in ()))
+    monkeypatch.setattr(pipeline, "interpolate", lambda *given, **_: made.append(given[3]) or (_ for _ in ()))
     command = ["batch", str(files[0].parent), "-o", str(tmp_path / "out"), "--format", "gif", "--fps", "60", *option]
     assert commands.main([*command, "--play", "pingpong", "--spacing", "motion"]) == 0
     assert "trip.gif: 100 frames of 64x48, 2.0 s, from" in capsys.readouterr().err
@@ -236,7 +236,7 @@ def test_a_batch_announces_films_as_they_play(
 def test_what_a_batch_says_of_videos_reaches_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clip = clips.video(tmp_path / "clip.mp4", clips.pan(3, 48, 64))
     made: list[Any] = []
-    monkeypatch.setattr(pipeline, "video_film", lambda *given, **_: made.append(given[3]) or (_ for _ in ()))
+    monkeypatch.setattr(pipeline, "retime", lambda *given, **_: made.append(given[3]) or (_ for _ in ()))
     command = ["batch", str(clip), "-o", str(tmp_path / "out"), "--slowdown", "2", "--no-sound", "--cut", "inf"]
     assert commands.main([*command, "--play", "once"]) == 0
     assert (made[0].sound, made[0].cut, made[0].play) == (False, float("inf"), "once")
@@ -262,13 +262,9 @@ def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(
     ("arguments", "word"),
     [
         ([], "nothing to make"),
-        (["in", "--depth", "9"], "depth is 9"),
         (["in", "--depth", "2", "--count", "9"], "not allowed with"),
         (["in", "--format", "avi"], "avi"),
         (["in", "--slowdown", "2"], "slowdown is for videos"),
-        (["in", "--model", "film3"], "film3"),
-        (["in", "--device", "TOASTER"], "TOASTER"),
-        (["in", "--longest-side", "3"], "longest side"),
         (["in", "--memory-gb", "0"], "memory budget"),
         (["in", "--memory-gb", "0", "--ray", "local"], "memory budget"),
         (["in", "-o", "in/0.png"], "cannot be written to"),

@@ -115,8 +115,7 @@ def test_user_errors_end_with_two_and_one_line(
         (["interpolate", photos[0], str(tmp_path / "folder"), "-o", "x.mp4"], "folder is a folder where a file"),
         (["interpolate", "clip.mov", "-o", "x.mp4"], "clip.mov is a video and `interpolate` takes photos; for a video"),
         (["interpolate", photos[0], "clip.mkv", "-o", "x.mp4"], "for a video use `retime`"),
-        (["interpolate", photos[0], animation, "-o", "x.mp4"], "moving.gif is animated or has several"),
-        (["interpolate", photos[0], animation, "-o", "x.mp4"], "`retime` takes videos and animated GIFs"),
+        (["interpolate", photos[0], animation, "-o", "x.mp4"], "; `retime` takes videos and animated GIFs"),
         (["retime", photos[1], "-o", "x.mp4", "--fps", "60"], "a video, MP4, MOV, MKV"),
         (["retime", str(tmp_path / "folder"), "-o", "x.mp4", "--fps", "60"], "for many use `batch`"),
         ([*good, "--foo"], "unrecognized arguments: --foo (see python -m film interpolate --help)"),
@@ -124,23 +123,17 @@ def test_user_errors_end_with_two_and_one_line(
         ([*good, "--memory-gb", "0"], "memory budget"),
         (["interpolate", photos[0], photos[1] + "/inside.jpg", "-o", "x.mp4"], "inside.jpg"),
         (["interpolate", *photos, "-o", str(tmp_path / "nowhere" / "x.mp4")], "nowhere"),
-        (["interpolate", *photos, "-o", str(tmp_path / "folder")], "is a directory"),
-        ([*good, "--depth", "99"], "99"),
         ([*good, "--depth", "many"], "many"),
         ([*good, "--fps", "nan"], "--fps"),
         ([*good, "--fps", "241"], "The frame rate is 241 per second; it must be from 1/600"),
         ([*good, "--fps", "1e400", "--seconds", "1"], "too large"),
-        (["retime", "x.mp4", "-o", "y.mp4", "--fps", "1e400"], "too large"),
         (["retime", "x.mp4", "-o", "y.mp4", "--slowdown", "1e400"], "too large"),
         ([*good, "--seconds", "4000"], "4000 s at 30 frames per second has more than the 10000 frames"),
-        ([*good, "--seconds", "inf"], "The length of the film is inf s"),
-        ([*good, "--longest-side", "3"], "longest side"),
         ([*good, "--model", "film3"], "film3"),
         ([*good, "--device", "TOASTER"], "TOASTER"),
         ([*good, "--backend", "torch"], "torch"),
         (["interpolate", photos[0], "-o", "x.mp4"], "folder"),
         (["interpolate", *photos], "output"),
-        (["convert", "--model", "film3"], "film3"),
         (["develop"], "develop"),
     ]
     for arguments, word in cases:
@@ -218,7 +211,7 @@ def test_the_same_command_is_not_promised_to_mend_what_failed(
             (folder / "00000000-000015.ts").touch()
             raise error
 
-    monkeypatch.setattr(pipeline, "photo_film", failing)
+    monkeypatch.setattr(pipeline, "interpolate", failing)
     assert commands.main(["interpolate", *photos, "-o", str(tmp_path / "film.mp4")]) == (130 if goes_on else 1)
     (told,) = [line for line in capsys.readouterr().err.splitlines() if "what is finished" in line]
     on = "; the same command goes on from there" if goes_on else ""
@@ -249,7 +242,7 @@ def test_a_closed_standard_error_is_no_failure(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As by `2>&-`; then what is printed there must not come out beside the results."""
-    monkeypatch.setattr(pipeline, "photo_film", lambda *_, **__: (event for event in [pipeline.Stage("reading")]))
+    monkeypatch.setattr(pipeline, "interpolate", lambda *_, **__: (event for event in [pipeline.Stage("reading")]))
     monkeypatch.setattr(sys, "stderr", None)
     assert commands.main(["interpolate", "a.jpg", "b.jpg", "-o", "film.mp4"]) == 0
     assert capsys.readouterr().out == ""

@@ -63,11 +63,9 @@ def test_the_examples_of_the_documentation_work(
     [
         ("interpolate first.jpg last.jpg -o a.gif --depth-bits 10", "A .gif holds 8 bits a channel"),
         ("interpolate sticker-1.png sticker-2.png -o a.webm --depth-bits 10", "A transparent WebM has 8 bits"),
-        ("interpolate first.jpg last.jpg -o a.mp4 --background glass", "There is no opaque colour 'glass'"),
-        ("retime clip.mov -o a.mp4 --speed 0:99,1:1", "it must be from 1/16 to 16"),
         ("retime clip.mov -o a.mp4 --speed 0:1,1:2 --slowdown 2", "not both"),
         ("retime clip.mov -o a.mp4 --slowdown 2 --start 9", "clip.mov lasts 1.67 s"),
-        ("batch clip.mov -o out --slowdown 2 --easing ease-in", "An easing is for photos"),
+        ("batch clip.mov -o out --slowdown 2 --easing ease-in", "The option easing is for photos"),
     ],
 )
 def test_what_a_film_cannot_have_is_refused(

@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 
 import film
-from film.batch import jobs, runner
+from film.batch import jobs, ray_worker, runner
 from film.batch.manifest import Manifest
 from film.batch.options import BatchOptions
-from film.batch.ray_worker import Worker, WorkerConfig, packed
 from film.engine import bisection, direct
 from film.engine.compiled import Shape
 from film.engine.frame_pair import FramePair
@@ -205,13 +204,12 @@ def test_a_worker_of_a_cluster_makes_the_same_segments(tmp_path: Path) -> None:
     a, b = (frame.round(1).astype(np.float32) for frame in moved(64, 96))
     chunk = Chunk(0, [FramePair(a, b, bisection.evenly(7, bisection.EXACT), (0, 1))])
     encoding = Encoding(Fraction(12))
-    worker = Worker(WorkerConfig("film-lite", "CPU", "exact", 1, None))
-    worker.load_model()
-    answer = worker.make(packed(chunk), encoding)
+    worker = ray_worker.load(ray_worker.WorkerConfig("film-lite", "CPU", "exact", 1, None))
+    answer = ray_worker.make(worker, ray_worker.packed(chunk), encoding)
     model = film.load("film-lite", precision="exact", threads=1, lanes=1)
     here = [made for made in render(model, [chunk], tmp_path, encoding) if isinstance(made, Segment)]
     assert answer.calls == 5
-    assert [(one.first, one.frames, one.file) for one in answer.segments] == [
+    assert [(one.segment.first, one.segment.count, one.files[".ts"]) for one in answer.segments] == [
         (one.first, one.count, one.path.read_bytes()) for one in here
     ]
 

@@ -83,13 +83,7 @@ def test_times_that_begin_anew_are_nobodys(tmp_path: Path, source: Path) -> None
     film = video(tmp_path / "film.mp4", pan(48))
     (note,) = beside(source, jumps=[Jump(Fraction(1, 2), Fraction(0), Fraction(1, 2))]).add(film, 2.0)
     assert note == "The film has no subtitles and chapters of source.mp4: its time stamps begin anew."
-    assert "Subtitle" not in told(film) and "A day; at sea" in told(film)
-
-
-def test_the_place_is_kept(tmp_path: Path, source: Path) -> None:
-    film = video(tmp_path / "film.mp4", pan(48))
-    beside(source).add(film, 2.0)
-    assert "+46.5" in told(film)
+    assert "Subtitle" not in told(film) and "A day; at sea" in told(film) and "+46.5" in told(film)
 
 
 def test_other_tracks_are_kept_on_demand(tmp_path: Path, source: Path) -> None:

@@ -67,12 +67,6 @@ def test_portrait_and_landscape_meet_in_a_square() -> None:
         images.common_size([(160, 1600)] * 2, longest_side=100)
 
 
-@pytest.mark.parametrize("limit", [0, 15, -3])
-def test_an_unusable_longest_side_is_refused(limit: int) -> None:
-    with pytest.raises(ValueError, match=str(limit)):
-        images.common_size([(100, 100)] * 2, longest_side=limit)
-
-
 def coordinates(height: int, width: int) -> np.ndarray:
     """A Frame whose red and green are the column's and the row's centre, in units of 1000 pixels."""
     rows, columns = np.mgrid[:height, :width] + 0.5

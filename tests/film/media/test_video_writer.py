@@ -85,7 +85,7 @@ def test_frames_come_back_in_order(out: Path, suffix: str, play: str) -> None:
         assert error <= {".zip": 0, ".gif": 6}.get(suffix, COLOUR_TOLERANCE), error
 
 
-@pytest.mark.parametrize("suffix", FORMATS)
+@pytest.mark.parametrize("suffix", [".mp4", ".webp"])
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_a_pingpong_doubles_neither_end(out: Path, suffix: str, count: int) -> None:
     film.write_video(out / f"film{suffix}", numbered(count, 32, 32), play="pingpong")

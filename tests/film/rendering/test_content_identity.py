@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from film.batch.manifest import Manifest
 from film.rendering import checkpoint
 
 TIME = (1_500_000_000, 1_500_000_000)
@@ -29,17 +28,6 @@ def test_parts_of_other_photos_of_one_size_and_time_are_not_used(tmp_path: Path)
             (directory / "00000000.ts").write_text("x")
             raise KeyboardInterrupt
     assert len(notes) == 2 and "(photos)" in notes[0]
-
-
-def test_a_film_that_was_replaced_is_not_taken_for_the_one_that_was_made(tmp_path: Path) -> None:
-    manifest, film = Manifest(tmp_path), file(tmp_path / "film.mp4", b"one")
-    manifest.note(film, {"inputs": 1})
-    assert Manifest(tmp_path).holds(film, {"inputs": 1})
-    assert not Manifest(tmp_path).holds(film, {"inputs": 2})
-    file(film, b"two")
-    assert not Manifest(tmp_path).holds(film, {"inputs": 1})
-    with pytest.raises(ValueError, match="changed since"):
-        Manifest(tmp_path).check_free(film)
 
 
 @pytest.mark.parametrize("letter", ["x", "\u6771"])

@@ -25,8 +25,7 @@ import pytest
 import film
 from film.hub import convert, registry
 from film.rendering import events
-from film.support import tempdirs
-from tests.conftest import SMALL_FILM, moved, photo, texture
+from tests.conftest import SMALL_FILM, moved, photo
 from tests.support.hub_server import Server, archive
 
 pytestmark = pytest.mark.slow
@@ -186,38 +185,9 @@ def leftovers(program: Program) -> list[Path]:
     return sorted(path for path in found if path not in kept and not path.name.endswith(".json.lock"))
 
 
-def test_what_killed_programs_left_is_deleted_by_the_next(averaging: Path, tmp_path: Path) -> None:
-    """Folders of scratch, and half-done conversions of other models; but not what a living one is using."""
-    program = f"""
-import signal, sys, os
-from pathlib import Path
-from film.support import tempdirs
-with tempdirs.folder(Path({str(tmp_path)!r})) as folder:
-    (folder / "000000.ts").write_bytes(b"half")
-    print(folder.name, flush=True)
-    sys.stdin.read(1)
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-    running = [
-        subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        for _ in range(2)
-    ]
-    names = []
-    for process in running:
-        assert process.stdout
-        names.append(process.stdout.readline().decode().strip())
-    running[0].communicate(b"x")
-    assert running[0].returncode == -signal.SIGKILL and (tmp_path / names[0] / "000000.ts").is_file()
-    (tmp_path / ".film-notes").mkdir()  # a user's own
-    with tempdirs.folder(tmp_path) as folder:
-        assert not (tmp_path / names[0]).exists() and (tmp_path / names[1] / "000000.ts").is_file()
-        assert len(list(folder.iterdir())) == 0
-    running[1].communicate(b"x")
-    film.write_video(tmp_path / "film.mp4", [texture(32, 32)] * 2)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".film-notes", "film.mp4"]
-
-    abandoned = tmp_path / "cache" / "ir" / "0123-4567.partial"
+def test_a_half_done_conversion_of_another_model_is_deleted_by_the_next(averaging: Path, tmp_path: Path) -> None:
+    abandoned = tmp_path / "ir" / "0123-4567.partial"
     abandoned.mkdir(parents=True)
     (abandoned / "encoder.bin").write_bytes(b"half")
-    convert.convert(averaging, tmp_path / "cache")
-    assert not list((tmp_path / "cache" / "ir").glob("*.partial"))
+    convert.convert(averaging, tmp_path)
+    assert not list((tmp_path / "ir").glob("*.partial"))

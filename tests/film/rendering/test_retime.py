@@ -219,16 +219,7 @@ def test_bad_input_is_refused(tmp_path: Path, model: film.Interpolator) -> None:
     output = tmp_path / "out.mp4"
     for wrong, message in (
         ({}, "a slowdown above 1, a frame rate, or both"),
-        ({"slowdown": 17}, "slowdown is 17; it must be from 1 to 16"),
-        ({"slowdown": 0.5}, "slowdown is 0.5"),
-        ({"slowdown": float("nan")}, "slowdown is nan"),
-        ({"fps": 0}, "frame rate"),
-        ({"fps": 1e9}, "frame rate"),
         ({"fps": 60, "cut": -1}, "cut is -1"),
-        ({"fps": 60, "precision": Fraction(1, 3)}, "precision"),
-        ({"fps": 60, "quality": 0}, "quality"),
-        ({"fps": 60, "play": "backwards"}, "backwards"),
-        ({"fps": 60, "longest_side": 4}, "longest side"),
         ({"fps": 60, "output": tmp_path / "out.exe"}, "out.exe"),
         ({"fps": 60, "source": single}, "single.mp4 holds a single frame"),
         ({"fps": 60, "output": source}, "film.mp4 would replace what it is made of"),

@@ -168,14 +168,6 @@ def test_formats_without_ten_bits_refuse_them(
         film.write_video(tmp_path / f"film{suffix}", [], depth_bits=10)
 
 
-def test_a_transparent_webm_of_ten_bits_is_refused(
-    photos: list[Path], model: film.Interpolator, tmp_path: Path
-) -> None:
-    with pytest.raises(ValueError, match="A transparent WebM has 8 bits a channel"):
-        made(film.interpolate(photos, model, tmp_path / "film.webm", depth=0, depth_bits=10))
-    assert not (tmp_path / "film.webm").exists()
-
-
 @pytest.mark.parametrize(
     ("transfer", "suffix"), [("smpte2084", ".mp4"), ("arib-std-b67", ".mp4"), ("smpte2084", ".webm")]
 )

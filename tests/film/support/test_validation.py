@@ -11,7 +11,7 @@ import pytest
 
 from film.engine import bisection
 from film.media import video_segments
-from film.rendering import planning
+from film.rendering.options import VideoOptions
 from film.support import validation
 
 NONE = ["30", "1/2", "", None, True, np.bool_(True), [1], 1j, float("nan"), float("inf"), np.float32("nan"), -np.inf]
@@ -36,7 +36,7 @@ def test_lengths_rates_and_moments_may_be_numpys() -> None:
     assert bisection.nearest(np.linspace(0, 1, 3, dtype=np.float32)) == [0, Fraction(1, 2), 1]
     assert bisection.nearest([np.float32(0.3)], np.float32(0.25)) == [Fraction(1, 4)]
     assert video_segments.exact(np.float32(30)) == 30
-    assert planning.check_pace(np.float32(2), None) == 2
+    assert VideoOptions(slowdown=np.float32(2)).slowdown == 2
 
 
 def test_text_is_told_as_text() -> None:
