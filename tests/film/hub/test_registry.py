@@ -177,23 +177,6 @@ def test_the_hub_cache_of_other_programs_is_used(hub: Path, handle: str) -> None
     assert stage != "downloading"
 
 
-def test_a_damaged_hub_cache_is_downloaded_again(real: Server, hub: Path) -> None:
-    model = registry.find(real.url)
-    damaged = hub_directory(hub, real.url)
-    (damaged / "variables").mkdir(parents=True)
-    (damaged / "variables" / "variables.index").write_bytes(b"half")
-    assert registry.downloaded(model) is None
-    directory = registry.fetch(model)
-    assert (directory / "saved_model.pb").read_bytes() == (SMALL_FILM / "saved_model.pb").read_bytes()
-    assert (directory / "variables" / "variables.index").stat().st_size > 4
-
-
-def test_a_damaged_hub_cache_is_not_trusted_offline(hub: Path) -> None:
-    hub_directory(hub, NOWHERE).mkdir(parents=True)
-    with pytest.raises(RuntimeError, match="film-lite"):
-        registry.fetch(registry.find(NOWHERE))
-
-
 def test_the_cache_directory_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FILM_CACHE", str(tmp_path))
     assert registry.cache_directory() == tmp_path
