@@ -72,15 +72,9 @@ class Compiled:
         if shape.tiled:
             cut_graphs = TiledGraphs(*graphs)
             return TiledSession(cut_graphs, size, self.converted.alignment, self.converted.honours_time)
-        feature_sets = available(self.converted, shape.frame, budget) // _feature_set(self.converted, shape.frame)
-        return DirectSession(
-            graphs[0],
-            graphs[1],
-            size,
-            feature_sets - SCRATCH_SETS * shape.lanes,
-            shape.lanes,
-            self.converted.honours_time,
-        )
+        feature_set = self.converted.bytes_per_pixel * math.prod(shape.frame)
+        capacity = available(self.converted, shape.frame, budget) // feature_set - SCRATCH_SETS * shape.lanes
+        return DirectSession(graphs[0], graphs[1], size, capacity, shape.lanes, self.converted.honours_time)
 
 
 def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int) -> Shape:
@@ -115,11 +109,6 @@ def available(converted: Converted, frame: tuple[int, int], budget: int) -> int:
     """Bytes of the budget beside the model's weights and the frames themselves."""
     weights = sum(path.with_suffix(".bin").stat().st_size for path in converted.files)
     return max(0, budget - WEIGHT_COPIES * weights - FRAMES * math.prod(frame) * 3 * 4)
-
-
-def _feature_set(converted: Converted, frame: tuple[int, int]) -> int:
-    """Bytes of a frame's features."""
-    return converted.bytes_per_pixel * math.prod(frame)
 
 
 def compile_model(
