@@ -6,8 +6,8 @@ are part of the interface.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import gradio as gr
 
@@ -19,6 +19,22 @@ from demo.ui.components import CheckboxInput, DropdownInput, FilesInput, NumberI
 from film.media import scene_detection
 from film.rendering.pace import EASINGS
 
+OUTPUT = """model: Which network makes the frames.
+            device: What computes them.
+            longest_side: What is larger is scaled down to this many pixels; 0 keeps its size.
+            format: The kind of file; zip holds numbered PNG files.
+            quality: From 1, the smallest file, to 100, the best picture.
+            play: Loop and once differ in GIF and WebP; pingpong goes forth and back; seamless also makes the way back.
+            background: A colour's name or #rrggbb, under what is transparent; none keeps it where the format can.
+            depth_bits: Bits of each colour channel, 8 or 10; 10 is for mp4 (H.265), webm and mov."""
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+
+def described(endpoint: Endpoint) -> Endpoint:
+    """Put what all endpoints take into the docstring of one: Gradio tells programs what stands there."""
+    endpoint.__doc__ = (endpoint.__doc__ or "").replace("{output}", OUTPUT)
+    return endpoint
+
 
 class Endpoints:
     """Methods are endpoints; they tell the events of one film each."""
@@ -27,6 +43,7 @@ class Endpoints:
         self._blocks = blocks
         self._service = service
 
+    @described
     def interpolate(
         self,
         first: str,
@@ -56,22 +73,15 @@ class Endpoints:
             last: The photo it ends with.
             depth: Each step doubles the moments in between; the film has 2**depth + 1 frames.
             fps: Frames per second.
-            model: Which network makes the frames.
-            device: What computes them.
-            longest_side: Larger photos are scaled down to this many pixels; 0 keeps their size.
-            format: The kind of file; zip holds numbered PNG files.
-            quality: From 1, the smallest file, to 100, the best picture.
-            play: Loop and once differ in GIF and WebP; pingpong goes forth and back; seamless also makes the way from
-                the end to the beginning.
             count: The film's number of frames as it plays, both ways of a pingpong, instead of a depth.
             seconds: The film's length as it plays, instead of a depth.
             easing: How it moves from photo to photo: linear, ease-in, ease-out or ease-in-out.
-            background: A colour's name or #rrggbb, under what is transparent; none keeps it where the format can.
-            depth_bits: Bits of each colour channel, 8 or 10; 10 is for mp4 (H.265), webm and mov.
+            {output}
         """
         options = OutputOptions(model, device, longest_side, format, quality, play, background, depth_bits)
         yield from self._report(PhotoRequest([first, last], options, depth, count, seconds, fps, easing), request)
 
+    @described
     def interpolate_many(
         self,
         photos: list[str],
@@ -96,22 +106,15 @@ class Endpoints:
             photos: The photos, in the order in which the film comes to them.
             depth: Each step doubles the moments between neighbours: there are 2**depth - 1 of them.
             fps: Frames per second.
-            model: Which network makes the frames.
-            device: What computes them.
-            longest_side: Larger photos are scaled down to this many pixels; 0 keeps their size.
-            format: The kind of file; zip holds numbered PNG files.
-            quality: From 1, the smallest file, to 100, the best picture.
-            play: Loop and once differ in GIF and WebP; pingpong goes forth and back; seamless also makes the way from
-                the end to the beginning.
             count: The whole film's number of frames as it plays, both ways of a pingpong, instead of a depth.
             seconds: The whole film's length as it plays, instead of a depth.
             easing: How it moves from photo to photo: linear, ease-in, ease-out or ease-in-out.
-            background: A colour's name or #rrggbb, under what is transparent; none keeps it where the format can.
-            depth_bits: Bits of each colour channel, 8 or 10; 10 is for mp4 (H.265), webm and mov.
+            {output}
         """
         options = OutputOptions(model, device, longest_side, format, quality, play, background, depth_bits)
         yield from self._report(PhotoRequest(photos or [], options, depth, count, seconds, fps, easing), request)
 
+    @described
     def retime(
         self,
         video: str,
@@ -140,21 +143,13 @@ class Endpoints:
         Args:
             video: The video.
             slowdown: How many times as long the film lasts, from 1 to 16.
-            model: Which network makes the frames.
-            device: What computes them.
-            longest_side: Larger videos are scaled down to this many pixels; 0 keeps their size.
-            format: The kind of file; zip holds numbered PNG files.
-            quality: From 1, the smallest file, to 100, the best picture.
-            play: Loop and once differ in GIF and WebP; pingpong goes forth and back; seamless also makes the way from
-                the end to the beginning.
             sound: Whether the sound is kept, stretched with its pitch kept, where the format has sound.
             cut: How different two frames must be, 0 to 255, for a new scene; nothing is made across a cut.
             fps: Frames per second of the film; none keeps the video's.
             start: Where the part of the video that is used begins: seconds or hh:mm:ss.
             end: Where that part ends.
             speed: Instead of slowdown, points time:factor with commas, such as 0:1,2.5:0.25; the film is then silent.
-            background: A colour's name or #rrggbb, under what is transparent; none keeps it where the format can.
-            depth_bits: Bits of each colour channel, 8 or 10; 10 is for mp4 (H.265), webm and mov.
+            {output}
             duplicates: What becomes of repeated frames: auto (left out, but what stands for long stays), drop, or keep.
             audio_track: Which audio track is heard, from 1; none takes the default one.
             keep_streams: Whether the other audio tracks are kept as well.

@@ -63,8 +63,6 @@ class JobQueue:
     """
 
     def __init__(self, places: int, waiting: int, share: int | None = None) -> None:
-        if places < 1 or waiting < 0:
-            raise ValueError(f"A line of {waiting} before {places} places cannot be; at least one film must be made.")
         self._places = places
         self._room = places + waiting
         self._share = share

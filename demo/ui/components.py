@@ -65,24 +65,23 @@ class FilesData(Uploaded, ListFiles):
     pass
 
 
+def path_sent(_: Any, payload: Any) -> str | None:
+    return payload.path if payload else None
+
+
 class PhotoInput(gr.Image):
     """An image input that hands over the uploaded file as it is."""
 
     data_model = PhotoData
     is_template = True  # in the browser this is the ordinary Image component
-
-    def preprocess(self, payload: ImageData | None) -> str | None:
-        return payload.path if payload else None
+    preprocess = path_sent
 
 
 class VideoInput(gr.Video):
     """A video input that hands over the uploaded file as it is, and shows it as it is."""
 
     data_model = VideoData
-    is_template = True
-
-    def preprocess(self, payload: FileData | None) -> str | None:
-        return payload.path if payload else None
+    is_template, preprocess = True, path_sent
 
     def postprocess(self, value: Any) -> Any:
         return FileData(path=str(value), orig_name=Path(value).name) if value else None
@@ -108,37 +107,33 @@ class FilesInput(gr.File):
         return [file.path for file in payload] if payload else []
 
 
+def as_sent(_: Any, payload: Any) -> Any:
+    """What a value becomes before a handler gets it: nothing else."""
+    return payload
+
+
 class SliderInput(gr.Slider):
     """A slider's value, whatever it is."""
 
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        return payload
+    is_template, preprocess = True, as_sent
 
 
 class NumberInput(gr.Number):
     """A number's value, whatever it is."""
 
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        return payload
+    is_template, preprocess = True, as_sent
 
 
 class TextInput(gr.Textbox):
     """A line of text, whatever it is."""
 
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        return payload
+    is_template, preprocess = True, as_sent
 
 
 class DropdownInput(gr.Dropdown):
     """A dropdown's value, whatever it is."""
 
-    is_template = True
+    is_template, preprocess = True, as_sent
 
     def api_info(self) -> dict[str, Any]:
         if not all(isinstance(value, int) for _, value in self.choices):
@@ -146,26 +141,17 @@ class DropdownInput(gr.Dropdown):
         # Gradio shows the values of an `enum` as texts.
         return {"type": "integer", "description": f"One of {', '.join(str(value) for _, value in self.choices)}"}
 
-    def preprocess(self, payload: Any) -> Any:
-        return payload
-
 
 class RadioInput(gr.Radio):
     """The value of one button of several, whatever it is."""
 
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        return payload
+    is_template, preprocess = True, as_sent
 
 
 class CheckboxInput(gr.Checkbox):
     """A checkbox's value, whatever it is."""
 
-    is_template = True
-
-    def preprocess(self, payload: Any) -> Any:
-        return payload
+    is_template, preprocess = True, as_sent
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,11 @@ OTHERS = {"gif": "GIF", "webp": "WebP", "webm": "WebM"}  # formats that are made
 SLOWDOWNS = (("None", 1), ("× 2", 2), ("× 4", 4), ("× 8", 8), ("× 16", 16))
 RATES = (24, 25, 30, 50, 60)  # frames per second
 AS_IT_IS = 0  # the frame rate that stands for the video's
+SAMPLES = (
+    ("No video at hand? Take this clip.", "sample", "video"),
+    ("No photos at hand? Take this burst.", "burst", "many"),
+)
+BARE: dict[str, Any] = {"show_label": False, "container": False}
 COUNTS = (2, 500)  # frames, as the slider offers them; programs may ask for more
 SECONDS = (0.5, 60)
 
@@ -111,6 +116,13 @@ def named(values: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(text, value) for value, text in values.items()]
 
 
+def buttons(
+    choices: Sequence[tuple[str, Any]], value: Any, label: str, name: str, look: str = "segments small", **shown: Any
+) -> RadioInput:
+    """One of several, as buttons beside each other."""
+    return RadioInput(list(choices), value=value, label=label, elem_id=name, elem_classes=look, **shown)
+
+
 def build(
     models: Sequence[Model],
     devices: Mapping[str, str],
@@ -125,30 +137,35 @@ def build(
 
     `options` holds the defaults; `videos` says whether it takes any, `samples` whether there are a clip and a burst.
     """
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
     with gr.Row(elem_id="top"):
         gr.HTML(html.HEADER, elem_id="header")
-        kind = RadioInput(
+        inputs["kind"] = buttons(
             [(text, name) for text, name in named(html.KINDS) if videos or name != "video"],
-            value="two",
-            label="Make a film of",
-            show_label=False,
-            container=False,
-            elem_id="kind",
-            elem_classes="segments",
+            "two",
+            "Make a film of",
+            "kind",
+            "segments",
+            **BARE,
         )
     with gr.Row(elem_id="work"):
         with gr.Column(elem_id="setup"):
             with gr.Row(elem_id="photos", elem_classes="source for-two"):
-                first = PhotoInput(label="First photo", placeholder=html.DROP, sources=["upload"], elem_id="first")
-                last = PhotoInput(label="Last photo", placeholder=html.DROP, sources=["upload"], elem_id="last")
+                inputs["first"] = PhotoInput(
+                    label="First photo", placeholder=html.DROP, sources=["upload"], elem_id="first"
+                )
+                inputs["last"] = PhotoInput(
+                    label="Last photo", placeholder=html.DROP, sources=["upload"], elem_id="last"
+                )
             with gr.Column(elem_classes="source for-many"):
                 sheet = gr.HTML(html.sheet_html([]), elem_id="sheet", js_on_load=html.SHEET)
-                photos = FilesInput(
+                inputs["photos"] = FilesInput(
                     label="Photos, in their order", file_count="multiple", allow_reordering=True, elem_id="many"
                 )
             with gr.Column(elem_classes="source for-video"):
-                clip = VideoInput(label="Video", sources=["upload"], elem_id="clip")
-            refused = gr.HTML(visible=False, elem_id="refused")
+                inputs["video"] = VideoInput(label="Video", sources=["upload"], elem_id="clip")
+            outputs["refused"] = gr.HTML(visible=False, elem_id="refused")
             gallery = gr.Dataset(
                 label="No photos at hand?",
                 components=[gr.Image(visible=False)],
@@ -158,32 +175,14 @@ def build(
                 elem_id="examples",
                 elem_classes="for-two",
             )
-            sample = gr.Button(
-                "No video at hand? Take this clip.",
-                size="sm",
-                visible=samples,
-                elem_id="sample",
-                elem_classes="for-video sample",
-            )
-            burst = gr.Button(
-                "No photos at hand? Take this burst.",
-                size="sm",
-                visible=samples,
-                elem_id="burst",
-                elem_classes="for-many sample",
+            sample, burst = (
+                gr.Button(text, size="sm", visible=samples, elem_id=name, elem_classes=f"for-{of} sample")
+                for text, name, of in SAMPLES
             )
             with gr.Column(elem_id="length"):
                 with gr.Row(elem_classes="for-photos", elem_id="measures"):
-                    measure = RadioInput(
-                        named(MEASURES),
-                        value="depth",
-                        label="Length by",
-                        show_label=False,
-                        container=False,
-                        elem_id="measure",
-                        elem_classes="segments small",
-                    )
-                    depth = SliderInput(
+                    inputs["measure"] = buttons(named(MEASURES), "depth", "Length by", "measure", **BARE)
+                    inputs["depth"] = SliderInput(
                         1,
                         depths,
                         min(planning.DEFAULT_DEPTH, depths),
@@ -194,7 +193,7 @@ def build(
                         elem_id="depth",
                         elem_classes="by-depth",
                     )
-                    count = SliderInput(
+                    inputs["count"] = SliderInput(
                         *COUNTS,
                         24,
                         step=1,
@@ -203,67 +202,66 @@ def build(
                         info="From the first photo to the last.",
                         elem_classes="by-count",
                     )
-                    seconds = SliderInput(
+                    inputs["seconds"] = SliderInput(
                         *SECONDS, 4, step=0.5, label="Seconds", info="Of the whole film.", elem_classes="by-seconds"
                     )
                 with gr.Row(elem_classes="for-video", elem_id="pace"):
-                    slowdown = RadioInput(
-                        list(SLOWDOWNS), value=4, label="Slow motion", elem_id="slowdown", elem_classes="segments small"
-                    )
-                    rate = DropdownInput(
+                    inputs["slowdown"] = buttons(SLOWDOWNS, 4, "Slow motion", "slowdown")
+                    inputs["rate"] = DropdownInput(
                         [("As the video", AS_IT_IS), *((f"{rate}", rate) for rate in RATES)],
                         value=AS_IT_IS,
                         label="Frames per second",
                         elem_id="rate",
                     )
-                    sound = CheckboxInput(True, label="Keep the sound", elem_id="sound")
-                with gr.Row(elem_classes="for-video", elem_id="trim", visible=False) as trim:
-                    start = SliderInput(0, 1, 0, step=END_STEP, label="From, seconds", elem_id="start")
-                    end = SliderInput(0, 1, 0, step=END_STEP, label="To, seconds", elem_id="end")
-            model = RadioInput(
+                    inputs["sound"] = CheckboxInput(True, label="Keep the sound", elem_id="sound")
+                with gr.Row(elem_classes="for-video", elem_id="trim", visible=False) as outputs["trim"]:
+                    inputs["start"] = SliderInput(0, 1, 0, step=END_STEP, label="From, seconds", elem_id="start")
+                    inputs["end"] = SliderInput(0, 1, 0, step=END_STEP, label="To, seconds", elem_id="end")
+            inputs["model"] = buttons(
                 [(html.card_text(model, []), model.name) for model in models],
-                value=options.model,
-                label="Quality and speed",
-                show_label=False,
-                container=False,
-                elem_id="model",
-                elem_classes="cards",
+                options.model,
+                "Quality and speed",
+                "model",
+                "cards",
+                **BARE,
             )
             plan = gr.HTML(elem_id="plan")
             with gr.Row(elem_id="machinery"):
-                device = DropdownInput(
+                inputs["device"] = DropdownInput(
                     [(f"{key}: {name}", key) for key, name in devices.items()], value=options.device, label="Device"
                 )
                 sizes = [(f"{side} pixels" if side else "Original", side) for side in sides]
-                longest_side = DropdownInput(sizes, value=options.longest_side, label="Longest side")
+                inputs["longest_side"] = DropdownInput(sizes, value=options.longest_side, label="Longest side")
             with gr.Column(elem_id="actions"):
-                create = gr.Button("Create", variant="primary", elem_id="create")
-                stop = gr.Button("Stop", visible=False, elem_id="stop")
+                outputs["create"] = gr.Button("Create", variant="primary", elem_id="create")
+                outputs["stop"] = gr.Button("Stop", visible=False, elem_id="stop")
             with gr.Accordion("More choices", open=False, elem_id="advanced"):
                 with gr.Row(elem_id="choices"):
-                    format = DropdownInput(named(FORMATS), value=options.format, label="Format")
-                    play = DropdownInput(named(PLAYS), value=AUTOMATIC, label="Play")
-                    easing = DropdownInput(
+                    inputs["format"] = DropdownInput(named(FORMATS), value=options.format, label="Format")
+                    inputs["play"] = DropdownInput(named(PLAYS), value=AUTOMATIC, label="Play")
+                    inputs["easing"] = DropdownInput(
                         named(EASES), value="linear", label="From photo to photo", elem_classes="for-photos"
                     )
-                    background = DropdownInput(list(GROUNDS), value="", label="Transparency", allow_custom_value=True)
-                    track = DropdownInput(
+                    inputs["background"] = DropdownInput(
+                        list(GROUNDS), value="", label="Transparency", allow_custom_value=True
+                    )
+                    inputs["track"] = DropdownInput(
                         [("The default", DEFAULT_TRACK), *((f"Track {n}", n) for n in range(1, MOST_TRACKS + 1))],
                         value=DEFAULT_TRACK,
                         label="Sound track",
                         elem_classes="for-video",
                     )
-                    depth_bits = RadioInput(
-                        [(f"{bits} bits", bits) for bits in colour_depth.DEPTHS],
-                        value=options.depth_bits,
-                        label="Colours",
-                        elem_id="bits",
-                        elem_classes="segments small",
+                    inputs["depth_bits"] = buttons(
+                        [(f"{bits} bits", bits) for bits in colour_depth.DEPTHS], options.depth_bits, "Colours", "bits"
                     )
-                    keep_streams = CheckboxInput(False, label="Keep the other tracks", elem_classes="for-video")
-                quality = SliderInput(1, 100, options.quality, step=1, precision=0, label="Quality")
-                fps = SliderInput(*FPS, PhotoRequest.fps, step=1, label="Frames per second", elem_classes="for-photos")
-                cut = SliderInput(
+                    inputs["keep_streams"] = CheckboxInput(
+                        False, label="Keep the other tracks", elem_classes="for-video"
+                    )
+                inputs["quality"] = SliderInput(1, 100, options.quality, step=1, precision=0, label="Quality")
+                inputs["fps"] = SliderInput(
+                    *FPS, PhotoRequest.fps, step=1, label="Frames per second", elem_classes="for-photos"
+                )
+                inputs["cut"] = SliderInput(
                     1,
                     100,
                     scene_detection.CUT,
@@ -275,7 +273,7 @@ def build(
                 gr.Markdown(html.models_text(models))
         with gr.Column(elem_id="cinema"):
             with gr.Column(elem_id="stage"), gr.Column(elem_id="screen"):
-                player = LiveVideo(
+                outputs["player"] = LiveVideo(
                     streaming=True,
                     interactive=False,
                     show_label=False,
@@ -284,58 +282,19 @@ def build(
                     buttons=[],
                     elem_id="film",
                 )
-                preview = gr.HTML(
+                outputs["preview"] = gr.HTML(
                     "{}", html_template=html.PREVIEW, js_on_load=html.STAGE, elem_id="preview", container=False
                 )
             gr.HTML(html.STRIP, elem_id="below")
-            state = gr.HTML(html.idle_html(), elem_id="state")
+            outputs["state"] = gr.HTML(html.idle_html(), elem_id="state")
             with gr.Row(elem_id="result"):
-                download = gr.DownloadButton("Download", visible=False, variant="primary", elem_id="download")
-                others = [
+                outputs["download"] = gr.DownloadButton(
+                    "Download", visible=False, variant="primary", elem_id="download"
+                )
+                outputs["others"] = [
                     gr.Button(text, visible=False, size="sm", elem_classes="other", elem_id=f"as-{name}")
                     for name, text in OTHERS.items()
                 ]
     gr.Markdown(html.FOOTER, elem_id="footer")
     gr.HTML("<p id='machine-line'></p>", js_on_load=html.MACHINE, elem_id="machine")
-
-    inputs = {
-        "kind": kind,
-        "first": first,
-        "last": last,
-        "photos": photos,
-        "video": clip,
-        "measure": measure,
-        "depth": depth,
-        "count": count,
-        "seconds": seconds,
-        "fps": fps,
-        "slowdown": slowdown,
-        "rate": rate,
-        "sound": sound,
-        "cut": cut,
-        "start": start,
-        "end": end,
-        "model": model,
-        "device": device,
-        "longest_side": longest_side,
-        "format": format,
-        "quality": quality,
-        "play": play,
-        "background": background,
-        "depth_bits": depth_bits,
-        "easing": easing,
-        "track": track,
-        "keep_streams": keep_streams,
-    }
-    outputs = {
-        "player": player,
-        "refused": refused,
-        "state": state,
-        "preview": preview,
-        "download": download,
-        "create": create,
-        "stop": stop,
-        "others": others,
-        "trim": trim,
-    }
     return Layout(inputs, outputs, plan, gallery, sheet, sample, burst)

@@ -29,7 +29,8 @@ MP4_BYTES = 0.045
 UPLOADED = re.compile(r"[0-9a-f]{64}")  # the folder of an upload
 LEAST_SECONDS = 0.5  # of a video that is cut to fit
 LARGE_MOVEMENT = 0.12  # of the longer side; the examples, which do well, have up to 0.1
-SLOWER = {"film": 12}  # times film-lite's seconds per frame, as measured; for models that were not run here yet
+# Times film-lite's seconds per frame, as measured; for models that were not run here yet.
+AGAINST_QUICK = {"film": 12, "rife": 0.7}
 
 
 def planned(ask: Callable[[], JobRequest], handler: JobService) -> tuple[JobRequest, planning.Plan | None, str]:
@@ -191,10 +192,13 @@ def cost(job_request: JobRequest, plan: planning.Plan) -> str:
 
 
 def film_seconds(model: str, job_request: JobRequest, plan: planning.Plan) -> float | None:
-    """What the film takes with that model, if its speed here is known."""
+    """What the film takes with that model, if its speed here is known, or film-lite's."""
     if not plan.size or plan.calls is None:
         return None
     each = film.estimate(model, job_request.options.device, *plan.size)
+    if each is None and model in AGAINST_QUICK:
+        quick = film.estimate(remedies.BUNDLED, job_request.options.device, *plan.size)
+        each = quick and quick * AGAINST_QUICK[model]
     return each and each * plan.calls
 
 
@@ -206,8 +210,8 @@ def cards(job_request: JobRequest | None, plan: planning.Plan | None) -> Any:
         seconds = film_seconds(model.name, job_request, plan) if job_request and plan else None
         if seconds:
             facts.append(f"about {time_text(seconds)}")
-        elif model.name in SLOWER:
-            facts.append(f"{SLOWER[model.name]} × slower")
+        elif (times := AGAINST_QUICK.get(model.name, 0)) > 1:
+            facts.append(f"{times} × slower")
         if openvino_backend.must_download(model):
             facts.append(f"{model.megabytes:g} MB once")
         choices.append((card_text(model, facts), model.name))

@@ -101,6 +101,11 @@ def photos(folder: Path, height: int, width: int, seed: int = 0) -> tuple[Path, 
     return photo(folder / f"first-{seed}.jpg", first), photo(folder / f"last-{seed}.jpg", last)
 
 
+def long_pair(folder: Path, seed: int = 0) -> tuple[Path, Path]:
+    """Photos so large that a film of 257 frames outlasts what a test does meanwhile, on a fast machine, too."""
+    return photos(folder, 768, 1024, seed)
+
+
 def decoded(path: str | Path) -> np.ndarray:
     """(N, H, W, 3) uint8: every frame of a video."""
     return imageio.imread(path, plugin="FFMPEG")

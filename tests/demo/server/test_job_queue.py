@@ -41,9 +41,10 @@ def test_places_are_given_in_order_of_arrival() -> None:
         assert begun(first[1])
         assert (next(second[1]).position, next(third[1]).position) == (1, 2)
         assert queue.status() == {"running": 1, "waiting": 2}
-        first[2]()
-        assert begun(second[1])
+        second[2]()  # who leaves while waiting makes room
         assert next(third[1]).position == 1
+        first[2]()
+        assert begun(third[1])
     assert queue.status() == {"running": 0, "waiting": 0}
 
 
@@ -63,9 +64,9 @@ def test_a_long_film_leaves_a_place_for_short_ones() -> None:
     queue = JobQueue(2, 5)
     with visitors(queue, LONG, LONG, SHORT, SHORT) as (long, longer, short, shorter):
         assert begun(long[1])
-        assert next(longer[1]).position == 1
+        assert next(longer[1]) == Waiting(1, LONG)
         assert begun(short[1])  # though it came later
-        assert next(shorter[1]).position == 2
+        assert next(shorter[1]) == Waiting(2, SHORT)
         short[2]()
         assert begun(shorter[1])
         long[2]()
@@ -80,11 +81,6 @@ def test_a_film_of_unknown_length_is_a_long_one_until_it_is_known() -> None:
         told = unknown.wait(lambda: known[0] if known else None)
         assert next(told).position == 1
         known.append(SHORT)
-        assert begun(told)
-
-
-def test_with_one_place_long_films_are_made_too() -> None:
-    with visitors(JobQueue(1, 1), LONG) as ((_, told, _),):
         assert begun(told)
 
 
@@ -104,14 +100,6 @@ def test_the_wait_is_the_sum_of_what_comes_before() -> None:
         assert next(third[1]).seconds == 24
 
 
-def test_the_wait_of_a_long_film_is_for_the_other_long_one() -> None:
-    queue = JobQueue(2, 5)
-    with visitors(queue, LONG, LONG, SHORT, SHORT) as (long, longer, short, shorter):
-        assert begun(long[1]) and begun(short[1])
-        assert next(longer[1]).seconds == LONG
-        assert next(shorter[1]).seconds == SHORT
-
-
 def test_an_unknown_wait_is_told_as_such_until_films_have_been_made() -> None:
     queue = JobQueue(1, 5)
     with visitors(queue, None, SHORT) as (unknown, waiting):
@@ -120,15 +108,6 @@ def test_an_unknown_wait_is_told_as_such_until_films_have_been_made() -> None:
         queue.took(10)
         queue.took(30)
         assert next(waiting[1]).seconds == 20
-
-
-def test_who_leaves_while_waiting_makes_room() -> None:
-    queue = JobQueue(1, 2)
-    with visitors(queue, SHORT, SHORT, SHORT) as (first, second, third):
-        assert begun(first[1])
-        assert (next(second[1]).position, next(third[1]).position) == (1, 2)
-        second[2]()
-        assert next(third[1]).position == 1
 
 
 def test_an_exception_frees_the_place() -> None:
@@ -166,12 +145,6 @@ def test_many_threads_never_exceed_the_places_and_all_get_one() -> None:
     assert next(done) == 60
     assert 1 < most[0] <= 3
     assert queue.status() == {"running": 0, "waiting": 0}
-
-
-@pytest.mark.parametrize(("places", "waiting"), [(0, 5), (1, -1)])
-def test_a_line_without_places_cannot_be(places: int, waiting: int) -> None:
-    with pytest.raises(ValueError, match="at least one film"):
-        JobQueue(places, waiting)
 
 
 def test_who_does_not_know_its_time_harms_nobody_else() -> None:

@@ -15,7 +15,6 @@ from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, Vi
 from demo.server.job_service import JobService
 from demo.server.open_slots import TooMany
 from demo.ui import updates
-from demo.ui.plan import planned as made_to_fit
 from demo.ui.plan import show_plan
 from film.hub.registry import BUNDLED
 from film.rendering import planning
@@ -100,46 +99,21 @@ def test_what_has_expired_is_said_to_be_gone(service: JobService, tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("play", "format", "words"),
+    ("format", "play", "length", "words"),
     [
-        ("loop", "mp4", "5 frames, 0.1 s"),
-        ("pingpong", "mp4", "5 frames each way, forth and back, 0.1 s at 60 frames a second"),
-        ("loop", "gif", "5 frames, 0.1 s"),
+        ("mp4", "loop", {"depth": 2}, "5 frames, 0.1 s"),
+        ("mp4", "pingpong", {"depth": 2}, "5 frames each way, forth and back, 0.1 s at 60 frames a second"),
+        ("gif", "loop", {"count": 500}, "500 frames, 10 s"),  # no GIF plays faster
+        # At a rate that can be chosen, though the nearest to 60 that halving gives is above.
+        ("mp4", "loop", {"seconds": 2}, "65 frames, 2.0 s at 32.5 frames a second"),
+        ("gif", "pingpong", {"seconds": 2}, "33 frames each way, forth and back, 2.0 s at 32 frames a second"),
     ],
 )
 def test_the_plan_is_of_what_will_be_seen(
-    service: JobService, tmp_path: Path, play: str, format: str, words: str
+    service: JobService, tmp_path: Path, format: str, play: str, length: dict[str, Any], words: str
 ) -> None:
     options = OutputOptions("film-lite", "CPU", format=format, play=play)
-    assert words in planned(lambda: PhotoRequest(photos(tmp_path, 2), options, depth=2, fps=60), service)
-
-
-def test_a_gif_is_planned_as_slow_as_it_plays(service: JobService, tmp_path: Path) -> None:
-    options = OutputOptions("film-lite", "CPU", format="gif")
-    assert "500 frames, 10 s" in planned(lambda: PhotoRequest(photos(tmp_path, 2), options, count=500, fps=60), service)
-
-
-@pytest.mark.parametrize(
-    ("format", "play", "words"),
-    [
-        ("mp4", "loop", "65 frames, 2.0 s at 32.5 frames a second"),
-        ("gif", "loop", "65 frames, 2.0 s at 32.5 frames a second"),
-        ("mp4", "pingpong", "33 frames each way, forth and back, 2.0 s at 32 frames a second"),
-        ("gif", "pingpong", "33 frames each way, forth and back, 2.0 s at 32 frames a second"),
-    ],
-)
-def test_seconds_are_those_of_the_film_as_it_plays(
-    service: JobService, tmp_path: Path, format: str, play: str, words: str
-) -> None:
-    """At a rate that can be chosen, though the nearest to 60 that halving gives is above."""
-    options = OutputOptions("film-lite", "CPU", format=format, play=play)
-
-    def ask() -> JobRequest:
-        return PhotoRequest(photos(tmp_path, 2), options, seconds=2, fps=60)
-
-    assert words in planned(ask, service)
-    plan = made_to_fit(ask, service)[1]
-    assert plan and plan.duration == 2
+    assert words in planned(lambda: PhotoRequest(photos(tmp_path, 2), options, fps=60, **length), service)
 
 
 def test_a_checked_order_may_be_checked_again(service: JobService) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from demo.config import Config
-from demo.server.job_queue import QueueFull, Waiting
+from demo.server.job_queue import Waiting
 from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService, without_paths
 from demo.server.json_logging import JsonLines, _Stray
@@ -103,18 +103,6 @@ def test_a_film(job_service: JobService, photo: PhotoRequest, caplog: pytest.Log
         "seconds_per_frame": 0.25,
     }
     assert known.items() <= made.items()
-
-
-def test_who_waits_is_told_so(job_service: JobService, photo: PhotoRequest) -> None:
-    first, second, third = job_service.make(photo), job_service.make(photo), job_service.make(photo)
-    next(first)
-    assert next(second) == Waiting(1, 0.2)
-    with pytest.raises(QueueFull):
-        next(third)
-    first.close()
-    assert isinstance(next(second), Progress)
-    second.close()
-    assert unused(job_service)
 
 
 def test_the_first_film_ever_tells_the_pace_of_the_next(opened: Open, photo: PhotoRequest) -> None:
@@ -250,14 +238,6 @@ def test_a_film_without_room_is_not_begun(opened: Open, photo: PhotoRequest) -> 
     with pytest.raises(RuntimeError, match="The disk for uploads and films is full"):
         list(job_service.make(photo))
     assert job_service.queue.status() == {"running": 0, "waiting": 0}
-
-
-def test_health(job_service: JobService, photo: PhotoRequest) -> None:
-    events = job_service.make(photo)
-    next(events)
-    health = job_service.health()
-    assert (health["status"], health["running"], health["waiting"], health["model"]) == ("ok", 1, 0, "film-lite")
-    events.close()
 
 
 @pytest.mark.parametrize(

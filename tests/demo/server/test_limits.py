@@ -21,28 +21,22 @@ def test_what_fits_is_let_through() -> None:
     limits(0.001).check_film(1, (10, 100))
 
 
-def test_the_refusal_tells_the_numbers_and_what_would_fit() -> None:
-    words = (
-        "33 frames of 4000x3000 are 396 megapixels; this server makes at most 300 in one film:"
-        " choose depth 4 or a longest side of 2048."
-    )
-    with pytest.raises(ValueError, match=re.escape(words)):
-        limits().check_film(33, (3000, 4000))
-
-
-def test_a_film_that_is_not_a_recursion_is_told_frames() -> None:
-    with pytest.raises(ValueError, match="choose at most 25 frames or a longest side of 2048"):
-        limits().check_film(33, (3000, 4000), at_most)
-
-
-def test_no_more_frames_are_proposed_than_can_be_asked_for() -> None:
-    with pytest.raises(ValueError, match=f"choose at most {MAX_COUNT} frames"):
-        limits().check_film(30_000, (128, 96), at_most)
-
-
-def test_where_no_choice_fits_it_says_so() -> None:
-    with pytest.raises(ValueError, match="choose fewer frames and a smaller size"):
-        limits(1).check_film(257, (9000, 9000))
+@pytest.mark.parametrize(
+    ("megapixels", "frames", "size", "shorter", "advice"),
+    [
+        (300, 33, (3000, 4000), [], "depth 4 or a longest side of 2048."),
+        (300, 33, (3000, 4000), [at_most], "at most 25 frames or a longest side of 2048."),  # where it has no depth
+        (300, 30_000, (128, 96), [at_most], f"at most {MAX_COUNT} frames"),  # no more than can be asked for
+        (1, 257, (9000, 9000), [], "fewer frames and a smaller size"),
+    ],
+)
+def test_the_refusal_tells_the_numbers_and_what_would_fit(
+    megapixels: float, frames: int, size: tuple[int, int], shorter: list[Any], advice: str
+) -> None:
+    (height, width), asked = size, frames * math.prod(size) / MEGAPIXEL
+    words = f"{frames} frames of {width}x{height} are {asked:.0f} megapixels; this server makes at most {megapixels}"
+    with pytest.raises(ValueError, match=re.escape(f"{words} in one film: choose {advice}")):
+        limits(megapixels).check_film(frames, size, *shorter)
 
 
 @pytest.mark.parametrize("depth", range(1, 9))

@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -218,10 +217,8 @@ def test_what_lies_there_delays_neither_the_start_nor_the_end(tmp_path: Path) ->
             next(line for line in events.iter_lines() if '"done"' in line)
             for number in range(5_000):
                 (server.temporary / f"{photo.split('/examples')[0]}/{number}").mkdir()
-            begun = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
             assert server.process.wait(TIMEOUT) == 0
-            assert time.monotonic() - begun < 10
         assert "terminate called" not in server.log()
         assert not (server.temporary / "gradio").exists()  # where Gradio would write by itself
         assert [line for level, line in server.lines() if level == "stray"] == []

@@ -16,6 +16,7 @@ from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, Vi
 from demo.server.job_service import JobService
 from demo.ui import exports, plan, remedies
 from demo.ui.layout import shown_count
+from film.engine import devices, timings
 from film.media import video_reader
 from film.rendering import planning
 from film.rendering.renderer import Encoding
@@ -74,6 +75,21 @@ def test_pairs_that_are_hard_are_told_before_create(tmp_path: Path) -> None:
         pair = [str(scene[0]), str(last)]
         line, _ = plan.show_plan(lambda pair=pair: PhotoRequest(pair, OPTIONS), service)  # type: ignore[misc]
         assert words in line if words else "<em>" not in line
+
+
+def test_every_model_is_estimated_once_one_was_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
+    service = service_of({}, tmp_path)
+    pair = [str(photo(tmp_path / f"{n}.png", frame)) for n, frame in enumerate(moved(192, 256))]
+
+    def cards() -> dict[str, str]:
+        _, shown = plan.show_plan(lambda: PhotoRequest(pair, OPTIONS), service)
+        return {model: text for text, model in shown["choices"]}
+
+    assert "12 × slower" in cards()["film"] and "about" not in str(cards())
+    timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 192 * 256, 1.0)
+    for model, time in (("film-lite", "31 s"), ("rife", "22 s"), ("film", "6 min 12 s")):
+        assert f"about {time}" in cards()[model]
 
 
 def test_a_length_in_seconds_makes_no_frame_that_is_not_shown() -> None:

@@ -26,11 +26,6 @@ from tests.conftest import moved, photo
 from tests.support import clips
 
 
-@pytest.fixture(scope="module")
-def model(averaging: Path) -> film.Interpolator:
-    return film.load(averaging)
-
-
 def photos(folder: Path, count: int, seed: int = 0) -> list[Path]:
     """A folder of photos of 64x48."""
     folder.mkdir(parents=True, exist_ok=True)

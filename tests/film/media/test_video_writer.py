@@ -327,6 +327,7 @@ def watched() -> Iterator[list[int]]:
         result += peaks.values()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("suffix", "play"),
     [(".gif", "pingpong"), (".webp", "loop"), (".webm", "loop"), (".mp4", "pingpong")],

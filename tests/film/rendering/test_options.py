@@ -21,11 +21,6 @@ from tests.support import clips
 POINTS = ((0.0, 1.0), (2.0, 0.25), (4.0, 1.0))
 
 
-@pytest.fixture(scope="module")
-def model(averaging: Path) -> film.Interpolator:
-    return film.load(averaging)
-
-
 def grey(level: float) -> np.ndarray:
     return np.full((32, 48, 3), level, np.float32)
 

@@ -20,12 +20,6 @@ from tests.conftest import photo, texture
 from tests.support.clips import duration, encoders
 
 
-@pytest.fixture(scope="module")
-def model(averaging: Path) -> film.Interpolator:
-    """Every film it makes is linear."""
-    return film.load(averaging)
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> list[Path]:
     """A dark and a bright photo of 64x48."""

@@ -25,12 +25,6 @@ from tests.support.clips import duration, ffmpeg, means, pan, times, video
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(scope="module")
-def model(averaging: Path) -> film.Interpolator:
-    """Every middle it makes is the exact average."""
-    return film.load(averaging)
-
-
 def levels(values: list[int]) -> list[np.ndarray]:
     """Flat grey pictures: the moment of a film can be read off its frames."""
     return [np.full((48, 64, 3), value, np.uint8) for value in values]
@@ -256,6 +250,7 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return source
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["mp4", "webm"])
 def test_sound_of_hours_before_the_film_is_given_up(
     late: Path, tmp_path: Path, model: film.Interpolator, monkeypatch: pytest.MonkeyPatch, suffix: str

@@ -19,11 +19,6 @@ from tests.support import clips
 HEIGHT, WIDTH = 48, 64
 
 
-@pytest.fixture(scope="module")
-def model(averaging: Path) -> film.Interpolator:
-    return film.load(averaging)
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> list[Path]:
     """Red over hidden green: opaque to column 16, of an opacity of 100 and of 200 to column 48, then of none."""
