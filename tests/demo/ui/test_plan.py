@@ -14,9 +14,10 @@ from demo.config import Config
 from demo.server.job_queue import QueueFull
 from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService
-from demo.ui import exports, plan, remedies
+from demo.ui import exports, html, plan, remedies
 from demo.ui.layout import shown_count
 from film.engine import devices, timings
+from film.hub import registry
 from film.media import video_reader
 from film.rendering import planning
 from film.rendering.renderer import Encoding
@@ -86,6 +87,8 @@ def test_every_model_is_estimated_once_one_was_run(tmp_path: Path, monkeypatch: 
         _, shown = plan.show_plan(lambda: PhotoRequest(pair, OPTIONS), service)
         return {model: text for text, model in shown["choices"]}
 
+    titles = {model.name: html.CARDS.get(model.name, (model.name,))[0] for model in registry.models()}
+    assert {model: text.split("\n")[0] for model, text in cards().items()} == titles
     assert "12 × slower" in cards()["film"] and "about" not in str(cards())
     timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 192 * 256, 1.0)
     for model, time in (("film-lite", "31 s"), ("rife", "22 s"), ("film", "6 min 12 s")):

@@ -9,13 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from demo.app import open_service
-from demo.config import Config
-from demo.server.job_requests import OutputOptions, PhotoRequest
 from demo.server.storage import GIGABYTE, Storage
-from demo.ui import exports, html, updates
+from demo.ui import exports
 from demo.ui.stage import MOST, Preview, photo_places, step_of
-from film.hub import registry
 from film.rendering import planning
 from film.rendering.events import Progress
 
@@ -65,18 +61,3 @@ def test_what_was_made_before_a_stop_becomes_a_film(storage: Storage) -> None:
     assert path and storage.keeps(str(path)) and path.stat().st_size > 0
     stolen = {0: "../../etc/passwd", 1: "x/y", 2: "z"}
     assert exports.stopped(stolen, 15, storage) is None
-
-
-def test_every_model_has_a_card() -> None:
-    for model in registry.models():
-        title, *facts = html.card_text(model, ["about 7 s"]).split("\n")
-        assert title == html.CARDS.get(model.name, (model.name,))[0] and facts[0] == "about 7 s"
-
-
-def test_what_is_missing_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    handler = open_service(Config())
-    asked = PhotoRequest([None, None], OutputOptions("film-lite", "CPU"), by_level=True)
-    told = list(updates.show(lambda: asked, handler))
-    assert "Choose two photos: the first and the last moment" in told[0]["state"] and "role='alert'" in told[0]["state"]
-    assert told[-1] == updates.READY
