@@ -187,6 +187,7 @@ class Cluster:
             self._config = replace(self._config, memory_gb=min(shares) / memory.GIGABYTE)
         if not self._ray.wait([self._remote(lambda: None).remote()], timeout=TIMEOUT)[0]:
             raise self._no_worker()
+        self._seen = time.monotonic()
         task = _Task("The model could not be loaded")  # which may take longer than TIMEOUT
         while not self.fingerprint:
             answer = self._send(task)
