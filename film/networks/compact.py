@@ -25,7 +25,7 @@ from film.networks.blocks import Tensor, Variables
 
 LEVELS = 5  # of the flows: 1/4, 1/8, ... 1/64
 VISITS = 2  # updates at each level coarser than 1/4
-CUT = 0  # the level whose input from coarser ones is where the graph may be cut, see `timed_split.py`
+CUT = 0  # the level whose input from coarser ones is where the graph may be cut, see `graph_split.py`
 RADIUS = 3  # of the cost volume, in pixels of a level
 DISTANCES = range(-RADIUS, RADIUS + 1)
 SHARPNESS = 8.0  # of the softmax over the costs

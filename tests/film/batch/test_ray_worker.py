@@ -57,13 +57,16 @@ def test_a_packed_stretch_is_the_same_and_no_larger_than_it_must_be() -> None:
     assert unpacked.pairs[0].right is unpacked.pairs[1].left  # so that it is encoded once
 
 
-def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Path) -> None:
-    model = film.load(averaging, precision="exact")
-    pairs = [FramePair(texture(48, 64), texture(48, 64, 1), bisection.dyadic(5), (0, 1))]
+@pytest.mark.parametrize("honours_time", [False, True])
+def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Path, honours_time: bool) -> None:
+    name = "film-lite" if honours_time else str(averaging)
+    model = film.load(name, precision="exact")
+    moments = bisection.evenly(7, bisection.EXACT) if honours_time else bisection.dyadic(5)
+    pairs = [FramePair(texture(48, 64), texture(48, 64, 1), moments, (0, 1))]
     for lossless in (False, True):
         encoding = Encoding(Fraction(20), 60, lossless)
         here = [made for made in render(model, [Chunk(7, pairs)], tmp_path, encoding) if isinstance(made, Segment)]
-        who = ray_worker.load(ray_worker.WorkerConfig(str(averaging), "CPU", "exact", 1, 1.0))
+        who = ray_worker.load(ray_worker.WorkerConfig(name, "CPU", "exact", 1, 1.0))
         assert who.fingerprint == model.fingerprint
         answer = ray_worker.make(who, ray_worker.packed(Chunk(7, pairs)), encoding)
         (tmp_path / "there").mkdir(exist_ok=True)

@@ -174,6 +174,13 @@ def test_a_film_is_planned_made_stopped_and_resumed(model: film.Film, calls: lis
     assert [event for event in told if isinstance(event, Progress)][-1].done == 48
 
 
+@pytest.mark.parametrize("name", ["film.gif", "film.webp", "film.webm"])
+def test_other_formats(model: film.Film, tmp_path: Path, name: str) -> None:
+    photos = [photo(tmp_path / f"{n}.png", moved(64, 96, n)[0]) for n in range(3)]
+    *_, done = film.interpolate(photos, model, tmp_path / name, count=9)
+    assert isinstance(done, Done) and done.frames == 9 and (tmp_path / name).stat().st_size > 0
+
+
 def test_a_video_is_retimed_to_exact_times(model: film.Film, calls: list[float], tmp_path: Path) -> None:
     video = clips.video(tmp_path / "clip.mp4", clips.pan(4))
     *_, done = film.retime(video, model, tmp_path / "slow.mp4", slowdown=3)
