@@ -98,7 +98,7 @@ def main() -> None:
         for n, path in enumerate(photos):
             Image.fromarray(images.to_uint8(photo(height, width, 8 * n))).save(path)
         outputs = [Path(scratch) / f"{n}.mp4" for n in range(len(options.workers) + 1)]
-        pair = FramePair(film.read_image(photos[0]), film.read_image(photos[1]), [])
+        pair = FramePair(film.read_image(photos[0]), film.read_image(photos[1]), [], (0, 1))
         (sent,) = ray_worker.packed(Chunk(0, [pair])).pairs
         result = {"size": str(options.size), "here": here(options.model, photos, options.depth, outputs[0])}
         result["here"]["bytes_per_frame_sent"] = (sent.left.nbytes + sent.right.nbytes) / 2**options.depth

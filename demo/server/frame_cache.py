@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 
 from demo.server.storage import Storage
-from film.engine.devices import ExecutionInfo
-from film.engine.interpolator import Interpolator, SetupSteps
+from film.engine.interpolator import Delegate, Interpolator
 from film.engine.session import Session
 from film.media.images import Frame
 
@@ -72,43 +71,21 @@ class End:
         return hashlib.blake2b(np.ascontiguousarray(self.frame).data, digest_size=16).digest()
 
 
-class CachedInterpolator(Interpolator):
+class CachedInterpolator(Delegate):
     """A model for one film, which makes the frames that are not there yet."""
 
     def __init__(self, model: Interpolator, cache: FrameCache, owner: str) -> None:
-        self._model, self._cache, self._owner = model, cache, owner
-        self.name, self.precision, self.requested_device = model.name, model.precision, model.requested_device
+        super().__init__(model)
+        self._cache, self._owner = cache, owner
         self.found = 0  # frames that were there
 
     @property
-    def device(self) -> str:
-        return self._model.device
-
-    @property
-    def choice(self) -> str | None:
-        return self._model.choice
-
-    @property
-    def honours_time(self) -> bool:
-        return self._model.honours_time
-
-    @property
-    def fingerprint(self) -> str:
-        return self._model.fingerprint
-
-    @property
     def timings_name(self) -> str:
-        return "" if self.found else self._model.timings_name  # what was there says nothing of the model's speed
-
-    def execution_info(self, height: int, width: int) -> ExecutionInfo:
-        return self._model.execution_info(height, width)
-
-    def setup_steps(self, height: int, width: int) -> SetupSteps:
-        return self._model.setup_steps(height, width)
+        return "" if self.found else self.model.timings_name  # what was there says nothing of the model's speed
 
     def session(self, height: int, width: int) -> Session[Any]:
         seed = f"{self._owner} {self.fingerprint} {self.device}".encode()
-        return _CachedSession(self._model.session(height, width), self, self._cache, seed)
+        return _CachedSession(self.model.session(height, width), self, self._cache, seed)
 
 
 class _CachedSession(Session[End]):
@@ -121,9 +98,6 @@ class _CachedSession(Session[End]):
 
     def frame(self, keyframe: End) -> Frame:
         return keyframe.frame
-
-    def middle(self, left: End, right: End) -> End:
-        return self.start(left, right)()
 
     def start(self, left: End, right: End) -> Callable[[], End]:
         return self._start(left, right, 0.5, self._inner.start)

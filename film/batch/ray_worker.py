@@ -7,6 +7,7 @@ pickled once. Encoded segments go back. Nothing here knows about Ray.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import os
 import time
@@ -18,7 +19,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import film
-from film.engine.frame_pair import FramePair
 from film.media import images
 from film.media.images import Frame
 from film.media.video_segments import Pixels, Segment
@@ -107,10 +107,11 @@ def unpacked(chunk: Chunk) -> Chunk:
 
 
 def _changed(chunk: Chunk, change: Callable[[Frame], Any]) -> Chunk:
-    """With each frame changed once: what two pairs share they share afterwards, so that it is encoded once."""
-    frames: dict[int, Any] = {id(frame): frame for pair in chunk.pairs for frame in (pair.left, pair.right)}
-    frames = {key: change(frame) for key, frame in frames.items()}
-    pairs = [FramePair(frames[id(pair.left)], frames[id(pair.right)], pair.moments) for pair in chunk.pairs]
+    """With each frame changed once: what two pairs share they share afterwards, so that it travels once."""
+    ends = [zip(pair.numbers, (pair.left, pair.right), strict=True) for pair in chunk.pairs]
+    frames = dict(itertools.chain.from_iterable(ends))
+    frames = {number: change(frame) for number, frame in frames.items()}
+    pairs = [replace(pair, left=frames[pair.numbers[0]], right=frames[pair.numbers[1]]) for pair in chunk.pairs]
     return Chunk(chunk.first, pairs)
 
 

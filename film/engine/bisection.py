@@ -139,82 +139,72 @@ def _starts(weights: Sequence[float]) -> list[Fraction]:
 
 
 def walk(
-    first: Keyframe,
+    left: Keyframe,
     last: Keyframe,
     moments: Iterable[Fraction],
     middle: Callable[[Keyframe, Keyframe], Keyframe],
 ) -> Generator[Keyframe]:
-    """Yield the keyframe at each of the ascending dyadic `moments`, making every ancestor once.
+    """Yield the keyframe at each of the ascending dyadic `moments` from `left` to `last`, making every ancestor once.
 
     With `dyadic(n)` the first synthesized keyframe comes after exactly n calls of `middle`, and no more than
     n + 1 keyframes are ever waiting: the one just passed and those ahead.
     """
-    left, position = first, Fraction(0)
+    position = Fraction(0)
     ahead = [(last, Fraction(1))]  # nearest on top; neighbours in it are neighbours in the bisection tree
-    del first, last  # so that a keyframe that has been passed can be freed
     for moment in moments:
         if moment.denominator.bit_count() != 1:
             raise ValueError(f"The moment {moment} is not reached by halving; give a precision, such as 1/256.")
         while ahead and ahead[-1][1] <= moment:
             left, position = ahead.pop()
         while position != moment:
-            right, end = ahead[-1]
-            between, half = middle(left, right), (position + end) / 2
+            half = (position + ahead[-1][1]) / 2
+            ahead.append((middle(left, ahead[-1][0]), half))
             if half <= moment:
-                left, position = between, half
-            else:
-                ahead.append((between, half))
-            del right, between
+                left, position = ahead.pop()
         yield left
 
 
 def walk_ahead(
-    first: Keyframe,
-    last: Keyframe,
+    there: dict[Fraction, Keyframe],
     moments: Sequence[Fraction],
     start: Callable[[Keyframe, Keyframe], Callable[[], Keyframe]],
     lanes: int,
 ) -> Generator[Keyframe]:
     """`walk`, with up to `lanes` middles in the works at once: the same keyframes in the same order.
 
+    `there` holds the keyframes at 0 and 1; it becomes the iterator's own, which drops each that is needed no longer.
     `start` begins a middle and returns what waits for it. Middles are started in the order in which `walk` makes
     them, each as soon as both its ends are there, and no more than a few ahead of the frame that is waited for:
     memory stays bounded. Closing the iterator waits for those in the works.
     """
     waiting = tree(moments)
     needed = Counter(moment for left, right, _ in waiting for moment in (left, right)) + Counter(moments)
-    there = {Fraction(0): first, Fraction(1): last}
-    del first, last
-    running: dict[Fraction, tuple[Fraction, Fraction, Callable[[], Keyframe]]] = {}
+    running: dict[tuple[Fraction, Fraction, Fraction], Callable[[], Keyframe]] = {}
 
-    def used(moment: Fraction) -> None:
+    def take(moment: Fraction) -> Keyframe:
         needed[moment] -= 1
-        if not needed[moment]:
-            del there[moment]
+        return there[moment] if needed[moment] else there.pop(moment)
 
     def fill() -> None:
-        for left, right, half in waiting[: 2 * lanes]:
+        for node in waiting[: 2 * lanes]:
+            left, right, _ = node
             if len(running) < lanes and left in there and right in there:
-                running[half] = (left, right, start(there[left], there[right]))
-                waiting.remove((left, right, half))
+                running[node] = start(there[left], there[right])
+                waiting.remove(node)
 
     try:
         for moment in moments:
             fill()
             while moment not in there:
-                half = next(iter(running))  # the oldest
-                left, right, finish = running.pop(half)
-                there[half] = finish()
-                del finish
-                used(left)
-                used(right)
+                oldest = next(iter(running))
+                left, right, half = oldest
+                there[half] = running.pop(oldest)()
+                take(left)
+                take(right)
                 fill()
-            keyframe = there[moment]
-            used(moment)
-            yield keyframe
-            del keyframe
+            yield take(moment)
     finally:
-        for _, _, finish in running.values():
+        for finish in running.values():
             with contextlib.suppress(Exception):  # nobody will see this one; the others are to be waited for too
                 finish()
 

@@ -16,7 +16,7 @@ from film.engine.devices import core
 from film.engine.session import DirectSession, Session, WholeSession, aligned
 from film.engine.tiled_session import TiledGraphs, TiledSession
 from film.hub.convert import Converted
-from film.networks import graph_split, timed_split
+from film.networks import graph_split
 from film.support import memory
 
 log = logging.getLogger(__name__)
@@ -72,15 +72,9 @@ class Compiled:
         if shape.tiled:
             cut_graphs = TiledGraphs(*graphs)
             return TiledSession(cut_graphs, size, self.converted.alignment, self.converted.honours_time)
-        feature_sets = available(self.converted, shape.frame, budget) // _feature_set(self.converted, shape.frame)
-        return DirectSession(
-            graphs[0],
-            graphs[1],
-            size,
-            feature_sets - SCRATCH_SETS * shape.lanes,
-            shape.lanes,
-            self.converted.honours_time,
-        )
+        feature_set = self.converted.bytes_per_pixel * math.prod(shape.frame)
+        capacity = available(self.converted, shape.frame, budget) // feature_set - SCRATCH_SETS * shape.lanes
+        return DirectSession(graphs[0], graphs[1], size, capacity, shape.lanes, self.converted.honours_time)
 
 
 def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int) -> Shape:
@@ -117,11 +111,6 @@ def available(converted: Converted, frame: tuple[int, int], budget: int) -> int:
     return max(0, budget - WEIGHT_COPIES * weights - FRAMES * math.prod(frame) * 3 * 4)
 
 
-def _feature_set(converted: Converted, frame: tuple[int, int]) -> int:
-    """Bytes of a frame's features."""
-    return converted.bytes_per_pixel * math.prod(frame)
-
-
 def compile_model(
     converted: Converted, shape: Shape, device: str, precision: str, cache: Path, threads: int | None = None
 ) -> Compiled:
@@ -141,25 +130,16 @@ def compile_model(
     if converted.kind == "whole":
         shapes = {port.get_any_name(): [1, *shape.frame, 3] for port in models[0].inputs}
         models[0].reshape({name: [1, 1] if name == "time" else one for name, one in shapes.items()})
-    elif shape.tiled and converted.honours_time:
-        coarse = timed_split.coarse_encoder(*models), timed_split.coarse_flow(models[1])
-        fine = timed_split.fine_encoder(*models), timed_split.fine_synthesizer(models[1])
-        _reshape(*coarse, shape.frame)
-        cut = {port.get_any_name(): list(port.shape) for port in coarse[1].outputs}
-        for one in cut.values():
-            scale = shape.frame[0] // one[2]
-            one[2:] = (side // scale for side in shape.tile)
-        _reshape(*fine, shape.tile, cut)
-        models = [*coarse, *fine]
     elif shape.tiled:
         encoder, synthesizer = models
         scale = 2 ** graph_split.image_level(encoder, shape.level)
-        flow_shape = [1, 2, *(side >> shape.level for side in shape.tile)]
-        coarse = graph_split.coarse_encoder(encoder, shape.level), graph_split.coarse_flow(synthesizer, shape.level)
-        fine = graph_split.fine_encoder(encoder, shape.level), graph_split.fine_synthesizer(synthesizer, shape.level)
-        _reshape(*coarse, (shape.frame[0] // scale, shape.frame[1] // scale))
-        _reshape(*fine, shape.tile, {"forward": flow_shape, "backward": flow_shape})
-        models = [*coarse, *fine]
+        coarse_encoder, flow, fine_encoder, fine = graph_split.split(encoder, synthesizer, shape.level)
+        _reshape(coarse_encoder, flow, (shape.frame[0] // scale, shape.frame[1] // scale))
+        cut = {port.get_any_name(): list(port.shape) for port in flow.outputs}
+        for one in cut.values():
+            one[2:] = (side * tile // whole for side, tile, whole in zip(one[2:], shape.tile, shape.frame, strict=True))
+        _reshape(fine_encoder, fine, shape.tile, cut)
+        models = [coarse_encoder, flow, fine_encoder, fine]
     else:
         _reshape(models[0], models[1], shape.frame)
     entries = cache / converted.directory.name

@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from film.engine import bisection, direct
 from film.engine.devices import ExecutionInfo
 from film.engine.frame_pair import FramePair
@@ -109,7 +111,7 @@ class Interpolator(ABC):
         moments = bisection.moments(depth=depth, count=count, times=times, precision=step)
         a, b = check_frame(a), check_frame(b)
         _check_sizes(a.shape, b.shape)
-        return _copies(self.sequence([FramePair(a, b, moments)]))
+        return _copies(self.sequence([FramePair(a, b, moments, (0, 1))]))
 
     def sequence(self, pairs: Iterable[FramePair]) -> Generator[Frame]:
         """Stream the frames at the moments of each gap, in order; gaps are taken when the film comes to them.
@@ -119,6 +121,29 @@ class Interpolator(ABC):
         return Stream(self).frames(pairs)
 
 
+def _delegated(name: str) -> Any:
+    return property(lambda self: getattr(self.model, name))
+
+
+class Delegate(Interpolator):
+    """What another model says of itself and does, but for what a subclass overrides."""
+
+    name = _delegated("name")
+    precision = _delegated("precision")
+    requested_device = _delegated("requested_device")
+    device = _delegated("device")
+    choice = _delegated("choice")
+    honours_time = _delegated("honours_time")
+    fingerprint = _delegated("fingerprint")
+    timings_name = _delegated("timings_name")
+    execution_info = _delegated("execution_info")
+    setup_steps = _delegated("setup_steps")
+    session = _delegated("session")
+
+    def __init__(self, model: Interpolator) -> None:
+        self.model = model
+
+
 class Stream:
     """The frames of one film. Its gaps may come in several portions: what they share is encoded once all the same."""
 
@@ -126,7 +151,7 @@ class Stream:
         self._model = model
         self._session: Session[Any] | None = None  # a film that needs no middle needs no model
         self._shape: tuple[int, ...] | None = None
-        self._end: tuple[Frame, Any] | None = None  # the last gap's right frame, and its keyframe
+        self._end: tuple[int, Any] | None = None  # the last pair's right frame: its number and keyframe
 
     def frames(self, pairs: Iterable[FramePair]) -> Generator[Frame]:
         """Yield the frames at the moments of each gap.
@@ -140,36 +165,31 @@ class Stream:
                 _check_sizes(left.shape, right.shape)
                 self._shape = left.shape
                 if any(0 < moment < 1 for moment in pair.moments):
-                    with contextlib.closing(self._keyframes(pair, left, right)) as frames:
-                        yield from frames
+                    session = self._session = self._session or self._model.session(*left.shape[:2])
+                    with contextlib.closing(self._keyframes(pair, session)) as keyframes:
+                        yield from map(session.frame, keyframes)
                 else:
                     self._end = None
                     yield from (right if moment == 1 else left for moment in pair.moments)
 
-    def _keyframes(self, pair: FramePair, left: Frame, right: Frame) -> Generator[Frame]:
-        session = self._session = self._session or self._model.session(*left.shape[:2])
-        begin = self._end[1] if self._end and self._end[0] is pair.left else session.keyframe(left)
-        end = session.keyframe(right)
-        self._end = pair.right, end
+    def _keyframes(self, pair: FramePair, session: Session[Any]) -> Generator[Any]:
+        """The keyframes at the pair's moments. Whoever iterates holds the last one alone, so the past can be freed."""
+        first, last = pair.numbers
+        begin = self._end[1] if self._end and self._end[0] == first else session.keyframe(check_frame(pair.left))
+        end = session.keyframe(check_frame(pair.right))
+        self._end = last, end
         moments = pair.moments if session.honours_time else bisection.reachable(pair.moments)
         if session.honours_time:
-            keyframes = direct.ahead(begin, end, moments, session.start_at, session.lanes)
-        elif session.lanes > 1:
-            keyframes = bisection.walk_ahead(begin, end, moments, session.start, session.lanes)
-        else:
-            keyframes = bisection.walk(begin, end, moments, session.middle)
-        del begin, end, left, right  # so that what has been passed can be freed
-        with contextlib.closing(keyframes):
-            for keyframe in keyframes:
-                yield session.frame(keyframe)
-                del keyframe
+            return direct.ahead(begin, end, moments, session.start_at, session.lanes)
+        if session.lanes > 1:
+            ends = {Fraction(0): begin, Fraction(1): end}
+            return bisection.walk_ahead(ends, moments, session.start, session.lanes)
+        return bisection.walk(begin, end, moments, session.middle)
 
 
 def _copies(frames: Generator[Frame]) -> Generator[Frame]:
     with contextlib.closing(frames):
-        for frame in frames:
-            yield frame.copy()
-            del frame
+        yield from map(np.ndarray.copy, frames)
 
 
 def _check_sizes(a: tuple[int, ...], b: tuple[int, ...]) -> None:

@@ -36,9 +36,9 @@ class Session(ABC, Generic[K]):
     def frame(self, keyframe: K) -> Frame:
         """The pixels of a keyframe; for one made by `keyframe`, the very frame it was given."""
 
-    @abstractmethod
     def middle(self, left: K, right: K) -> K:
         """The keyframe half-way between two others."""
+        return self.start(left, right)()
 
     def at(self, left: K, right: K, time: float) -> K:
         """The keyframe at `time` in (0, 1) between two others; only where the session honours the time."""
@@ -46,11 +46,11 @@ class Session(ABC, Generic[K]):
 
     def start(self, left: K, right: K) -> Callable[[], K]:
         """Begin a middle; what is returned waits for it. At most `lanes` may be in the works."""
-        return lambda: self.middle(left, right)
+        return self.start_at(left, right, 0.5)
 
+    @abstractmethod
     def start_at(self, left: K, right: K, time: float) -> Callable[[], K]:
-        """Begin the keyframe at `time`, as `start`."""
-        raise NotImplementedError(f"{type(self).__name__} makes only middles")
+        """Begin the keyframe at `time`, as `start`; a half, unless the session honours the time."""
 
 
 def aligned(size: Sequence[int], alignment: int) -> tuple[int, int]:
@@ -187,7 +187,17 @@ def time_tensor(time: float) -> dict[str, ov.Tensor]:
     return {"time": ov.Tensor(np.array([time], np.float32))}
 
 
-class DirectSession(Session[Keyframe]):
+class KeyframeSession(Session[Keyframe]):
+    """What is kept of a frame goes with its keyframe."""
+
+    def keyframe(self, frame: Frame) -> Keyframe:
+        return Keyframe(frame)
+
+    def frame(self, keyframe: Keyframe) -> Frame:
+        return keyframe.frame
+
+
+class DirectSession(KeyframeSession):
     """Encoder and synthesizer on whole frames."""
 
     def __init__(
@@ -204,18 +214,6 @@ class DirectSession(Session[Keyframe]):
         self._encoder = Encoder(encoder, capacity, lambda frame: pad(frame, padded))
         self._synthesizer = Synthesizer(synthesizer, lanes)
         self._size = size  # height and width of the frames, before padding
-
-    def keyframe(self, frame: Frame) -> Keyframe:
-        return Keyframe(frame)
-
-    def frame(self, keyframe: Keyframe) -> Frame:
-        return keyframe.frame
-
-    def middle(self, left: Keyframe, right: Keyframe) -> Keyframe:
-        return self.start(left, right)()
-
-    def start(self, left: Keyframe, right: Keyframe) -> Callable[[], Keyframe]:
-        return self.start_at(left, right, 0.5)
 
     def start_at(self, left: Keyframe, right: Keyframe, time: float) -> Callable[[], Keyframe]:
         works = contextlib.ExitStack()
@@ -245,9 +243,6 @@ class PairSession(Session[Frame]):
 
     def frame(self, keyframe: Frame) -> Frame:
         return keyframe
-
-    def middle(self, left: Frame, right: Frame) -> Frame:
-        return self.start_at(left, right, 0.5)()
 
     def start_at(self, left: Frame, right: Frame, time: float) -> Callable[[], Frame]:
         return lambda: self._made(left, right, time)

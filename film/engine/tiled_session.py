@@ -9,17 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 import openvino as ov
 
-from film.engine.session import Encoder, Keyframe, Session, Synthesizer, aligned, pad, time_tensor
+from film.engine.session import Encoder, Keyframe, KeyframeSession, Synthesizer, aligned, pad, time_tensor
 from film.engine.tiling import OVERLAP, cover
 from film.media.images import Frame
-from film.networks import timed_split
+from film.networks import graph_split
 
 COARSE_SETS = 4  # coarse features are a hundredth of a frame's; with four, few are made twice
 
 
 @dataclass(frozen=True)
 class TiledGraphs:
-    """The four graphs of `graph_split.py` or `timed_split.py`, compiled."""
+    """The four graphs of `graph_split.py`, compiled."""
 
     coarse_encoder: ov.CompiledModel
     coarse_flow: ov.CompiledModel
@@ -27,7 +27,7 @@ class TiledGraphs:
     fine_synthesizer: ov.CompiledModel
 
 
-class TiledSession(Session[Keyframe]):
+class TiledSession(KeyframeSession):
     """Keyframes carry their coarse features; the fine ones live for one tile.
 
     A tile must reach as far beyond its share of the frame as anything moves into it, so the tiles' overlap follows
@@ -56,15 +56,6 @@ class TiledSession(Session[Keyframe]):
         self._names = [port.get_any_name() for port in graphs.coarse_flow.outputs]
         self._fine = Encoder(graphs.fine_encoder, 2, lambda frame: pad(frame, tile))
         self._synthesizer = Synthesizer(graphs.fine_synthesizer)
-
-    def keyframe(self, frame: Frame) -> Keyframe:
-        return Keyframe(frame)
-
-    def frame(self, keyframe: Keyframe) -> Frame:
-        return keyframe.frame
-
-    def middle(self, left: Keyframe, right: Keyframe) -> Keyframe:
-        return self._made(left, right, 0.5)
 
     def start_at(self, left: Keyframe, right: Keyframe, time: float) -> Callable[[], Keyframe]:
         return lambda: self._made(left, right, time)
@@ -115,7 +106,7 @@ class TiledSession(Session[Keyframe]):
 def _reach(coarse: dict[str, np.ndarray], height: int) -> float:
     """How far anything moves at most, in pixels of a frame of that height, as the coarse flow's outputs tell."""
     lengths = {name: float(np.abs(one[:, :4]).max()) * (height // one.shape[2]) for name, one in coarse.items()}
-    added = [length for name, length in lengths.items() if name.startswith(timed_split.FLOW)]
+    added = [length for name, length in lengths.items() if name.startswith(graph_split.FLOW)]
     return sum(added) if added else max(lengths.values())
 
 

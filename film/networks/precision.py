@@ -1,7 +1,8 @@
 """Which nodes of a network's graph stay float32 where a device computes in bfloat16 or float16.
 
 Convolutions are what takes the time, and they bear rounding. What addresses pixels does not: bfloat16 counts exactly to
-256, float16 to 2048. So flows, grids, costs and their softmax, pictures and what mixes them stay float32.
+256, float16 to 2048. So flows, grids, costs and their softmax, pictures, what mixes them, and the convolution
+whose channels FILM's last one mixes, stay float32.
 
 A node is marked by OpenVINO's runtime attribute `DisablePrecisionConversion`. Plugins look for it after they have
 transformed the graph, and a node that is replaced on the way loses it. That happens to Subtract and Divide, to newer
@@ -61,7 +62,9 @@ def mark(path: Path) -> None:
 
 def _rounded(model: ov.Model) -> set[str]:
     """The wide convolutions, and what the plugin fuses into them: bias, sum and activation."""
-    todo = [node for node in model.get_ops() if node.get_type_name() in CONVOLUTIONS and _is_wide(node)]
+    exact = {node.get_friendly_name() for node in map(_mixed_to_picture, model.get_results()) if node}
+    wide = [node for node in model.get_ops() if node.get_type_name() in CONVOLUTIONS and _is_wide(node)]
+    todo = [node for node in wide if node.get_friendly_name() not in exact]
     names: set[str] = set()
     while todo:
         node = todo.pop()
@@ -70,6 +73,21 @@ def _rounded(model: ov.Model) -> set[str]:
             readers = [port.get_node() for port in node.output(0).get_target_inputs()]
             todo += [reader for reader in readers if reader.get_type_name() in ("Add", "PRelu")]
     return names
+
+
+def _mixed_to_picture(result: ov.Node) -> ov.Node | None:
+    """The convolution whose channels a last one of a single pixel mixes to a picture: they are the picture already."""
+    last = _convolution(result.input_value(0).get_node())
+    if last is None or _is_wide(last) or list(last.input_value(1).get_shape())[2:] != [1, 1]:
+        return None
+    return _convolution(last.input_value(0).get_node())
+
+
+def _convolution(node: ov.Node) -> ov.Node | None:
+    """The convolution of which this is the bias, the activation, or itself; None if there is none."""
+    while node.get_type_name() in ("Add", "PRelu"):
+        node = node.input_value(0).get_node()
+    return node if node.get_type_name() in CONVOLUTIONS else None
 
 
 def _is_wide(convolution: ov.Node) -> bool:

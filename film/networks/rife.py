@@ -21,7 +21,7 @@ from film.networks import blocks
 from film.networks.blocks import Tensor, Variables
 
 SCALES = (16, 8, 4, 2, 1)  # of the five blocks
-CUT = 3  # the block before which the graph may be cut, see `timed_split.py`
+CUT = 3  # the block before which the graph may be cut, see `graph_split.py`
 FEATURES = 4  # channels of the head
 OUTPUTS = 13  # channels of a block: four of flow, one of the mask, eight that only the next block reads
 

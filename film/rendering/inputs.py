@@ -147,9 +147,7 @@ def open_video(
             scenes = scene_detection.scene_frames(every, options.cut, duplicates)
             if options.play == SEAMLESS:
                 scenes = _closed(scenes, options.cut)
-            for pair in timeline.retimed(scenes, pace, precision, ground):
-                yield pair
-                del pair
+            yield from timeline.retimed(scenes, pace, precision, ground)
             notes.extend(decoder.reader.notes())
 
         yield Source(

@@ -1,7 +1,7 @@
 """Which moments between which frames make up a film: the plan that the model then follows.
 
 A film is a stream of *gaps*, each from one frame to the next, with the moments wanted between them. Neighbouring
-gaps share a frame (the very same array), so that a model can know it again.
+gaps share a frame, which has one number in both, so that a model can know it again.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def through(photos: Iterable[Frame], moments: Iterable[Sequence[Fraction]]) -> I
     """
     remaining = iter(photos)
     left = next(remaining, None)
-    for wanted in moments:
+    for number, wanted in enumerate(moments):
         right = next(remaining, None)
         if left is None or right is None:
             raise ValueError("There are fewer photos than the film has gaps between them, plus one.")
-        yield FramePair(left, right, wanted)
+        yield FramePair(left, right, wanted, (number, number + 1))
         left = right
 
 
@@ -58,7 +58,8 @@ def retimed(
         """The numbers of the film's frames that come before `until` and are not made yet."""
         return range(made, max(made, pace.first_at(until - start)))
 
-    for shot in shots:
+    number = 0
+    for number, shot in enumerate(shots):
         right = to_frame(shot.pixels)
         if ground is not None:
             right = alpha.over(right, ground)
@@ -74,11 +75,11 @@ def retimed(
                 moments = bisection.nearest(
                     [min(Fraction(1), max(Fraction(0), (t - left.held) / length)) for t in times], precision
                 )
-            yield FramePair(frame, right, moments)
+            yield FramePair(frame, right, moments, (number - 1, number))
             made = numbers.stop
         left, frame = shot, right
     if left is not None and frame is not None:
-        yield FramePair(frame, frame, [Fraction(0)] * len(due(left.end)))
+        yield FramePair(frame, frame, [Fraction(0)] * len(due(left.end)), (number, number))
 
 
 def chunks(pairs: Iterable[FramePair], least: int) -> Iterator[list[FramePair]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -26,7 +27,7 @@ class TransparentStream:
     def __init__(self, colours: Stream, opacity: Stream) -> None:
         self._colours = colours
         self._opacity = opacity
-        self._end: tuple[Frame, Frame, Frame] | None = None  # the last gap's right frame: whole, colours, opacity
+        self._end: tuple[int, tuple[Frame, Frame]] | None = None  # the last pair's right frame: its number and parts
 
     def frames(self, pairs: Iterable[FramePair]) -> Generator[Frame]:
         """Yield the frames at the moments of each gap."""
@@ -35,11 +36,15 @@ class TransparentStream:
                 self._end = None
                 yield from self._colours.frames([pair])
                 continue
-            _, *left = self._end if self._end and self._end[0] is pair.left else _parts(pair.left)
-            self._end = _, *right = _parts(pair.right)
-            colours, grey = (FramePair(a, b, pair.moments) for a, b in zip(left, right, strict=True))
-            del pair, left, right
-            yield from self._joined(colours, grey)
+            yield from self._joined(*self._parted(pair))
+
+    def _parted(self, pair: FramePair) -> list[FramePair]:
+        """Two pairs: its colours, and its opacity."""
+        first, last = pair.numbers
+        left = self._end[1] if self._end and self._end[0] == first else _parts(pair.left)
+        right = _parts(pair.right)
+        self._end = last, right
+        return [replace(pair, left=a, right=b) for a, b in zip(left, right, strict=True)]
 
     def _joined(self, colours: FramePair, grey: FramePair) -> Generator[Frame]:
         still = np.array_equal(grey.left, grey.right)
@@ -51,7 +56,6 @@ class TransparentStream:
                 yield np.concatenate([np.clip(frame, 0, alpha), alpha], axis=2)
 
 
-def _parts(frame: Frame) -> tuple[Frame, Frame, Frame]:
-    """The frame itself, its colours, and its opacity as a grey Frame."""
-    grey = np.repeat(frame[..., 3:], 3, axis=2)
-    return frame, np.ascontiguousarray(frame[..., :3]), grey
+def _parts(frame: Frame) -> tuple[Frame, Frame]:
+    """Its colours, and its opacity as a grey Frame."""
+    return np.ascontiguousarray(frame[..., :3]), np.repeat(frame[..., 3:], 3, axis=2)

@@ -23,8 +23,15 @@ def pool(x):
     return tf.nn.avg_pool2d(x, 2, 2, "VALID")
 
 
-def conv(filters, side, name=None, activation=leaky):
-    return keras.layers.Conv2D(filters, side, padding="same", activation=activation, name=name)
+def conv(filters, side, name=None, activation=leaky, spread=1.0):
+    """With random variables that keep the spread of what they see (He), times `spread`.
+
+    So the picture has the contrast of a picture, and flows are some pixels long, as a trained model's are.
+    """
+    variables = keras.initializers.VarianceScaling(spread**2 * (2.0 if activation else 1.0))
+    return keras.layers.Conv2D(
+        filters, side, padding="same", activation=activation, name=name, kernel_initializer=variables
+    )
 
 
 class SubExtractor(keras.layers.Layer):
@@ -55,7 +62,7 @@ class FlowPredictor(keras.layers.Layer):
     def __init__(self, filters, name):
         super().__init__(name=name)
         self.convolutions = [conv(filters, 3, f"conv_{n}") for n in range(3)]
-        self.convolutions += [conv(filters // 2, 1, "conv_3"), conv(2, 1, "conv_4", None)]
+        self.convolutions += [conv(filters // 2, 1, "conv_3"), conv(2, 1, "conv_4", None, 0.15)]
 
     def call(self, a, b):
         net = tf.concat([a, b], -1)

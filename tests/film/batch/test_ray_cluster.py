@@ -237,7 +237,7 @@ def test_without_workers_a_film_fails_and_goes_on_later(
 
 def chunks(count: int, read: list[int]) -> Iterator[Chunk]:
     """Chunks of ten frames between two textures; `read` gets the number of each that is read."""
-    pair = FramePair(texture(48, 64), texture(48, 64, 1), bisection.evenly(10))
+    pair = FramePair(texture(48, 64), texture(48, 64, 1), bisection.evenly(10), (0, 1))
     for n in range(count):
         read.append(n)
         yield Chunk(10 * n, [pair])

@@ -23,7 +23,7 @@ ENCODING = Encoding(Fraction(20), 60)
 
 def chunks(count: int, frames: int = 10) -> list[Chunk]:
     still = np.zeros((16, 16, 3), np.float32)
-    return [Chunk(frames * n, [FramePair(still, still, [Fraction(0)] * frames)]) for n in range(count)]
+    return [Chunk(frames * n, [FramePair(still, still, [Fraction(0)] * frames, (0, 0))]) for n in range(count)]
 
 
 def segment(chunk: Chunk) -> Segment:
@@ -43,7 +43,8 @@ def test_long_stretches_come_in_pieces_of_whole_segments(frames: int, length: in
 
 def test_a_packed_stretch_is_the_same_and_no_larger_than_it_must_be() -> None:
     exact, eight_bits = texture(20, 30), images.to_frame(np.rint(texture(20, 30, 1) * 255).astype(np.uint8))
-    pairs = [FramePair(eight_bits, exact, bisection.dyadic(2)), FramePair(exact, eight_bits, bisection.dyadic(1))]
+    pairs = [FramePair(eight_bits, exact, bisection.dyadic(2), (7, 8))]
+    pairs.append(FramePair(exact, eight_bits, bisection.dyadic(1), (8, 7)))
     packed = pickle.loads(pickle.dumps(ray_worker.packed(Chunk(40, pairs))))
     assert packed.pairs[0].left is packed.pairs[1].right and packed.pairs[0].right is packed.pairs[1].left
     assert (packed.pairs[0].left.dtype, packed.pairs[0].right.dtype) == (np.uint8, np.float32)
@@ -52,13 +53,13 @@ def test_a_packed_stretch_is_the_same_and_no_larger_than_it_must_be() -> None:
     for pair, given in zip(unpacked.pairs, pairs, strict=True):
         np.testing.assert_array_equal(pair.left, given.left)
         np.testing.assert_array_equal(pair.right, given.right)
-        assert pair.moments == given.moments
+        assert pair.moments == given.moments and pair.numbers == given.numbers
     assert unpacked.pairs[0].right is unpacked.pairs[1].left  # so that it is encoded once
 
 
 def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Path) -> None:
     model = film.load(averaging, precision="exact")
-    pairs = [FramePair(texture(48, 64), texture(48, 64, 1), bisection.dyadic(5))]
+    pairs = [FramePair(texture(48, 64), texture(48, 64, 1), bisection.dyadic(5), (0, 1))]
     for lossless in (False, True):
         encoding = Encoding(Fraction(20), 60, lossless)
         here = [made for made in render(model, [Chunk(7, pairs)], tmp_path, encoding) if isinstance(made, Segment)]
@@ -85,7 +86,7 @@ def assert_alike(here: list[Segment], there: list[Segment]) -> None:
 
 def test_in_pieces_a_stretch_has_the_same_segments(averaging: Path, tmp_path: Path) -> None:
     model = film.load(averaging)
-    whole = Chunk(7, [FramePair(texture(48, 64), texture(48, 64, 1), bisection.evenly(150))])
+    whole = Chunk(7, [FramePair(texture(48, 64), texture(48, 64, 1), bisection.evenly(150), (0, 1))])
     pieces = list(ray_worker.pieces([whole], ENCODING.length))
     assert len(pieces) == 3
     made = []

@@ -173,8 +173,8 @@ class Works:
         self.fails: set[Fraction] = set()
 
     def walk(self, moments: list[Fraction], lanes: int) -> Generator[Keyframe]:
-        ends = (Keyframe(Fraction(end), self.alive) for end in (0, 1))
-        return bisection.walk_ahead(*ends, moments, self.start, lanes)
+        ends = {moment: Keyframe(moment, self.alive) for moment in (Fraction(0), Fraction(1))}
+        return bisection.walk_ahead(ends, moments, self.start, lanes)
 
     def start(self, left: Keyframe, right: Keyframe) -> Callable[[], Keyframe]:
         moment = (left.moment + right.moment) / 2

@@ -13,18 +13,16 @@ import numpy as np
 import pytest
 
 import film
-from film.batch import jobs, ray_worker, runner
+from film.batch import jobs, runner
 from film.batch.manifest import Manifest
 from film.batch.options import BatchOptions
 from film.engine import bisection, direct
 from film.engine.compiled import Shape
-from film.engine.frame_pair import FramePair
 from film.engine.session import DirectSession
 from film.engine.tiled_session import TiledGraphs, TiledSession
 from film.hub import convert, registry
 from film.rendering import planning
 from film.rendering.events import Done, Notice, Progress, Segment
-from film.rendering.renderer import Chunk, Encoding, render
 from tests.conftest import moved, photo, psnr
 from tests.support import clips
 
@@ -176,13 +174,6 @@ def test_a_film_is_planned_made_stopped_and_resumed(model: film.Film, calls: lis
     assert [event for event in told if isinstance(event, Progress)][-1].done == 48
 
 
-@pytest.mark.parametrize("name", ["film.gif", "film.webp", "film.webm"])
-def test_other_formats(model: film.Film, tmp_path: Path, name: str) -> None:
-    photos = [photo(tmp_path / f"{n}.png", moved(64, 96, n)[0]) for n in range(3)]
-    *_, done = film.interpolate(photos, model, tmp_path / name, count=9)
-    assert isinstance(done, Done) and done.frames == 9 and (tmp_path / name).stat().st_size > 0
-
-
 def test_a_video_is_retimed_to_exact_times(model: film.Film, calls: list[float], tmp_path: Path) -> None:
     video = clips.video(tmp_path / "clip.mp4", clips.pan(4))
     *_, done = film.retime(video, model, tmp_path / "slow.mp4", slowdown=3)
@@ -198,20 +189,6 @@ def test_a_batch(model: film.Film, calls: list[float], tmp_path: Path) -> None:
     found = jobs.find([tmp_path / "trip"], [], output, ".mp4")
     told = [event for _, event in runner.run(found, model, BatchOptions(count=6), Manifest(output), "the model")]
     assert isinstance(told[-1], Done) and told[-1].frames == 6 and len(calls) == 4
-
-
-def test_a_worker_of_a_cluster_makes_the_same_segments(tmp_path: Path) -> None:
-    a, b = (frame.round(1).astype(np.float32) for frame in moved(64, 96))
-    chunk = Chunk(0, [FramePair(a, b, bisection.evenly(7, bisection.EXACT))])
-    encoding = Encoding(Fraction(12))
-    worker = ray_worker.load(ray_worker.WorkerConfig("film-lite", "CPU", "exact", 1, None))
-    answer = ray_worker.make(worker, ray_worker.packed(chunk), encoding)
-    model = film.load("film-lite", precision="exact", threads=1, lanes=1)
-    here = [made for made in render(model, [chunk], tmp_path, encoding) if isinstance(made, Segment)]
-    assert answer.calls == 5
-    assert [(one.segment.first, one.segment.count, one.files[".ts"]) for one in answer.segments] == [
-        (one.first, one.count, one.path.read_bytes()) for one in here
-    ]
 
 
 @pytest.mark.tensorflow

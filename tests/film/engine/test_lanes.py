@@ -123,12 +123,6 @@ def test_lanes_share_the_memory(small_film: film.Film) -> None:
     assert small_film.shape(256, 512).lanes == 1
 
 
-@pytest.mark.parametrize("count", [0, -1, 65, 10**9, 1.5, 2.0, "2", True, float("nan")])
-def test_unusable_numbers_of_lanes_are_refused(count: object) -> None:
-    with pytest.raises(ValueError, match="from 1 to 64"):
-        film.load(SMALL_FILM, lanes=count)  # type: ignore[arg-type]
-
-
 def test_fewer_threads_make_the_same_frames_to_the_bit(
     small_film: film.Film, pair: tuple[np.ndarray, np.ndarray]
 ) -> None:
@@ -137,7 +131,7 @@ def test_fewer_threads_make_the_same_frames_to_the_bit(
         np.testing.assert_array_equal(made, expected)
 
 
-@pytest.mark.parametrize("wrong", [0, -1, 1.5, "2", True, [1]])
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, 2.0, "2", True, [1], float("nan")])
 def test_threads_and_lanes_are_whole_numbers(wrong: object) -> None:
     for what in ("threads", "lanes"):
         with pytest.raises(
@@ -145,3 +139,5 @@ def test_threads_and_lanes_are_whole_numbers(wrong: object) -> None:
         ):
             film.load(SMALL_FILM, **{what: wrong})
         film.load(SMALL_FILM, **{what: np.int64(1)})
+    with pytest.raises(ValueError, match="lanes is 65; it must be a whole number from 1 to 64"):
+        film.load(SMALL_FILM, lanes=65)

@@ -255,10 +255,3 @@ def test_bad_moments_are_refused_at_once(small_film: film.Film) -> None:
             small_film.frames(a, b, **wrong)
     with pytest.raises(ValueError, match="outside"):
         small_film.at(a, b, -0.1)
-
-
-def test_a_precision_may_be_a_float(average: film.Film) -> None:
-    a, b = moved(32, 48)
-    np.testing.assert_array_equal(
-        average.at(a, b, 0.3, precision=1 / 16), average.at(a, b, 0.3, precision=Fraction(1, 16))
-    )

@@ -73,19 +73,20 @@ def test_the_four_graphs_are_the_two(
     features, middle = whole
     factor = 2 ** graph_split.image_level(encoder, level)
 
-    coarse = run(graph_split.coarse_encoder(encoder, level), *({"image": _shrink(frame, factor)} for frame in frames))
-    fine = encoded(graph_split.fine_encoder(encoder, level), frames)
+    coarse_encoder, coarse_flow, fine_encoder, fine_synthesizer = graph_split.split(encoder, synthesizer, level)
+    coarse = run(coarse_encoder, *({"image": _shrink(frame, factor)} for frame in frames))
+    fine = encoded(fine_encoder, frames)
     for part in (coarse, fine):
         for tensors, expected in zip(part, features, strict=True):
             for name, value in tensors.items():
                 np.testing.assert_allclose(value, expected[name], atol=1e-5, err_msg=name)
 
-    (flows,) = run(graph_split.coarse_flow(synthesizer, level), ends(*coarse))
+    (flows,) = run(coarse_flow, ends(*coarse))
     assert {name: flow.shape for name, flow in flows.items()} == dict.fromkeys(
-        ("forward", "backward"), (1, 2, HEIGHT >> level, WIDTH >> level)
+        (f"forward_{level}", f"backward_{level}"), (1, 2, HEIGHT >> level, WIDTH >> level)
     )
     still = {name: np.zeros_like(flow) for name, flow in flows.items()}
-    moving, stopped = run(graph_split.fine_synthesizer(synthesizer, level), ends(*fine) | flows, ends(*fine) | still)
+    moving, stopped = run(fine_synthesizer, ends(*fine) | flows, ends(*fine) | still)
     assert set(moving) == {"middle"}
     np.testing.assert_allclose(moving["middle"], middle, atol=1e-5)
     assert np.abs(stopped["middle"] - middle).max() > 1e-3  # the flows matter: without them it is another picture
@@ -94,20 +95,13 @@ def test_the_four_graphs_are_the_two(
 @pytest.mark.parametrize("level", graph_split.LEVELS)
 def test_nothing_is_computed_in_vain(graphs: tuple[ov.Model, ov.Model], level: int) -> None:
     """What one of the encoders gives is what its synthesizer takes, all of it and nothing else."""
-    encoder, synthesizer = graphs
     before = [names(graph.outputs) | names(graph.inputs) for graph in graphs]
-    for encode, synthesize, others in (
-        (graph_split.coarse_encoder, graph_split.coarse_flow, set()),
-        (
-            graph_split.fine_encoder,
-            graph_split.fine_synthesizer,
-            {"forward", "backward", "first_image_0", "last_image_0"},
-        ),
-    ):
-        part = encode(encoder, level)
-        assert names(part.inputs) == {"image"}
-        given = {f"{end}_{name}" for end in ("first", "last") for name in names(part.outputs)}
-        assert names(synthesize(synthesizer, level).inputs) == given | others
+    parts = graph_split.split(*graphs, level)
+    of_fine = {f"forward_{level}", f"backward_{level}", "first_image_0", "last_image_0"}
+    for encoder, reader, others in ((*parts[:2], set()), (*parts[2:], of_fine)):
+        assert names(encoder.inputs) == {"image"}
+        given = {f"{end}_{name}" for end in ("first", "last") for name in names(encoder.outputs)}
+        assert names(reader.inputs) == given | others
     assert [names(graph.outputs) | names(graph.inputs) for graph in graphs] == before  # the originals stay whole
 
 
@@ -126,8 +120,9 @@ def test_another_extractor_starts_elsewhere() -> None:
         image = ov.opset15.parameter([1, 3, -1, -1], np.float32, name="image")
         results = []
         for i, width in enumerate(widths):
-            results.append(ov.opset15.result(ov.opset15.concat([image] * width, 1)))
-            results[-1].output(0).get_tensor().set_names({f"features_{i}"})
+            for name in (f"own_{i}", f"features_{i}"):
+                results.append(ov.opset15.result(ov.opset15.concat([image] * width, 1)))
+                results[-1].output(0).get_tensor().set_names({name})
         return ov.Model(results, [image], "encoder")
 
     assert graph_split.image_level(encoder(1, 1, 1, 1, 1, 1, 1), 5) == 5

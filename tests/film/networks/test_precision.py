@@ -55,6 +55,8 @@ def test_film_runs_in_the_precision_that_was_asked_for(small_film: film.Film, me
         assert isinstance(model, film.Film)
         counts = [check(graph) for graph in model.compiled(64, 832).graphs]
         assert sum(bf16 for bf16, _ in counts) > 100 and sum(f32 for _, f32 in counts) >= 1
+        of_synthesizer = run_in(model.compiled(64, 832).graphs[-1])
+        assert [computed for kind, computed, *_ in of_synthesizer if kind == "Convolution"][-2:] == ["f32", "f32"]
     exact = film.load(SMALL_FILM, precision="exact", memory_gb=memory_gb)
     assert isinstance(exact, film.Film)
     for graph in exact.compiled(64, 832).graphs:

@@ -9,7 +9,7 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from film.networks import compact, rife, timed_split
+from film.networks import compact, graph_split, rife
 from tests.conftest import moved
 from tests.support import timed_models
 
@@ -145,11 +145,8 @@ def test_a_cut_graph_is_the_whole_one(family: Any) -> None:
     encoder, synthesizer = family.encoder(variables, architecture), family.synthesizer(variables, architecture)
     ends = photos(128, 128)
     core, values = ov.Core(), {"time": np.array([0.3], np.float32)}
-    parts = [
-        (timed_split.coarse_encoder(encoder, synthesizer), timed_split.coarse_flow(synthesizer)),
-        (timed_split.fine_encoder(encoder, synthesizer), timed_split.fine_synthesizer(synthesizer)),
-    ]
-    for encode, reader in parts:
+    parts = graph_split.split(encoder, synthesizer, 3)  # whatever the level, there is one cut
+    for encode, reader in (parts[:2], parts[2:]):
         compiled = core.compile_model(encode, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
         for prefix, image in zip(("first", "last"), ends, strict=True):
             values[f"{prefix}_image_0"] = image

@@ -72,6 +72,7 @@ def test_a_held_frame_moves_only_at_its_end() -> None:
 
 def test_neighbouring_gaps_share_their_frame() -> None:
     pairs = list(timeline.retimed(numbered([k * FRAME for k in range(4)]), FRAME / 2))
+    assert [pair.numbers for pair in pairs] == [(0, 1), (1, 2), (2, 3), (3, 3)]
     assert all(before.right is after.left for before, after in zip(pairs, pairs[1:], strict=False))
 
 
@@ -85,7 +86,7 @@ def test_an_hour_is_exact_to_a_frame() -> None:
 
 def test_stretches_hold_whole_gaps_and_everything() -> None:
     frame = np.zeros((4, 4, 3), np.float32)
-    pairs = [FramePair(frame, frame, [Fraction(0)] * count) for count in (2, 1, 5, 0, 1, 1)]
+    pairs = [FramePair(frame, frame, [Fraction(0)] * count, (0, 0)) for count in (2, 1, 5, 0, 1, 1)]
     chunks = list(timeline.chunks(iter(pairs), 3))
     assert [[len(pair.moments) for pair in chunk] for chunk in chunks] == [[2, 1], [5], [1, 1]]
     assert [pair for chunk in chunks for pair in chunk] == [pair for pair in pairs if pair.moments]
