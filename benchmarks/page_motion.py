@@ -2,9 +2,9 @@
 
 Start `python app.py`, then: python -m benchmarks.page_motion [--example boats] [--depth 5] [--model Quick] [--side 512]
 
-With --cold that is the server's first film: give it an empty cache (FILM_CACHE_DIR) and 20 s. Measured in Chromium: what the stage shows (its drawing, or the player) is looked at with every frame of the browser.
-The photos get a little noise, so that nothing is found that was made before; a short film first warms the model up,
-but for --cold.
+With --cold that is the first film of a server with an empty cache (FILM_CACHE), up for 20 s. Measured in Chromium:
+what the stage shows (its drawing, or the player) is looked at with every frame of the browser. The photos get a little
+noise, so that nothing is found that was made before; a short film first warms the model up, but for --cold.
 """
 
 from __future__ import annotations
