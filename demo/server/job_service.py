@@ -51,7 +51,7 @@ DEEP_BYTES = 9.0  # the same where they have more than 8 bits
 LEVEL_BYTES = 7.25  # more, coarse to fine: about half the frames wait in 12 bytes per pixel
 THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
 
-logger = logging.getLogger("film.studio")
+logger = logging.getLogger("film.jobs")
 
 
 class JobService:
