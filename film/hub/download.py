@@ -62,6 +62,8 @@ def download(handle: str, directory: Path, limit: float) -> None:
 
 def _unpack(handle: str, directory: Path, limit: float) -> None:
     url = handle + ("&" if "?" in handle else "?") + "tf-hub-format=compressed"
+    if not hasattr(tarfile, "data_filter"):  # whose `extractall` takes no filter either
+        raise RuntimeError("this Python unpacks no archives of others safely; it takes 3.10.12, 3.11.4, 3.12 or later")
     end = time.monotonic() + limit
     with urllib.request.urlopen(url, timeout=min(limit, SILENCE)) as response:
         with tarfile.open(fileobj=cast(IO[bytes], _Bounded(response, end, limit)), mode="r|*") as archive:
@@ -70,8 +72,6 @@ def _unpack(handle: str, directory: Path, limit: float) -> None:
 
 def _checked(member: tarfile.TarInfo, directory: str) -> tarfile.TarInfo:
     """The member as it may be unpacked: below the directory, without rights or owners of its own, and no link."""
-    if not hasattr(tarfile, "data_filter"):
-        raise RuntimeError("this Python unpacks no archives of others safely; it takes 3.10.12, 3.11.4, 3.12 or later")
     if not (member.isfile() or member.isdir()):
         raise RuntimeError(f"what it answered holds {member.name}, which no module has")
     return tarfile.data_filter(member, directory)
