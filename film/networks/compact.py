@@ -67,12 +67,12 @@ def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
     image = ops.parameter([1, 3, -1, -1], np.float32, name="image")
     x = ops.add(image, blocks.constant(-0.5)).output(0)
     x = _conv(_conv(x, variables, "extractor.half_0", 2), variables, "extractor.half_1")
-    outputs = {"half": x}
+    outputs = {"half": blocks.channels_last(x)}
     for i in range(architecture.levels):
         name = "coarse" if i else "quarter"
         x = _conv(_conv(x, variables, f"extractor.{name}_0", 2), variables, f"extractor.{name}_1")
-        outputs[f"features_{i}"] = x
-        outputs[f"matching_{i}"] = blocks.convolve(x, *_layer(variables, "extractor.matching"))
+        outputs[f"features_{i}"] = blocks.channels_last(x)
+        outputs[f"matching_{i}"] = blocks.channels_last(blocks.convolve(x, *_layer(variables, "extractor.matching")))
     return blocks.model(outputs, [image], "compact-encoder")
 
 
@@ -81,14 +81,16 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     and `time` (1,) in (0, 1). Output `middle` (1, 3, H, W), the frame at that time."""
     time = ops.parameter([1], np.float32, name="time")
     parameters = [time]
-    shapes = {"image_0": 3, "half": architecture.half}
+    shapes = {"half": architecture.half}
     for i in range(architecture.levels):
         shapes |= {f"features_{i}": architecture.quarter, f"matching_{i}": architecture.matching}
 
     def photo(prefix: str) -> dict[str, Tensor]:
-        new = {key: ops.parameter([1, c, -1, -1], np.float32, name=f"{prefix}_{key}") for key, c in shapes.items()}
-        parameters.extend(new.values())
-        return {key: node.output(0) for key, node in new.items()}
+        image = ops.parameter([1, 3, -1, -1], np.float32, name=f"{prefix}_image_0")
+        new = {key: ops.parameter([1, -1, -1, c], np.float32, name=f"{prefix}_{key}") for key, c in shapes.items()}
+        parameters.extend([image, *new.values()])
+        others = {key: blocks.channels_first(node.output(0)) for key, node in new.items()}
+        return {"image_0": image.output(0)} | others
 
     first, last = photo("first"), photo("last")
     shifts = _shifts(time.output(0))
@@ -231,11 +233,13 @@ def _update(
     kernel, bias = _layer(variables, f"{name}.enter")
     kernel = _transposed(kernel, 2 * architecture.quarter)
     parts = _split(kernel, [2 * architecture.quarter, len(DISTANCES) ** 2, 4, 2, architecture.context, 1])
-    read = [(first, parts[0][:, : architecture.quarter]), (last, parts[0][:, architecture.quarter :])]
-    read += [(costs, parts[1]), (motion, parts[3]), (_plane(time, motion), parts[5])]
+    by_pixel = [(first, parts[0][:, : architecture.quarter]), (last, parts[0][:, architecture.quarter :])]
+    by_channel = [(costs, parts[1]), (motion, parts[3]), (_plane(time, motion), parts[5])]
     if flow is not None and context is not None:
-        read += [(flow, parts[2] * FLOW_SCALE)]
-    x = _enter(read, (context, parts[4]), bias)
+        by_pixel += [(context, parts[4])]
+        by_channel += [(flow, parts[2] * FLOW_SCALE)]
+    # Two convolutions: a concatenation of all would copy what lies in memory the other way.
+    x = blocks.leaky(blocks.add_bias(ops.add(_convolve_all(by_channel), _convolve_all(by_pixel)), bias))
     n = 0
     while f"{name}.blocks.{n}.first.weight" in variables:
         x = _residual(x, variables, f"{name}.blocks.{n}")
@@ -252,15 +256,9 @@ def _update(
     )
 
 
-def _enter(
-    read: list[tuple[Tensor, np.ndarray]], context: tuple[Tensor | None, np.ndarray], bias: np.ndarray
-) -> Tensor:
-    """A convolution of all that is read, each with its kernel. The context is not concatenated with the rest: it lies
-    in memory by pixels, and what is warped by channels, so that one of both would be copied."""
-    x = blocks.convolve(blocks.concat([x for x, _ in read]), np.concatenate([kernel for _, kernel in read], 1))
-    if context[0] is not None:
-        x = ops.add(x, blocks.convolve(context[0], context[1])).output(0)
-    return blocks.leaky(blocks.add_bias(x, bias))
+def _convolve_all(read: list[tuple[Tensor, np.ndarray]]) -> Tensor:
+    """The convolution of a concatenation, each tensor with its part of the kernel."""
+    return blocks.convolve(blocks.concat([x for x, _ in read]), np.concatenate([kernel for _, kernel in read], 1))
 
 
 def _plane(time: Tensor, like: Tensor) -> Tensor:

@@ -94,9 +94,10 @@ def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
     features = _feature_pyramid(images, variables, architecture)
     outputs = {f"image_{i}": images[i] for i in range(1, architecture.fusion_levels)}
     for i, feature in enumerate(features):
-        outputs[f"features_{i}"] = feature
+        outputs[f"features_{i}"] = blocks.channels_last(feature)
         kernel, bias = _layer(variables, PREDICTOR.format(architecture.predictor(i), 0))
-        outputs[f"own_{i}"] = _convolve(feature, kernel[:, :, : kernel.shape[2] // 2], bias)
+        own = _convolve(feature, kernel[:, :, : kernel.shape[2] // 2], bias)
+        outputs[f"own_{i}"] = blocks.channels_last(own)
     return blocks.model(outputs, [image], "film-encoder")
 
 
@@ -110,19 +111,25 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     channels = _feature_channels(variables, architecture)
 
     def frame(prefix: str) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
+        images = [
+            ops.parameter([1, 3, -1, -1], np.float32, name=f"{prefix}_image_{i}")
+            for i in range(architecture.fusion_levels)
+        ]
+        parameters.extend(images)
+
         def pyramid(name: str, channels: Sequence[int]) -> list[Tensor]:
             new = [
-                ops.parameter([1, c, -1, -1], np.float32, name=f"{prefix}_{name}{i}") for i, c in enumerate(channels)
+                ops.parameter([1, -1, -1, c], np.float32, name=f"{prefix}_{name}{i}") for i, c in enumerate(channels)
             ]
             parameters.extend(new)
-            return [node.output(0) for node in new]
+            return [blocks.channels_first(node.output(0)) for node in new]
 
         own = [
             _layer(variables, PREDICTOR.format(architecture.predictor(i), 0))[1].size
             for i in range(architecture.levels)
         ]
         return (
-            pyramid("image_", [3] * architecture.fusion_levels),
+            [image.output(0) for image in images],
             pyramid("features_", channels),
             pyramid("own_", own),
         )

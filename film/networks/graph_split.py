@@ -25,9 +25,10 @@ FLOW = "cut_flow"  # so begin those whose first four channels are flows to both 
 
 def image_level(encoder: ov.Model, level: int) -> int:
     """The level of the image from which the coarse encoder of a cut at `level` starts; 0 is the frame itself."""
-    widths = {port.get_any_name(): port.get_partial_shape()[1].get_length() for port in encoder.outputs}
-    if "own_0" not in widths:  # not FILM's
+    shapes = {port.get_any_name(): port.get_partial_shape() for port in encoder.outputs}
+    if "own_0" not in shapes:  # not FILM's
         return 0
+    widths = {name: shape[3].get_length() for name, shape in shapes.items() if name.startswith("features_")}
     terms = 1  # sub-levels gathered into one feature level: channels grow with each until all are there
     while widths.get(f"features_{terms}", 0) > widths[f"features_{terms - 1}"]:
         terms += 1

@@ -17,6 +17,8 @@ from xml.etree import ElementTree
 
 import openvino as ov
 
+from film.networks import blocks
+
 MARK = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:f16,bf16"}
 CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData", "GroupConvolution")
 # Channels of what is a picture, a mask, a flow or two flows. A convolution to so few is cheap in float32.
@@ -35,6 +37,8 @@ def float32_nodes(model: ov.Model) -> set[str]:
     for node in model.get_ops():
         if node.get_type_name() == "GridSample":
             todo.append(node.input_value(1).get_node())
+        if node.get_friendly_name().startswith(blocks.PLACE):
+            todo.append(node)
         if node.get_type_name() in ("GridSample", "Result") and _channels(node.input_value(0)) <= NARROW:
             todo.append(node)
     names: set[str] = set()
@@ -95,4 +99,6 @@ def _is_wide(convolution: ov.Node) -> bool:
 
 
 def _channels(output: ov.Output) -> int:
-    return output.get_partial_shape()[1].get_length()
+    """Of (1, C, H, W), or of what an encoder gives with its channels last."""
+    _, channels, _, last = output.get_partial_shape()
+    return (last if channels.is_dynamic else channels).get_length()

@@ -108,10 +108,11 @@ def bilinear(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("reach", [0.0, 0.4, 3.0, 200.0])
-@pytest.mark.parametrize(("height", "width"), [(12, 17), (2, 2), (33, 8), (2, 9)])
-def test_warping_is_bilinear_with_a_clamped_border(height: int, width: int, reach: float) -> None:
+@pytest.mark.parametrize(("height", "width"), [(12, 17), (2, 2), (33, 8), (2, 9), (1, 1), (1, 5)])
+@pytest.mark.parametrize("channels", [4, blocks.WIDE], ids=["sampled", "gathered"])
+def test_warping_is_bilinear_with_a_clamped_border(channels: int, height: int, width: int, reach: float) -> None:
     random = np.random.default_rng(height * width)
-    image = random.random((1, 4, height, width), np.float32)
+    image = random.random((1, channels, height, width), np.float32)
     flow = random.uniform(-reach, reach, (1, 2, height, width)).astype(np.float32)
     image_node, flow_node = node("image", image), node("flow", flow)
     warped = blocks.warp(image_node[0].output(0), flow_node[0].output(0))

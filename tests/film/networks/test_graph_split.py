@@ -117,11 +117,11 @@ def test_another_extractor_starts_elsewhere() -> None:
     """Channels of the feature levels grow until every sub-level is there."""
 
     def encoder(*widths: int) -> ov.Model:
-        image = ov.opset15.parameter([1, 3, -1, -1], np.float32, name="image")
+        image = ov.opset15.parameter([1, -1, -1, 3], np.float32, name="image")
         results = []
         for i, width in enumerate(widths):
             for name in (f"own_{i}", f"features_{i}"):
-                results.append(ov.opset15.result(ov.opset15.concat([image] * width, 1)))
+                results.append(ov.opset15.result(ov.opset15.concat([image] * width, 3)))
                 results[-1].output(0).get_tensor().set_names({name})
         return ov.Model(results, [image], "encoder")
 

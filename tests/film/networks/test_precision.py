@@ -26,15 +26,19 @@ def run_in(graph: ov.CompiledModel) -> Iterator[tuple[str, str, str, ov.Node]]:
 
 
 def check(graph: ov.CompiledModel) -> tuple[int, int]:
-    """Assert it of every sampling and of every picture; the numbers of convolutions in bfloat16 and in float32."""
+    """Assert it of all that is sampled and of what says where; the numbers of convolutions in bfloat16 and float32."""
     producers = {node.get_friendly_name(): (kind, output) for kind, _, output, node in run_in(graph)}
     counts = {"bf16": 0, "f32": 0}
     for kind, computed, output, node in run_in(graph):
         if kind == "Convolution":
             counts[computed] += 1
+        is_place = node.get_friendly_name().startswith(blocks.PLACE) and kind != "Reorder"
+        if is_place:
+            assert computed == output and output in ("f32", "i32")
         if kind == "GridSample":
             assert (computed, output) == ("f32", "f32")
-            seen, todo = set(), [node.input_value(1).get_node()]
+        if is_place or kind == "GridSample":
+            seen, todo = set(), [node if is_place else node.input_value(1).get_node()]
             while todo:  # back to the convolutions, flows have never been in bfloat16
                 parent = todo.pop()
                 name = parent.get_friendly_name()
@@ -96,10 +100,17 @@ def test_what_addresses_pixels_is_marked_as_far_as_the_wide_convolutions() -> No
     image, features = ops.parameter([1, 3, 8, 8], np.float32), ops.parameter([1, 16, 8, 8], np.float32)
     wide = blocks.leaky(blocks.convolve(features.output(0), np.ones((16, 16, 3, 3)), np.ones(16)))
     flow = blocks.convolve(wide, np.ones((2, 16, 1, 1)), np.ones(2))
-    warped = blocks.warp(image.output(0), flow)
-    model = blocks.model({"middle": warped, "features": wide}, [image, features], "example")
+    warped, gathered = blocks.warps([image.output(0), features.output(0)], flow)
+    model = blocks.model({"middle": warped, "features": wide, "warped": gathered}, [image, features], "example")
     names = precision.float32_nodes(model)
     assert {flow.get_node().get_friendly_name(), warped.get_node().get_friendly_name()} <= names
-    assert not {node.get_friendly_name() for node in (wide.get_node(), image, features)} & names
+    assert not {node.get_friendly_name() for node in (wide.get_node(), gathered.get_node(), image, features)} & names
+    places = {name for node in model.get_ops() if (name := node.get_friendly_name()).startswith(blocks.PLACE)}
+    assert len(places) == 6 and places <= names
     kinds = [node.get_type_name() for node in model.get_ops() if node.get_friendly_name() in names]
-    assert kinds.count("Convolution") == 1 and "PRelu" not in kinds and {"Clamp", "GridSample", "Add"} <= set(kinds)
+    assert (
+        kinds.count("Convolution") == 1
+        and "PRelu" not in kinds
+        and {"FloorMod", "Convert"} <= set(kinds)
+        and {"Maximum", "GridSample", "Add"} <= set(kinds)
+    )
