@@ -10,13 +10,13 @@ Conventions: moments are exact `Fraction`s in [0, 1]; 0 is the first keyframe, 1
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
+from film.engine import direct
 from film.support import validation
 
 Keyframe = TypeVar("Keyframe")
@@ -204,9 +204,7 @@ def walk_ahead(
                 fill()
             yield take(moment)
     finally:
-        for finish in running.values():
-            with contextlib.suppress(Exception):  # nobody will see this one; the others are to be waited for too
-                finish()
+        direct.settle(running.values())
 
 
 def tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from film.engine import bisection, timings
+from film.engine.frame_pair import FramePair
 from film.engine.interpolator import Interpolator
 from film.media import images, video_reader, video_writer
 from film.media.images import Reader
@@ -28,7 +29,7 @@ from film.rendering.events import Done, Event, Level, Notice, Progress, Segment,
 from film.rendering.inputs import Source
 from film.rendering.options import FilmOptions, PhotoOptions, VideoOptions, chosen
 from film.rendering.progress_clock import ProgressClock
-from film.rendering.renderer import AnyRenderer, Chunk, Encoding, RenderedFrames, render
+from film.rendering.renderer import AnyRenderer, Chunk, Encoding, RenderedFrames, handed_over, render
 from film.rendering.target import Target
 
 __all__ = ["Done", "Event", "Level", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
@@ -262,15 +263,18 @@ def _segments(
 def _missing(source: Source, least: int, there: Mapping[int, Segment]) -> Generator[Chunk | Segment]:
     """The film in order: the segments that are there, and the chunks that are not, or what is missing of them."""
     begin = 0
-    for pairs in timeline.chunks(source.pairs, least):
-        first, end = begin, begin + timeline.length(pairs)
-        while first < end:
+
+    def missing(pairs: list[FramePair]) -> Generator[Chunk | Segment]:
+        nonlocal begin
+        start, first = begin, begin
+        begin += timeline.length(pairs)
+        while first < begin:
             if segment := there.get(first):
                 yield segment
                 first += segment.count
             else:
-                until = next((number for number in range(first, end) if number in there), end)
-                yield Chunk(first, timeline.part(pairs, first - begin, until - begin))
+                until = next((number for number in range(first, begin) if number in there), begin)
+                yield Chunk(first, timeline.part(pairs, first - start, until - start))
                 first = until
-        begin = end
-        del pairs  # before the next are read
+
+    return handed_over(timeline.chunks(source.pairs, least), missing)

@@ -7,6 +7,7 @@ gaps share a frame, which has one number in both, so that a model can know it ag
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from film.engine import bisection, direct
@@ -92,7 +93,6 @@ def chunks(pairs: Iterable[FramePair], least: int) -> Iterator[list[FramePair]]:
     for pair in pairs:
         if pair.moments:
             chunk.append(pair)
-        del pair
         if length(chunk) >= least:
             yield chunk
             chunk = []
@@ -117,6 +117,6 @@ def part(chunk: Iterable[FramePair], begin: int, end: int) -> list[FramePair]:
     parts = []
     for pair in chunk:
         if max(0, begin) < min(end, len(pair.moments)):
-            parts.append(pair.part(begin, end))
+            parts.append(replace(pair, moments=pair.moments[max(0, begin) : max(0, end)]))
         begin, end = begin - len(pair.moments), end - len(pair.moments)
     return parts

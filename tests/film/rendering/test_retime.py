@@ -121,12 +121,6 @@ def test_sound_is_kept_as_it_is_at_another_rate_or_left_out(tmp_path: Path, mode
     assert notices == ["The film is silent: what is played forth and back has no sound."]
 
 
-def test_a_video_lasts_as_long_where_the_format_is_slower(tmp_path: Path, model: film.Interpolator) -> None:
-    source = video(tmp_path / "ramp.mp4", levels([40 + 8 * k for k in range(12)]))
-    done, notices = made(source, model, tmp_path / "film.gif", fps=60)
-    assert (done.frames, done.fps, done.duration) == (25, 50, 0.5) and notices == []
-
-
 def test_no_frame_mixes_two_scenes(tmp_path: Path, small_film: film.Film) -> None:
     one, other = pan(5, seed=1), pan(5, seed=2)
     source = video(tmp_path / "scenes.mp4", one + other)
