@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,7 @@ from film.media.video_clock import Jump
 from film.media.video_reader import TimedFrame, VideoMetadata
 from film.media.video_writer import SEAMLESS
 from film.rendering import planning, soundtrack, timeline, video_part
-from film.rendering.options import VideoOptions
+from film.rendering.options import PhotoOptions, VideoOptions
 from film.rendering.pace import Pace, SpeedCurve, Steady
 from film.support.fingerprint import fingerprint
 
@@ -53,21 +54,22 @@ class Source:
             yield self.notes.popleft()
 
 
+@contextlib.contextmanager
 def open_photos(
     photos: Sequence[Path],
-    moments: Sequence[Sequence[Fraction]],
-    longest_side: int | None = None,
+    output: Path,
+    options: PhotoOptions,
     max_pixels: int = images.MAX_PIXELS,
     reader: Reader = images,
-    ground: Sequence[float] | None = alpha.WHITE,
     honours_time: bool = False,
-) -> Source:
-    """A film through photos: `moments[i]` lie between photos i and i + 1. ValueError, OSError as in `images`.
-
-    Transparent photos lie over the `ground`, RGB from 0 to 1; without one they stay transparent, and so does the film.
-    """
+) -> Iterator[Source]:
+    """A film through photos. ValueError, OSError as in `images`, ValueError as in `planning.length`."""
+    route = [*photos, photos[0]] if options.play == SEAMLESS else photos
+    weights = _differences(route, max_pixels, reader) if options.spacing == "motion" else None
+    moments, _ = planning.length(options, len(photos), output, weights, honours_time)
+    ground = None if options.keeps_alpha(os.fspath(output)) else options.ground()
     sizes = [reader.image_size(photo, max_pixels) for photo in photos]
-    size = images.common_size(sizes, longest_side)
+    size = images.common_size(sizes, options.longest_side)
     count = sum(map(len, moments))
     notes = deque(_fitting(sizes, size))
     notes.extend(
@@ -94,9 +96,9 @@ def open_photos(
         before = photo.name, small
         return frame
 
-    frames: Iterator[Frame] = map(fitted, photos)
+    frames: Iterator[Frame] = map(fitted, route)
     frames = itertools.chain(_emptied(deque(itertools.islice(frames, 2))), frames)
-    return Source(
+    yield Source(
         pairs=timeline.through(frames, moments),
         size=size,
         frames=count,
@@ -113,7 +115,7 @@ def open_photos(
     )
 
 
-def differences(photos: Sequence[Path], max_pixels: int = images.MAX_PIXELS, reader: Reader = images) -> list[float]:
+def _differences(photos: Sequence[Path], max_pixels: int, reader: Reader) -> list[float]:
     """How much each photo differs from the next: its content value, see `scene_detection`. Reads one at a time."""
     size = images.common_size([reader.image_size(photo, max_pixels) for photo in photos])
     copies = (

@@ -91,24 +91,11 @@ def interpolate(
     if isinstance(photos, (str, bytes, os.PathLike)):
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
     video_writer.check_place(Path(output))
-    paths, alpha = [Path(photo) for photo in photos], options.keeps_alpha(os.fspath(output))
-    timed = model.honours_time
-    moments, fps = planning.length(options, len(paths), output, honours_time=timed)
+    paths = [Path(photo) for photo in photos]
+    _, fps = planning.length(options, len(paths), output, honours_time=model.honours_time)
     asked = fps if options.seconds is not None else options.rate  # a length in seconds knows the format's rate
     target = Target(Path(output), asked, options, resume, inputs=paths)
-    route = [*paths, paths[0]] if options.play == video_writer.SEAMLESS else paths
-
-    ground = None if alpha else options.ground()
-
-    def opened() -> AbstractContextManager[Source]:
-        wanted = moments
-        if options.spacing == "motion":
-            weights = inputs.differences(route, max_pixels, reader)
-            wanted, _ = planning.length(options, len(paths), output, weights, timed)
-        return contextlib.nullcontext(
-            inputs.open_photos(route, wanted, options.longest_side, max_pixels, reader, ground, timed)
-        )
-
+    opened = partial(inputs.open_photos, paths, target.path, options, max_pixels, reader, model.honours_time)
     return _events("reading", opened, model, target, by_level)
 
 
@@ -150,10 +137,7 @@ def retime(
     target = Target(Path(output), fps, options, resume, [looked.path])
     alpha = options.keeps_alpha(os.fspath(output))
     precision = bisection.EXACT if model.honours_time else Fraction(options.precision)
-
-    def opened() -> AbstractContextManager[Source]:
-        return inputs.open_video(looked, pace, options, max_pixels, alpha, precision)
-
+    opened = partial(inputs.open_video, looked, pace, options, max_pixels, alpha, precision)
     return _events("looking", opened, model, target)
 
 
@@ -197,19 +181,16 @@ def _events(
     if clock.per_call and renderer.timings_name:
         for device in {execution_info.device, renderer.requested_device}:
             timings.remember(renderer.timings_name, device, height * width, clock.per_call)
-    frames = video_writer.shown_frames(clock.done, target.play)
     height, width = video_writer.shown_size(target.path, source.size)
-    seconds = time.monotonic() - started
-    fps = target.shown_fps
     yield Done(
         target.path,
-        frames,
+        video_writer.shown_frames(clock.done, target.play),
         width,
         height,
-        fps,
+        target.shown_fps,
         renderer.name,
         str(execution_info),
-        seconds,
+        time.monotonic() - started,
         clock.per_call,
         execution_info.precision,
     )
