@@ -75,7 +75,7 @@ def kept(
 
 @contextlib.contextmanager
 def _locked(directory: Path, choices: Mapping[str, Any], tell: Callable[[str], object]) -> Iterator[None]:
-    wanted = json.loads(json.dumps(choices, default=str))
+    wanted = json.loads(json.dumps(choices, sort_keys=True, default=str))
     try:
         noted = atomic_file.notes(directory / NOTE).get("choices")
         if directory.exists() and noted != wanted:
