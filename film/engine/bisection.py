@@ -229,11 +229,6 @@ def reachable(moments: Sequence[Fraction]) -> Sequence[Fraction]:
 
 def calls(moments: Sequence[Fraction]) -> list[int]:
     """How often `walk` will have called `middle` when it yields each of these moments; the last is the total."""
-    count = 0
-
-    def middle(a: Fraction, b: Fraction) -> Fraction:
-        nonlocal count
-        count += 1
-        return (a + b) / 2
-
-    return [count for _ in walk(Fraction(0), Fraction(1), reachable(moments), middle)]
+    moments = reachable(moments)
+    numbers = {made: number for number, (_, _, made) in enumerate(tree(moments), 1)}
+    return list(itertools.accumulate((numbers.get(moment, 0) for moment in moments), max))  # what is there is no call
