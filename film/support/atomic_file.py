@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -27,6 +29,23 @@ def read(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError):  # absent, unreadable or damaged: callers can do without it
         return None
+
+
+def note(path: Path, key: str, value: object) -> None:
+    """Set a member of the JSON object at `path`. OSError as in `update`."""
+    update(path, lambda text: json.dumps(_members(text) | {key: value}, indent=1))
+
+
+def notes(path: Path) -> dict[str, Any]:
+    """The JSON object at `path`; empty if there is none, or it is damaged."""
+    return _members(read(path))
+
+
+def _members(text: str | None) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text or "{}"))
+    except (ValueError, TypeError):
+        return {}
 
 
 def _beside(path: Path, extension: str) -> Path:
