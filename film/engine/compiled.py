@@ -6,14 +6,16 @@ import contextlib
 import itertools
 import logging
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import openvino as ov
+from openvino.preprocess import PrePostProcessor
 
 from film.engine import tiling
-from film.engine.devices import core
+from film.engine.devices import core, has_short_floats
 from film.engine.session import DirectSession, Session, WholeSession, aligned
 from film.engine.tiled_session import TiledSession
 from film.hub.convert import Converted
@@ -24,14 +26,16 @@ log = logging.getLogger(__name__)
 
 # "mixed": what `networks.precision` marks is float32, the rest is what the device is fastest in. "exact": float32.
 EXECUTION_MODES = {"mixed": "PERFORMANCE", "exact": "ACCURACY"}
-# Scratch memory of the synthesizer, in feature sets (2.3 measured for 64 filters, 2.9 for 8).
-SCRATCH_SETS = 3
+# Scratch memory of the synthesizer, in float32 feature sets (3.3 measured for 64 filters).
+SCRATCH_SETS = 4
 # What the coarse half of a tiled frame needs, as a share of what the whole frame would (cut at the first level).
 COARSE_SHARE = 0.06
 # Of one compiled model, in sizes of its weights: as a file, as constants, packed for the processor, with margin.
 WEIGHT_COPIES = 6
 TIMED_CUT = 3  # the tensors of a cut of a network that makes any moment are of 1/8 size
 CACHED_GRAPHS = 100  # of a converted model, on disk: up to a megabyte each
+# Features that only convolutions read, by the names of the encoders' outputs and of the synthesizers' inputs.
+HANDED_OVER = re.compile(r"^(first_|last_)?(features_\d|own_\d|half$)")
 FRAMES = 6  # float32 frames beside the inference: two ends, a middle, and a copy of each
 
 
@@ -142,6 +146,8 @@ def compile_model(
         models = [coarse_encoder, flow, fine_encoder, fine]
     else:
         _reshape(models[0], models[1], shape.frame)
+    if precision == "mixed" and device.startswith("CPU") and has_short_floats(device):
+        models = [_handing_over_bfloat16(model) for model in models]
     entries = cache / converted.directory.name
     graphs = tuple(
         _compile_graph(model, device, config, entries, file)
@@ -149,6 +155,16 @@ def compile_model(
     )
     _prune(entries)
     return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")), precision)
+
+
+def _handing_over_bfloat16(model: ov.Model) -> ov.Model:
+    """The graph with features that convolutions read in bfloat16 as its inputs and outputs: half the memory."""
+    processor = PrePostProcessor(model)
+    for ports, tensors in ((model.inputs, processor.input), (model.outputs, processor.output)):
+        for name in (port.get_any_name() for port in ports):
+            if HANDED_OVER.search(name):
+                tensors(name).tensor().set_element_type(ov.Type.bf16)
+    return processor.build()
 
 
 def _prune(cache: Path) -> None:
