@@ -34,6 +34,7 @@ from film.hub.saved_model import SavedModel
 from film.networks import compact, precision, rife
 from film.networks import film as network
 from film.networks.blocks import Variables
+from film.support import atomic_file
 
 log = logging.getLogger(__name__)
 
@@ -145,18 +146,11 @@ def convert(saved_model: Path, cache: Path) -> Converted:
         directory.parent.mkdir(parents=True, exist_ok=True)
         _delete_abandoned(directory.parent)
         _delete_unused(directory.parent)
-        with FileLock(directory.with_suffix(".lock")):
+        with _lock(directory):
             if converted := find(key, cache):
                 return converted
-            partial = directory.with_suffix(".partial")  # ours alone while the lock is held; maybe a killed run's
-            for leftover in (partial, directory):
-                shutil.rmtree(leftover, ignore_errors=True)
-            partial.mkdir()
-            try:
+            with atomic_file.folder(directory) as partial:
                 converted = _write(saved_model, partial)
-                os.replace(partial, directory)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise RuntimeError(
             f"The converted model cannot be written to {cache}: {error}. FILM_CACHE can name another directory."
@@ -167,10 +161,7 @@ def convert(saved_model: Path, cache: Path) -> Converted:
 def _delete_abandoned(directory: Path) -> None:
     """What killed conversions left, also of other models and by other versions of this program."""
     for partial in directory.glob("*.partial"):
-        with (
-            contextlib.suppress(OSError),
-            FileLock(partial.with_suffix(".lock"), timeout=0),
-        ):  # else it is being written
+        with contextlib.suppress(OSError), _lock(partial.with_suffix(""), timeout=0):  # else it is being written
             shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -179,13 +170,17 @@ def _delete_unused(directory: Path) -> None:
     oldest = time.time() - UNUSED_DAYS * 86_400
     for kept in directory.iterdir():
         if (kept / MANIFEST).is_file() and kept.stat().st_mtime < oldest:
-            with contextlib.suppress(OSError), FileLock(kept.with_suffix(".lock"), timeout=0):
+            with contextlib.suppress(OSError), _lock(kept, timeout=0):
                 shutil.rmtree(kept, ignore_errors=True)
                 shutil.rmtree(directory.parent / COMPILED / kept.name, ignore_errors=True)
 
 
 def _directory(model_fingerprint: str, cache: Path) -> Path:
     return cache / "ir" / f"{model_fingerprint}-{FORMAT}-{ov.__version__.split('-')[0]}"
+
+
+def _lock(directory: Path, timeout: float = -1) -> FileLock:
+    return FileLock(directory.with_name(f"{directory.name}.lock"), timeout)
 
 
 def _write(saved_model: Path, directory: Path) -> Converted:

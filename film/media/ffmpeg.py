@@ -9,6 +9,8 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Generator
+from fractions import Fraction
 from types import TracebackType
 from typing import IO
 
@@ -90,6 +92,10 @@ class Ffmpeg:
             self._process.wait()
             raise self._failure() from None
 
+    def exchange(self, data: bytes | None) -> bytes:
+        """Feed it all of that, meanwhile take all that it gives."""
+        return self._process.communicate(data)[0]
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -122,7 +128,22 @@ def _notepad() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def run(*arguments: str) -> bytes:
-    """Run it to its end and return what it wrote to pipe:1. RuntimeError with its own words when it fails."""
-    with Ffmpeg(*arguments, writes=True) as process:
-        return process.output.read()
+def packets(path: str | os.PathLike[str], *stream: str) -> Generator[tuple[Fraction, Fraction, Fraction]]:
+    """Of each packet of a stranger's stream, in the order of the file, when it is decoded and shown, and how long it
+    lasts, in seconds. `stream`: the options that choose it. RuntimeError with ffmpeg's own words."""
+    command = ["-copyts", *untrusted(path), *stream, "-c", "copy", "-f", "framecrc", "pipe:1"]
+    with Ffmpeg(*command, writes=True) as process:
+        base = Fraction(1)
+        for line in process.output:
+            if line.startswith(b"#tb 0:"):
+                base = Fraction(line.split()[2].decode())
+            elif line[:1].isdigit():
+                decoded, shown, lasting = (int(cell) * base for cell in line.split(b",")[1:4])
+                yield decoded, shown, lasting
+
+
+def run(*arguments: str, data: bytes | None = None) -> bytes:
+    """Run it to its end, with data on pipe:0, and return what it wrote to pipe:1. RuntimeError with its own words when
+    it fails."""
+    with Ffmpeg(*arguments, reads=data is not None, writes=True) as process:
+        return process.exchange(data)

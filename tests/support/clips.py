@@ -11,7 +11,9 @@ from pathlib import Path
 import imageio.v3 as imageio
 import imageio_ffmpeg
 import numpy as np
+import pytest
 
+from film.media.video_reader import TimedFrame, VideoMetadata, VideoReader, read_metadata
 from tests.conftest import texture
 
 # 4:2:0 halves the colour resolution and x264 at QUALITY rounds a little: mean error on a smooth texture, in levels
@@ -95,6 +97,23 @@ def decoded(path: Path) -> np.ndarray:
     reader = imageio_ffmpeg.read_frames(str(path), **options)
     width, height = next(reader)["size"]
     return np.array([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+
+
+def fake_ffmpeg(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """A shell script instead of ffmpeg."""
+    program = folder / "bin" / "ffmpeg"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    return program
+
+
+def read(path: Path | VideoMetadata) -> list[TimedFrame]:
+    """Every frame of a video, through the package's own reader."""
+    looked = read_metadata(path) if isinstance(path, Path) else path
+    with VideoReader(looked, (looked.height, looked.width)) as reader:
+        return list(reader)
 
 
 def encoders() -> list[int]:
