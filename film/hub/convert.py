@@ -112,8 +112,8 @@ def find(model_fingerprint: str, cache: Path) -> Converted | None:
     directory = _directory(model_fingerprint, cache)
     try:
         manifest = json.loads((directory / MANIFEST).read_text())
-        converted = Converted(directory, manifest["kind"], manifest["alignment"], manifest["bytes_per_pixel"])
-        converted = replace(converted, honours_time=manifest["honours_time"])
+        facts = {name: manifest[name] for name in ("kind", "alignment", "bytes_per_pixel", "honours_time")}
+        converted = Converted(directory, **facts)
         for file in converted.files:
             for part in (file, file.with_suffix(".bin")):
                 if _sha256(part) != manifest["files"][part.name]:
@@ -194,10 +194,14 @@ def _write(saved_model: Path, directory: Path) -> Converted:
         if kind != "whole":
             precision.mark(directory / f"{name}.xml")
     files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
-    manifest = {"kind": kind, "alignment": alignment, "bytes_per_pixel": features, "files": files}
-    manifest["honours_time"] = honours_time
-    (directory / MANIFEST).write_text(json.dumps(manifest, indent=2))
-    return Converted(directory, kind, alignment, features, honours_time)
+    facts: dict[str, Any] = {
+        "kind": kind,
+        "alignment": alignment,
+        "bytes_per_pixel": features,
+        "honours_time": honours_time,
+    }
+    (directory / MANIFEST).write_text(json.dumps(facts | {"files": files}, indent=2))
+    return Converted(directory, **facts)
 
 
 def _read_variables(path: Path) -> dict[str, np.ndarray]:

@@ -9,10 +9,10 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from fractions import Fraction
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import imageio_ffmpeg
 
@@ -52,6 +52,14 @@ def untrusted(path: str | os.PathLike[str]) -> list[str]:
     return ["-protocol_whitelist", protocols, "-format_whitelist", containers, *named, "-i", name]
 
 
+def started(arguments: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
+    """ffmpeg, started. RuntimeError where it cannot be."""
+    try:
+        return subprocess.Popen([imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", *arguments], **streams)
+    except OSError as error:
+        raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
+
+
 class Ffmpeg:
     """ffmpeg at work, from entering the context to leaving it.
 
@@ -62,20 +70,15 @@ class Ffmpeg:
     def __init__(self, *arguments: str, reads: bool = False, writes: bool = False, limit: float | None = None) -> None:
         """`reads`: it is fed by `write` (pipe:0); `writes`: it fills `output` (pipe:1); `limit`: the seconds of
         processor time it may take (not heeded on Windows)."""
-        self._command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
-        self._command += [] if limit is None else ["-timelimit", str(math.ceil(limit))]
-        self._command += arguments
+        seconds = [] if limit is None else ["-timelimit", str(math.ceil(limit))]
+        self._arguments = ["-loglevel", "error", "-y", *seconds, *arguments]
         self._limit = limit
         self._stdin = subprocess.PIPE if reads else subprocess.DEVNULL
         self._stdout = subprocess.PIPE if writes else subprocess.DEVNULL
 
     def __enter__(self) -> Ffmpeg:
         self._words = _notepad()  # what it says
-        try:
-            self._process = subprocess.Popen(self._command, stdin=self._stdin, stdout=self._stdout, stderr=self._words)
-        except OSError as error:
-            self._words.close()
-            raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
+        self._process = started(self._arguments, stdin=self._stdin, stdout=self._stdout, stderr=self._words)
         return self
 
     @property

@@ -19,8 +19,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import IO
 
-import imageio_ffmpeg
-
 from film.media import ffmpeg, images, video_filters
 from film.media.companions import Subtitles
 from film.media.video_clock import LONGEST_PAUSE
@@ -231,7 +229,7 @@ class ProbeResult:
 
 def _look(path: Path, max_pixels: int, *arguments: str) -> ProbeResult:
     """Decode the beginning of a file into nothing. ValueError when that takes too long."""
-    with started([*command(path, max_pixels), *arguments, "-f", "null", "-"], stdout=subprocess.DEVNULL) as process:
+    with started(path, max_pixels, [], *arguments, "-f", "null", "-", stdout=subprocess.DEVNULL) as process:
         with ended_when_stalled(process) as stalled:
             assert process.stderr
             said = filter(TELLING.match, lines_of(process.stderr))
@@ -243,19 +241,11 @@ def _look(path: Path, max_pixels: int, *arguments: str) -> ProbeResult:
     return ProbeResult(lines, status != 0)
 
 
-def command(path: Path, max_pixels: int, *options: str) -> list[str]:
-    """ffmpeg with a file as its input, and options for that; level "info" for `showinfo`."""
-    return [
-        *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"),
-        *("-max_pixels", str(max_pixels), *options, *ffmpeg.untrusted(path)),
-    ]
-
-
-def started(command: Sequence[str], stdout: int) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
-    except OSError as error:
-        raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
+def started(path: Path, max_pixels: int, options: Sequence[str], *outputs: str, stdout: int) -> subprocess.Popen[bytes]:
+    """ffmpeg with a file as its input, and `options` for that; level "info" for `showinfo`."""
+    told = ["-nostats", "-loglevel", "level+info", "-max_pixels", str(max_pixels)]
+    arguments = [*told, *options, *ffmpeg.untrusted(path), *outputs]
+    return ffmpeg.started(arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
 
 
 @contextlib.contextmanager

@@ -31,7 +31,6 @@ from film.media.video_metadata import (
     SUFFIXES,
     VIDEO,
     VideoMetadata,
-    command,
     ended_when_stalled,
     is_video,
     lines_of,
@@ -83,11 +82,11 @@ class VideoReader:
         pixels = "rgba64le" if clip.alpha else "rgb48le" if deep else "rgb24"
         filters = (clip.untoned if deep else "") or clip.filters
         before = [*(["-c:V", clip.decoder] if clip.decoder else []), *(["-ss", f"{seek:.6f}"] if seek else [])]
-        arguments = [*command(clip.path, max_pixels, *before), *VIDEO, "-copyts", "-fps_mode", "passthrough"]
+        arguments = [*VIDEO, "-copyts", "-fps_mode", "passthrough"]
         arguments += ["-enc_time_base", "1/1000000"]  # a fine one: what is rounded to the frame rate's collides
         arguments += ["-vf", f"{filters.format(width=width, height=height, pixels=pixels)},showinfo=checksum=0"]
         arguments += ["-f", "rawvideo", "-pix_fmt", pixels, "pipe:1"]
-        self._process = started(arguments, stdout=subprocess.PIPE)
+        self._process = started(clip.path, max_pixels, before, *arguments, stdout=subprocess.PIPE)
         self._times: queue.Queue[tuple[Fraction | None, Fraction]] = queue.Queue()
         self._words: list[str] = []  # complaints
         self._listener = threading.Thread(target=self._listen, daemon=True)

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -42,18 +43,13 @@ def video(path: Path, pictures: Sequence[np.ndarray], fps: str = "24", *options:
     raw.write_bytes(b"".join(picture.tobytes() for picture in pictures))
     command = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", fps, "-i", str(raw)]
     if sound:
-        seconds = len(pictures) / rate(fps)
+        seconds = len(pictures) / float(Fraction(fps))
         sine = f"sine=frequency=1000:sample_rate=48000:duration={seconds}"
         command += ["-f", "lavfi", "-i", f"{sine},volume='gt(t,{seconds / 2})':eval=frame", "-c:a", "aac"]
     lossy = ["-c:v", "libx264", "-crf", "10", "-pix_fmt", "yuv420p", "-colorspace", "bt709"]
     ffmpeg(*command, "-vf", "scale=out_color_matrix=bt709", *lossy, *options, str(path))
     raw.unlink()
     return path
-
-
-def rate(fps: str) -> float:
-    above, _, below = fps.partition("/")
-    return float(above) / float(below or 1)
 
 
 def means(pictures: Iterable[np.ndarray]) -> list[float]:
@@ -81,10 +77,9 @@ def duration(path: Path) -> float:
 
 def times(path: Path) -> list[float]:
     """When each frame of a file is shown, in seconds."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-copyts", "-i", str(path)]
-    command[2:2] = ["-f", "mpegts"] if path.suffix == ".ts" else []
-    command += ["-vf", "showinfo", "-fps_mode", "passthrough", "-f", "null", "-"]
-    said = subprocess.run(command, capture_output=True, text=True, errors="replace").stderr
+    form = ["-f", "mpegts"] if path.suffix == ".ts" else []
+    shown = ["-vf", "showinfo", "-fps_mode", "passthrough", "-f", "null", "-"]
+    said = ffmpeg("-copyts", *form, "-i", str(path), *shown)
     return [float(time) for time in re.findall(r"pts_time:\s*([-\d.]+)", said)]
 
 
