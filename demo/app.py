@@ -170,11 +170,9 @@ def wire(
 
     create, stop, preview = (page.outputs[name] for name in ("create", "stop", "preview"))
     made = create.click(begin, None, shown, **QUICK).then(show_film, asked, shown, **HIDDEN, **QUEUED)
-    made.failure(lambda: changes(updates.STOPPED), None, shown, **QUICK)
+    stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK)
+    made.failure(keep_stopped, preview, shown, **QUICK)  # a film that is stopped fails, too
     made.then(show_plan, asked, planned, **QUICK)  # a speed has been learnt
-    stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK).then(
-        keep_stopped, preview, shown, **QUICK
-    )
     # What was stopped goes on only as it was asked for.
     gr.on([control.change for control in asked], None, None, create, js="() => 'Create'", **HIDDEN)
     for name, button in others.items():

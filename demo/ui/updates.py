@@ -147,7 +147,7 @@ def download(path: Path) -> Any:
 
 
 def stopped(told: str, streamed: Sequence[tuple[bytes, float]], handler: JobService) -> Changes:
-    """What had been made when a film was stopped, to be downloaded; nothing where that is too little.
+    """What had been made when a film was stopped or broke off, to be downloaded unless that is too little.
 
     `told` is what the stage knew, `streamed` the segments that the player had, and how long each lasts.
     """
@@ -163,10 +163,11 @@ def stopped(told: str, streamed: Sequence[tuple[bytes, float]], handler: JobServ
             path = exports.stopped(frames, float(facts["fps"]), storage)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         logger.info("nothing to keep of a stopped film: %s", error)
-        return {}
+        return STOPPED
     if path is None:
-        return {}
+        return STOPPED
     changes: Changes = {
+        **STOPPED,
         "download": download(path),
         "state": state_html(f"Stopped; {made} can be downloaded"),
         "preview": json.dumps(facts | {"state": "stopped"}),

@@ -51,6 +51,7 @@ def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, pag
     wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
     wait_until(lambda: server.scratch() == [], "the folder to be removed")
     assert "made frame 257" not in server.log()
+    assert "can be downloaded" in page.inner_text("#state")  # what ends later does not take it back
 
     set_depth(page, 1)
     click(page, "Create")  # another film does not go on from that one
