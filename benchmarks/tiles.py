@@ -19,7 +19,7 @@ import film
 from benchmarks import command
 from film.engine.compiled import TIMED_CUT, Shape
 from film.engine.session import Keyframe, Session
-from film.engine.tiled_session import TiledGraphs, TiledSession
+from film.engine.tiled_session import TiledSession
 from film.engine.tiling import cover
 from film.media import images
 from film.media.images import Frame
@@ -70,7 +70,7 @@ def main() -> None:
     for level in (TIMED_CUT,) if model.honours_time else graph_split.LEVELS:
         graphs = model.compile(Shape((frame[0], frame[1]), (options.tile, options.tile), level=level)).graphs
         for overlap in OVERLAPS:
-            session = TiledSession(TiledGraphs(*graphs), SIZE, alignment, model.honours_time, overlap)
+            session = TiledSession(graphs, SIZE, alignment, model.honours_time, overlap)
             ways[f"cut at {level}, overlap {overlap}"] = lambda a, b, session=session: (
                 session.middle(session.keyframe(a), session.keyframe(b)).frame
             )

@@ -6,12 +6,14 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
-from typing import Any, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
 
 Item = TypeVar("Item")
 
 POLL = 0.1  # seconds between two looks for room
 WAITING = 4  # items that wait to be taken; then the generators wait
+MOST = 1024  # generators that run at once
 
 
 def run(
@@ -23,52 +25,39 @@ def run(
     an item by which it is `settled`. An exception of one generator ends all of them; so does closing this one. Each is
     closed in its own thread when it yields next.
     """
-    news: queue.Queue[tuple[threading.Thread, str, Any]] = queue.Queue(WAITING)
+    items: queue.Queue[Item] = queue.Queue(WAITING)
     stop = threading.Event()
-    threads: set[threading.Thread] = set()
-    newest: threading.Thread | None = None  # not settled yet
-    following = next(generators, None)
 
-    def offer(what: str, item: Any = None) -> None:
-        while not stop.is_set():
-            with contextlib.suppress(queue.Full):
-                news.put((threading.current_thread(), what, item), timeout=POLL)
-                return
-
-    def feed(generator: Generator[Item]) -> None:
+    def feed(generator: Generator[Item], begun: threading.Event) -> None:
         try:
             with contextlib.closing(generator):
                 for item in generator:
-                    offer("item", item)
-                    del item  # free it once it is taken
+                    if settled(item):
+                        begun.set()
+                    while not stop.is_set():
+                        with contextlib.suppress(queue.Full):
+                            items.put(item, timeout=POLL)
+                            break
                     if stop.is_set():
                         return
-        except BaseException as error:  # of any kind: the consumer gets it
-            offer("error", error)
-        else:
-            offer("end")
+        finally:
+            begun.set()
 
-    try:
-        while threads or following:
-            if following and newest is None and (not threads or room()):
-                newest = threading.Thread(target=feed, args=(following,), daemon=True)
-                threads.add(newest)
-                newest.start()
-                following = next(generators, None)
-            try:
-                thread, what, item = news.get(timeout=POLL)
-            except queue.Empty:
-                continue
-            if what == "error":
-                raise item
-            if what == "end":
-                threads.remove(thread)
-            if thread is newest and (what == "end" or settled(item)):
-                newest = None
-            if what == "item":
-                yield item
-                del item
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
+    running: set[Future[None]] = set()
+    newest = threading.Event()
+    newest.set()
+    following = next(generators, None)
+    with ThreadPoolExecutor(MOST) as pool:
+        try:
+            while running or following or not items.empty():
+                if following and newest.is_set() and (not running or room()):
+                    newest = threading.Event()
+                    running.add(pool.submit(feed, following, newest))
+                    following = next(generators, None)
+                with contextlib.suppress(queue.Empty):
+                    yield items.get(timeout=POLL)
+                for ended in [future for future in running if future.done()]:
+                    running.remove(ended)
+                    ended.result()
+        finally:
+            stop.set()

@@ -30,16 +30,17 @@ class Manifest:
             raise ValueError(f"The films cannot be written to {directory}: {error}") from error
         tempdirs.check(directory)
         self._path = directory / NAME
-        self._films = _parsed(atomic_file.read(self._path))
+        noted = atomic_file.notes(self._path)
+        self._films = {film: facts for film, facts in noted.items() if isinstance(facts, dict)}
 
     def holds(self, film: Path, choices: Mapping[str, Any]) -> bool:
         """Whether the film is there, unchanged since it was noted, and made by the same choices."""
-        return film.is_file() and self._films.get(film.name) == {"key": _key(choices), **_status(film)}
+        return film.is_file() and self._films.get(film.name) == _facts(film, choices)
 
     def check_free(self, film: Path) -> None:
         """ValueError if there is a file of that name that the record does not know, or that was changed since."""
         noted = self._films.get(film.name, {})
-        if film.is_file() and not noted.get(WRITING) and not noted.items() >= _status(film).items():
+        if film.is_file() and not noted.get(WRITING) and noted.get("content") != fingerprint(film):
             raise ValueError(
                 f"{film} is there already and was not made by this batch, or changed since; move it, or choose another"
                 " folder for the films."
@@ -52,28 +53,16 @@ class Manifest:
 
     def note(self, film: Path, choices: Mapping[str, Any]) -> None:
         """The film was made by these choices. RuntimeError when that cannot be written."""
-        self._note(film, {"key": _key(choices), **_status(film)})
+        self._note(film, _facts(film, choices))
 
     def _note(self, film: Path, facts: dict[str, Any]) -> None:
         self._films[film.name] = facts
         try:
-            atomic_file.update(self._path, lambda text: json.dumps(_parsed(text) | {film.name: facts}, indent=1))
+            atomic_file.note(self._path, film.name, facts)
         except OSError as error:
             raise RuntimeError(f"What is finished cannot be noted in {self._path}: {error}") from error
 
 
-def _parsed(text: str | None) -> dict[str, dict[str, Any]]:
-    try:
-        films = dict(json.loads(text or "{}"))
-    except (ValueError, TypeError):
-        return {}
-    return {name: facts for name, facts in films.items() if isinstance(facts, dict)}
-
-
-def _key(choices: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(choices, sort_keys=True, default=str).encode()).hexdigest()
-
-
-def _status(film: Path) -> dict[str, str]:
-    """What tells a changed film from an unchanged one."""
-    return {"content": fingerprint(film)}
+def _facts(film: Path, choices: Mapping[str, Any]) -> dict[str, Any]:
+    key = hashlib.sha256(json.dumps(choices, sort_keys=True, default=str).encode()).hexdigest()
+    return {"key": key, "content": fingerprint(film)}

@@ -10,7 +10,7 @@ from film.batch.jobs import Job
 from film.media import video_writer
 from film.rendering import pipeline, planning
 from film.rendering.events import Event
-from film.rendering.options import PHOTO_FIELDS, VIDEO_FIELDS, PhotoOptions, VideoOptions
+from film.rendering.options import PHOTO_FIELDS, VIDEO_FIELDS, Options, PhotoOptions, VideoOptions
 from film.rendering.planning import Plan
 from film.rendering.renderer import AnyRenderer
 
@@ -31,11 +31,11 @@ class BatchOptions:
         photos, videos = ([job for job in jobs if job.is_video is kind] for kind in (False, True))
         if photos:
             most = max(photos, key=lambda job: len(job.inputs))
-            planning.length(self._of_photos(), max(2, len(most.inputs)), most.output)
+            planning.length(self._of(PhotoOptions), max(2, len(most.inputs)), most.output)
         else:
             self._check_not_given(PHOTO_FIELDS - VIDEO_FIELDS, "photos")
         if videos:
-            self._of_videos()
+            self._of(VideoOptions)
         else:
             self._check_not_given(VIDEO_FIELDS - PHOTO_FIELDS, "videos")
         for job in jobs:
@@ -47,28 +47,23 @@ class BatchOptions:
                 told = name.replace("_", "-")
                 raise ValueError(f"The option {told} is for {kind}, and there are none among the inputs.")
 
-    def _of_photos(self) -> PhotoOptions:
-        return PhotoOptions(**self._some(PHOTO_FIELDS))
-
-    def _of_videos(self) -> VideoOptions:
-        return VideoOptions(**self._some(VIDEO_FIELDS))
-
-    def _some(self, names: Iterable[str]) -> dict[str, Any]:
-        return {name: self._given[name] for name in names if name in self._given}
+    def _of(self, kind: type[Options]) -> Options:
+        names = PHOTO_FIELDS if kind is PhotoOptions else VIDEO_FIELDS
+        return kind(**{name: value for name, value in self._given.items() if name in names})
 
     def plan(self, job: Job) -> Plan:
         """What the job's film would be. ValueError, OSError as in `planning`."""
         if job.is_video:
-            return planning.plan_retime(job.inputs[0], job.output, self._of_videos())
+            return planning.plan_retime(job.inputs[0], job.output, self._of(VideoOptions))
         planning.moments(len(job.inputs))  # refuses a single photo
-        return planning.plan(job.inputs, job.output, self._of_photos())
+        return planning.plan(job.inputs, job.output, self._of(PhotoOptions))
 
     def choices(self, job: Job) -> dict[str, Any]:
         """What of it decides the job's film."""
-        return dataclasses.asdict(self._of_videos() if job.is_video else self._of_photos())
+        return dataclasses.asdict(self._of(VideoOptions if job.is_video else PhotoOptions))
 
     def events(self, job: Job, renderer: AnyRenderer) -> Generator[Event]:
         """Make the job's film. ValueError, RuntimeError, OSError as in `pipeline`."""
         if job.is_video:
-            return pipeline.retime(job.inputs[0], renderer, job.output, self._of_videos(), resume=True)
-        return pipeline.interpolate(job.inputs, renderer, job.output, self._of_photos(), resume=True)
+            return pipeline.retime(job.inputs[0], renderer, job.output, self._of(VideoOptions), resume=True)
+        return pipeline.interpolate(job.inputs, renderer, job.output, self._of(PhotoOptions), resume=True)

@@ -8,13 +8,12 @@ frames never pile up. Ray places the tasks and starts the workers; the chunk of 
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import threading
 import time
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from film.engine.devices import FASTEST, ExecutionInfo
 from film.engine.interpolator import SetupSteps
 from film.hub import registry
 from film.media.video_segments import Segment
-from film.rendering.renderer import Chunk, Encoding, RenderedFrames
+from film.rendering.renderer import Chunk, Encoding, RenderedFrames, Renderer
 from film.support import extras, memory
 
 log = logging.getLogger(__name__)
@@ -39,11 +38,27 @@ POLL = 0.2  # seconds between two looks at the cluster; a film can be stopped th
 
 @dataclass
 class _Task:
-    """What a worker is to do."""
+    """What a worker is to do: make a chunk or, without one, load the model."""
 
     told: str  # what failed, if it did
-    chunk: Chunk | None = None  # without one the model is loaded
+    frames: int = 0
+    chunk: Any = None  # packed, as an object of Ray's
     losses: int = 0  # workers that were lost with it
+
+
+@dataclass(eq=False)
+class _Film:
+    """The chunks of a film: those that are still to be read, are to be sent again, and are away."""
+
+    source: Iterator[Chunk | Segment]
+    read: bool = False  # whether the source has ended
+    again: list[_Task] = field(default_factory=list)
+    away: dict[Any, _Task] = field(default_factory=dict)  # by the object that will be the answer
+
+    @property
+    def wants(self) -> bool:
+        """Whether it wants a worker."""
+        return bool(self.again) or not self.read
 
 
 class Unusable(NamedTuple):
@@ -53,8 +68,12 @@ class Unusable(NamedTuple):
     reason: str
 
 
-class Cluster:
-    """A `Renderer` of many machines, from entering the context to leaving it. Films may share it, by threads."""
+class Cluster(Renderer):
+    """Many machines, from entering the context to leaving it. Films may share it, by threads."""
+
+    honours_time = False
+    fingerprint = ""  # of the first worker; the others' must be the same
+    timings_name = ""  # what many workers take says nothing about this machine
 
     def __init__(
         self,
@@ -78,32 +97,19 @@ class Cluster:
         if memory_gb is not None:
             memory.budget(memory_gb)  # refuses what is none
         found = registry.find(model)
-        self.name, self.honours_time = found.name, found.honours_time
-        self.fingerprint = ""  # of the first worker; the others' must be the same
-        self.size = 0  # workers that there are when no machine is lost
-        self.machines = 0
+        self.name, self.honours_time, self.requested_device = found.name, found.honours_time, device
+        self.size = self.machines = 0  # workers, and their machines, that there are when none is lost
         self._address = address
-        self._config = WorkerConfig(
-            found.name if found in registry.models() else found.handle, device, precision, cpus_per_worker, memory_gb
-        )
+        name = found.name if found in registry.models() else found.handle
+        self._config = WorkerConfig(name, device, precision, cpus_per_worker, memory_gb)
         self._ray: Any = None
-        self._orders = itertools.count()
         self._lock = threading.Lock()  # guards what follows
-        self._away = 0  # chunks that are not answered yet
-        self._wanting: set[int] = set()  # films that want a worker, by the order in which they began
+        self._films: list[_Film] = []  # by the order in which they began
         self._unusable: dict[str, str] = {}  # machines that are not used, and why
         self._seen = 0.0  # when there was a machine last
 
-    @property
-    def requested_device(self) -> str:
-        return str(self.execution_info(0, 0))
-
-    @property
-    def timings_name(self) -> None:
-        """What many workers take says nothing about this machine."""
-
     def execution_info(self, height: int, width: int) -> ExecutionInfo:
-        return ExecutionInfo(self._config.device, workers=self.size)
+        return ExecutionInfo(self.requested_device, workers=self.size)
 
     def setup_steps(self, height: int, width: int) -> SetupSteps:
         """Nothing: workers compile for a size when their first chunk of it comes."""
@@ -111,8 +117,7 @@ class Cluster:
 
     def room(self) -> bool:
         """Whether a worker waits for a film that has not begun."""
-        with self._lock:
-            return self._away < self.size * PREFETCH and not self._wanting
+        return self._has_turn(None)
 
     def make(
         self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding
@@ -122,41 +127,29 @@ class Cluster:
         Segments come as they are finished, not in order. Something is yielded every `POLL` seconds, if only that no
         frame was made, so that the film can be stopped. RuntimeError when no worker is left.
         """
-        order = next(self._orders)
-        source = ray_worker.pieces(chunks, encoding.length)
-        again: list[_Task] = []
-        away: dict[Any, _Task] = {}  # by the object that will be the answer
-        more = True
+        film = _Film(ray_worker.pieces(chunks, encoding.length))
+        with self._lock:
+            self._films.append(film)
         try:
-            while more or again or away:
-                while (more or again) and self._turn(order):
-                    item = again.pop() if again else next(source, None)
-                    if isinstance(item, Segment):
-                        yield item
-                    elif item is None:
-                        more = False
+            while film.wants or film.away:
+                while film.wants and self._has_turn(film):
+                    if there := self._send_next(film, encoding):
+                        yield there
+                if not film.away and film.wants:  # other films have all workers
+                    time.sleep(POLL)
+                ready = self._ray.wait(list(film.away), timeout=POLL)[0]
+                for answer in ready:
+                    if made := self._result(answer, task := film.away.pop(answer)):
+                        yield from ray_worker.stored(made, folder)
+                        yield RenderedFrames(task.frames, made.calls, made.seconds)
                     else:
-                        task = item if isinstance(item, _Task) else _chunk(item)
-                        away[self._send(task, encoding)] = task
-                        del task
-                    del item  # so that its frames can be freed
-                if not (more or again):
-                    self._leave(order)
-                ready = self._ray.wait(list(away), timeout=POLL)[0] if away else []
-                if not ready and (more or again or away):
-                    if not away:  # other films have all workers
-                        time.sleep(POLL)
+                        film.again.append(task)
+                if not ready:
                     self._check()
                     yield RenderedFrames(0, 0)
-                for answer in ready:
-                    if made := self._result(answer, task := away.pop(answer)):
-                        yield from [ray_worker.stored(segment, folder) for segment in made.segments]
-                        yield RenderedFrames(made.frames, made.calls, made.seconds)
-                    else:
-                        again.append(task)
-                    del task
         finally:
-            self._leave(order, len(away))
+            with self._lock:
+                self._films.remove(film)
 
     def __enter__(self) -> Cluster:
         """Connect, and wait for the first worker. RuntimeError without Ray, such a cluster, or a worker."""
@@ -172,19 +165,15 @@ class Cluster:
         self._ray.shutdown()
 
     def _find_workers(self) -> None:
-        nodes = self._nodes()
-        places = [int(node["CPU"] // self._config.threads) for node in nodes.values()]
+        nodes, cpus = self._nodes().values(), self._config.threads
+        places = [int(node["CPU"] // cpus) for node in nodes]
         self.size, self.machines = sum(places), len(places)
         if not self.size:
-            raise RuntimeError(
-                f"No machine of the Ray cluster at {self._address} has the {self._config.threads} CPUs of a worker."
-            )
+            raise RuntimeError(f"No machine of the Ray cluster at {self._address} has the {cpus} CPUs of a worker.")
         if self._config.memory_gb is None:
-            shares = [
-                node["memory"] / max(memory.DEFAULT_SHARE, 2 * workers)
-                for node, workers in zip(nodes.values(), places, strict=True)
-            ]
-            self._config = replace(self._config, memory_gb=min(shares) / memory.GIGABYTE)
+            shares = [max(memory.DEFAULT_SHARE, 2 * workers) for workers in places]
+            least = min(node["memory"] / share for node, share in zip(nodes, shares, strict=True))
+            self._config = replace(self._config, memory_gb=least / memory.GIGABYTE)
         if not self._ray.wait([self._remote(lambda: None).remote()], timeout=TIMEOUT)[0]:
             raise self._no_worker()
         self._seen = time.monotonic()
@@ -196,26 +185,40 @@ class Cluster:
             self.fingerprint = self._result(answer, task) or ""
             self._check()
 
-    def _remote(self, function: Any) -> Any:
-        """The function as a task for a worker."""
-        options: dict[str, Any] = {"num_cpus": self._config.threads, "max_retries": 0, "scheduling_strategy": "SPREAD"}
-        if self._unusable:
-            options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._unusable)})"}
-        return self._ray.remote(**options)(function)
+    def _has_turn(self, film: _Film | None) -> bool:
+        """Whether there is a worker for that film, and no film that wants one began before; None: a new one."""
+        with self._lock:
+            away = sum(len(each.away) for each in self._films)
+            return away < self.size * PREFETCH and film is next((each for each in self._films if each.wants), None)
+
+    def _send_next(self, film: _Film, encoding: Encoding) -> Segment | None:
+        """Send the film's next chunk, if there is one; a segment that takes its place is returned."""
+        if not film.again:
+            chunk = next(film.source, None)
+            if not isinstance(chunk, Chunk):
+                film.read = chunk is None
+                return chunk
+            told = f"Frames {chunk.first} to {chunk.first + chunk.frames - 1} could not be made"
+            film.again.append(_Task(told, chunk.frames, self._ray.put(ray_worker.packed(chunk))))
+        task = film.again.pop()
+        film.away[self._send(task, encoding)] = task
+        return None
 
     def _send(self, task: _Task, encoding: Encoding | None = None) -> Any:
-        """Give it to a worker; the object that will be the answer."""
+        """The object that will be the answer."""
+        return self._remote(_work).remote(self._config, self.fingerprint, task.chunk, encoding)
+
+    def _remote(self, function: Any) -> Any:
+        # No retries by Ray itself: it would send a chunk for which there is too little memory again without end.
+        options: dict[str, Any] = {"num_cpus": self._config.threads, "max_retries": 0, "scheduling_strategy": "SPREAD"}
         with self._lock:
-            self._away += 1
-            work = self._remote(_work)
-        packed = task.chunk and self._ray.put(ray_worker.packed(task.chunk))
-        return work.remote(self._config, self.fingerprint, packed, encoding)
+            if self._unusable:
+                options["label_selector"] = {"ray.io/node-id": f"!in({','.join(self._unusable)})"}
+        return self._ray.remote(**options)(function)
 
     def _result(self, answer: Any, task: _Task) -> Any:
         """What a worker answered; None if the task is to be sent again. RuntimeError when it lost TRIES workers."""
         errors = self._ray.exceptions
-        with self._lock:
-            self._away -= 1
         try:
             made = self._ray.get(answer)
         except errors.RayTaskError as error:  # the worker's own words: another one would say the same
@@ -227,9 +230,8 @@ class Cluster:
             task.losses += 1
             if task.losses < TRIES:
                 return None
-            raise RuntimeError(
-                f"{task.told}: {TRIES} workers were lost with that, the last one so: {_first_line(error)}"
-            ) from error
+            lost = f"{TRIES} workers were lost with that, the last one so: {_first_line(error)}"
+            raise RuntimeError(f"{task.told}: {lost}") from error
         if not isinstance(made, Unusable):
             return made
         with self._lock:
@@ -237,18 +239,6 @@ class Cluster:
                 log.warning("A machine of the Ray cluster is not used: %s", made.reason)
             self._unusable[made.machine] = made.reason
         return None
-
-    def _turn(self, order: int) -> bool:
-        """Whether the film of that order can send a chunk: there is a worker for it, and no other's turn."""
-        with self._lock:
-            self._wanting.add(order)
-            return self._away < self.size * PREFETCH and order == min(self._wanting)
-
-    def _leave(self, order: int, chunks: int = 0) -> None:
-        """The film wants no worker now, and does not wait for so many chunks."""
-        with self._lock:
-            self._wanting.discard(order)
-            self._away -= chunks
 
     def _nodes(self) -> dict[str, dict[str, float]]:
         """The resources of the machines that are there and have room for a worker, by their ids."""
@@ -274,10 +264,6 @@ class Cluster:
         )
 
 
-def _chunk(chunk: Chunk) -> _Task:
-    return _Task(f"Frames {chunk.first} to {chunk.first + chunk.frames - 1} could not be made", chunk)
-
-
 def _work(
     config: WorkerConfig, fingerprint: str = "", packed: Chunk | None = None, encoding: Encoding | None = None
 ) -> Answer | Unusable | str:
@@ -296,18 +282,12 @@ def _work(
 
 
 def _connected(address: str) -> Any:
-    """Ray, a part of the cluster now."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a Ray that is started here tells nobody
     ray = extras.load("ray", "cluster", "A Ray cluster")
-    options: dict[str, Any] = {
-        "runtime_env": {"py_modules": [str(Path(film.__file__).parent)]},
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-    }
-    if address == "local":
-        options["include_dashboard"] = False
+    package = {"py_modules": [str(Path(film.__file__).parent)]}
+    local = {"include_dashboard": False} if address == "local" else {}
     try:
-        ray.init(address, **options)
+        ray.init(address, runtime_env=package, log_to_driver=False, logging_level=logging.ERROR, **local)
     except Exception as error:  # of any type, and some of none in particular
         raise RuntimeError(f"The Ray cluster at {address} cannot be reached: {error}") from error
     return ray

@@ -7,11 +7,10 @@ pickled once. Encoded segments go back. Nothing here knows about Ray.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,18 +41,11 @@ class WorkerConfig:
     memory_gb: float | None
 
 
-class Encoded(NamedTuple):
-    """An encoded segment on its way back."""
-
-    segment: Segment
-    files: Mapping[str, bytes]  # by suffix, in the order in which they are to appear
-
-
 class Answer(NamedTuple):
     """The result of a chunk."""
 
-    segments: Sequence[Encoded]
-    frames: int
+    segments: list[Segment]
+    files: dict[str, bytes]  # the segments' by name, in the order in which they are to appear
     calls: int
     seconds: float  # from the chunk's arrival to this
 
@@ -68,14 +60,19 @@ def load(config: WorkerConfig) -> film.Interpolator:
 
 def make(model: film.Interpolator, packed: Chunk, encoding: Encoding) -> Answer:
     """Make a packed chunk. RuntimeError with the tool's own words when the environment fails."""
-    begun, frames, calls, segments = time.monotonic(), 0, 0, []
+    begun, calls = time.monotonic(), 0
+    segments: list[Segment] = []
+    files: dict[str, bytes] = {}
     with tempdirs.folder() as folder:
         for made in render(model, [unpacked(packed)], folder, encoding):
             if isinstance(made, RenderedFrames):
-                frames, calls = frames + made.frames, calls + made.calls
-            else:
-                segments.append(_taken(made))
-    return Answer(segments, frames, calls, time.monotonic() - begun)
+                calls += made.calls
+                continue
+            segments.append(made)
+            for file in filter(None, (made.lossless_copy, made.path)):
+                files[file.name] = file.read_bytes()
+                file.unlink()  # the disk holds one segment at a time
+    return Answer(segments, files, calls, time.monotonic() - begun)
 
 
 def pieces(chunks: Iterable[Chunk | Segment], length: int) -> Iterator[Chunk | Segment]:
@@ -108,28 +105,23 @@ def unpacked(chunk: Chunk) -> Chunk:
 
 def _changed(chunk: Chunk, change: Callable[[Frame], Any]) -> Chunk:
     """With each frame changed once: what two pairs share they share afterwards, so that it travels once."""
-    ends = [zip(pair.numbers, (pair.left, pair.right), strict=True) for pair in chunk.pairs]
-    frames = dict(itertools.chain.from_iterable(ends))
-    frames = {number: change(frame) for number, frame in frames.items()}
+    frames: dict[int, Any] = {}
+    for pair in chunk.pairs:
+        for number, frame in zip(pair.numbers, (pair.left, pair.right), strict=True):
+            if number not in frames:
+                frames[number] = change(frame)
     pairs = [replace(pair, left=frames[pair.numbers[0]], right=frames[pair.numbers[1]]) for pair in chunk.pairs]
     return Chunk(chunk.first, pairs)
 
 
-def stored(encoded: Encoded, folder: Path) -> Segment:
-    """Write a segment that came back. Its files appear when they are complete, the lossless copy first."""
-    path = folder / encoded.segment.path.name
-    for suffix, content in encoded.files.items():
-        partial = path.with_suffix(f"{suffix}.part")
+def stored(answer: Answer, folder: Path) -> list[Segment]:
+    """Write the segments that came back. Files appear when they are complete, lossless copies first."""
+    for name, content in answer.files.items():
+        partial = folder / f"{name}.part"
         partial.write_bytes(content)
-        os.replace(partial, path.with_suffix(suffix))
-    lossless_copy = encoded.segment.lossless_copy and path.with_suffix(encoded.segment.lossless_copy.suffix)
-    return replace(encoded.segment, path=path, lossless_copy=lossless_copy)
-
-
-def _taken(segment: Segment) -> Encoded:
-    """Read a segment and delete its files, so that the worker's disk holds one segment at a time."""
-    files = [file for file in (segment.lossless_copy, segment.path) if file]
-    contents = {file.suffix: file.read_bytes() for file in files}
-    for file in files:
-        file.unlink()
-    return Encoded(segment, contents)
+        os.replace(partial, folder / name)
+    there = {name: folder / name for name in answer.files}
+    return [
+        replace(one, path=there[one.path.name], lossless_copy=one.lossless_copy and there[one.lossless_copy.name])
+        for one in answer.segments
+    ]

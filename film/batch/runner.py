@@ -13,11 +13,11 @@ from film.batch.jobs import Job
 from film.batch.manifest import Manifest
 from film.batch.options import BatchOptions
 from film.hub import convert, registry
-from film.rendering import checkpoint
 from film.rendering.events import Done, Event, Stage
 from film.rendering.planning import Plan
 from film.rendering.renderer import AnyRenderer
 from film.support import errors
+from film.support.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,8 @@ def run(
 
 def _film(job: Job, renderer: AnyRenderer, options: BatchOptions, manifest: Manifest, model: str) -> Generator[Told]:
     try:
-        choices = {"inputs": checkpoint.content(job.inputs), "settings": options.choices(job), "model": model}
+        inputs = [fingerprint(file) for file in job.inputs]
+        choices = {"inputs": inputs, "settings": options.choices(job), "model": model}
         if manifest.holds(job.output, choices):
             yield job, There()
             return

@@ -22,13 +22,14 @@ from film.batch.runner import Failed
 from film.cli import progress
 from film.engine.openvino_backend import Film
 from film.hub import registry
-from film.media import images, scene_detection, video_reader, video_segments, video_writer
+from film.media import images, scene_detection, video_reader, video_writer
 from film.rendering import checkpoint, pipeline
 from film.rendering.options import PHOTO_FIELDS, SPACINGS, VIDEO_FIELDS, PhotoOptions, VideoOptions
 from film.rendering.pace import EASINGS
 from film.support import errors
 
 BAD_INPUT = 2  # what argparse itself exits with
+WRONG_INPUT = (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError)
 FAILED = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_SIGPIPE = 141  # 128 + SIGPIPE: whoever read what is printed has left
@@ -52,18 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence()
         return EXIT_SIGPIPE
-    except (ValueError, FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
-        return _complain(error, BAD_INPUT)
-    except (RuntimeError, OSError) as error:
-        return _complain(error, FAILED)
+    except (ValueError, RuntimeError, OSError) as error:
+        print(f"film: {errors.sentence(error)}", file=sys.stderr)
+        return BAD_INPUT if isinstance(error, WRONG_INPUT) else FAILED
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     return 0
-
-
-def _complain(error: Exception, code: int) -> int:
-    print(f"film: {errors.sentence(error)}", file=sys.stderr)
-    return code
 
 
 def _silence() -> None:
@@ -117,10 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     interpolate = command("interpolate", _interpolate, "Make the film through two photos or more.")
     retime = command("retime", _retime, "Show a video in slow motion, or at another frame rate, or both.")
     interpolate.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="in order; or one folder of photos")
-    interpolate.add_argument("--fps", type=_rate, default=30, help="frames per second (default 30)")
+    interpolate.add_argument("--fps", type=_rate, help="frames per second (default 30)")
 
     retime.add_argument("video", type=Path, metavar="VIDEO")
-    retime.add_argument("--slowdown", type=_rate, default=1, metavar="N", help="as many times as long: 1 to 16")
+    retime.add_argument("--slowdown", type=_rate, metavar="N", help="as many times as long: 1 to 16")
     retime.add_argument("--fps", type=_rate, help="frames per second, such as 60 or 30000/1001 (default: the video's)")
 
     many = command("batch", _batch, "Make many films: of folders of photos, pairs of photos, and videos.")
@@ -147,11 +142,10 @@ def _parser() -> argparse.ArgumentParser:
         length.add_argument("--seconds", type=float, metavar="S", help="length of a whole film of photos, as played")
         making.add_argument(
             "--spacing",
-            default="equal",
             choices=SPACINGS,
             help="with --count or --seconds: every gap lasts as long, or in proportion to how much the photos differ",
         )
-        making.add_argument("--easing", default="linear", choices=EASINGS, help="from photo to photo (default linear)")
+        making.add_argument("--easing", choices=EASINGS, help="from photo to photo (default linear)")
     for making in (retime, many):
         making.add_argument(
             "--speed", metavar="CURVE", help="instead of --slowdown: points time:factor, such as 0:1,2.5:0.25,4:1"
@@ -164,13 +158,11 @@ def _parser() -> argparse.ArgumentParser:
         making.add_argument(
             "--cut",
             type=float,
-            default=scene_detection.CUT,
             metavar="T",
             help="how different two frames are between which nothing is made (default 15; inf: make frames everywhere)",
         )
         making.add_argument(
             "--duplicates",
-            default="auto",
             choices=list(scene_detection.DUPLICATES),
             help="frames that repeat the one before (default auto: left out, but what stands still for long stays)",
         )
@@ -181,16 +173,14 @@ def _parser() -> argparse.ArgumentParser:
             "-o", "--output", type=Path, required=True, metavar="OUT", help=", ".join(video_writer.WRITERS)
         )
     for making in (interpolate, retime, many):
-        making.add_argument("--play", default="loop", choices=list(video_writer.PLAYS), help=PLAY)
-        making.add_argument("--quality", type=int, default=video_segments.QUALITY, metavar="N", help=QUALITY)
+        making.add_argument("--play", choices=list(video_writer.PLAYS), help=PLAY)
+        making.add_argument("--quality", type=int, metavar="N", help=QUALITY)
         making.add_argument(
             "--background",
             metavar="COLOUR",
             help="a name or #rrggbb, under what is transparent (default: kept where the format can, else white)",
         )
-        making.add_argument(
-            "--depth-bits", type=int, default=8, metavar="N", help="8 (default), or 10 for .mp4, .webm, .mov"
-        )
+        making.add_argument("--depth-bits", type=int, metavar="N", help="8 (default), or 10 for .mp4, .webm, .mov")
         making.add_argument("--longest-side", type=int, metavar="PIXELS", help="make it smaller (default: original)")
         making.add_argument("--model", default="film-lite", metavar="M", help=MODEL)
         making.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")

@@ -10,13 +10,13 @@ Conventions: moments are exact `Fraction`s in [0, 1]; 0 is the first keyframe, 1
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
+from film.engine import direct
 from film.support import validation
 
 Keyframe = TypeVar("Keyframe")
@@ -204,9 +204,7 @@ def walk_ahead(
                 fill()
             yield take(moment)
     finally:
-        for finish in running.values():
-            with contextlib.suppress(Exception):  # nobody will see this one; the others are to be waited for too
-                finish()
+        direct.settle(running.values())
 
 
 def tree(moments: Iterable[Fraction]) -> list[tuple[Fraction, Fraction, Fraction]]:
@@ -231,11 +229,6 @@ def reachable(moments: Sequence[Fraction]) -> Sequence[Fraction]:
 
 def calls(moments: Sequence[Fraction]) -> list[int]:
     """How often `walk` will have called `middle` when it yields each of these moments; the last is the total."""
-    count = 0
-
-    def middle(a: Fraction, b: Fraction) -> Fraction:
-        nonlocal count
-        count += 1
-        return (a + b) / 2
-
-    return [count for _ in walk(Fraction(0), Fraction(1), reachable(moments), middle)]
+    moments = reachable(moments)
+    numbers = {made: number for number, (_, _, made) in enumerate(tree(moments), 1)}
+    return list(itertools.accumulate((numbers.get(moment, 0) for moment in moments), max))  # what is there is no call

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import math
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import openvino as ov
 from film.engine import tiling
 from film.engine.devices import core
 from film.engine.session import DirectSession, Session, WholeSession, aligned
-from film.engine.tiled_session import TiledGraphs, TiledSession
+from film.engine.tiled_session import TiledSession
 from film.hub.convert import Converted
 from film.networks import graph_split
 from film.support import memory
@@ -60,7 +61,7 @@ class Compiled:
 
     converted: Converted
     shape: Shape
-    graphs: tuple[ov.CompiledModel, ...]  # encoder and synthesizer; the four of `TiledGraphs`; or the whole model
+    graphs: tuple[ov.CompiledModel, ...]  # encoder and synthesizer; the four of `TiledSession`; or the whole model
     device: str  # that really runs it
     precision: str  # "mixed" or "exact"
 
@@ -70,8 +71,7 @@ class Compiled:
         if self.converted.kind == "whole":
             return WholeSession(graphs[0], size, self.converted.honours_time)
         if shape.tiled:
-            cut_graphs = TiledGraphs(*graphs)
-            return TiledSession(cut_graphs, size, self.converted.alignment, self.converted.honours_time)
+            return TiledSession(graphs, size, self.converted.alignment, self.converted.honours_time)
         feature_set = self.converted.bytes_per_pixel * math.prod(shape.frame)
         capacity = available(self.converted, shape.frame, budget) // feature_set - SCRATCH_SETS * shape.lanes
         return DirectSession(graphs[0], graphs[1], size, capacity, shape.lanes, self.converted.honours_time)
@@ -145,7 +145,7 @@ def compile_model(
     entries = cache / converted.directory.name
     graphs = tuple(
         _compile_graph(model, device, config, entries, file)
-        for model, file in zip(models, _sources(converted, len(models)), strict=True)
+        for model, file in zip(models, itertools.cycle(converted.files), strict=False)  # four are of two, in turns
     )
     _prune(entries)
     return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")), precision)
@@ -156,11 +156,6 @@ def _prune(cache: Path) -> None:
     with contextlib.suppress(OSError):  # another process prunes as well, or nothing could be written
         for entry in sorted(cache.glob("*.blob"), key=lambda path: path.stat().st_mtime)[:-CACHED_GRAPHS]:
             entry.unlink()
-
-
-def _sources(converted: Converted, graphs: int) -> list[Path]:
-    """The file each of so many graphs was made of: where there are four, encoder and synthesizer take turns."""
-    return [converted.files[k % len(converted.files)] for k in range(graphs)]
 
 
 def _compile_graph(model: ov.Model, device: str, config: dict[str, str], cache: Path, source: Path) -> ov.CompiledModel:

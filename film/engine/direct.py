@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from fractions import Fraction
 from typing import TypeVar
 
 Keyframe = TypeVar("Keyframe")
+Made = TypeVar("Made")
 
 
 def ahead(
@@ -27,23 +28,37 @@ def ahead(
     `start` begins one and returns what waits for it. A moment that comes twice is made once. Closing the iterator waits
     for those in the works.
     """
-    wanted = deque(moment for moment in dict.fromkeys(moments) if 0 < moment < 1)
-    running: deque[Callable[[], Keyframe]] = deque()
+    wanted = (moment for moment in dict.fromkeys(moments) if 0 < moment < 1)
     made, at = first, Fraction(0)
-    try:
+    with contextlib.closing(in_order((start(first, last, float(moment)) for moment in wanted), lanes)) as between:
         for moment in moments:
             if moment != at:
-                at = moment
-                made = last
-                if moment < 1:
-                    while wanted and len(running) < lanes:
-                        running.append(start(first, last, float(wanted.popleft())))
-                    made = running.popleft()()
+                made, at = last if moment == 1 else next(between), moment
             yield made
+
+
+def in_order(works: Iterable[Callable[[], Made]], lanes: int) -> Generator[Made]:
+    """What each of `works` waits for, with up to `lanes` in the works at once: taking one from the iterator begins it.
+
+    Closing the iterator waits for those in the works.
+    """
+    running: deque[Callable[[], Made]] = deque()
+    try:
+        for finish in works:
+            running.append(finish)
+            if len(running) == lanes:
+                yield running.popleft()()
+        while running:
+            yield running.popleft()()
     finally:
-        for finish in running:
-            with contextlib.suppress(Exception):  # nobody will see this one; the others are to be waited for too
-                finish()
+        settle(running)
+
+
+def settle(running: Iterable[Callable[[], object]]) -> None:
+    """Wait for works that nobody will see, whatever becomes of them."""
+    for finish in running:
+        with contextlib.suppress(Exception):
+            finish()
 
 
 def calls(moments: Sequence[Fraction]) -> list[int]:

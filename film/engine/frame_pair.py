@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from film.media.images import Frame
@@ -17,7 +17,3 @@ class FramePair:
     right: Frame
     moments: Sequence[Fraction]
     numbers: tuple[int, int]  # of the two among the film's keyframes: equal numbers are one frame
-
-    def part(self, begin: int, end: int) -> FramePair:
-        """The gap with some of its moments: those numbered from `begin` to before `end`."""
-        return replace(self, moments=self.moments[max(0, begin) : max(0, end)])

@@ -20,22 +20,11 @@ from film.support import memory
 SetupSteps: TypeAlias = Iterator[tuple[str, Callable[[], object]]]  # (stage, work) pairs, in order
 
 
-class Interpolator(ABC):
-    """A FILM, whatever runs it. Lazy, immutable once loaded, and safe to share between threads."""
+class ModelRunner(ABC):
+    """A model and what runs it, here or elsewhere."""
 
-    name: str
-    precision: str | None = None  # "mixed" or "exact"
+    name: str  # of the model
     requested_device: str  # the device that was asked for, such as AUTO
-
-    @property
-    @abstractmethod
-    def device(self) -> str:
-        """The device that really ran the model last; before it is compiled, the one that was asked for."""
-
-    @property
-    def choice(self) -> str | None:
-        """Why `device`, as a sentence for the user; None where nothing was chosen, or not yet."""
-        return None
 
     @property
     def honours_time(self) -> bool:
@@ -50,12 +39,12 @@ class Interpolator(ABC):
 
     @property
     def timings_name(self) -> str:
-        """The name by which `engine.timings` notes it, apart from the device: the model's, if computed as usual."""
+        """The name by which `engine.timings` notes it, apart from the device; empty if it is not to be noted."""
         return self.name
 
+    @abstractmethod
     def execution_info(self, height: int, width: int) -> ExecutionInfo:
-        """The device that really runs the model for frames of this size, and why; prepares what is missing."""
-        return ExecutionInfo(self.device, precision=self.precision)
+        """What really runs the model for frames of this size, and why; prepares what is missing."""
 
     @abstractmethod
     def setup_steps(self, height: int, width: int) -> SetupSteps:
@@ -64,6 +53,25 @@ class Interpolator(ABC):
         Stages are "downloading", "converting", "loading", "measuring" and "compiling". Call each `work` before asking
         for the next pair; without any of this the first middle frame does whatever is missing.
         """
+
+
+class Interpolator(ModelRunner):
+    """A FILM that runs here. Lazy, immutable once loaded, and safe to share between threads."""
+
+    precision: str | None = None  # "mixed" or "exact"
+
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """The device that really ran the model last; before it is compiled, the one that was asked for."""
+
+    @property
+    def choice(self) -> str | None:
+        """Why `device`, as a sentence for the user; None where nothing was chosen, or not yet."""
+        return None
+
+    def execution_info(self, height: int, width: int) -> ExecutionInfo:
+        return ExecutionInfo(self.device, precision=self.precision)
 
     @abstractmethod
     def session(self, height: int, width: int) -> Session[Any]:

@@ -40,10 +40,6 @@ class Session(ABC, Generic[K]):
         """The keyframe half-way between two others."""
         return self.start(left, right)()
 
-    def at(self, left: K, right: K, time: float) -> K:
-        """The keyframe at `time` in (0, 1) between two others; only where the session honours the time."""
-        return self.start_at(left, right, time)()
-
     def start(self, left: K, right: K) -> Callable[[], K]:
         """Begin a middle; what is returned waits for it. At most `lanes` may be in the works."""
         return self.start_at(left, right, 0.5)
@@ -228,7 +224,7 @@ class DirectSession(KeyframeSession):
         return finish
 
 
-class PairSession(Session[Frame]):
+class PairSession(KeyframeSession):
     """Nothing is kept between two middles: each starts from the pixels of two frames."""
 
     def __init__(self, size: tuple[int, int], padded: Sequence[int]) -> None:
@@ -238,19 +234,13 @@ class PairSession(Session[Frame]):
     def between(self, x0: np.ndarray, x1: np.ndarray, time: float) -> np.ndarray:
         """The frame at `time` between two padded frames, all (1, H, W, 3) float32; 0.5 if only middles can be made."""
 
-    def keyframe(self, frame: Frame) -> Frame:
-        return frame
-
-    def frame(self, keyframe: Frame) -> Frame:
-        return keyframe
-
-    def start_at(self, left: Frame, right: Frame, time: float) -> Callable[[], Frame]:
+    def start_at(self, left: Keyframe, right: Keyframe, time: float) -> Callable[[], Keyframe]:
         return lambda: self._made(left, right, time)
 
-    def _made(self, left: Frame, right: Frame, time: float) -> Frame:
-        ends = (pad(frame, self._padded).transpose(0, 2, 3, 1) for frame in (left, right))
+    def _made(self, left: Keyframe, right: Keyframe, time: float) -> Keyframe:
+        ends = (pad(end.frame, self._padded).transpose(0, 2, 3, 1) for end in (left, right))
         x0, x1 = map(np.ascontiguousarray, ends)
-        return crop(self.between(x0, x1, time).transpose(0, 3, 1, 2), self._size)
+        return Keyframe(crop(self.between(x0, x1, time).transpose(0, 3, 1, 2), self._size))
 
 
 class WholeSession(PairSession):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from film.engine.interpolator import Interpolator, SetupSteps
 from film.engine.session import PairSession, Session, aligned
 from film.hub import convert, registry
 from film.hub.saved_model import SavedModel
-from film.media.images import Frame
 from film.networks import film as network
 
 ALIGNMENT = 2 ** (network.PYRAMID_LEVELS - 1)
@@ -46,7 +46,7 @@ class Reference(Interpolator):
         if self._loaded is None:
             yield "loading", self.loaded
 
-    def session(self, height: int, width: int) -> Session[Frame]:
+    def session(self, height: int, width: int) -> Session[Any]:
         return ReferenceSession(self.loaded(), (height, width), self.honours_time)
 
     def loaded(self) -> SavedModel:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import openvino as ov
@@ -17,16 +16,6 @@ from film.networks import graph_split
 COARSE_SETS = 4  # coarse features are a hundredth of a frame's; with four, few are made twice
 
 
-@dataclass(frozen=True)
-class TiledGraphs:
-    """The four graphs of `graph_split.py`, compiled."""
-
-    coarse_encoder: ov.CompiledModel
-    coarse_flow: ov.CompiledModel
-    fine_encoder: ov.CompiledModel
-    fine_synthesizer: ov.CompiledModel
-
-
 class TiledSession(KeyframeSession):
     """Keyframes carry their coarse features; the fine ones live for one tile.
 
@@ -36,26 +25,26 @@ class TiledSession(KeyframeSession):
 
     def __init__(
         self,
-        graphs: TiledGraphs,
+        graphs: Sequence[ov.CompiledModel],
         size: tuple[int, int],
         alignment: int,
         honours_time: bool = False,
         overlap: int = OVERLAP,
     ) -> None:
+        """`graphs` are the four of `graph_split`: coarse encoder and flow, fine encoder and synthesizer."""
+        coarse_encoder, coarse_flow, fine_encoder, fine_synthesizer = graphs
         self.honours_time = honours_time
-        tile = tuple(graphs.fine_encoder.input().shape)[2:]
+        tile = tuple(fine_encoder.input().shape)[2:]
         self._alignment = alignment
         self._overlap = overlap  # of neighbouring tiles, beside what the motion asks for
         self._padded = aligned(size, alignment)
         self._tile = tile
-        scale = self._padded[0] // tuple(graphs.coarse_encoder.input().shape)[2]
-        self._coarse = Encoder(
-            graphs.coarse_encoder, COARSE_SETS, lambda frame: _shrink(pad(frame, self._padded), scale)
-        )
-        self._flow = Synthesizer(graphs.coarse_flow)
-        self._names = [port.get_any_name() for port in graphs.coarse_flow.outputs]
-        self._fine = Encoder(graphs.fine_encoder, 2, lambda frame: pad(frame, tile))
-        self._synthesizer = Synthesizer(graphs.fine_synthesizer)
+        scale = self._padded[0] // tuple(coarse_encoder.input().shape)[2]
+        self._coarse = Encoder(coarse_encoder, COARSE_SETS, lambda frame: _shrink(pad(frame, self._padded), scale))
+        self._flow = Synthesizer(coarse_flow)
+        self._names = [port.get_any_name() for port in coarse_flow.outputs]
+        self._fine = Encoder(fine_encoder, 2, lambda frame: pad(frame, tile))
+        self._synthesizer = Synthesizer(fine_synthesizer)
 
     def start_at(self, left: Keyframe, right: Keyframe, time: float) -> Callable[[], Keyframe]:
         return lambda: self._made(left, right, time)

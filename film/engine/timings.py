@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def estimate(model: str, device: str, height: int, width: int, precision: str = 
 
     Among frames of similar size the cost is close to proportional to the pixels.
     """
-    noted, wanted = _noted(), size_class(height * width)
+    noted, wanted = atomic_file.notes(_path()), size_class(height * width)
     model = name(model, devices.precision_on(device, precision))
     for distance in range(NEAR + 1):
         for near in (wanted - distance, wanted + distance):
@@ -42,7 +41,7 @@ def estimate(model: str, device: str, height: int, width: int, precision: str = 
 
 def compared(model: str, device: str, pixels: int) -> float | str | None:
     """What `remember_comparison` noted: seconds for a frame of that many pixels, or a failure; None if nothing."""
-    noted = _noted().get(_comparison(model, device, pixels))
+    noted = atomic_file.notes(_path()).get(_comparison(model, device, pixels))
     return noted * pixels if isinstance(noted, float) else noted if isinstance(noted, str) else None
 
 
@@ -62,20 +61,9 @@ def size_class(pixels: int) -> int:
 
 def _note(key: str, value: float | str) -> None:
     try:
-        atomic_file.update(_path(), lambda text: json.dumps(_parsed(text) | {key: value}, indent=2))
+        atomic_file.note(_path(), key, value)
     except OSError as error:  # a read-only or full cache: the film matters more than the next estimate
         log.warning("The speed of %s cannot be noted: %s", key, error)
-
-
-def _noted() -> dict[str, object]:
-    return _parsed(atomic_file.read(_path()))
-
-
-def _parsed(text: str | None) -> dict[str, object]:
-    try:
-        return dict(json.loads(text or "{}"))
-    except (ValueError, TypeError):
-        return {}  # damaged: it is only an estimate
 
 
 def _path() -> Path:

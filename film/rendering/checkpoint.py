@@ -11,13 +11,13 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from film.support.fingerprint import fingerprint
+from film.support import atomic_file
 
 NOTE = "film.json"
 SUFFIX = ".parts"
@@ -40,11 +40,6 @@ def folder(output: Path) -> Path:
 def is_kept(directory: Path) -> bool:
     """Whether that folder holds the parts of a film that was interrupted."""
     return directory.suffix == SUFFIX and (directory / NOTE).is_file()
-
-
-def content(files: Sequence[Path]) -> list[str]:
-    """What tells files from others by what is in them; see `support.fingerprint`."""
-    return [fingerprint(file) for file in files]
 
 
 @contextlib.contextmanager
@@ -80,20 +75,18 @@ def kept(
 
 @contextlib.contextmanager
 def _locked(directory: Path, choices: Mapping[str, Any], tell: Callable[[str], object]) -> Iterator[None]:
-    text = json.dumps(choices, sort_keys=True, default=str)
-    key = hashlib.sha256(text.encode()).hexdigest()
+    wanted = json.loads(json.dumps(choices, sort_keys=True, default=str))
     try:
-        noted = _noted(directory)
-        if directory.exists() and noted.get("key") != key:
+        noted = atomic_file.notes(directory / NOTE).get("choices")
+        if directory.exists() and noted != wanted:
             _check_own(directory)
             if any(directory.glob("*.ts")):
-                differing = _differing(noted.get("choices"), json.loads(text))
+                differing = _differing(noted, wanted)
                 tell(f"The parts in {directory} were made with other settings or files{differing} and are made anew.")
             _empty(directory)
-            noted = {}
-        if "key" not in noted:
+        if not (directory / NOTE).exists():
             directory.mkdir(exist_ok=True)
-            (directory / NOTE).write_text(json.dumps({"key": key, "choices": json.loads(text)}, indent=2))
+            (directory / NOTE).write_text(json.dumps({"choices": wanted}, indent=2))
     except OSError as error:
         raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
     try:
@@ -124,14 +117,6 @@ def _remove(directory: Path) -> None:
     _empty(directory)
     with contextlib.suppress(OSError):  # somebody put something into it, which is theirs
         directory.rmdir()
-
-
-def _noted(directory: Path) -> dict[str, Any]:
-    """Empty if there is no note, or one that was being written when the program was killed."""
-    try:
-        return dict(json.loads((directory / NOTE).read_text()))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _differing(noted: object, choices: Mapping[str, Any]) -> str:

@@ -12,7 +12,6 @@ levels, so a keyframe is encoded once per level: 2**depth - 1 + depth times inst
 from __future__ import annotations
 
 import contextlib
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from film.engine import bisection
+from film.engine import bisection, direct
 from film.engine.frame_pair import FramePair
 from film.engine.interpolator import Interpolator
 from film.engine.session import Session
@@ -80,24 +79,28 @@ def render(
     session = model.session(*size)
     *coarse, finest = levels(gaps, session.honours_time)
     with tempdirs.folder() as directory, memory.told(memory.FOR_A_MODEL):
-        store = FrameStore(directory)
+
+        def path(time: Fraction) -> Path:
+            """Where a frame waits, exactly as it was made."""
+            return directory / f"{time.numerator}-{time.denominator}.npy"
+
         present = 0
         for photo, frame in enumerate(_photos(pairs)):
-            store.save(Fraction(photo), frame)
+            np.save(path(Fraction(photo)), frame)
             if shown := places.get(Fraction(photo)):
                 present += len(shown)
                 yield RenderedFrames(len(shown), 0, frame=frame, place=shown[0])
         yield Level(0, present, len(times))
         for number, nodes in enumerate(coarse, 1):
-            with contextlib.closing(middles(session, store.load, nodes)) as made:
+            with contextlib.closing(middles(session, path, nodes)) as made:
                 for (_, _, time), frame in zip(nodes, made, strict=True):
-                    store.save(time, frame)
+                    np.save(path(time), frame)
                     shown = places.get(time, [])  # none: a moment on the way to others, which is not shown
                     present += len(shown)
                     yield RenderedFrames(len(shown), 1, frame=frame, place=shown[0] if shown else None)
             yield Level(number, present, len(times))
         made_now = {time for _, _, time in finest}
-        with contextlib.closing(middles(session, store.load, finest)) as made:
+        with contextlib.closing(middles(session, path, finest)) as made:
             first = 0
             for count in chunk_lengths(gaps, encoding.length):
                 with encoding.encoder(folder, first, count) as encoder:
@@ -107,7 +110,7 @@ def render(
                             frame = next(made)
                             yield RenderedFrames(len(places[time]), 1, frame=frame, place=place)
                         elif time not in made_now:
-                            frame = store.load(time)
+                            frame = np.load(path(time))
                         if segment := encoder.write(frame):
                             yield segment
                     if segment := encoder.finish():
@@ -116,45 +119,23 @@ def render(
         yield Level(len(coarse) + 1, len(times), len(times))
 
 
-class FrameStore:
-    """Frames on the disk, exactly as they were made, by their time."""
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def save(self, time: Fraction, frame: Frame) -> None:
-        np.save(self._path(time), frame)
-
-    def load(self, time: Fraction) -> Frame:
-        frame: Frame = np.load(self._path(time))
-        return frame
-
-    def _path(self, time: Fraction) -> Path:
-        return self._directory / f"{time.numerator}-{time.denominator}.npy"
-
-
-def middles(session: Session[Any], load: Callable[[Fraction], Frame], nodes: Iterable[Node]) -> Generator[Frame]:
+def middles(session: Session[Any], path: Callable[[Fraction], Path], nodes: Iterable[Node]) -> Generator[Frame]:
     """The middles of one level, in order, with as many in the works as the session has lanes.
 
     Neighbours in a level share an end, which is loaded and encoded once.
     """
-    running: deque[Callable[[], Any]] = deque()
-    ends: dict[Fraction, Any] = {}
-    try:
+
+    def started() -> Iterator[Callable[[], Any]]:
+        ends: dict[Fraction, Any] = {}
         for left, right, time in nodes:
-            ends = {end: ends[end] if end in ends else session.keyframe(load(end)) for end in (left, right)}
+            ends = {end: ends[end] if end in ends else session.keyframe(np.load(path(end))) for end in (left, right)}
             if session.honours_time:
-                running.append(session.start_at(ends[left], ends[right], float(time - left)))
+                yield session.start_at(ends[left], ends[right], float(time - left))
             else:
-                running.append(session.start(ends[left], ends[right]))
-            if len(running) == session.lanes:
-                yield session.frame(running.popleft()())
-        while running:
-            yield session.frame(running.popleft()())
-    finally:
-        for finish in running:
-            with contextlib.suppress(Exception):  # nobody will see this one; the others are to be waited for too
-                finish()
+                yield session.start(ends[left], ends[right])
+
+    with contextlib.closing(direct.in_order(started(), session.lanes)) as keyframes:
+        yield from map(session.frame, keyframes)
 
 
 def chunk_lengths(gaps: Gaps, least: int) -> Iterator[int]:

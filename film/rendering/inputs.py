@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,9 +27,10 @@ from film.media.scene_detection import SceneFrame
 from film.media.video_clock import Jump
 from film.media.video_reader import TimedFrame, VideoMetadata
 from film.media.video_writer import SEAMLESS
-from film.rendering import checkpoint, planning, soundtrack, timeline, video_part
-from film.rendering.options import VideoOptions
+from film.rendering import planning, soundtrack, timeline, video_part
+from film.rendering.options import PhotoOptions, VideoOptions
 from film.rendering.pace import Pace, SpeedCurve, Steady
+from film.support.fingerprint import fingerprint
 
 
 @dataclass(frozen=True)
@@ -52,21 +54,22 @@ class Source:
             yield self.notes.popleft()
 
 
+@contextlib.contextmanager
 def open_photos(
     photos: Sequence[Path],
-    moments: Sequence[Sequence[Fraction]],
-    longest_side: int | None = None,
+    output: Path,
+    options: PhotoOptions,
     max_pixels: int = images.MAX_PIXELS,
     reader: Reader = images,
-    ground: Sequence[float] | None = alpha.WHITE,
     honours_time: bool = False,
-) -> Source:
-    """A film through photos: `moments[i]` lie between photos i and i + 1. ValueError, OSError as in `images`.
-
-    Transparent photos lie over the `ground`, RGB from 0 to 1; without one they stay transparent, and so does the film.
-    """
+) -> Iterator[Source]:
+    """A film through photos. ValueError, OSError as in `images`, ValueError as in `planning.length`."""
+    route = [*photos, photos[0]] if options.play == SEAMLESS else photos
+    weights = _differences(route, max_pixels, reader) if options.spacing == "motion" else None
+    moments, _ = planning.length(options, len(photos), output, weights, honours_time)
+    ground = None if options.keeps_alpha(os.fspath(output)) else options.ground()
     sizes = [reader.image_size(photo, max_pixels) for photo in photos]
-    size = images.common_size(sizes, longest_side)
+    size = images.common_size(sizes, options.longest_side)
     count = sum(map(len, moments))
     notes = deque(_fitting(sizes, size))
     notes.extend(
@@ -80,22 +83,39 @@ def open_photos(
             f" {len(photos)} frames."
         )
     transparent = ground is None and any(reader.has_alpha(photo, max_pixels) for photo in photos)
-    opened = (_grounded(reader.read_image(photo, max_pixels, alpha=True), ground, transparent) for photo in photos)
-    frames = _fitted(opened, photos, size, notes)
+    before: tuple[str, Any] | None = None
+
+    def fitted(photo: Path) -> Frame:
+        """The photo at the common size; a note if it has little in common with the one before."""
+        nonlocal before
+        frame = _grounded(reader.read_image(photo, max_pixels, alpha=True), ground, transparent)
+        frame = images.fit(frame, size)
+        small = scene_detection.small(images.to_uint8(frame[..., :3]))
+        if before and scene_detection.likeness(before[1], small) < scene_detection.UNRELATED:
+            notes.append(f"{before[0]} and {photo.name} have little in common: the film can only dissolve there.")
+        before = photo.name, small
+        return frame
+
+    frames: Iterator[Frame] = map(fitted, route)
     frames = itertools.chain(_emptied(deque(itertools.islice(frames, 2))), frames)
-    return Source(
+    yield Source(
         pairs=timeline.through(frames, moments),
         size=size,
         frames=count,
         calls=planning.calls(moments, honours_time),
-        choices={"photos": checkpoint.content(photos), "size": size, "moments": moments, "background": ground},
+        choices={
+            "photos": [fingerprint(photo) for photo in photos],
+            "size": size,
+            "moments": moments,
+            "background": ground,
+        },
         notes=notes,
         moments=moments,
         alpha=transparent,
     )
 
 
-def differences(photos: Sequence[Path], max_pixels: int = images.MAX_PIXELS, reader: Reader = images) -> list[float]:
+def _differences(photos: Sequence[Path], max_pixels: int, reader: Reader) -> list[float]:
     """How much each photo differs from the next: its content value, see `scene_detection`. Reads one at a time."""
     size = images.common_size([reader.image_size(photo, max_pixels) for photo in photos])
     copies = (
@@ -123,8 +143,7 @@ def open_video(
     transfer = looked.transfer if options.depth_bits > 8 else None
     ground = None if keep_alpha else options.ground()
     deep, closes = options.depth_bits > 8, soundtrack.closes(heard)
-    with video_part.opened(looked, size, *options.part, max_pixels, deep=deep, closes=closes) as decoder:
-        frames = iter(decoder)
+    with video_part.opened(looked, size, *options.part, max_pixels, deep=deep, closes=closes) as (decoder, frames):
         first_two = deque(itertools.islice(frames, 2))
         if len(first_two) < 2:
             part = "" if options.start is None and options.end is None else "The part of "
@@ -132,7 +151,7 @@ def open_video(
         begin, end = options.part
         if heard and not begin:
             first_two[0] = soundtrack.begun(first_two[0], looked, heard, notes)
-        start, jumps = first_two[0].time, decoder.reader.clock.jumps
+        start, jumps = first_two[0].time, decoder.clock.jumps
         if heard:
             heard = replace(heard, start=float(start), jumps=jumps)
 
@@ -148,7 +167,7 @@ def open_video(
             if options.play == SEAMLESS:
                 scenes = _closed(scenes, options.cut)
             yield from timeline.retimed(scenes, pace, precision, ground)
-            notes.extend(decoder.reader.notes())
+            notes.extend(decoder.notes())
 
         yield Source(
             pairs=pairs(),
@@ -156,7 +175,7 @@ def open_video(
             frames=planning.frames_of(looked, pace),
             calls=None,
             choices={
-                "video": checkpoint.content([looked.path]),
+                "video": [fingerprint(looked.path)],
                 "size": size,
                 "step": pace.step if isinstance(pace, Steady) else pace,
                 "cut": options.cut,
@@ -201,21 +220,6 @@ def _closed(frames: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:
     unlike = scene_detection.likeness(a, b) < scene_detection.UNRELATED
     other = unlike and scene_detection.content_value(a, b) >= cut
     yield SceneFrame(first.pixels, last.end, last.end, last.end, cut=other)
-
-
-def _fitted(
-    frames: Iterator[Frame], photos: Sequence[Path], size: tuple[int, int], notes: deque[str]
-) -> Iterator[Frame]:
-    """The photos at their common size; a note where one has little in common with the one before."""
-    before: tuple[str, Any] | None = None
-    for photo in photos:
-        frame = images.fit(next(frames), size)
-        small = scene_detection.small(images.to_uint8(frame[..., :3]))
-        if before and scene_detection.likeness(before[1], small) < scene_detection.UNRELATED:
-            notes.append(f"{before[0]} and {photo.name} have little in common: the film can only dissolve there.")
-        before = photo.name, small
-        yield frame
-        del frame
 
 
 def _grounded(frame: Frame, ground: Sequence[float] | None, transparent: bool) -> Frame:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from film.engine import bisection, timings
+from film.engine.frame_pair import FramePair
 from film.engine.interpolator import Interpolator
 from film.media import images, video_reader, video_writer
 from film.media.images import Reader
@@ -28,7 +29,7 @@ from film.rendering.events import Done, Event, Level, Notice, Progress, Segment,
 from film.rendering.inputs import Source
 from film.rendering.options import FilmOptions, PhotoOptions, VideoOptions, chosen
 from film.rendering.progress_clock import ProgressClock
-from film.rendering.renderer import AnyRenderer, Chunk, Encoding, RenderedFrames, render
+from film.rendering.renderer import AnyRenderer, Chunk, Encoding, RenderedFrames, handed_over, render
 from film.rendering.target import Target
 
 __all__ = ["Done", "Event", "Level", "Notice", "Progress", "Segment", "Stage", "interpolate", "retime"]
@@ -90,24 +91,11 @@ def interpolate(
     if isinstance(photos, (str, bytes, os.PathLike)):
         raise ValueError(f"The photos are {photos!r}; give a list of two or more.")
     video_writer.check_place(Path(output))
-    paths, alpha = [Path(photo) for photo in photos], options.keeps_alpha(os.fspath(output))
-    timed = model.honours_time
-    moments, fps = planning.length(options, len(paths), output, honours_time=timed)
+    paths = [Path(photo) for photo in photos]
+    _, fps = planning.length(options, len(paths), output, honours_time=model.honours_time)
     asked = fps if options.seconds is not None else options.rate  # a length in seconds knows the format's rate
     target = Target(Path(output), asked, options, resume, inputs=paths)
-    route = [*paths, paths[0]] if options.play == video_writer.SEAMLESS else paths
-
-    ground = None if alpha else options.ground()
-
-    def opened() -> AbstractContextManager[Source]:
-        wanted = moments
-        if options.spacing == "motion":
-            weights = inputs.differences(route, max_pixels, reader)
-            wanted, _ = planning.length(options, len(paths), output, weights, timed)
-        return contextlib.nullcontext(
-            inputs.open_photos(route, wanted, options.longest_side, max_pixels, reader, ground, timed)
-        )
-
+    opened = partial(inputs.open_photos, paths, target.path, options, max_pixels, reader, model.honours_time)
     return _events("reading", opened, model, target, by_level)
 
 
@@ -149,10 +137,7 @@ def retime(
     target = Target(Path(output), fps, options, resume, [looked.path])
     alpha = options.keeps_alpha(os.fspath(output))
     precision = bisection.EXACT if model.honours_time else Fraction(options.precision)
-
-    def opened() -> AbstractContextManager[Source]:
-        return inputs.open_video(looked, pace, options, max_pixels, alpha, precision)
-
+    opened = partial(inputs.open_video, looked, pace, options, max_pixels, alpha, precision)
     return _events("looking", opened, model, target)
 
 
@@ -196,19 +181,16 @@ def _events(
     if clock.per_call and renderer.timings_name:
         for device in {execution_info.device, renderer.requested_device}:
             timings.remember(renderer.timings_name, device, height * width, clock.per_call)
-    frames = video_writer.shown_frames(clock.done, target.play)
     height, width = video_writer.shown_size(target.path, source.size)
-    seconds = time.monotonic() - started
-    fps = target.shown_fps
     yield Done(
         target.path,
-        frames,
+        video_writer.shown_frames(clock.done, target.play),
         width,
         height,
-        fps,
+        target.shown_fps,
         renderer.name,
         str(execution_info),
-        seconds,
+        time.monotonic() - started,
         clock.per_call,
         execution_info.precision,
     )
@@ -262,15 +244,18 @@ def _segments(
 def _missing(source: Source, least: int, there: Mapping[int, Segment]) -> Generator[Chunk | Segment]:
     """The film in order: the segments that are there, and the chunks that are not, or what is missing of them."""
     begin = 0
-    for pairs in timeline.chunks(source.pairs, least):
-        first, end = begin, begin + timeline.length(pairs)
-        while first < end:
+
+    def missing(pairs: list[FramePair]) -> Generator[Chunk | Segment]:
+        nonlocal begin
+        start, first = begin, begin
+        begin += timeline.length(pairs)
+        while first < begin:
             if segment := there.get(first):
                 yield segment
                 first += segment.count
             else:
-                until = next((number for number in range(first, end) if number in there), end)
-                yield Chunk(first, timeline.part(pairs, first - begin, until - begin))
+                until = next((number for number in range(first, begin) if number in there), begin)
+                yield Chunk(first, timeline.part(pairs, first - start, until - start))
                 first = until
-        begin = end
-        del pairs  # before the next are read
+
+    return handed_over(timeline.chunks(source.pairs, least), missing)

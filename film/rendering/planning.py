@@ -167,16 +167,15 @@ def moments(
     A seamless loop has one gap more, from the last photo to the first, whose end is not shown again.
     """
     depth = DEFAULT_DEPTH if depth is None and count is None else depth
-    shown, most = validation.whole(count), most_shown(photos, play)
-    if shown is not None and 2 <= shown <= most:  # what else it is, is refused
-        count = video_writer.made_frames(shown, play)
+    closed = play == SEAMLESS and photos > 1
+    shown = validation.whole(count)
+    if shown is not None and 2 <= shown <= most_shown(photos, play):  # what else it is, is refused
+        count = shown + 1 if closed else video_writer.made_frames(shown, play)
     precision = bisection.EXACT if honours_time else bisection.PRECISION
-    if play != SEAMLESS or photos < 2:
-        pairs = bisection.pairs(photos, depth=depth, count=count, weights=weights, precision=precision)
-        return pace_.eased(pairs, easing, honours_time)
-    count = count if shown is None or shown < 2 else shown + 1
-    film = bisection.pairs(photos + 1, depth=depth, count=count, weights=weights, precision=precision)
-    return pace_.eased([*film[:-1], film[-1][:-1]], easing, honours_time)
+    pairs = bisection.pairs(photos + closed, depth=depth, count=count, weights=weights, precision=precision)
+    if closed:
+        pairs[-1].pop()
+    return pace_.eased(pairs, easing, honours_time)
 
 
 def most_shown(photos: int, play: str) -> int:

@@ -8,15 +8,15 @@ the byte, whoever makes it, as far as their processors compute alike.
 from __future__ import annotations
 
 import contextlib
+from abc import abstractmethod
 from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TypeAlias, TypeVar
 
-from film.engine.devices import ExecutionInfo
 from film.engine.frame_pair import FramePair
-from film.engine.interpolator import Interpolator, SetupSteps, Stream
+from film.engine.interpolator import Interpolator, ModelRunner, Stream
 from film.media import alpha, video_segments
 from film.media.colour_depth import STANDARD, ColourDepth
 from film.media.images import Frame
@@ -79,35 +79,10 @@ class RenderedFrames:
     place: int | None = None  # of that frame in the film, from 0
 
 
-class Renderer(Protocol):
-    """A model, and those who make films with it."""
+class Renderer(ModelRunner):
+    """A model, and those who make films with it elsewhere."""
 
-    @property
-    def name(self) -> str:
-        """Of the model."""
-
-    @property
-    def honours_time(self) -> bool:
-        """Whether any moment takes one call of the model, see `engine.interpolator`."""
-
-    @property
-    def requested_device(self) -> str:
-        """The device that was asked for, such as AUTO."""
-
-    @property
-    def fingerprint(self) -> str:
-        """What decides the frames it makes from the same two, beside the device; needs the model to be prepared."""
-
-    @property
-    def timings_name(self) -> str | None:
-        """The name by which `engine.timings` notes it, apart from the device; None if it is not to be noted."""
-
-    def execution_info(self, height: int, width: int) -> ExecutionInfo:
-        """What really runs the model for frames of this size, once it is prepared for them."""
-
-    def setup_steps(self, height: int, width: int) -> SetupSteps:
-        """What remains to be done before frames of this size can be made, as (stage, work) pairs in order."""
-
+    @abstractmethod
     def make(
         self, chunks: Iterable[Chunk | Segment], folder: Path, encoding: Encoding
     ) -> Generator[RenderedFrames | Segment]:
@@ -118,6 +93,8 @@ class Renderer(Protocol):
         """
 
 
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 AnyRenderer: TypeAlias = Interpolator | Renderer
 
 
@@ -128,31 +105,28 @@ def render(
     if not isinstance(model, Interpolator):
         return model.make(chunks, folder, encoding)
     frames = TransparentStream(Stream(model), Stream(model)).frames
-    return _render_here(frames, model.honours_time, chunks, folder, encoding)
 
-
-def _render_here(
-    frames: Callable[[Sequence[FramePair]], Generator[Frame]],
-    honours_time: bool,
-    chunks: Iterable[Chunk | Segment],
-    folder: Path,
-    encoding: Encoding,
-) -> Generator[RenderedFrames | Segment]:
-    """By means of a function from frame pairs to their frames: in the order of the film, frame by frame."""
-    for chunk in chunks:
+    def made(chunk: Chunk | Segment) -> Generator[RenderedFrames | Segment]:
         if isinstance(chunk, Segment):
             yield chunk
-            continue
+            return
         with (
             encoding.encoder(folder, chunk.first, chunk.frames) as encoder,
-            contextlib.closing(frames(chunk.pairs)) as made,
+            contextlib.closing(frames(chunk.pairs)) as stream,
         ):
-            for place, (calls, frame) in enumerate(
-                zip(timeline.calls(chunk.pairs, honours_time), made, strict=True), start=chunk.first
-            ):
-                yield RenderedFrames(1, calls, frame=alpha.over(frame, alpha.WHITE), place=place)
+            calls = timeline.calls(chunk.pairs, model.honours_time)
+            for place, (count, frame) in enumerate(zip(calls, stream, strict=True), start=chunk.first):
+                yield RenderedFrames(1, count, frame=alpha.over(frame, alpha.WHITE), place=place)
                 if segment := encoder.write(frame):
                     yield segment
             if segment := encoder.finish():
                 yield segment
-        del chunk  # before the next is read
+
+    return handed_over(chunks, made)
+
+
+def handed_over(items: Iterable[Item], work: Callable[[Item], Generator[Result]]) -> Generator[Result]:
+    """All that `work` makes of each item. An item is no longer held when the next one is taken: frames are large."""
+    for results in map(work, items):
+        with contextlib.closing(results):
+            yield from results

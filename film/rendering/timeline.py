@@ -7,6 +7,7 @@ gaps share a frame, which has one number in both, so that a model can know it ag
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from film.engine import bisection, direct
@@ -51,35 +52,33 @@ def retimed(
     the video until its end.
     """
     pace = Steady(pace) if isinstance(pace, Fraction) else pace
-    start, left, frame = Fraction(0), None, None
-    made = 0  # frames of the film so far
+
+    def opened(shot: SceneFrame) -> tuple[SceneFrame, Frame]:
+        frame = to_frame(shot.pixels)
+        return shot, frame if ground is None else alpha.over(frame, ground)
 
     def due(until: Fraction) -> range:
         """The numbers of the film's frames that come before `until` and are not made yet."""
         return range(made, max(made, pace.first_at(until - start)))
 
-    number = 0
-    for number, shot in enumerate(shots):
-        right = to_frame(shot.pixels)
-        if ground is not None:
-            right = alpha.over(right, ground)
-        if left is None or frame is None:
-            start = shot.time
+    frames = map(opened, shots)
+    left, frame = next(frames, (None, None))
+    if left is None or frame is None:
+        return
+    start = left.time
+    number = made = 0  # frames of the video, and of the film, so far
+    for number, (shot, right) in enumerate(frames, 1):
+        numbers = due(shot.time)
+        length = shot.time - left.held
+        if shot.cut or length <= 0:
+            moments = [Fraction(0)] * len(numbers)
         else:
-            numbers = due(shot.time)
-            length = shot.time - left.held
-            if shot.cut or length <= 0:
-                moments = [Fraction(0)] * len(numbers)
-            else:
-                times = (start + pace.time(number) for number in numbers)
-                moments = bisection.nearest(
-                    [min(Fraction(1), max(Fraction(0), (t - left.held) / length)) for t in times], precision
-                )
-            yield FramePair(frame, right, moments, (number - 1, number))
-            made = numbers.stop
-        left, frame = shot, right
-    if left is not None and frame is not None:
-        yield FramePair(frame, frame, [Fraction(0)] * len(due(left.end)), (number, number))
+            times = (start + pace.time(k) for k in numbers)
+            shares = [min(Fraction(1), max(Fraction(0), (time - left.held) / length)) for time in times]
+            moments = bisection.nearest(shares, precision)
+        yield FramePair(frame, right, moments, (number - 1, number))
+        made, left, frame = numbers.stop, shot, right
+    yield FramePair(frame, frame, [Fraction(0)] * len(due(left.end)), (number, number))
 
 
 def chunks(pairs: Iterable[FramePair], least: int) -> Iterator[list[FramePair]]:
@@ -92,7 +91,6 @@ def chunks(pairs: Iterable[FramePair], least: int) -> Iterator[list[FramePair]]:
     for pair in pairs:
         if pair.moments:
             chunk.append(pair)
-        del pair
         if length(chunk) >= least:
             yield chunk
             chunk = []
@@ -117,6 +115,6 @@ def part(chunk: Iterable[FramePair], begin: int, end: int) -> list[FramePair]:
     parts = []
     for pair in chunk:
         if max(0, begin) < min(end, len(pair.moments)):
-            parts.append(pair.part(begin, end))
+            parts.append(replace(pair, moments=pair.moments[max(0, begin) : max(0, end)]))
         begin, end = begin - len(pair.moments), end - len(pair.moments)
     return parts

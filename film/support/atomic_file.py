@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 
@@ -46,6 +48,23 @@ def folder(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def note(path: Path, key: str, value: object) -> None:
+    """Set a member of the JSON object at `path`. OSError as in `update`."""
+    update(path, lambda text: json.dumps(_members(text) | {key: value}, indent=1))
+
+
+def notes(path: Path) -> dict[str, Any]:
+    """The JSON object at `path`; empty if there is none, or it is damaged."""
+    return _members(read(path))
+
+
+def _members(text: str | None) -> dict[str, Any]:
+    try:
+        return dict(json.loads(text or "{}"))
+    except (ValueError, TypeError):
+        return {}
 
 
 def _beside(path: Path, extension: str) -> Path:

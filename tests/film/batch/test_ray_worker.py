@@ -70,7 +70,7 @@ def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Pat
         assert who.fingerprint == model.fingerprint
         answer = ray_worker.make(who, ray_worker.packed(Chunk(7, pairs)), encoding)
         (tmp_path / "there").mkdir(exist_ok=True)
-        there = [ray_worker.stored(encoded, tmp_path / "there") for encoded in answer.segments]
+        there = ray_worker.stored(answer, tmp_path / "there")
         assert encoding.finished(tmp_path / "there") == there
         assert_alike(here, there)
         assert all(bool(segment.lossless_copy) is lossless for segment in here)

@@ -260,7 +260,6 @@ def test_a_film_that_cannot_be_planned_is_told_and_the_others_are_made(
         (["in", "--depth", "2", "--count", "9"], "not allowed with"),
         (["in", "--format", "avi"], "avi"),
         (["in", "--slowdown", "2"], "slowdown is for videos"),
-        (["in", "--memory-gb", "0"], "memory budget"),
         (["in", "--memory-gb", "0", "--ray", "local"], "memory budget"),
         (["in", "-o", "in/0.png"], "cannot be written to"),
     ],

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import imageio.v3 as imageio
-import numpy as np
 import pytest
 
 import film
@@ -83,13 +82,6 @@ def test_a_terminal_gets_a_progress_bar(photos: list[str], tmp_path: Path, avera
     assert "\n" not in bar  # all in one line
 
 
-def test_photos_that_differ_are_told(tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    a, b = photo(tmp_path / "a.png", moved(64, 96)[0]), photo(tmp_path / "b.png", moved(64, 64)[0])
-    output = str(tmp_path / "film.mp4")
-    assert commands.main(["interpolate", str(a), str(b), "-o", output, "--depth", "1", "--model", str(averaging)]) == 0
-    assert "The photos differ in shape (96x64 and 64x64)" in capsys.readouterr().err
-
-
 def test_tensorflow_can_be_asked_to_make_the_film(
     photos: list[str], tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -120,17 +112,13 @@ def test_user_errors_end_with_two_and_one_line(
         (["retime", str(tmp_path / "folder"), "-o", "x.mp4", "--fps", "60"], "for many use `batch`"),
         ([*good, "--foo"], "unrecognized arguments: --foo (see python -m film interpolate --help)"),
         (["interpolate", "-a.jpg", photos[1], "-o", "x.mp4"], "put -- before names that begin with a dash"),
-        ([*good, "--memory-gb", "0"], "memory budget"),
         (["interpolate", photos[0], photos[1] + "/inside.jpg", "-o", "x.mp4"], "inside.jpg"),
         (["interpolate", *photos, "-o", str(tmp_path / "nowhere" / "x.mp4")], "nowhere"),
         ([*good, "--depth", "many"], "many"),
         ([*good, "--fps", "nan"], "--fps"),
-        ([*good, "--fps", "241"], "The frame rate is 241 per second; it must be from 1/600"),
         ([*good, "--fps", "1e400", "--seconds", "1"], "too large"),
         (["retime", "x.mp4", "-o", "y.mp4", "--slowdown", "1e400"], "too large"),
-        ([*good, "--seconds", "4000"], "4000 s at 30 frames per second has more than the 10000 frames"),
         ([*good, "--model", "film3"], "film3"),
-        ([*good, "--device", "TOASTER"], "TOASTER"),
         ([*good, "--backend", "torch"], "torch"),
         (["interpolate", photos[0], "-o", "x.mp4"], "folder"),
         (["interpolate", *photos], "output"),
@@ -332,11 +320,3 @@ def test_help_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert commands.main([]) == 0  # without a command, that of the whole
     text = capsys.readouterr().out
     assert all(f"    {name}" in text for name in ("interpolate", "retime", "batch", "convert", "models", "devices"))
-
-
-def test_the_film_is_the_same_as_from_python(photos: list[str], tmp_path: Path) -> None:
-    a, b = (film.read_image(path) for path in photos)
-    film.write_video(tmp_path / "python.mp4", film.load().frames(a, b, depth=2), fps=30)
-    assert commands.main(["interpolate", *photos, "-o", str(tmp_path / "cli.mp4"), "--depth", "2"]) == 0
-    one, other = (imageio.imread(tmp_path / f"{name}.mp4", plugin="FFMPEG").astype(int) for name in ("python", "cli"))
-    assert one.shape == other.shape and np.abs(one - other).mean() < 3  # one is cut into segments, one is not

@@ -33,10 +33,10 @@ def walk(moments: list[Fraction], middle: Callable[[Fraction, Fraction], Fractio
 def test_a_depth_is_an_exactly_linear_film(depth: int) -> None:
     middle = Counter()
     moments = bisection.dyadic(depth)
-    film = walk(moments, middle)
-    assert film == moments == [Fraction(k, 2**depth) for k in range(2**depth + 1)]
+    made = [(moment, middle.calls) for moment in bisection.walk(Fraction(0), Fraction(1), moments, middle)]
+    assert [moment for moment, _ in made] == moments == [Fraction(k, 2**depth) for k in range(2**depth + 1)]
+    assert [calls for _, calls in made] == bisection.calls(moments)
     assert middle.calls == 2**depth - 1
-    assert bisection.calls(moments)[-1] == 2**depth - 1
 
 
 def test_arrays_are_halved_exactly() -> None:
@@ -55,14 +55,6 @@ def test_the_first_middle_comes_after_as_many_calls_as_levels(depth: int) -> Non
     assert next(film) == Fraction(2, 2**depth) and middle.calls == depth  # made on the way
     film.close()
     assert middle.calls == depth
-
-
-@pytest.mark.parametrize("depth", range(bisection.MAX_DEPTH + 1))
-def test_calls_tells_how_many_were_made_at_every_frame(depth: int) -> None:
-    middle = Counter()
-    moments = bisection.dyadic(depth)
-    made = [middle.calls for _ in bisection.walk(Fraction(0), Fraction(1), moments, middle)]
-    assert bisection.calls(moments) == made
 
 
 class Keyframe:

@@ -17,7 +17,6 @@ from tests.conftest import SMALL_FILM, moved, own_cache
 
 def test_two_sizes_stay_compiled(averaging: Path) -> None:
     model = film.load(averaging)
-    assert isinstance(model, film.Film)
     compiled = [weakref.ref(model.compiled(side, 64)) for side in (64, 128, 192)]
     gc.collect()
     assert [reference() is not None for reference in compiled] == [False, True, True]
@@ -50,7 +49,6 @@ def test_compiling_again_reads_what_was_compiled(
 
     def made() -> tuple[np.ndarray, list[bool]]:
         model = film.load(SMALL_FILM, lanes=1, memory_gb=memory_gb)
-        assert isinstance(model, film.Film)
         compiled = model.compiled(*size)
         assert compiled.shape.tiled == (memory_gb < 1)
         return model.middle(a, b), [graph.get_property("LOADED_FROM_CACHE") for graph in compiled.graphs]
@@ -72,11 +70,9 @@ def test_compiled_sizes_do_not_fill_the_disk(
     own_cache(average, tmp_path, monkeypatch)
     monkeypatch.setattr(compiled, "CACHED_GRAPHS", 3)
     model = film.load(averaging)
-    assert isinstance(model, film.Film)
     for side in range(64, 64 * 6, 64):
         model.compiled(side, side)
     blobs = list((tmp_path / "compiled").rglob("*.blob"))
     assert len(blobs) == 3
     fresh = film.load(averaging)
-    assert isinstance(fresh, film.Film)
     assert fresh.compiled(64 * 5, 64 * 5).graphs[0].get_property("LOADED_FROM_CACHE")  # the newest are kept

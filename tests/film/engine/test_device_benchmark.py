@@ -197,16 +197,6 @@ def test_what_says_nothing_of_the_next_time_is_not_remembered(fake_devices: Call
     assert device_benchmark.choose("film-lite", 1000, Clock(CPU=1.0, GPU=RuntimeError("absent"))).device == "CPU"
 
 
-def test_a_cache_that_cannot_be_written_does_not_matter(
-    fake_devices: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "file").write_text("where the cache should be")
-    monkeypatch.setenv("FILM_CACHE", str(tmp_path / "file"))
-    fake_devices("CPU", "GPU")
-    assert device_benchmark.choose("film", 1000, Clock(CPU=2.0, GPU=1.0)).device == "GPU"
-    assert "cannot be noted" in caplog.text
-
-
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (512, 512), (2160, 3840), (16, 100_000), (3, 1)])
 def test_large_frames_are_judged_by_smaller_ones(height: int, width: int) -> None:
     size = device_benchmark.measured_size(height, width)

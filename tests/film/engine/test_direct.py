@@ -13,13 +13,10 @@ import numpy as np
 import pytest
 
 import film
-from film.batch import jobs, runner
-from film.batch.manifest import Manifest
-from film.batch.options import BatchOptions
 from film.engine import bisection, direct
 from film.engine.compiled import Shape
 from film.engine.session import DirectSession
-from film.engine.tiled_session import TiledGraphs, TiledSession
+from film.engine.tiled_session import TiledSession
 from film.hub import convert, registry
 from film.rendering import planning
 from film.rendering.events import Done, Notice, Progress, Segment
@@ -89,7 +86,7 @@ def test_an_error_waits_for_what_was_begun() -> None:
 @pytest.fixture(scope="module")
 def model() -> film.Film:
     loaded = film.load("film-lite", lanes=1, precision="exact")
-    assert isinstance(loaded, film.Film) and loaded.honours_time
+    assert loaded.honours_time
     return loaded
 
 
@@ -145,16 +142,10 @@ def test_lanes_make_the_same_frames(model: film.Film, pair: tuple) -> None:
 def test_tiles_share_the_coarse_flow_of_the_whole_frame(model: film.Film) -> None:
     a, b = moved(384, 512)
     graphs = model.compile(Shape((384, 512), (256, 384), level=3)).graphs
-    tiled = TiledSession(TiledGraphs(*graphs), (384, 512), 64, True, overlap=128)
+    tiled = TiledSession(graphs, (384, 512), 64, True, overlap=128)
     for time in (0.5, 0.3):
-        made = tiled.frame(tiled.at(tiled.keyframe(a), tiled.keyframe(b), time))
+        made = tiled.frame(tiled.start_at(tiled.keyframe(a), tiled.keyframe(b), time)())
         assert psnr(made, model.at(a, b, time)) >= 45
-
-
-def test_less_memory_means_tiles() -> None:
-    least = film.load("film-lite", memory_gb=0.001, precision="exact")
-    assert isinstance(least, film.Film)
-    assert isinstance(least.session(64, 1600), TiledSession) and isinstance(least.session(64, 128), DirectSession)
 
 
 def test_a_film_is_planned_made_stopped_and_resumed(model: film.Film, calls: list[float], tmp_path: Path) -> None:
@@ -174,28 +165,11 @@ def test_a_film_is_planned_made_stopped_and_resumed(model: film.Film, calls: lis
     assert [event for event in told if isinstance(event, Progress)][-1].done == 48
 
 
-@pytest.mark.parametrize("name", ["film.gif", "film.webp", "film.webm"])
-def test_other_formats(model: film.Film, tmp_path: Path, name: str) -> None:
-    photos = [photo(tmp_path / f"{n}.png", moved(64, 96, n)[0]) for n in range(3)]
-    *_, done = film.interpolate(photos, model, tmp_path / name, count=9)
-    assert isinstance(done, Done) and done.frames == 9 and (tmp_path / name).stat().st_size > 0
-
-
 def test_a_video_is_retimed_to_exact_times(model: film.Film, calls: list[float], tmp_path: Path) -> None:
     video = clips.video(tmp_path / "clip.mp4", clips.pan(4))
     *_, done = film.retime(video, model, tmp_path / "slow.mp4", slowdown=3)
     assert isinstance(done, Done) and done.frames == 12
     assert len(calls) == 6 and calls == pytest.approx([1 / 3, 2 / 3] * 3, abs=1e-9)  # bisection makes 5/16 and 11/16
-
-
-def test_a_batch(model: film.Film, calls: list[float], tmp_path: Path) -> None:
-    (tmp_path / "trip").mkdir()
-    for n in range(2):
-        photo(tmp_path / "trip" / f"{n}.png", moved(64, 96, n)[0])
-    output = tmp_path / "out"
-    found = jobs.find([tmp_path / "trip"], [], output, ".mp4")
-    told = [event for _, event in runner.run(found, model, BatchOptions(count=6), Manifest(output), "the model")]
-    assert isinstance(told[-1], Done) and told[-1].frames == 6 and len(calls) == 4
 
 
 @pytest.mark.tensorflow

@@ -25,9 +25,7 @@ PERCEPTUAL = Path(__file__).resolve().parents[4] / "shared" / "quality" / "perce
 
 @pytest.fixture(scope="module")
 def bundled() -> film.Film:
-    model = film.load("film-lite", precision="exact")
-    assert isinstance(model, film.Film)
-    return model
+    return film.load("film-lite", precision="exact")
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +98,3 @@ def test_openvino_equals_tensorflow_at_any_time(bundled: film.Film) -> None:
     first, last = (film.read_image(folder / name)[:256, :320] for name in ("first.jpg", "last.jpg"))
     for time in (0.5, 0.3):
         np.testing.assert_allclose(bundled.at(first, last, time), reference.at(first, last, time), atol=1e-4)
-
-
-def test_a_film_of_24_frames_takes_22_calls(bundled: film.Film, monkeypatch: pytest.MonkeyPatch) -> None:
-    from film.engine.session import DirectSession
-
-    asked: list[float] = []
-    start = DirectSession.start_at
-
-    def counted(self, left, right, time):  # type: ignore[no-untyped-def]
-        asked.append(time)
-        return start(self, left, right, time)
-
-    monkeypatch.setattr(DirectSession, "start_at", counted)
-    first, last = np.random.default_rng(0).random((2, 64, 96, 3), np.float32)
-    assert len(list(bundled.frames(first, last, count=24))) == 24
-    assert asked == pytest.approx([k / 23 for k in range(1, 23)])

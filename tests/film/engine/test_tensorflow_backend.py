@@ -45,9 +45,3 @@ def test_it_says_what_runs(reference: film.Reference) -> None:
     assert list(reference.setup_steps(64, 64)) == []
     fresh = film.load(SMALL_FILM, backend="tensorflow")
     assert [stage for stage, _ in fresh.setup_steps(64, 64)] == ["loading"]
-
-
-def test_frames_are_checked(reference: film.Reference) -> None:
-    a, _ = moved(64, 64)
-    with pytest.raises(ValueError, match="one size"):
-        reference.middle(a, a[:32])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from film.rendering import checkpoint
+from film.support.fingerprint import fingerprint
 from tests.conftest import touch
 
 
@@ -31,7 +32,7 @@ def test_parts_of_a_film_whose_note_was_being_written_are_made_anew(tmp_path: Pa
     assert not folder.exists()
 
 
-@pytest.mark.parametrize("note", [None, '{"key": "of another film"}'])
+@pytest.mark.parametrize("note", [None, '{"choices": "of another film"}'])
 def test_a_folder_with_the_name_of_parts_that_is_not_of_this_program_stays(tmp_path: Path, note: str | None) -> None:
     folder = checkpoint.folder(tmp_path / "film.mp4")
     for content in ("notes.txt", "00000000-000015.ts/inside"):
@@ -52,3 +53,30 @@ def test_what_somebody_puts_beside_the_parts_stays(tmp_path: Path) -> None:
             *(folder / name for name in ("00000000-000015.ts", "00000000-000015.mkv", "00000015.ts.part", "notes.txt"))
         )
     assert os.listdir(folder) == ["notes.txt"]
+
+
+def test_parts_of_other_photos_of_one_size_and_time_are_not_used(tmp_path: Path) -> None:
+    photos = [tmp_path / name for name in "abcd"]
+    for path in photos:
+        path.write_bytes(path.name.encode() * 100)
+        os.utime(path, (1_500_000_000, 1_500_000_000))
+    folder, notes = tmp_path / "film.mp4.parts", []
+    for used, there in ((photos[:2], False), (photos[:2], True), (photos[1::-1], False), (photos[2:], False)):
+        choices = {"photos": [fingerprint(photo) for photo in used]}
+        with pytest.raises(KeyboardInterrupt), checkpoint.kept(folder, choices, notes.append) as directory:
+            assert (directory / "00000000.ts").exists() is there
+            (directory / "00000000.ts").write_text("x")
+            raise KeyboardInterrupt
+    assert len(notes) == 2 and "(photos)" in notes[0]
+
+
+@pytest.mark.parametrize("letter", ["x", "\u6771"])
+def test_parts_of_a_film_of_any_name_have_a_folder(tmp_path: Path, letter: str) -> None:
+    folders = set()
+    for length in (240, 244, 245, 255):
+        name = letter * ((length - 4) // len(letter.encode()))
+        output = tmp_path / f"{name + 'y' * (length - 4 - len(name.encode()))}.mp4"
+        folders.add(checkpoint.folder(output))
+        with checkpoint.kept(checkpoint.folder(output), {}) as directory:
+            assert directory.is_dir()
+    assert len(folders) == 4

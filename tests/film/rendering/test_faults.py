@@ -233,16 +233,6 @@ def test_two_versions_share_a_cache(
 # ffmpeg (one that fails by itself, or is not there: test_video_segments.py)
 
 
-def kill_encoder() -> None:
-    (process,) = [
-        status.parent
-        for status in Path("/proc").glob("[0-9]*/stat")
-        if f") S {os.getpid()} " in (text := status.read_text()) or f") R {os.getpid()} " in text
-        if b"ffmpeg" in (status.parent / "cmdline").read_bytes()
-    ]
-    os.kill(int(process.name), signal.SIGKILL)
-
-
 def test_an_encoder_that_is_killed(averaging: Path, photos: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "film.mp4"
     model = film.load(averaging)
@@ -250,7 +240,8 @@ def test_an_encoder_that_is_killed(averaging: Path, photos: list[Path], tmp_path
     with pytest.raises(RuntimeError, match="ffmpeg failed: it was ended by SIGKILL"):
         for event in events:
             if isinstance(event, pipeline.Progress) and event.done == 10:
-                kill_encoder()
+                (encoder,) = encoders()
+                os.kill(encoder, signal.SIGKILL)
     assert not output.exists() and not encoders() and not list(tmp_path.glob(f"{tempdirs.PREFIX}*"))
     make(photos, model, output)
 

@@ -13,8 +13,7 @@ import film
 from film.cli.commands import main
 from film.engine import bisection
 from film.media import images, video_segments
-from film.rendering import pipeline, planning, timeline
-from tests.conftest import texture
+from film.rendering import pipeline, timeline
 
 
 def test_a_count_is_spread_evenly_over_all_gaps() -> None:
@@ -100,19 +99,6 @@ def test_a_film_of_too_many_seconds_is_told_how_many_it_can_have() -> None:
         video_segments.frame_count(10.1, 30, most=300)
     with pytest.raises(ValueError, match="The length of the film is inf s; it must be a number"):
         video_segments.frame_count(float("inf"), 30)
-
-
-def test_a_folder_of_photos_becomes_a_film_of_so_many_seconds(tmp_path: Path) -> None:
-    wide = texture(64, 120)
-    for n in range(3):
-        pixels = images.to_uint8(wide[:, 8 * n : 8 * n + 96])
-        Image.fromarray(pixels).save(tmp_path / f"{n}.png")
-    output = tmp_path / "film.mp4"
-    arguments = ["interpolate", str(tmp_path), "-o", str(output), "--seconds", "0.5", "--fps", "20"]
-    assert main(arguments) == 0
-    assert output.stat().st_size > 1000
-    plan = planning.plan(images.in_folder(tmp_path), count=10, fps=20)
-    assert (plan.frames, plan.duration, plan.size) == (10, 0.5, (64, 96))
 
 
 def test_too_few_photos_are_refused(averaging: Path) -> None:

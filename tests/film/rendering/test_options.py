@@ -43,7 +43,6 @@ def brightening(folder: Path, frames: int = 24, sound: bool = False) -> Path:
         (FilmOptions, {"background": "#ff000080"}, "no opaque colour"),
         (FilmOptions, {"depth_bits": 12}, "The depth is 12 bits; it must be 8 or 10"),
         (FilmOptions, {"depth_bits": "10"}, "The depth is '10' bits"),
-        (FilmOptions, {"play": "backwards"}, "cannot be played 'backwards'; choose loop, once, pingpong, seamless"),
         (PhotoOptions, {"easing": "bounce"}, "The easing is 'bounce'; choose linear, ease-in, ease-out, ease-in-out"),
         (PhotoOptions, {"depth": 3, "seconds": 2}, "in one way"),
         (VideoOptions, {"slowdown": 2, "start": "soon"}, "The start is 'soon'; give seconds, or hh:mm:ss"),
