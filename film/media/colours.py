@@ -95,9 +95,10 @@ def _from_cicp(image: Image.Image, cicp: Cicp) -> Image.Image:
     if transfer in PEAKS:
         filters += f"{video_filters.TONE_MAPPED}:peak={PEAKS[transfer]},"
     filters += "zscale=primaries=bt709:transfer=iec61966-2-1"
-    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24"]
-    # Each pixel by itself, so in pictures of any size: small ones take ffmpeg little memory.
+    one, raw = ["-filter_threads", "1", "-threads", "1"], ["-f", "rawvideo", "-pix_fmt", "rgb24"]
+    # Each pixel by itself, so in pictures of any size: small ones, and one thread, take ffmpeg little memory, of which
+    # a photo from a stranger has a limit.
     data = np.asarray(image).tobytes()
     padded = data + bytes(-len(data) % (BLOCK**2 * 3))
-    made = ffmpeg.run(*raw, "-s", f"{BLOCK}x{BLOCK}", "-i", "pipe:0", "-vf", filters, *raw, "pipe:1", data=padded)
+    made = ffmpeg.run(*one, *raw, "-s", f"{BLOCK}x{BLOCK}", "-i", "pipe:0", "-vf", filters, *raw, "pipe:1", data=padded)
     return Image.frombytes("RGB", image.size, made[: len(data)])
