@@ -95,10 +95,11 @@ def _from_cicp(image: Image.Image, cicp: Cicp) -> Image.Image:
     if transfer in PEAKS:
         filters += f"{video_filters.TONE_MAPPED}:peak={PEAKS[transfer]},"
     filters += "zscale=primaries=bt709:transfer=iec61966-2-1"
-    one, raw = ["-filter_threads", "1", "-threads", "1"], ["-f", "rawvideo", "-pix_fmt", "rgb24"]
+    raw = ["-threads", "1", "-f", "rawvideo", "-pix_fmt", "rgb24"]
     # Each pixel by itself, so in pictures of any size: small ones, and one thread, take ffmpeg little memory, of which
     # a photo from a stranger has a limit.
     data = np.asarray(image).tobytes()
     padded = data + bytes(-len(data) % (BLOCK**2 * 3))
-    made = ffmpeg.run(*one, *raw, "-s", f"{BLOCK}x{BLOCK}", "-i", "pipe:0", "-vf", filters, *raw, "pipe:1", data=padded)
+    source = ["-filter_threads", "1", *raw, "-s", f"{BLOCK}x{BLOCK}", "-i", "pipe:0"]
+    made = ffmpeg.run(*source, "-vf", filters, *raw, "pipe:1", data=padded)
     return Image.frombytes("RGB", image.size, made[: len(data)])
