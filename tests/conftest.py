@@ -184,9 +184,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-    server = Server(archive())
-    yield server
-    server.close()
+    with Server(archive()) as server:
+        yield server
 
 
 def own_cache(model: film.Film, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

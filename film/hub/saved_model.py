@@ -95,7 +95,7 @@ class SavedModel:
 
         def middle(x0: Any, x1: Any) -> Any:
             # A constant that nothing reads would become an output of the converted graph.
-            return self._call(x0, x1, self._half(x0) if self.takes_time else None)
+            return self._call(x0, x1, tf.fill([tf.shape(x0)[0], 1], 0.5) if self.takes_time else None)
 
         return tf.function(middle, input_signature=[image, image])
 
@@ -105,9 +105,6 @@ class SavedModel:
         tf = self._tf
         image, time = tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([None, 1], tf.float32)
         return tf.function(lambda x0, x1, time: self._call(x0, x1, time), input_signature=[image, image, time])
-
-    def _half(self, x0: Any) -> Any:
-        return self._tf.fill([self._tf.shape(x0)[0], 1], 0.5)
 
     def _callable(self) -> Any:
         """A function of (x0, x1, time) that gives `image`: the serving signature, else the object itself.

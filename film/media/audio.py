@@ -11,7 +11,6 @@ from fractions import Fraction
 from pathlib import Path
 
 from film.media import ffmpeg
-from film.media.ffmpeg import Ffmpeg
 from film.media.video_clock import Jump
 
 # By container: the codecs that are copied as they are, because browsers play them in it; what all others become.
@@ -96,13 +95,13 @@ def _lead(slowdown: Fraction | float) -> float:
 def begins(sound: Sound) -> float | None:
     """The time stamp of its first packet, seconds; None if there is none."""
     with contextlib.closing(_packets(sound)) as packets:
-        return next(packets, (None,))[0]
+        return next((float(stamp) for _, stamp, _ in packets), None)
 
 
 def goes_on(sound: Sound, before: float, after: float) -> bool:
     """Whether there is sound between two time stamps, both a second off."""
     with contextlib.closing(_packets(sound)) as packets:
-        return any(before + 1 < stamp < after - 1 for stamp, _ in packets)
+        return any(before + 1 < stamp < after - 1 for _, stamp, _ in packets)
 
 
 def ends(sound: Sound) -> float:
@@ -110,7 +109,7 @@ def ends(sound: Sound) -> float:
     jumps, offset = list(sound.jumps[:MOST_JUMPS]), 0.0
     before: float | None = None
     end = -math.inf
-    for stamp, duration in _packets(sound):
+    for stamp, duration in ((float(shown), float(lasting)) for _, shown, lasting in _packets(sound)):
         if before is not None and jumps and _is_past(jumps[0], before, stamp):
             offset = float(jumps.pop(0).offset)
         before, time = stamp, stamp + offset
@@ -141,17 +140,8 @@ def _joined(jumps: Sequence[Jump]) -> list[str]:
     return [f"asetpts='if({past},st(0,ld(0)+1),0);st(1,T);PTS+({offset})/TB'"]
 
 
-def _packets(sound: Sound) -> Generator[tuple[float, float]]:
-    """The stamp and the duration of each of its packets, seconds, in the order of the file."""
-    command = ["-copyts", *ffmpeg.untrusted(sound.source), "-map", f"0:a:{sound.track}", "-c", "copy"]
-    with Ffmpeg(*command, "-f", "framecrc", "pipe:1", writes=True) as process:
-        base = Fraction(1)
-        for line in process.output:
-            if line.startswith(b"#tb 0:"):
-                base = Fraction(line.split()[2].decode())
-            elif line[:1].isdigit():
-                cells = line.split(b",")
-                yield float(int(cells[2]) * base), float(int(cells[3]) * base)
+def _packets(sound: Sound) -> Generator[tuple[Fraction, Fraction, Fraction]]:
+    return ffmpeg.packets(sound.source, "-map", f"0:a:{sound.track}")
 
 
 def _codec(source: list[str], track: int) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from film.media import alpha, images
+from film.media import alpha, images, video_filters
 
 DEPTHS = (8, 10)  # bits of each channel in a film
 SCALED = "out_range=tv:flags=accurate_rnd+full_chroma_int+bitexact"
@@ -23,11 +23,7 @@ OVER_WHITE = (
 )
 # zscale, because swscale takes 65280 for the white of 16 bits: 1.5 of 1023 too bright.
 DEEP_RGB = "format=gbrp16le,setparams=range=pc:colorspace=gbr"
-TONE_MAPPED = (
-    f"{DEEP_RGB}:color_primaries=bt2020:color_trc={{transfer}},zscale=transfer=linear:npl=203,format=gbrpf32le,"
-    "zscale=primaries=bt709,tonemap=mobius:desat=0,"
-    "zscale=transfer=bt709:matrix=bt709:range=tv,format=yuv444p10le,"
-)
+TO_SDR = f"{DEEP_RGB}:color_primaries=bt2020:color_trc={{transfer}},{video_filters.TO_SDR}"
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class ColourDepth:
 
     def preview(self, channels: int) -> str:
         """ffmpeg's filters from such pixels to 8-bit BT.709."""
-        tone = TONE_MAPPED.format(transfer=self.transfer) if self.transfer else ""
+        tone = TO_SDR.format(transfer=self.transfer) if self.transfer else ""
         return (OVER_WHITE if channels == 4 else "") + tone + SDR
 
     def encoded(self, channels: int) -> str:

@@ -1,7 +1,7 @@
 """The colours of a photo as sRGB, however the file says what they are.
 
 An ICC profile goes first, through Little CMS. Without one, the numbers of ITU-T H.273 (CICP) may be there: in HEIF and
-AVIF as "nclx", in PNG as "cICP". High dynamic range is tone-mapped as that of videos is.
+AVIF as "nclx", in PNG as "cICP"; they are brought to sRGB by the filters of videos, which tone-map high dynamic range.
 """
 
 from __future__ import annotations
@@ -16,20 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms
 
-ROWS = 256  # that are converted at once, so that no second copy in floats is held
-REFERENCE_WHITE = 203.0  # cd/m2, of PQ and HLG: BT.2408
-# x and y of red, green and blue, by H.273's number; others are taken for BT.709's, which is 1 and sRGB's. White is D65.
-PRIMARIES = {
-    1: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
-    9: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
-    12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
-}
-D65 = (0.3127, 0.3290)
-LINEAR, PQ, HLG = 8, 16, 18  # transfer functions, by H.273's number; others are taken for sRGB's
-GAMMAS = {4: 2.2, 5: 2.8}
-PEAKS = {PQ: 100.0, HLG: 10.0}  # times ffmpeg's reference of 100 cd/m2: what its `tonemap` takes for the brightest
-KNEE = 0.3  # below which ffmpeg's "mobius" leaves values as they are
+from film.media import ffmpeg, video_filters
+
+WIDE_PRIMARIES = (9, 12)  # BT.2020 and P3, by H.273's number; others are taken for sRGB's
+TRANSFERS = (4, 5, 8, 16, 18)  # gammas of 2.2 and 2.8, linear light, PQ and HLG; others are taken for sRGB's
+PEAKS = {16: 100, 18: 10}  # of PQ and HLG, in ffmpeg's unit of 100 cd/m2: what is brighter would be white
 MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}  # Pillow's, by a profile's colour space
+BLOCK = 256  # pixels, of the sides of the pictures that ffmpeg converts
 BOXES = 2**20  # bytes from a file's beginning in which what describes its pictures is looked for
 
 
@@ -41,7 +34,7 @@ class Cicp(NamedTuple):
 
     @property
     def is_srgb(self) -> bool:
-        return self.primaries not in (9, 12) and self.transfer not in (*GAMMAS, LINEAR, PQ, HLG)
+        return self.primaries not in WIDE_PRIMARIES and self.transfer not in TRANSFERS
 
 
 def read_cicp(image: Image.Image, path: str | os.PathLike[str]) -> Cicp | None:
@@ -95,55 +88,18 @@ def _through(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Ima
 
 
 def _from_cicp(image: Image.Image, cicp: Cicp) -> Image.Image:
-    linear = _linear(np.arange(256, dtype=np.float32) / np.float32(255), cicp.transfer)
-    matrix = _matrix(cicp.primaries).astype(np.float32)
-    pixels = np.array(image)
-    for top in range(0, len(pixels), ROWS):
-        rows = linear[pixels[top : top + ROWS]] @ matrix.T
-        if cicp.transfer == HLG:  # the system's gamma, from the scene's light to the display's, by BT.2100
-            rows *= np.maximum(rows @ np.array([0.2126, 0.7152, 0.0722], np.float32), 1e-6)[..., None] ** 0.2
-            rows *= 1000 / REFERENCE_WHITE
-        if cicp.transfer in PEAKS:
-            rows = _tone_mapped(rows, PEAKS[cicp.transfer])
-        pixels[top : top + ROWS] = np.rint(255 * _srgb(np.clip(rows, 0, 1)))
-    return Image.fromarray(pixels)
-
-
-def _linear(values: npt.NDArray[np.float32], transfer: int) -> npt.NDArray[np.float32]:
-    """Light of coded values in [0, 1]; 1 is white, HLG's brightest, or PQ's REFERENCE_WHITE."""
-    if transfer == LINEAR:
-        return values
-    if transfer in GAMMAS:
-        return values ** np.float32(GAMMAS[transfer])
-    if transfer == PQ:  # SMPTE ST 2084
-        root = values ** (32 / 2523)
-        light = np.maximum(root - 3424 / 4096, 0) / (2413 / 128 - 2392 / 128 * root)
-        return np.float32(10_000 / REFERENCE_WHITE) * light ** np.float32(16384 / 2610)
-    if transfer == HLG:  # ARIB STD-B67
-        a, b, c = 0.17883277, 0.28466892, 0.55991073
-        return np.where(values <= 0.5, values**2 / 3, (np.exp((values - c) / a) + b) / 12).astype(np.float32)
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4).astype(np.float32)
-
-
-def _srgb(light: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** np.float32(1 / 2.4) - 0.055)
-
-
-def _tone_mapped(light: npt.NDArray[np.float32], peak: float) -> npt.NDArray[np.float32]:
-    """As ffmpeg's `tonemap=mobius:desat=0` does it."""
-    a = -(KNEE**2) * (peak - 1) / (KNEE**2 - 2 * KNEE + peak)
-    b = (KNEE**2 - 2 * KNEE * peak + peak) / (peak - 1)
-    brightest = np.maximum(light.max(axis=2, keepdims=True), 1e-6)
-    curve = (b**2 + 2 * b * KNEE + KNEE**2) / (b - a) * (brightest + a) / (brightest + b)
-    return light * np.where(brightest > KNEE, curve / brightest, 1)
-
-
-def _matrix(primaries: int) -> npt.NDArray[np.float64]:
-    """(3, 3), from linear RGB of those primaries to BT.709's."""
-    return np.linalg.inv(_to_xyz(PRIMARIES[1])) @ _to_xyz(PRIMARIES.get(primaries, PRIMARIES[1]))
-
-
-def _to_xyz(chromaticities: tuple[tuple[float, float], ...]) -> npt.NDArray[np.float64]:
-    columns = np.array([[x / y, 1, (1 - x - y) / y] for x, y in chromaticities]).T
-    white = np.array([D65[0] / D65[1], 1, (1 - D65[0] - D65[1]) / D65[1]])
-    return columns * np.linalg.solve(columns, white)
+    """By the filters of videos."""
+    primaries = cicp.primaries if cicp.primaries in WIDE_PRIMARIES else 1
+    transfer = cicp.transfer if cicp.transfer in TRANSFERS else 13
+    filters = f"format=gbrp16le,setparams=color_primaries={primaries}:color_trc={transfer}:colorspace=gbr:range=pc,"
+    if transfer in PEAKS:
+        filters += f"{video_filters.TONE_MAPPED}:peak={PEAKS[transfer]},"
+    filters += "zscale=primaries=bt709:transfer=iec61966-2-1"
+    raw = ["-threads", "1", "-f", "rawvideo", "-pix_fmt", "rgb24"]
+    # Each pixel by itself, so in pictures of any size: small ones, and one thread, take ffmpeg little memory, of which
+    # a photo from a stranger has a limit.
+    data = np.asarray(image).tobytes()
+    padded = data + bytes(-len(data) % (BLOCK**2 * 3))
+    source = ["-filter_threads", "1", *raw, "-s", f"{BLOCK}x{BLOCK}", "-i", "pipe:0"]
+    made = ffmpeg.run(*source, "-vf", filters, *raw, "pipe:1", data=padded)
+    return Image.frombytes("RGB", image.size, made[: len(data)])

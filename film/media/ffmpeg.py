@@ -9,8 +9,10 @@ import os
 import signal
 import subprocess
 import tempfile
+from collections.abc import Generator, Sequence
+from fractions import Fraction
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import imageio_ffmpeg
 
@@ -50,6 +52,14 @@ def untrusted(path: str | os.PathLike[str]) -> list[str]:
     return ["-protocol_whitelist", protocols, "-format_whitelist", containers, *named, "-i", name]
 
 
+def started(arguments: Sequence[str], **streams: Any) -> subprocess.Popen[bytes]:
+    """ffmpeg, started. RuntimeError where it cannot be."""
+    try:
+        return subprocess.Popen([imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", *arguments], **streams)
+    except OSError as error:
+        raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
+
+
 class Ffmpeg:
     """ffmpeg at work, from entering the context to leaving it.
 
@@ -60,20 +70,15 @@ class Ffmpeg:
     def __init__(self, *arguments: str, reads: bool = False, writes: bool = False, limit: float | None = None) -> None:
         """`reads`: it is fed by `write` (pipe:0); `writes`: it fills `output` (pipe:1); `limit`: the seconds of
         processor time it may take (not heeded on Windows)."""
-        self._command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-nostdin", "-y"]
-        self._command += [] if limit is None else ["-timelimit", str(math.ceil(limit))]
-        self._command += arguments
+        seconds = [] if limit is None else ["-timelimit", str(math.ceil(limit))]
+        self._arguments = ["-loglevel", "error", "-y", *seconds, *arguments]
         self._limit = limit
         self._stdin = subprocess.PIPE if reads else subprocess.DEVNULL
         self._stdout = subprocess.PIPE if writes else subprocess.DEVNULL
 
     def __enter__(self) -> Ffmpeg:
         self._words = _notepad()  # what it says
-        try:
-            self._process = subprocess.Popen(self._command, stdin=self._stdin, stdout=self._stdout, stderr=self._words)
-        except OSError as error:
-            self._words.close()
-            raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
+        self._process = started(self._arguments, stdin=self._stdin, stdout=self._stdout, stderr=self._words)
         return self
 
     @property
@@ -89,6 +94,10 @@ class Ffmpeg:
         except OSError:
             self._process.wait()
             raise self._failure() from None
+
+    def exchange(self, data: bytes | None) -> bytes:
+        """Feed it all of that, meanwhile take all that it gives."""
+        return self._process.communicate(data)[0]
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -122,7 +131,22 @@ def _notepad() -> IO[bytes]:
     return tempfile.TemporaryFile()
 
 
-def run(*arguments: str) -> bytes:
-    """Run it to its end and return what it wrote to pipe:1. RuntimeError with its own words when it fails."""
-    with Ffmpeg(*arguments, writes=True) as process:
-        return process.output.read()
+def packets(path: str | os.PathLike[str], *stream: str) -> Generator[tuple[Fraction, Fraction, Fraction]]:
+    """Of each packet of a stranger's stream, in the order of the file, when it is decoded and shown, and how long it
+    lasts, in seconds. `stream`: the options that choose it. RuntimeError with ffmpeg's own words."""
+    command = ["-copyts", *untrusted(path), *stream, "-c", "copy", "-f", "framecrc", "pipe:1"]
+    with Ffmpeg(*command, writes=True) as process:
+        base = Fraction(1)
+        for line in process.output:
+            if line.startswith(b"#tb 0:"):
+                base = Fraction(line.split()[2].decode())
+            elif line[:1].isdigit():
+                decoded, shown, lasting = (int(cell) * base for cell in line.split(b",")[1:4])
+                yield decoded, shown, lasting
+
+
+def run(*arguments: str, data: bytes | None = None) -> bytes:
+    """Run it to its end, with data on pipe:0, and return what it wrote to pipe:1. RuntimeError with its own words when
+    it fails."""
+    with Ffmpeg(*arguments, reads=data is not None, writes=True) as process:
+        return process.exchange(data)

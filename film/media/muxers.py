@@ -10,7 +10,7 @@ import io
 import itertools
 import os
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -107,47 +107,36 @@ def mp4(output: Output) -> None:
 
 def webm(output: Output) -> None:
     """VP9."""
-
-    def codec(transparent: bool) -> list[str]:
-        deadline = ["-deadline", "good", "-cpu-used", "4", "-row-mt", "1"]
-        rate = ["-c:v", "libvpx-vp9", "-crf", str(round(63 - 0.5 * output.quality)), "-b:v", "0", *deadline]
-        if transparent:  # for which libvpx takes no alternate references
-            return [*rate, "-auto-alt-ref", "0", "-pix_fmt", "yuva420p"]
-        return [*rate, "-pix_fmt", "yuv420p" if output.depth.bits == 8 else "yuv420p10le"]
-
-    _encode(output, codec, BITEXACT)  # else it is given a number drawn by lot
+    rate = ["-c:v", "libvpx-vp9", "-crf", str(round(63 - 0.5 * output.quality)), "-b:v", "0"]
+    rate += ["-deadline", "good", "-cpu-used", "4", "-row-mt", "1"]
+    opaque = [*rate, "-pix_fmt", "yuv420p" if output.depth.bits == 8 else "yuv420p10le"]
+    transparent = [*rate, "-auto-alt-ref", "0", "-pix_fmt", "yuva420p"]  # libvpx takes no alternate references then
+    _encode(output, opaque, transparent, BITEXACT)  # else it is given a number drawn by lot
 
 
 def _h265(output: Output) -> None:
     """H.265 main 10, with the tags of HDR10 or HLG where the film has such colours."""
-
-    def codec(_: bool) -> list[str]:
-        rate = ["-c:v", "libx265", "-preset", "veryfast", "-crf", f"{h264_factor(output.quality):g}"]
-        # `hvc1` is how Apple's players want it called.
-        form = ["-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"]
-        return [*rate, *form, "-x265-params", f"log-level=error:pools={THREADS}:frame-threads=1"]
-
-    _encode(output, codec, MP4)
+    codec = ["-c:v", "libx265", "-preset", "veryfast", "-crf", f"{h264_factor(output.quality):g}"]
+    codec += ["-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"]  # which is how Apple's players want it called
+    codec += ["-x265-params", f"log-level=error:pools={THREADS}:frame-threads=1"]
+    _encode(output, codec, codec, MP4)
 
 
 def mov(output: Output) -> None:
     """ProRes 4444, which has 10 bits, and 16 for the opacity."""
-
-    def codec(transparent: bool) -> list[str]:
-        form = ["-pix_fmt", "yuva444p10le", "-alpha_bits", "16"] if transparent else ["-pix_fmt", "yuv444p10le"]
-        return ["-c:v", "prores_ks", "-profile:v", "4444", "-vendor", "apl0", *form]
-
-    _encode(output, codec, BITEXACT)
+    codec = ["-c:v", "prores_ks", "-profile:v", "4444", "-vendor", "apl0", "-pix_fmt"]
+    _encode(output, [*codec, "yuv444p10le"], [*codec, "yuva444p10le", "-alpha_bits", "16"], BITEXACT)
 
 
-def _encode(output: Output, codec: Callable[[bool], list[str]], options: list[str]) -> None:
-    """Frames and sound through one encoder. `codec`: its arguments, for transparent frames or others; `options`: the
+def _encode(output: Output, opaque: list[str], transparent: list[str], options: list[str]) -> None:
+    """Frames and sound through one encoder. `opaque` and `transparent`: its arguments for such frames; `options`: the
     container's."""
     inputs, outputs, limit = output.with_sound()
     with output.played() as (first, frames):
         if output.path.suffix != ".mov":  # in 4:4:4 every size is possible
             first, frames = even(first), map(even, frames)
-        command = [*raw_video(first, output.fps), *inputs, "-map", "0:v", *codec(first.shape[2] == 4)]
+        codec = transparent if first.shape[2] == 4 else opaque
+        command = [*raw_video(first, output.fps), *inputs, "-map", "0:v", *codec]
         command += ["-vf", output.depth.encoded(first.shape[2]), *outputs, *options, local(output.path)]
         limit = None if limit is None else limit + first.nbytes * output.count * ENCODER_WORK
         _feed(command, frames, limit)

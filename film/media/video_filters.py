@@ -20,10 +20,9 @@ FIELDS = r"yuvj?4(?:11|20|22|44)p(?:10le)?"
 ALPHA = r"(?:yuva|gbrap|rgba|bgra|argb|abgr|ya8|ya16|ayuv|vuya)"  # how the names of forms with alpha begin
 HDR = {"smpte2084", "arib-std-b67"}  # transfer functions: PQ and HLG, as phones record them
 WIDE = {"bt2020", "smpte431", "smpte432"}  # primaries: BT.2020 and P3 with its two whites
-TO_SDR = (
-    "zscale=transfer=linear:npl=203,format=gbrpf32le,zscale=primaries=bt709,tonemap=mobius:desat=0,"
-    "zscale=transfer=bt709:matrix=bt709:range=tv,format=yuv444p10le,"
-)
+# To linear light of BT.709's primaries; 203 cd/m2 are white, by BT.2408.
+TONE_MAPPED = "zscale=transfer=linear:npl=203,format=gbrpf32le,zscale=primaries=bt709,tonemap=mobius:desat=0"
+TO_SDR = f"{TONE_MAPPED},zscale=transfer=bt709:matrix=bt709:range=tv,format=yuv444p10le,"
 TO_BT709 = "zscale=primaries=bt709:transfer=bt709:matrix=gbr:range=pc,format=gbrp12le,"
 _SHAPED = "lt(abs({height}*dar/{width}-1),0.02)"  # sides are whole: a little is rounding
 SCALE = (

@@ -6,6 +6,7 @@ ended. Only formats that hold a film by themselves are opened: no playlists, whi
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -17,8 +18,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import IO
-
-import imageio_ffmpeg
 
 from film.media import ffmpeg, images, video_filters
 from film.media.companions import Subtitles
@@ -46,7 +45,6 @@ FIELDS_SEEN = 120  # frames of an interlaced video, to see which fields repeat
 MEASURED = 240  # packets by whose times the frame rate is told where the file has none
 THIN = 8000  # bytes a second below which a length is looked into: two recordings may lie hours apart
 STAMPS_READ = 200_000
-DECODED, PRESENTED = 1, 2  # columns of ffmpeg's framecrc
 PULLED_DOWN = ("yuv420p", "yuv422p")  # forms of pixels: of broadcasts and DVDs
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # ffmpeg's own leave the opacity out
 TRACKS_TRIED = 8  # of sound, to find one that can be decoded
@@ -186,7 +184,7 @@ def _checked_rate(path: Path, told: Fraction | None) -> Fraction | None:
     """The frame rate; of a file that has none, and tells how finely it counts, the rate at which its frames come."""
     if told is None or told <= max(RATES):
         return told
-    stamps = sorted(set(_stamps(path, MEASURED, PRESENTED)))
+    stamps = sorted({shown for _, shown, _ in _packets(path, MEASURED)})
     steps = sorted(later - earlier for earlier, later in itertools.pairwise(stamps))
     if not steps:
         return told
@@ -202,21 +200,15 @@ def _lasting(path: Path, told: float | None, fps: Fraction) -> float | None:
     """Seconds; of a video with next to no bytes for what it tells, without the jumps of its clock."""
     if not told or path.stat().st_size / told > THIN:
         return told
-    stamps = _stamps(path, STAMPS_READ, DECODED)
+    stamps = [decoded for decoded, _, _ in _packets(path, STAMPS_READ)]
     steps = [later - earlier for earlier, later in itertools.pairwise(stamps)]
     if len(stamps) == STAMPS_READ or all(0 <= step <= LONGEST_PAUSE for step in steps):
         return told  # such as a picture that stands still while the sound goes on
     return min(told, float(sum(step if 0 <= step <= LONGEST_PAUSE else 1 / fps for step in steps) + 1 / fps))
 
 
-def _stamps(path: Path, most: int, column: int) -> list[Fraction]:
-    """When a video's first packets are DECODED or PRESENTED, seconds, in the order of the file."""
-    shown = ffmpeg.run(
-        *("-copyts", *ffmpeg.untrusted(path), *VIDEO, "-c", "copy", "-frames:v", str(most)),
-        *("-f", "framecrc", "pipe:1"),
-    ).decode(errors="replace")
-    base = ratio(re.search(r"^#tb 0: (\d+/\d+)", shown, re.MULTILINE)) or Fraction(1)
-    return [int(row.split(",")[column]) * base for row in shown.splitlines() if re.match(r"\d+,", row)]
+def _packets(path: Path, most: int) -> Iterator[tuple[Fraction, Fraction, Fraction]]:
+    return ffmpeg.packets(path, *VIDEO, "-frames:v", str(most))
 
 
 @dataclass(frozen=True)
@@ -237,42 +229,43 @@ class ProbeResult:
 
 def _look(path: Path, max_pixels: int, *arguments: str) -> ProbeResult:
     """Decode the beginning of a file into nothing. ValueError when that takes too long."""
+    with started(path, max_pixels, [], *arguments, "-f", "null", "-", stdout=subprocess.DEVNULL) as process:
+        with ended_when_stalled(process) as stalled:
+            assert process.stderr
+            said = filter(TELLING.match, lines_of(process.stderr))
+            lines = list(itertools.islice(said, LINES))
+            deque(said, maxlen=0)  # ffmpeg would wait for somebody to read the rest
+            status = process.wait()
+    if stalled.is_set():
+        raise ValueError(f"{path.name} is no video that can be read: nothing came of it in {STALLED:g} s.")
+    return ProbeResult(lines, status != 0)
+
+
+def started(path: Path, max_pixels: int, options: Sequence[str], *outputs: str, stdout: int) -> subprocess.Popen[bytes]:
+    """ffmpeg with a file as its input, and `options` for that; level "info" for `showinfo`."""
+    told = ["-nostats", "-loglevel", "level+info", "-max_pixels", str(max_pixels)]
+    arguments = [*told, *options, *ffmpeg.untrusted(path), *outputs]
+    return ffmpeg.started(arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
+
+
+@contextlib.contextmanager
+def ended_when_stalled(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
+    """End a process, and set the event, when the context lasts longer than STALLED; also when it ends by an error."""
     stalled = threading.Event()
 
     def end() -> None:
         stalled.set()
         process.kill()
 
-    with started([*command(path, max_pixels), *arguments, "-f", "null", "-"], stdout=subprocess.DEVNULL) as process:
-        timer = threading.Timer(STALLED, end)
-        timer.start()
-        try:
-            assert process.stderr
-            said = filter(TELLING.match, lines_of(process.stderr))
-            lines = list(itertools.islice(said, LINES))
-            deque(said, maxlen=0)  # ffmpeg would wait for somebody to read the rest
-            status = process.wait()
-        finally:
-            timer.cancel()
-            process.kill()  # should something else have ended this
-    if stalled.is_set():
-        raise ValueError(f"{path.name} is no video that can be read: nothing came of it in {STALLED:g} s.")
-    return ProbeResult(lines, status != 0)
-
-
-def command(path: Path, max_pixels: int, *options: str) -> list[str]:
-    """ffmpeg with a file as its input, and options for that; level "info" for `showinfo`."""
-    return [
-        *(imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"),
-        *("-max_pixels", str(max_pixels), *options, *ffmpeg.untrusted(path)),
-    ]
-
-
-def started(command: Sequence[str], stdout: int) -> subprocess.Popen[bytes]:
+    timer = threading.Timer(STALLED, end)
+    timer.start()
     try:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
-    except OSError as error:
-        raise RuntimeError(f"ffmpeg cannot be started: {error}") from error
+        yield stalled
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        timer.cancel()
 
 
 def lines_of(pipe: IO[bytes]) -> Iterator[str]:

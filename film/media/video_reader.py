@@ -9,14 +9,13 @@ range, and of an interlaced one each field becomes a frame.
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +31,7 @@ from film.media.video_metadata import (
     SUFFIXES,
     VIDEO,
     VideoMetadata,
-    command,
+    ended_when_stalled,
     is_video,
     lines_of,
     ratio,
@@ -43,7 +42,6 @@ from film.media.video_metadata import (
 
 __all__ = ["READ", "SUFFIXES", "TimedFrame", "VideoMetadata", "VideoReader", "is_video", "read_metadata"]
 
-PREFETCH = 2  # decoded frames that wait to be taken
 OF_OUTPUT = r"\[(?:out#|rawvideo|null)"  # how a complaint begins that is not of the file
 
 
@@ -78,41 +76,40 @@ class VideoReader:
         self.damage: str | None = None  # known at the end
         self.clock = Clock(1 / clip.fps, closes or (lambda before, after: after - before > LONGEST_PAUSE))
         self._clip = clip
-        self._ended = threading.Event()
         height, width = size
         self._shape = (height, width, 4 if clip.alpha else 3)
         self._dtype = np.dtype(np.uint16 if clip.alpha or deep else np.uint8)
         pixels = "rgba64le" if clip.alpha else "rgb48le" if deep else "rgb24"
         filters = (clip.untoned if deep else "") or clip.filters
         before = [*(["-c:V", clip.decoder] if clip.decoder else []), *(["-ss", f"{seek:.6f}"] if seek else [])]
-        arguments = [*command(clip.path, max_pixels, *before), *VIDEO, "-copyts", "-fps_mode", "passthrough"]
+        arguments = [*VIDEO, "-copyts", "-fps_mode", "passthrough"]
         arguments += ["-enc_time_base", "1/1000000"]  # a fine one: what is rounded to the frame rate's collides
         arguments += ["-vf", f"{filters.format(width=width, height=height, pixels=pixels)},showinfo=checksum=0"]
         arguments += ["-f", "rawvideo", "-pix_fmt", pixels, "pipe:1"]
-        self._process = started(arguments, stdout=subprocess.PIPE)
-        # Bounded: a reader that waits lets ffmpeg wait, which reads no further.
-        self._pictures: queue.Queue[npt.NDArray[Any] | None] = queue.Queue(PREFETCH)
+        self._process = started(clip.path, max_pixels, before, *arguments, stdout=subprocess.PIPE)
         self._times: queue.Queue[tuple[Fraction | None, Fraction]] = queue.Queue()
         self._words: list[str] = []  # complaints
-        for target in (self._read_pictures, self._read_words):
-            threading.Thread(target=target, args=(self._process,), daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     def __enter__(self) -> VideoReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._ended.set()
         self._process.kill()
         self._process.wait()
+        assert self._process.stdout
+        self._process.stdout.close()
 
     def __iter__(self) -> Iterator[TimedFrame]:
         frame = 1 / self._clip.fps
         shown = False
-        while (pixels := self._next(self._pictures)) is not None:
-            stamp, duration = self._next(self._times)
+        while (pixels := self._next_picture()) is not None:
+            stamp, duration = self._times.get(timeout=STALLED)  # `showinfo` tells it before the picture comes
             shown = True
             yield TimedFrame(pixels, self.clock.time(stamp), duration if duration > 0 else frame)
         status = self._process.wait()
+        self._listener.join()
         words = self._words
         if not shown:  # the first complaint is the cause, the last that nothing was written
             raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({reason(words)}).")
@@ -134,33 +131,23 @@ class VideoReader:
         elif self.clock.stepped_back:
             yield f"The time stamps of {self._clip.name} run backwards; its pictures are shown in their order."
 
-    def _next(self, source: queue.Queue[Any]) -> Any:
-        try:
-            return source.get(timeout=STALLED)
-        except queue.Empty:
-            raise RuntimeError(f"ffmpeg gave no frame of {self._clip.name} for {STALLED:g} s and was ended.") from None
+    def _next_picture(self) -> npt.NDArray[Any] | None:
+        """None at the end. A pipe holds little: ffmpeg waits for who reads it."""
+        pixels = np.empty(self._shape, self._dtype)
+        left = pixels.data.cast("B")
+        pipe: Any = self._process.stdout
+        with ended_when_stalled(self._process) as stalled:
+            while len(left) and (count := pipe.readinto(left)):
+                left = left[count:]
+        if stalled.is_set():
+            raise RuntimeError(f"ffmpeg gave no frame of {self._clip.name} for {STALLED:g} s and was ended.")
+        return None if len(left) else pixels
 
-    def _read_pictures(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout
-        with process.stdout as pipe:
-            while not self._ended.is_set():
-                pixels = np.empty(self._shape, self._dtype)
-                whole = _fill(pipe, pixels.data.cast("B"))
-                if not self._offer(pixels if whole else None) or not whole:
-                    return
-
-    def _offer(self, item: npt.NDArray[Any] | None) -> bool:
-        while not self._ended.is_set():
-            with contextlib.suppress(queue.Full):
-                self._pictures.put(item, timeout=0.2)
-                return True
-        return False
-
-    def _read_words(self, process: subprocess.Popen[bytes]) -> None:
-        """`showinfo` tells each frame's time before the frame comes; the first complaints are kept."""
+    def _listen(self) -> None:
+        """Keep the time of each frame, and the first complaints."""
         base = Fraction(1)
-        assert process.stderr
-        with process.stderr as pipe:
+        assert self._process.stderr
+        with self._process.stderr as pipe:
             for line in lines_of(pipe):
                 if found := re.match(SHOWN + r"n: *\d+ pts: *(\S+) .* duration: *(\d+)", line):
                     time = base * int(found[1]) if found[1].lstrip("-").isdecimal() else None
@@ -169,13 +156,3 @@ class VideoReader:
                     base = ratio(found) or base
                 elif len(self._words) < LINES and re.match(COMPLAINT, line) and not re.match(OF_OUTPUT, line):
                     self._words.append(line.strip())
-
-
-def _fill(pipe: IO[bytes], buffer: memoryview) -> bool:
-    """Read until the buffer is full; False when the pipe ends before."""
-    while len(buffer):
-        count = pipe.readinto(buffer)  # type: ignore[attr-defined]
-        if not count:
-            return False
-        buffer = buffer[count:]
-    return True

@@ -18,7 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
 from film.media.colour_depth import STANDARD, ColourDepth, even, raw_format
@@ -175,24 +174,9 @@ class SegmentEncoder:
 
         With a fourth channel, its opacity: see `ColourDepth.pixels`. The H.264 then shows it over white.
 
-        Returns the segment that it completed, if it did. ValueError for anything else, RuntimeError with ffmpeg's
-        words.
+        Returns the segment that it completed, if it did. ValueError for another size, RuntimeError with ffmpeg's words.
         """
         number = self._first + self.count
-        is_array = isinstance(frame, np.ndarray)
-        if (
-            not is_array
-            or frame.ndim != 3
-            or frame.shape[2] not in (3, 4)
-            or not (frame.dtype == np.uint8 or frame.dtype.kind == "f")
-        ):
-            given = f"{frame.shape} {frame.dtype}" if is_array else f"of type {type(frame).__name__}"
-            raise ValueError(
-                f"Frame {number + 1} is {given}; a frame is a (height, width, 3) array of float32 in [0, 1]"
-                " or of uint8."
-            )
-        if min(frame.shape[:2]) < 1:
-            raise ValueError(f"Frame {number + 1} is {frame.shape[1]}x{frame.shape[0]}; a frame must have pixels.")
         self._size = self._size or frame.shape
         if frame.shape != self._size:
             raise ValueError(

@@ -35,6 +35,11 @@ def convolve(x: Tensor, kernel: np.ndarray, bias: np.ndarray | None = None, stri
     return y.output(0) if bias is None else add_bias(y, bias)
 
 
+def layer(variables: Variables, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Kernel and bias, by PyTorch's names."""
+    return variables[f"{name}.weight"], variables[f"{name}.bias"]
+
+
 def add_bias(x: ov.Node | Tensor, bias: np.ndarray) -> Tensor:
     return ops.add(x, constant(bias.reshape(1, -1, 1, 1))).output(0)
 
@@ -70,6 +75,17 @@ def resize(x: Tensor, factor: float) -> Tensor:
     unused_shape, axes = ops.constant([1, 1]), ops.constant([2, 3])
     inputs = [x, unused_shape.output(0), constant([factor, factor]), axes.output(0)]
     return OPERATIONS.create("Interpolate", inputs, attributes).output(0)
+
+
+def plane(time: Tensor, like: Tensor) -> Tensor:
+    """The time, (1,), as a channel (1, 1, H, W)."""
+    zero = scale(channels(like, 0, 1), 0.0)
+    return ops.add(zero, ops.reshape(time, ops.constant([1, 1, 1, 1]), False)).output(0)
+
+
+def mixed(share: ov.Node, first: Tensor, last: Tensor) -> Tensor:
+    """share * first + (1 - share) * last, without Subtract: see `precision.py`."""
+    return ops.add(ops.multiply(share, ops.add(first, scale(last, -1))), last).output(0)
 
 
 def sides(x: Tensor) -> tuple[ov.Node, ov.Node]:

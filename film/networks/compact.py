@@ -12,8 +12,9 @@ and the time wanted. Variables carry the names and the OIHW layout that they hav
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import openvino as ov
@@ -72,7 +73,8 @@ def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
         name = "coarse" if i else "quarter"
         x = _conv(_conv(x, variables, f"extractor.{name}_0", 2), variables, f"extractor.{name}_1")
         outputs[f"features_{i}"] = blocks.channels_last(x)
-        outputs[f"matching_{i}"] = blocks.channels_last(blocks.convolve(x, *_layer(variables, "extractor.matching")))
+        matching = blocks.convolve(x, *blocks.layer(variables, "extractor.matching"))
+        outputs[f"matching_{i}"] = blocks.channels_last(matching)
     return blocks.model(outputs, [image], "compact-encoder")
 
 
@@ -93,47 +95,50 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
         return {"image_0": image.output(0)} | others
 
     first, last = photo("first"), photo("last")
-    shifts = _shifts(time.output(0))
-    flow = context = None
+    moment = _Moment(time.output(0), _shifts(time.output(0)))
+    state: _State | None = None
     levels = reversed(range(architecture.levels))
     for i, visit in ((level, visit) for level in levels for visit in range(VISITS if level else 1)):
-        keys = f"features_{i}", f"matching_{i}"
-        one, two = ([end[key] for key in keys] for end in (first, last))
-        if flow is not None and context is not None:
+        one, two = ([end[f"features_{i}"], end[f"matching_{i}"]] for end in (first, last))
+        if state:
             if i == CUT:
-                flow.get_node().set_friendly_name("cut_flow")
-                context.get_node().set_friendly_name("cut_context")
+                state.flow.get_node().set_friendly_name("cut_flow")
+                state.context.get_node().set_friendly_name("cut_context")
             if visit == 0:
-                flow, context = blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.resize(context, 2.0)
-            one = blocks.warps(one, blocks.channels(flow, 0, 2))
-            two = blocks.warps(two, blocks.channels(flow, 2, 4))
-        costs, motion = _matches(_unit(one[1]), _unit(two[1]), shifts)
-        name = "coarse_update" if i else "update"
-        flow, context = _update(
-            one[0], two[0], costs, motion, flow, context, time.output(0), variables, name, architecture
-        )
-    flow, mask = _head(first, last, flow, context, time.output(0), variables)
+                state = _State(blocks.scale(blocks.resize(state.flow, 2.0), 2.0), blocks.resize(state.context, 2.0))
+            one = blocks.warps(one, blocks.channels(state.flow, 0, 2))
+            two = blocks.warps(two, blocks.channels(state.flow, 2, 4))
+        state = _update(one, two, state, moment, variables, "coarse_update" if i else "update")
+    assert state
+    flow, mask = _head(first, last, state, moment.time, variables)
     flow = ops.multiply(flow, _moving(first["image_0"], last["image_0"])).output(0)
     warped = [
         blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2), mode="bicubic")
         for n, end in ((0, first), (2, last))
     ]
-    # mask * first + (1 - mask) * last
-    difference = ops.add(warped[0], blocks.scale(warped[1], -1))
-    middle = ops.add(ops.multiply(ops.sigmoid(mask), difference), warped[1]).output(0)
-    return blocks.model({"middle": middle}, parameters, "compact-synthesizer")
+    return blocks.model({"middle": blocks.mixed(ops.sigmoid(mask), *warped)}, parameters, "compact-synthesizer")
 
 
-def _layer(variables: Variables, name: str) -> tuple[np.ndarray, np.ndarray]:
-    return variables[f"{name}.weight"], variables[f"{name}.bias"]
+class _Moment(NamedTuple):
+    """The time that is wanted, (1,), and `_shifts` of it."""
+
+    time: Tensor
+    shifts: list[ov.Node]
+
+
+class _State(NamedTuple):
+    """What is known so far of a level's pixels."""
+
+    flow: Tensor  # (1, 4, H, W): to both photos
+    context: Tensor  # (1, C, H, W)
 
 
 def _conv(x: Tensor, variables: Variables, name: str, stride: int = 1) -> Tensor:
-    return blocks.leaky(blocks.convolve(x, *_layer(variables, name), stride))
+    return blocks.leaky(blocks.convolve(x, *blocks.layer(variables, name), stride))
 
 
 def _residual(x: Tensor, variables: Variables, name: str) -> Tensor:
-    inner = blocks.convolve(_conv(x, variables, f"{name}.first"), *_layer(variables, f"{name}.second"))
+    inner = blocks.convolve(_conv(x, variables, f"{name}.first"), *blocks.layer(variables, f"{name}.second"))
     return blocks.leaky(ops.add(x, inner).output(0))
 
 
@@ -205,55 +210,41 @@ def _matches(first: Tensor, last: Tensor, shifts: list[ov.Node]) -> tuple[Tensor
     return costs.output(0), blocks.convolve(weights, offsets.reshape(2, -1, 1, 1))
 
 
-def _transposed(kernel: np.ndarray, start: int) -> np.ndarray:
-    """The kernel with its 49 inputs from `start` on in the order of `_matches`: columns outer, rows inner."""
-    side = len(DISTANCES)
-    part = kernel[:, start : start + side**2]
-    part = part.reshape(part.shape[0], side, side, *part.shape[2:]).swapaxes(1, 2).reshape(part.shape)
-    return np.concatenate([kernel[:, :start], part, kernel[:, start + side**2 :]], 1)
-
-
-def _split(kernel: np.ndarray, sizes: list[int]) -> list[np.ndarray]:
-    return np.split(kernel, np.cumsum(sizes)[:-1], axis=1)
-
-
 def _update(
-    first: Tensor,
-    last: Tensor,
-    costs: Tensor,
-    motion: Tensor,
-    flow: Tensor | None,
-    context: Tensor | None,
-    time: Tensor,
+    first: Sequence[Tensor],
+    last: Sequence[Tensor],
+    state: _State | None,
+    moment: _Moment,
     variables: Variables,
     name: str,
-    architecture: Architecture,
-) -> tuple[Tensor, Tensor]:
-    """One update: flows (1, 4, H, W) and context (1, C, H, W). At the coarsest there is none of either yet."""
-    kernel, bias = _layer(variables, f"{name}.enter")
-    kernel = _transposed(kernel, 2 * architecture.quarter)
-    parts = _split(kernel, [2 * architecture.quarter, len(DISTANCES) ** 2, 4, 2, architecture.context, 1])
-    by_pixel = [(first, parts[0][:, : architecture.quarter]), (last, parts[0][:, architecture.quarter :])]
-    by_channel = [(costs, parts[1]), (motion, parts[3]), (_plane(time, motion), parts[5])]
-    if flow is not None and context is not None:
-        by_pixel += [(context, parts[4])]
-        by_channel += [(flow, parts[2] * FLOW_SCALE)]
-    # Two convolutions: a concatenation of all would copy what lies in memory the other way.
+) -> _State:
+    """The next state; at the coarsest level there is none yet. `first` and `last`: each photo's features, and what is
+    compared of it, from where the frame that is made sees them."""
+    costs, motion = _matches(_unit(first[1]), _unit(last[1]), moment.shifts)
+    leave, leave_bias = blocks.layer(variables, f"{name}.leave")
+    kernel, bias = blocks.layer(variables, f"{name}.enter")
+    side, quarter = len(DISTANCES), first[0].get_partial_shape()[1].get_length()
+    widths = [quarter, quarter, side**2, 4, 2, len(leave) - 4, 1]
+    of_first, of_last, of_costs, of_flow, of_motion, of_context, of_time = np.split(kernel, np.cumsum(widths)[:-1], 1)
+    # From rows outer and columns inner to the order of `_matches`.
+    of_costs = of_costs.reshape(-1, side, side, *kernel.shape[2:]).swapaxes(1, 2).reshape(of_costs.shape)
+    by_pixel = [(first[0], of_first), (last[0], of_last)]
+    by_channel = [(costs, of_costs), (motion, of_motion), (blocks.plane(moment.time, motion), of_time)]
+    if state:
+        by_pixel.append((state.context, of_context))
+        by_channel.append((state.flow, of_flow * FLOW_SCALE))
+    # Two convolutions: concatenated, one kind would be copied to lie in memory like the other.
     x = blocks.leaky(blocks.add_bias(ops.add(_convolve_all(by_channel), _convolve_all(by_pixel)), bias))
     n = 0
     while f"{name}.blocks.{n}.first.weight" in variables:
         x = _residual(x, variables, f"{name}.blocks.{n}")
         n += 1
-    kernel, bias = _layer(variables, f"{name}.leave")
-    residual = blocks.convolve(x, kernel[:4], bias[:4])
-    back = ops.multiply(time, blocks.constant(-2))
+    back = ops.multiply(moment.time, blocks.constant(-2))
     shares = ops.concat([back, back, *[ops.add(back, blocks.constant(2))] * 2], 0)
     proposed = ops.multiply(blocks.concat([motion, motion]), ops.reshape(shares, ops.constant([1, 4, 1, 1]), False))
-    residual = ops.add(residual, proposed).output(0)
-    return (
-        residual if flow is None else ops.add(flow, residual).output(0),
-        blocks.leaky(blocks.convolve(x, kernel[4:], bias[4:])),
-    )
+    flow = ops.add(blocks.convolve(x, leave[:4], leave_bias[:4]), proposed).output(0)
+    flow = ops.add(state.flow, flow).output(0) if state else flow
+    return _State(flow, blocks.leaky(blocks.convolve(x, leave[4:], leave_bias[4:])))
 
 
 def _convolve_all(read: list[tuple[Tensor, np.ndarray]]) -> Tensor:
@@ -261,29 +252,18 @@ def _convolve_all(read: list[tuple[Tensor, np.ndarray]]) -> Tensor:
     return blocks.convolve(blocks.concat([x for x, _ in read]), np.concatenate([kernel for _, kernel in read], 1))
 
 
-def _plane(time: Tensor, like: Tensor) -> Tensor:
-    """The time as a channel, (1, 1, H, W)."""
-    zero = blocks.scale(blocks.channels(like, 0, 1), 0.0)
-    return ops.add(zero, ops.reshape(time, ops.constant([1, 1, 1, 1]), False)).output(0)
-
-
 def _head(
-    first: Mapping[str, Tensor],
-    last: Mapping[str, Tensor],
-    flow: Tensor,
-    context: Tensor,
-    time: Tensor,
-    variables: Variables,
+    first: Mapping[str, Tensor], last: Mapping[str, Tensor], state: _State, time: Tensor, variables: Variables
 ) -> tuple[Tensor, Tensor]:
     """Flows (1, 4, H, W) of the full size and the mask's logits (1, 1, H, W)."""
-    flow = blocks.scale(blocks.resize(flow, 2.0), 2.0)  # at 1/2
+    flow = blocks.scale(blocks.resize(state.flow, 2.0), 2.0)  # at 1/2
     near = [blocks.warp(end["half"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
-    kernel, bias = _layer(variables, "head.enter")
+    kernel, bias = blocks.layer(variables, "head.enter")
     scales = np.ones((1, kernel.shape[1], 1, 1), np.float32)
     scales[:, -5:-1] = FLOW_SCALE
-    x = blocks.convolve(blocks.concat([*near, flow, _plane(time, flow)]), kernel * scales, bias)
-    seen = blocks.resize(blocks.convolve(context, *_layer(variables, "head.context")), 2.0)
+    x = blocks.convolve(blocks.concat([*near, flow, blocks.plane(time, flow)]), kernel * scales, bias)
+    seen = blocks.resize(blocks.convolve(state.context, *blocks.layer(variables, "head.context")), 2.0)
     x = _residual(blocks.leaky(ops.add(x, seen).output(0)), variables, "head.block")
-    x = ops.depth_to_space(blocks.convolve(x, *_layer(variables, "head.leave")), "depth_first", 2).output(0)
+    x = ops.depth_to_space(blocks.convolve(x, *blocks.layer(variables, "head.leave")), "depth_first", 2).output(0)
     flow = ops.add(blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.channels(x, 0, 4)).output(0)
     return flow, blocks.channels(x, 4, 5)

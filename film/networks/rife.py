@@ -46,9 +46,9 @@ class Architecture:
 def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
     """Input `image` (1, 3, H, W) in [0, 1] -> `features` (1, 4, H, W)."""
     image = ops.parameter([1, 3, -1, -1], np.float32, name="image")
-    x = blocks.leaky(_conv(image.output(0), variables, "encode.cnn0", stride=2))
-    x = blocks.leaky(_conv(x, variables, "encode.cnn1"))
-    x = blocks.leaky(_conv(x, variables, "encode.cnn2"))
+    x = image.output(0)
+    for n in range(3):
+        x = blocks.leaky(blocks.convolve(x, *blocks.layer(variables, f"encode.cnn{n}"), 1 if n else 2))
     return blocks.model({"features": _enlarging(x, variables, "encode.cnn3")}, [image], "rife-encoder")
 
 
@@ -75,46 +75,44 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
             flow = _flow(made, 1)
             seen = [_warped(end, blocks.channels(flow, k, k + 2), scale) for k, end in ((0, ends[0]), (2, ends[1]))]
             coarser, output = made[-1]
-            read = [_plane(time.output(0), seen[0]), blocks.channels(_enlarged(output, coarser // scale), 4, OUTPUTS)]
+            read = [
+                blocks.plane(time.output(0), seen[0]),
+                blocks.channels(_enlarged(output, coarser // scale), 4, OUTPUTS),
+            ]
             read.append(_flow(made, scale))
         else:
             seen = [blocks.resize(end, 1 / scale) for end in ends]
-            read = [_plane(time.output(0), seen[0])]
+            read = [blocks.plane(time.output(0), seen[0])]
         colours = [blocks.channels(end, 0, 3) for end in seen]
         features = [blocks.channels(end, 3, 3 + FEATURES) for end in seen]
         made.append((scale, _block(blocks.concat([*colours, *features, *read]), variables, f"block{n}")))
 
     flow, mask = _flow(made, 1), ops.sigmoid(blocks.channels(made[-1][1], 4, 5))
     warped = [blocks.warp(image, blocks.channels(flow, k, k + 2)) for k, image in ((0, images[0]), (2, images[1]))]
-    difference = ops.add(warped[0], blocks.scale(warped[1], -1))  # Subtract: see `precision.py`
-    middle = ops.add(ops.multiply(mask, difference), warped[1]).output(0)
-    return blocks.model({"middle": middle}, parameters, "rife-synthesizer")
+    return blocks.model({"middle": blocks.mixed(mask, *warped)}, parameters, "rife-synthesizer")
 
 
 def _block(x: Tensor, variables: Variables, name: str) -> Tensor:
     """(1, C, h, w) -> (1, 13, h, w): what is to be added to the flows, the mask, and what the next block reads."""
     for n in range(2):
-        x = blocks.leaky(_conv(x, variables, f"{name}.conv0.{n}.0", stride=2))
+        x = blocks.leaky(blocks.convolve(x, *blocks.layer(variables, f"{name}.conv0.{n}.0"), stride=2))
     n = 0
     while f"{name}.convblock.{n}.conv.weight" in variables:
         part = f"{name}.convblock.{n}"
         beta = variables[f"{part}.beta"].reshape(-1)
-        kernel = variables[f"{part}.conv.weight"] * beta[:, None, None, None]
-        inner = blocks.convolve(x, kernel, variables[f"{part}.conv.bias"] * beta)
+        kernel, bias = blocks.layer(variables, f"{part}.conv")
+        inner = blocks.convolve(x, kernel * beta[:, None, None, None], bias * beta)
         x = blocks.leaky(ops.add(inner, x).output(0))
         n += 1
     return ops.depth_to_space(_enlarging(x, variables, f"{name}.lastconv.0"), "depth_first", 2).output(0)
 
 
-def _conv(x: Tensor, variables: Variables, name: str, stride: int = 1) -> Tensor:
-    return blocks.convolve(x, variables[f"{name}.weight"], variables[f"{name}.bias"], stride)
-
-
 def _enlarging(x: Tensor, variables: Variables, name: str) -> Tensor:
     """A transposed convolution of 4x4 with stride 2: twice the size."""
-    kernel = ops.constant(np.ascontiguousarray(variables[f"{name}.weight"], np.float32))  # IOHW
-    y = ops.convolution_backprop_data(x, kernel, strides=[2, 2], pads_begin=[1, 1], pads_end=[1, 1])
-    return blocks.add_bias(y, variables[f"{name}.bias"])
+    kernel, bias = blocks.layer(variables, name)  # IOHW
+    weights = ops.constant(np.ascontiguousarray(kernel, np.float32))
+    y = ops.convolution_backprop_data(x, weights, strides=[2, 2], pads_begin=[1, 1], pads_end=[1, 1])
+    return blocks.add_bias(y, bias)
 
 
 def _flow(made: list[tuple[int, Tensor]], scale: int) -> Tensor:
@@ -131,12 +129,6 @@ def _flow(made: list[tuple[int, Tensor]], scale: int) -> Tensor:
 
 def _enlarged(x: Tensor, factor: int) -> Tensor:
     return blocks.resize(x, factor) if factor > 1 else x
-
-
-def _plane(time: Tensor, like: Tensor) -> Tensor:
-    """The time as a channel, (1, 1, h, w)."""
-    zero = blocks.scale(blocks.channels(like, 0, 1), 0.0)
-    return ops.add(zero, ops.reshape(time, ops.constant([1, 1, 1, 1]), False)).output(0)
 
 
 def _warped(x: Tensor, flow: Tensor, scale: int) -> Tensor:

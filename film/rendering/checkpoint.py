@@ -65,17 +65,22 @@ def kept(
     except OSError as error:
         raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
     try:
-        with _locked(directory, choices, tell):
+        _prepare(directory, json.loads(json.dumps(choices, sort_keys=True, default=str)), tell)
+        try:
             yield directory
+        except BaseException:
+            if [path.name for path in directory.iterdir()] == [NOTE]:
+                _remove(directory)
+            raise
+        _remove(directory)
     finally:
         with contextlib.suppress(OSError):  # not everywhere can an open file be deleted
             os.unlink(lock.lock_file)
         lock.release()
 
 
-@contextlib.contextmanager
-def _locked(directory: Path, choices: Mapping[str, Any], tell: Callable[[str], object]) -> Iterator[None]:
-    wanted = json.loads(json.dumps(choices, sort_keys=True, default=str))
+def _prepare(directory: Path, wanted: dict[str, Any], tell: Callable[[str], object]) -> None:
+    """Make the folder, or empty it if the choices that are noted there are others."""
     try:
         noted = atomic_file.notes(directory / NOTE).get("choices")
         if directory.exists() and noted != wanted:
@@ -89,13 +94,6 @@ def _locked(directory: Path, choices: Mapping[str, Any], tell: Callable[[str], o
             (directory / NOTE).write_text(json.dumps({"choices": wanted}, indent=2))
     except OSError as error:
         raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
-    try:
-        yield
-    except BaseException:
-        if [path.name for path in directory.iterdir()] == [NOTE]:
-            _remove(directory)
-        raise
-    _remove(directory)
 
 
 def _check_own(directory: Path) -> None:

@@ -1,10 +1,12 @@
-"""Small text files that several programs read and replace atomically."""
+"""Files and folders that are there completely or not at all, whatever happens to the program that writes them."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,23 @@ def read(path: Path) -> str | None:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError):  # absent, unreadable or damaged: callers can do without it
         return None
+
+
+@contextlib.contextmanager
+def folder(path: Path) -> Iterator[Path]:
+    """A new folder, to be filled, that takes the place of `path` at the end of the context; by an exception it goes.
+
+    The caller's lock keeps others out. What a killed program left, and an older folder, are deleted first.
+    """
+    partial = _beside(path, "partial")
+    for old in (partial, path):
+        shutil.rmtree(old, ignore_errors=True)
+    try:
+        partial.mkdir()
+        yield partial
+        os.replace(partial, path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def note(path: Path, key: str, value: object) -> None:

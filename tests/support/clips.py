@@ -6,12 +6,15 @@ import os
 import re
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import imageio.v3 as imageio
 import imageio_ffmpeg
 import numpy as np
+import pytest
 
+from film.media.video_reader import TimedFrame, VideoMetadata, VideoReader, read_metadata
 from tests.conftest import texture
 
 # 4:2:0 halves the colour resolution and x264 at QUALITY rounds a little: mean error on a smooth texture, in levels
@@ -40,18 +43,13 @@ def video(path: Path, pictures: Sequence[np.ndarray], fps: str = "24", *options:
     raw.write_bytes(b"".join(picture.tobytes() for picture in pictures))
     command = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", fps, "-i", str(raw)]
     if sound:
-        seconds = len(pictures) / rate(fps)
+        seconds = len(pictures) / float(Fraction(fps))
         sine = f"sine=frequency=1000:sample_rate=48000:duration={seconds}"
         command += ["-f", "lavfi", "-i", f"{sine},volume='gt(t,{seconds / 2})':eval=frame", "-c:a", "aac"]
     lossy = ["-c:v", "libx264", "-crf", "10", "-pix_fmt", "yuv420p", "-colorspace", "bt709"]
     ffmpeg(*command, "-vf", "scale=out_color_matrix=bt709", *lossy, *options, str(path))
     raw.unlink()
     return path
-
-
-def rate(fps: str) -> float:
-    above, _, below = fps.partition("/")
-    return float(above) / float(below or 1)
 
 
 def means(pictures: Iterable[np.ndarray]) -> list[float]:
@@ -79,10 +77,9 @@ def duration(path: Path) -> float:
 
 def times(path: Path) -> list[float]:
     """When each frame of a file is shown, in seconds."""
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-copyts", "-i", str(path)]
-    command[2:2] = ["-f", "mpegts"] if path.suffix == ".ts" else []
-    command += ["-vf", "showinfo", "-fps_mode", "passthrough", "-f", "null", "-"]
-    said = subprocess.run(command, capture_output=True, text=True, errors="replace").stderr
+    form = ["-f", "mpegts"] if path.suffix == ".ts" else []
+    shown = ["-vf", "showinfo", "-fps_mode", "passthrough", "-f", "null", "-"]
+    said = ffmpeg("-copyts", *form, "-i", str(path), *shown)
     return [float(time) for time in re.findall(r"pts_time:\s*([-\d.]+)", said)]
 
 
@@ -95,6 +92,23 @@ def decoded(path: Path) -> np.ndarray:
     reader = imageio_ffmpeg.read_frames(str(path), **options)
     width, height = next(reader)["size"]
     return np.array([np.frombuffer(frame, np.uint8).reshape(height, width, 3) for frame in reader])
+
+
+def fake_ffmpeg(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Path:
+    """A shell script instead of ffmpeg."""
+    program = folder / "bin" / "ffmpeg"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    return program
+
+
+def read(path: Path | VideoMetadata) -> list[TimedFrame]:
+    """Every frame of a video, through the package's own reader."""
+    looked = read_metadata(path) if isinstance(path, Path) else path
+    with VideoReader(looked, (looked.height, looked.width)) as reader:
+        return list(reader)
 
 
 def encoders() -> list[int]:

@@ -30,6 +30,12 @@ PICTURES = ["-f", "lavfi", "-i", f"testsrc=size={SIDE}x{SIDE}:rate=10:duration=1
 # kind, and begins no new line at a \x0b.
 TITLE = ("showinfo pts:1 duration:x " * 9 + "\x0b") * 50
 GAP_HOURS = 20
+BITS, GREY, RGB = (1, 0), (8, 0), (8, 2)  # of a PNG: bits and colour type
+NO_PHOTOS = frozenset(
+    "empty.jpg byte.png notes.jpg page.png drawing.svg laughs.jpg script.jpg drawing.jpg paper.png pickle.webp"
+    " archive.tif list.jpg concat.jpg film-mp4.jpg film-webm.jpg".split()
+)
+BOMBS = frozenset("wide.png bomb.png tall.png flat.png text.png screen.gif strips.tif canvas.webp".split())
 
 
 @functools.cache
@@ -134,18 +140,13 @@ def impostors() -> Iterator[tuple[str, bytes]]:
     yield "archive.tif", _zip_bomb()
     yield "list.jpg", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
     yield "concat.jpg", b"ffconcat version 1.0\nfile /etc/passwd\n"
-    yield "wide.png", _png(30_000, 30_000, 1, zlib.compress(bytes(3751) * 200))
-    yield "bomb.png", _png(9_000, 5_000, 2, _deflated_zeros(5_000 * (9_000 * 3 + 1)))  # 45 megapixels, 130 kB
-    yield "tall.png", _png(16, 2**31 - 1, 8, zlib.compress(bytes(1000)))
-    yield "flat.png", _png(0, 64, 8, zlib.compress(bytes(1000)))
-    yield (
-        "text.png",
-        _png(64, 64, 8, zlib.compress(bytes(65 * 64)), [_chunk(b"zTXt", b"a\0\0" + _deflated_zeros(2**28))]),
-    )
-    yield (
-        "profile.png",
-        _png(64, 64, 8, zlib.compress(bytes(65 * 64)), [_chunk(b"iCCP", b"a\0\0" + _deflated_zeros(2**27))]),
-    )
+    yield "wide.png", png(30_000, 30_000, BITS, zlib.compress(bytes(3751) * 200))
+    yield "bomb.png", png(9_000, 5_000, RGB, _deflated_zeros(5_000 * (9_000 * 3 + 1)))  # 45 megapixels, 130 kB
+    yield "tall.png", png(16, 2**31 - 1, GREY, zlib.compress(bytes(1000)))
+    yield "flat.png", png(0, 64, GREY, zlib.compress(bytes(1000)))
+    for name, kind, size in (("text.png", b"zTXt", 2**28), ("profile.png", b"iCCP", 2**27)):
+        swollen = chunk(kind, b"a\0\0" + _deflated_zeros(size))
+        yield name, png(64, 64, GREY, zlib.compress(bytes(65 * 64)), swollen)
     yield "screen.gif", b"GIF89a" + struct.pack("<HH", 65535, 65535) + valid["gif"][10:]
     yield "frames.gif", valid["gif"][:-1] * 500 + b";"
     yield "loop.tif", b"II*\0\x08\0\0\0" + struct.pack("<H", 0) + struct.pack("<I", 8)
@@ -190,15 +191,14 @@ def _gap() -> bytes:
     return data[:place] + struct.pack(">d", 1000) + data[place + 8 :]
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def _png(width: int, height: int, kind: int, pixels: bytes, extra: list[bytes] | None = None) -> bytes:
-    """A PNG that declares this size; `kind` 1 is black and white, 2 RGB, 8 grey."""
-    depth, colour = {1: (1, 0), 2: (8, 2), 8: (8, 0)}[kind]
-    header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra or []) + _chunk(b"IDAT", pixels) + _chunk(b"IEND", b"")
+def png(width: int, height: int, kind: tuple[int, int], pixels: bytes, *extra: bytes) -> bytes:
+    """A PNG that declares this size; `kind`: bits and colour type; `pixels`: packed rows; `extra`: chunks before."""
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, *kind, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + b"".join(extra) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def _with_png_checksums(data: bytes) -> bytes:
@@ -208,7 +208,7 @@ def _with_png_checksums(data: bytes) -> bytes:
         (length,) = struct.unpack(">I", data[place : place + 4])
         if place + 12 + length > len(data):
             break
-        fixed += _chunk(data[place + 4 : place + 8], data[place + 8 : place + 8 + length])
+        fixed += chunk(data[place + 4 : place + 8], data[place + 8 : place + 8 + length])
         place += 12 + length
     return fixed + data[place:]
 

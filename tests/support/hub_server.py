@@ -57,7 +57,10 @@ class Server:
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/film"
 
-    def close(self) -> None:
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.closing.set()
         self._server.shutdown()
         self._server.server_close()

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -77,6 +78,12 @@ def test_a_photo_for_browsers(tmp_path: Path) -> None:
     with Image.open(tmp_path / "photo.jpg") as shown:
         assert (shown.format, shown.size) == ("JPEG", (64, 64))
         assert np.abs(np.asarray(shown, float) / 255 - images.read_image(path)).mean() < 0.02
+
+
+def test_high_dynamic_range_is_converted_within_the_limits(tmp_path: Path) -> None:
+    path, told = tmp_path / "pq.heic", {"color_primaries": 9, "transfer_characteristics": 16}
+    pillow_heif.from_pillow(Image.new("RGB", (1500, 1000), (148, 148, 148))).save(path, full_range_flag=1, **told)
+    assert PhotoSandbox(1_500_000).read_image(path).min() > 0.75  # the reference white
 
 
 def bomb(path: Path, side: int) -> Path:

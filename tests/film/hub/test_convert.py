@@ -34,6 +34,12 @@ def images(*frames: np.ndarray) -> list[np.ndarray]:
     return [frame[None] for frame in frames]
 
 
+def middle(model: ov.Model | Path, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """A frame by a SavedModel that was converted whole."""
+    graph = ov.compile_model(model, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
+    return graph(dict(zip(("x0", "x1"), images(first, last), strict=True)))[0][0]
+
+
 @pytest.fixture(scope="module")
 def converted_once(averaging: Path, tmp_path_factory: pytest.TempPathFactory) -> convert.Converted:
     """The smallest SavedModel there is, converted."""
@@ -65,8 +71,7 @@ def test_another_saved_model_is_converted_whole(
     model = ov.Core().read_model(converted.files[0])
     assert {port.get_any_name() for port in model.inputs} == {"x0", "x1"}
     assert len(model.outputs) == 1  # of the two outputs, the image
-    middle = ov.compile_model(model, "CPU")(dict(zip(("x0", "x1"), images(*pair), strict=True)))[0]
-    np.testing.assert_allclose(middle[0], (pair[0] + pair[1]) / 2, atol=1e-6)
+    np.testing.assert_allclose(middle(model, *pair), (pair[0] + pair[1]) / 2, atol=1e-6)
 
 
 def test_renamed_variables_fall_back_to_the_whole_model(
@@ -86,9 +91,7 @@ def test_renamed_variables_fall_back_to_the_whole_model(
     assert converted.kind == "whole"
     assert "whole SavedModel is converted instead" in caplog.text
     a, b = moved(64, 128)
-    graph = ov.compile_model(converted.files[0], "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
-    middle = graph(dict(zip(("x0", "x1"), images(a, b), strict=True)))[0][0]
-    np.testing.assert_allclose(middle, reference.middle(a, b), atol=1e-4)
+    np.testing.assert_allclose(middle(converted.files[0], a, b), reference.middle(a, b), atol=1e-4)
 
 
 def test_a_graph_that_does_not_give_the_same_image_is_not_trusted(
@@ -114,8 +117,7 @@ def test_a_graph_that_does_not_give_the_same_image_is_not_trusted(
     assert kind == "whole" and list(graphs) == ["film"]
     assert "differs from the SavedModel" in caplog.text
     a, b = moved(64, 64)
-    middle = ov.compile_model(graphs["film"], "CPU")(dict(zip(("x0", "x1"), images(a, b), strict=True)))[0]
-    np.testing.assert_allclose(middle[0], (a + b) / 4, atol=1e-6)
+    np.testing.assert_allclose(middle(graphs["film"], a, b), (a + b) / 4, atol=1e-6)
 
 
 def test_a_model_without_signature_is_called_as_the_tutorial_does(tmp_path: Path) -> None:
@@ -253,16 +255,10 @@ def test_an_unreadable_manifest_is_not_trusted(
 @pytest.mark.parametrize(
     "change",
     [
-        {"kind": "direct"},
-        {"kind": "other"},
-        {"kind": None},
-        {"alignment": "64"},
-        {"alignment": 0},
-        {"alignment": 65},
+        *({"kind": kind} for kind in ("direct", "other", None)),
+        *({"alignment": alignment} for alignment in ("64", 0, 65)),
         {"bytes_per_pixel": 0},
-        {"files": {}},
-        {"files": {"film.xml": "0"}},
-        {"files": {"absent.xml": "0"}},
+        *({"files": files} for files in ({}, {"film.xml": "0"}, {"absent.xml": "0"})),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_not_trusted(
@@ -273,38 +269,23 @@ def test_a_manifest_that_does_not_fit_is_not_trusted(
     assert convert.find(convert.fingerprint(averaging), tmp_path) is None
 
 
-def drop(file: Path) -> None:
+def replace_by_folder(file: Path) -> None:
     file.unlink()
-
-
-def cut(file: Path) -> None:
-    os.truncate(file, file.stat().st_size // 2)
+    file.mkdir()
 
 
 @pytest.mark.parametrize("name", ["film.bin", "film.xml", "manifest.json"])
 def test_a_damaged_model_is_rebuilt(converted: convert.Converted, averaging: Path, tmp_path: Path, name: str) -> None:
-    key = convert.fingerprint(averaging)
-    assert (converted.directory / name).is_file()
-    whole = contents(converted.directory)
-    for damage in (drop, cut, garble):
-        (converted.directory / name).write_bytes(whole[name][1])
+    key, file = convert.fingerprint(averaging), converted.directory / name
+    whole = file.read_bytes()
+    for damage in (Path.unlink, lambda file: os.truncate(file, len(whole) // 2), garble, replace_by_folder):
+        file.write_bytes(whole)
         assert convert.find(key, tmp_path) == converted
-        damage(converted.directory / name)
+        damage(file)
         assert convert.find(key, tmp_path) is None
-    assert convert.convert(averaging, tmp_path) == converted
-    assert convert.find(key, tmp_path) == converted
+    assert convert.convert(averaging, tmp_path) == converted == convert.find(key, tmp_path)
     a, b = moved(64, 64)
-    middle = ov.compile_model(converted.files[0], "CPU")(dict(zip(("x0", "x1"), images(a, b), strict=True)))[0]
-    np.testing.assert_allclose(middle[0], (a + b) / 2, atol=1e-6)
-
-
-def test_a_manifest_that_is_a_directory_is_rebuilt(
-    converted: convert.Converted, averaging: Path, tmp_path: Path
-) -> None:
-    drop(converted.directory / convert.MANIFEST)
-    (converted.directory / convert.MANIFEST).mkdir()
-    assert convert.find(convert.fingerprint(averaging), tmp_path) is None
-    assert convert.convert(averaging, tmp_path) == converted
+    np.testing.assert_allclose(middle(converted.files[0], a, b), (a + b) / 2, atol=1e-6)
 
 
 # Rivals (kills: test_kills.py)

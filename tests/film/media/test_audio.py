@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import film
-from film.media import video_writer
+from film.media import ffmpeg, video_writer
 from film.media.audio import Sound, arguments
 from tests.film.media.test_video_writer import in_segments
 from tests.support.clips import decoded, duration, encoders, numbered, times, words
@@ -30,21 +30,14 @@ def source(path: Path, *codec: str, video_late: float = 0.0, sound_late: float =
     command = ["-itsoffset", str(video_late), "-f", "lavfi", "-i", f"testsrc2=s=32x32:r={FPS}:d=6"]
     command += ["-itsoffset", str(sound_late), "-f", "lavfi", "-i", tone]
     command += ["-map", "0:v", "-map", "1:a", "-c:v", "libx264"]
-    run_ffmpeg(*command, "-c:a", *codec, *more, str(path))
+    ffmpeg.run(*command, "-c:a", *codec, *more, str(path))
     return path
-
-
-def run_ffmpeg(*arguments: str) -> bytes:
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-y", *arguments]
-    done = subprocess.run(command, capture_output=True)
-    assert done.returncode == 0 and not done.stderr, done.stderr
-    return done.stdout
 
 
 def samples(path: Path) -> np.ndarray:
     """The sound from the film's first moment on, 48000 samples a second, one channel, in [-1, 1]."""
     filters = "aresample=48000:async=1:first_pts=0"
-    data = run_ffmpeg("-i", str(path), "-map", "0:a", "-af", filters, "-ac", "1", "-f", "s16le", "-")
+    data = ffmpeg.run("-i", str(path), "-map", "0:a", "-af", filters, "-ac", "1", "-f", "s16le", "-")
     return np.frombuffer(data, np.int16) / 32768
 
 
@@ -98,7 +91,7 @@ def test_sound_that_the_container_takes_is_copied(out: Path) -> None:
         for suffix in (".mp4", ".webm"):
             film_path = with_sound(out, suffix, 2, Sound(path))
             told = [
-                run_ffmpeg("-i", str(p), "-map", "0:a", "-c", "copy", "-f", "framehash", "-") for p in (path, film_path)
+                ffmpeg.run("-i", str(p), "-map", "0:a", "-c", "copy", "-f", "framehash", "-") for p in (path, film_path)
             ]
             hashes = [re.findall(rb"[0-9a-f]{64}", text) for text in told]
             packets[name, suffix] = bool(hashes[1]) and set(hashes[1]) <= set(hashes[0])
@@ -135,7 +128,7 @@ def jumping(path: Path, jump: float) -> Path:
     """`source` whose sound jumps so many seconds ahead before the second tone."""
     source(path.with_suffix(".mov"), "pcm_s16le")
     moved = f"asetpts='PTS+gte(T,0.7)*{jump}/TB'"
-    run_ffmpeg("-i", str(path.with_suffix(".mov")), "-c:v", "copy", "-af", moved, "-c:a", "pcm_s16le", str(path))
+    ffmpeg.run("-i", str(path.with_suffix(".mov")), "-c:v", "copy", "-af", moved, "-c:a", "pcm_s16le", str(path))
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 from PIL import Image
 
 from film.media import images
+from tests.support import corpus
 from tests.support.clips import ffmpeg
 
 # XYZ relative to D50 of each space's primaries, from the published profiles.
@@ -98,9 +98,8 @@ def avif(path: Path, colour: tuple[int, int, int], numbers: tuple[int, int]) -> 
 
 def png(path: Path, colour: tuple[int, int, int], numbers: tuple[int, int]) -> None:
     plain(colour).save(path)
-    chunk = b"cICP" + bytes([*numbers, 0, 1])
     data = path.read_bytes()
-    path.write_bytes(data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:])
+    path.write_bytes(data[:33] + corpus.chunk(b"cICP", bytes([*numbers, 0, 1])) + data[33:])
 
 
 @pytest.mark.parametrize(("suffix", "write"), [(".heic", heif), (".avif", avif), (".png", png)])

@@ -14,7 +14,7 @@ from film.media.companions import Companions, with_tracks
 from film.media.video_clock import Jump
 from film.media.video_metadata import read_metadata
 from film.rendering.pace import SpeedCurve
-from tests.support.clips import ffmpeg, pan, video
+from tests.support.clips import ffmpeg, pan, video, words
 
 CUES = "1\n00:00:00,200 --> 00:00:00,600\nHello\n<i>you</i>\n\n2\n00:00:00,700 --> 00:00:00,900\n1\nsecond\n\n"
 CHAPTERS = "".join(f"[CHAPTER]\nTIMEBASE=1/1000\nSTART={a}\nEND={a + 500}\ntitle=Part \\= {a}\n" for a in (0, 500))
@@ -41,23 +41,19 @@ def beside(source: Path, *others: Sound, jumps: Sequence[Jump] = ()) -> Companio
     return Companions(source, subtitles, Fraction(0), lambda time: float(2 * time), others, jumps)
 
 
-def told(path: Path) -> str:
-    return ffmpeg("-i", str(path), "-f", "null", "-t", "0", "-")
-
-
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".mov"])
 def test_subtitles_chapters_and_tags_are_in_the_film(tmp_path: Path, source: Path, suffix: str) -> None:
     codec = ["-c:v", "libvpx-vp9"] if suffix == ".webm" else []
     film = video(tmp_path / f"film{suffix}", pan(48), "24", *codec)
     assert beside(source).add(film, 2.0) == []
-    words = told(film)
-    assert "A day; at sea" in words and "2019-05-06" in words
-    assert re.findall(r"Chapter #\S+ start ([\d.]+), end ([\d.]+)", words)[:2] == [
+    told = words(film)
+    assert "A day; at sea" in told and "2019-05-06" in told
+    assert re.findall(r"Chapter #\S+ start ([\d.]+), end ([\d.]+)", told)[:2] == [
         ("0.000000", "1.000000"),
         ("1.000000", "2.000000"),
     ]
-    assert "Part = 500" in words
-    assert re.search(r"Stream #\S+\((deu|ger)\): Subtitle", words) or suffix == ".mov"  # which counts languages
+    assert "Part = 500" in told
+    assert re.search(r"Stream #\S+\((deu|ger)\): Subtitle", told) or suffix == ".mov"  # which counts languages
     assert "00:00:00,400 --> 00:00:01,200\nHello\n<i>you</i>" in cues(film)
     assert "00:00:01,400 --> 00:00:01,800\n1\nsecond" in cues(film)
     assert len(list(tmp_path.glob(".*"))) == 0
@@ -83,7 +79,7 @@ def test_times_that_begin_anew_are_nobodys(tmp_path: Path, source: Path) -> None
     film = video(tmp_path / "film.mp4", pan(48))
     (note,) = beside(source, jumps=[Jump(Fraction(1, 2), Fraction(0), Fraction(1, 2))]).add(film, 2.0)
     assert note == "The film has no subtitles and chapters of source.mp4: its time stamps begin anew."
-    assert "Subtitle" not in told(film) and "A day; at sea" in told(film) and "+46.5" in told(film)
+    assert "Subtitle" not in words(film) and "A day; at sea" in words(film) and "+46.5" in words(film)
 
 
 def test_other_tracks_are_kept_on_demand(tmp_path: Path, source: Path) -> None:
@@ -92,8 +88,8 @@ def test_other_tracks_are_kept_on_demand(tmp_path: Path, source: Path) -> None:
     beside(source, *others).add(film, 2.0)
     assert read_metadata(film).tracks == 2
     samples = tmp_path / "second.wav"
-    words = ffmpeg("-i", str(film), "-map", "0:a:1", str(samples))
-    assert "time=00:00:02" in words  # as long as the film
+    said = ffmpeg("-i", str(film), "-map", "0:a:1", str(samples))
+    assert "time=00:00:02" in said  # as long as the film
 
 
 def test_what_cannot_be_kept_is_told(tmp_path: Path, source: Path) -> None:

@@ -9,14 +9,8 @@ import numpy as np
 import pytest
 
 from film.media import video_metadata
-from film.media.video_reader import TimedFrame, VideoReader, read_metadata
-from tests.support.clips import ffmpeg, pan, video
-
-
-def decoded(path: Path) -> list[TimedFrame]:
-    looked = read_metadata(path)
-    with VideoReader(looked, (looked.height, looked.width)) as reader:
-        return list(reader)
+from film.media.video_reader import VideoReader, read_metadata
+from tests.support.clips import ffmpeg, pan, read, video
 
 
 def raw(path: Path, pictures: list[np.ndarray], *options: str) -> Path:
@@ -46,7 +40,7 @@ def test_the_colour_under_transparency_is_no_picture(tmp_path: Path, name: str, 
     path = raw(tmp_path / name, [picture] * 2, "-c:v", *codec.split())
     looked = read_metadata(path)
     assert looked.alpha
-    pixels = decoded(path)[0].pixels / 65535  # colours multiplied by the opacity, and the opacity
+    pixels = read(path)[0].pixels / 65535  # colours multiplied by the opacity, and the opacity
     assert pixels.shape == (64, 96, 4)
     assert pixels[4:12, 60:90].max() < 0.02
     np.testing.assert_allclose(pixels[24:40, 24:40].mean((0, 1)), [20 / 255, 160 / 255, 60 / 255, 1], atol=0.03)
@@ -63,7 +57,7 @@ def test_wide_colours_of_standard_range_become_bt709(tmp_path: Path, primaries: 
     convert = f"{source},scale=out_color_matrix={matrix}:flags=accurate_rnd,format=yuv420p,{tags}"
     path = tmp_path / "wide.mkv"
     ffmpeg("-f", "lavfi", "-i", convert, "-c:v", "libx264", "-crf", "4", str(path))
-    assert np.abs(decoded(path)[0].pixels[8:-8, 8:-8].mean((0, 1)) - (180, 60, 50)).max() < 12
+    assert np.abs(read(path)[0].pixels[8:-8, 8:-8].mean((0, 1)) - (180, 60, 50)).max() < 12
 
 
 def test_a_picture_that_changes_its_shape_keeps_its_proportions(tmp_path: Path) -> None:
@@ -71,7 +65,7 @@ def test_a_picture_that_changes_its_shape_keeps_its_proportions(tmp_path: Path) 
     wide, tall = video(tmp_path / "wide.ts", pan(3, 64, 96)), video(tmp_path / "square.ts", [square] * 3)
     path = tmp_path / "both.ts"
     path.write_bytes(wide.read_bytes() + tall.read_bytes())
-    frames = decoded(path)
+    frames = read(path)
     assert len(frames) >= 5  # a decoder may drop one where the shape changes
     row = frames[-1].pixels[32].mean(axis=1)
     assert row[20:76].min() > 190 and row[:12].max() < 20 and row[-12:].max() < 20  # 64 of 96 columns, between bars
@@ -138,7 +132,7 @@ def test_recordings_that_lie_hours_apart_last_as_long_as_their_pictures(tmp_path
     path.write_bytes(first.read_bytes() + (tmp_path / "second.ts").read_bytes())
     looked = read_metadata(path)
     assert looked.seconds == pytest.approx(2, abs=0.1)
-    assert len(decoded(path)) == 50
+    assert len(read(path)) == 50
 
 
 def test_sound_that_outlasts_the_pictures_counts(tmp_path: Path) -> None:
@@ -179,4 +173,4 @@ def test_a_track_that_cannot_be_decoded_is_passed_over(tmp_path: Path) -> None:
 
 def test_the_first_stamp_may_be_any(tmp_path: Path) -> None:
     path = video(tmp_path / "late.ts", pan(6), "25", "-output_ts_offset", "95000")
-    assert [frame.time - decoded(path)[0].time for frame in decoded(path)] == [Fraction(k, 25) for k in range(6)]
+    assert [frame.time - read(path)[0].time for frame in read(path)] == [Fraction(k, 25) for k in range(6)]

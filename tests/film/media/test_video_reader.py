@@ -12,15 +12,10 @@ import numpy as np
 import pytest
 
 from film.media import scene_detection, video_filters, video_metadata, video_reader
-from film.media.video_reader import TimedFrame, VideoMetadata, VideoReader, read_metadata
-from tests.support.clips import encoders, ffmpeg, means, pan, video
+from film.media.video_reader import VideoReader, read_metadata
+from tests.support.clips import encoders, fake_ffmpeg, ffmpeg, means, pan, read, video
 
 LOSSY = 4.0  # mean difference that H.264 and 4:2:0 may leave, of 255
-
-
-def decoded(looked: VideoMetadata) -> list[TimedFrame]:
-    with VideoReader(looked, (looked.height, looked.width)) as decoder:
-        return list(decoder)
 
 
 def test_frames_come_in_order_at_their_times(tmp_path: Path) -> None:
@@ -28,7 +23,7 @@ def test_frames_come_in_order_at_their_times(tmp_path: Path) -> None:
     looked = read_metadata(video(tmp_path / "pan.mp4", pictures, "30000/1001"))
     assert (looked.height, looked.width, looked.fps, looked.sound) == (64, 96, Fraction(30000, 1001), False)
     assert looked.seconds == pytest.approx(12 * 1.001 / 30, abs=0.01)
-    stills = decoded(looked)
+    stills = read(looked)
     assert [still.time for still in stills] == [k * Fraction(1001, 30000) for k in range(12)]
     assert {still.duration for still in stills} == {Fraction(1001, 30000)}
     for still, picture in zip(stills, pictures, strict=True):
@@ -42,8 +37,8 @@ def test_a_phone_held_upright(tmp_path: Path) -> None:
     ffmpeg("-display_rotation", "90", "-i", str(sideways), "-c", "copy", str(turned))
     looked = read_metadata(turned)
     assert (looked.height, looked.width) == (96, 64)
-    upright = np.rot90(decoded(read_metadata(sideways))[0].pixels)
-    assert np.abs(decoded(looked)[0].pixels.astype(int) - upright).mean() < 1
+    upright = np.rot90(read(sideways)[0].pixels)
+    assert np.abs(read(looked)[0].pixels.astype(int) - upright).mean() < 1
 
 
 def test_pixels_that_are_not_square(tmp_path: Path) -> None:
@@ -55,7 +50,7 @@ def test_a_variable_frame_rate(tmp_path: Path) -> None:
     even = video(tmp_path / "even.mp4", pan(12), "30")
     uneven = tmp_path / "uneven.mp4"
     ffmpeg("-i", str(even), "-vf", "select='not(eq(mod(n,4),2))'", "-fps_mode", "vfr", str(uneven))
-    times = [round(still.time * 30) for still in decoded(read_metadata(uneven))]
+    times = [round(still.time * 30) for still in read(uneven)]
     assert times == [0, 1, 3, 4, 5, 7, 8, 9, 11]
 
 
@@ -66,7 +61,7 @@ def test_sound_is_seen_and_may_begin_before_the_picture(tmp_path: Path) -> None:
     ffmpeg(*inputs, "-map", "0:v", "-map", "1:a", "-c", "copy", str(later))
     looked = read_metadata(later)
     assert looked.sound
-    assert float(decoded(looked)[0].time) == pytest.approx(0.5, abs=0.03)
+    assert float(read(looked)[0].time) == pytest.approx(0.5, abs=0.03)
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(64, "smpte170m"), (720, "bt709")])
@@ -76,7 +71,7 @@ def test_colours_without_a_tag_are_what_players_take_them_for(tmp_path: Path, he
     path = tmp_path / "red.mp4"
     untagged = ["-bsf:v", "h264_metadata=matrix_coefficients=2:colour_primaries=2:transfer_characteristics=2"]
     video(path, [red] * 3, "24", "-vf", f"scale=out_color_matrix={matrix}", "-colorspace", matrix, *untagged)
-    assert np.abs(decoded(read_metadata(path))[0].pixels.astype(int) - red).max() < 6
+    assert np.abs(read(path)[0].pixels.astype(int) - red).max() < 6
 
 
 def test_a_high_dynamic_range_becomes_an_ordinary_one(tmp_path: Path) -> None:
@@ -87,7 +82,7 @@ def test_a_high_dynamic_range_becomes_an_ordinary_one(tmp_path: Path) -> None:
     ffmpeg("-f", "lavfi", "-i", grey, "-c:v", "libx265", "-x265-params", hlg, *tags, str(path))
     looked = read_metadata(path)
     assert "tonemap" in looked.filters
-    (value, *_) = means(still.pixels for still in decoded(looked))
+    (value, *_) = means(still.pixels for still in read(looked))
     assert 100 < value < 200
 
 
@@ -103,14 +98,14 @@ def test_a_high_dynamic_range_that_is_told_by_halves(tmp_path: Path, untold: str
         ffmpeg("-f", "lavfi", "-i", source, "-c:v", "libx265", "-x265-params", tags, str(file))
     looked, whole = read_metadata(path), read_metadata(tagged)
     assert ("setparams" in looked.filters, "setparams" in whole.filters) == (True, False)
-    for still, expected in zip(decoded(looked), decoded(whole), strict=True):
+    for still, expected in zip(read(looked), read(whole), strict=True):
         np.testing.assert_array_equal(still.pixels, expected.pixels)
 
 
 def test_what_cannot_be_decoded_is_refused_with_the_cause(tmp_path: Path) -> None:
     looked = read_metadata(video(tmp_path / "film.mp4", pan(3)))
     with pytest.raises(ValueError, match="film.mp4 holds no frame that can be decoded .*no path between colorspaces"):
-        decoded(replace(looked, filters=f"setparams=colorspace=unknown:color_trc=smpte2084,{video_filters.TO_SDR}null"))
+        read(replace(looked, filters=f"setparams=colorspace=unknown:color_trc=smpte2084,{video_filters.TO_SDR}null"))
 
 
 def interlaced(path: Path, pictures: Sequence[np.ndarray], *options: str) -> Path:
@@ -128,7 +123,7 @@ def combs(pixels: np.ndarray) -> float:
 def test_each_field_of_an_interlaced_video_is_a_frame_of_its_own_moment(tmp_path: Path) -> None:
     pictures = pan(24, step=6)
     looked = read_metadata(interlaced(tmp_path / "fields.mpg", pictures))
-    stills = decoded(looked)
+    stills = read(looked)
     assert looked.fps == 25 and looked.interlaced and len(stills) == 24
     assert np.diff([float(still.time) for still in stills]) == pytest.approx(1 / 50)
     assert max(combs(still.pixels) for still in stills) < 0
@@ -141,7 +136,7 @@ def test_each_field_of_an_interlaced_video_is_a_frame_of_its_own_moment(tmp_path
 )
 def test_what_is_read_singly_is_a_video_in_a_folder(tmp_path: Path, name: str, form: str) -> None:
     path = video(tmp_path / name, pan(3), "25", "-c:v", "wmv2" if form == "asf" else "mpeg2video", "-f", form)
-    assert video_reader.is_video(path) and len(decoded(read_metadata(path))) == 3
+    assert video_reader.is_video(path) and len(read(path)) == 3
 
 
 def test_of_whole_frames_that_are_called_interlaced_each_counts_once(tmp_path: Path) -> None:
@@ -149,7 +144,7 @@ def test_of_whole_frames_that_are_called_interlaced_each_counts_once(tmp_path: P
     interlaced = ["-flags", "+ilme+ildct", "-x264-params", "tff=1"]
     looked = read_metadata(video(tmp_path / "film.mp4", pan(24, 96, 160), "25", "-crf", "8", *interlaced))
     assert looked.interlaced
-    fields = decoded(looked)
+    fields = read(looked)
     whole = list(scene_detection.without_repeated_fields(fields, 1 / looked.fps))
     assert len(fields) == 48 and [still.time * 25 for still in whole] == list(range(24))
 
@@ -162,7 +157,7 @@ def test_film_spread_over_fields_has_its_own_frames_again(tmp_path: Path) -> Non
     ffmpeg("-i", str(whole), "-vf", "telecine=pattern=23", "-c:v", "libx264", "-crf", "6", *interlaced, str(path))
     looked = read_metadata(path)
     assert looked.fps == Fraction(24000, 1001) and not looked.interlaced
-    stills = decoded(looked)
+    stills = read(looked)
     assert np.diff([float(still.time) for still in stills]) == pytest.approx(1.001 / 24, abs=1e-4)
     apart = [np.abs(still.pixels.astype(int) - picture).mean() for still, picture in zip(stills, pictures, strict=True)]
     assert sum(value < LOSSY for value in apart) >= 46  # one may be taken for the frame before
@@ -170,7 +165,7 @@ def test_film_spread_over_fields_has_its_own_frames_again(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_no_frame_of_a_short_interlaced_video_is_lost(tmp_path: Path, count: int) -> None:
-    assert len(decoded(read_metadata(interlaced(tmp_path / "fields.mpg", pan(2 * count))))) == 2 * count
+    assert len(read(read_metadata(interlaced(tmp_path / "fields.mpg", pan(2 * count))))) == 2 * count
 
 
 @pytest.mark.parametrize("count", [1, 2, 9])
@@ -180,8 +175,8 @@ def test_a_progressive_video_is_not_touched(tmp_path: Path, name: str, count: in
     kind = [*kinds.get(Path(name).suffix, []), "-vf", "setpts=PTS+mod(N\\,3)/60/TB", "-fps_mode", "vfr"]
     looked = read_metadata(video(tmp_path / name, pan(count), "20", *kind))
     assert (video_filters.DEINTERLACE in looked.filters) == (name != "film.gif")
-    plain = decoded(replace(looked, filters=looked.filters.replace(video_filters.DEINTERLACE, "")))
-    stills = decoded(looked)
+    plain = read(replace(looked, filters=looked.filters.replace(video_filters.DEINTERLACE, "")))
+    stills = read(looked)
     assert len(stills) == count
     for still, expected in zip(stills, plain, strict=True):
         assert still[1:] == expected[1:]
@@ -192,7 +187,7 @@ def test_a_progressive_video_is_not_touched(tmp_path: Path, name: str, count: in
 def test_any_name_is_only_a_name(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     shutil.copy(video(tmp_path / "plain.mp4", pan(2)), path)
-    assert len(decoded(read_metadata(path))) == 2
+    assert len(read(path)) == 2
 
 
 def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
@@ -229,7 +224,7 @@ def test_what_a_file_says_of_itself_is_not_taken_for_ffmpegs_word(tmp_path: Path
         looked = read_metadata(titled)
         assert replace(looked, path=plain) == expected
         with VideoReader(looked, (looked.height, looked.width)) as decoder:
-            assert [still.time for still in decoder] == [still.time for still in decoded(expected)]
+            assert [still.time for still in decoder] == [still.time for still in read(expected)]
         assert decoder.damage is None
 
 
@@ -281,12 +276,8 @@ def test_leaving_early_ends_ffmpeg(tmp_path: Path) -> None:
 def test_a_stalled_ffmpeg_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = video(tmp_path / "film.mp4", pan(3))
     looked = read_metadata(path)
-    for module in (video_metadata, video_reader):
-        monkeypatch.setattr(module, "STALLED", 0.5)
-    program = tmp_path / "ffmpeg"
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+    monkeypatch.setattr(video_metadata, "STALLED", 0.5)
+    fake_ffmpeg(tmp_path, monkeypatch, "exec sleep 60")
     with pytest.raises(ValueError, match="nothing came of it in 0.5 s"):
         read_metadata(path)
     with pytest.raises(RuntimeError, match="gave no frame of film.mp4"), VideoReader(looked, (64, 96)) as decoder:

@@ -7,14 +7,16 @@ import struct
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import film
 from film.media import lossless_segments, video_segments, video_writer
 from tests.conftest import texture
-from tests.support.clips import COLOUR_TOLERANCE, decoded, duration, encoders, numbered, times, words
+from tests.support.clips import COLOUR_TOLERANCE, decoded, duration, encoders, fake_ffmpeg, numbered, times, words
 
 
 def boxes(path: Path) -> list[str]:
@@ -27,15 +29,8 @@ def boxes(path: Path) -> list[str]:
     return names
 
 
-@pytest.fixture
-def failing_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An ffmpeg that reads a little and then gives up, saying why."""
-    program = tmp_path / "bin" / "ffmpeg"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\nhead -c 20000 > /dev/null\necho 'Error: the film reel is full' >&2\nexit 1\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
-    return program
+FULL = "head -c 3000 > /dev/null\necho 'the film reel is full' >&2\nexit 1"  # it reads a little and gives up
+AT_THE_END = "cat > /dev/null\necho 'cannot write the trailer' >&2\nexit 1"
 
 
 # One file
@@ -70,29 +65,43 @@ def test_frames_may_lie_in_memory_as_they_like(out: Path, size: tuple[int, int],
 
 
 def test_unusable_films_are_refused_and_leave_nothing(out: Path) -> None:
-    with pytest.raises(ValueError, match="no frames"):
-        film.write_video(out / "film.mp4", [])
-    sizes = [np.zeros((32, 32, 3), np.float32), np.zeros((32, 34, 3), np.float32)]
-    with pytest.raises(ValueError, match="Frame 2 is 34x32, the film is 32x32"):
-        film.write_video(out / "film.mp4", sizes)
-    with pytest.raises(ValueError, match="frame rate"):
-        film.write_video(out / "film.mp4", numbered(2), fps=241)
-    for wrong in (np.zeros((32, 32, 4)), np.zeros((32, 32)), np.zeros((32, 32, 3), np.int64)):
-        with pytest.raises(ValueError, match=r"Frame 1 is \(32, 32.*; a frame is a \(height, width, 3\) array"):
-            film.write_video(out / "film.mp4", [wrong])
     bright = np.full((32, 32, 3), 0.5, np.float32)
+    no_array = r"Frame 2 is of type .*; a frame is a \(height, width, 3\) array of float32 in \[0, 1\]"
+    other_array = r"Frame 2 is \(32, 32.*; a frame is a \(height, width, 3\) array"
     for wrong, message in (
+        *((other, no_array) for other in ([[[0.0] * 3]], Image.new("RGB", (64, 48)), None, "frame.png")),
+        *(
+            (np.zeros(shape, kind), other_array)
+            for shape, kind in (((32, 32, 4), "f"), ((32, 32), "f"), ((32, 32, 3), int))
+        ),
+        (bright[:, :30], "Frame 2 is 30x32, the film is 32x32"),
         (bright[:0], "Frame 2 is 32x0; a frame must have pixels"),
         (bright * 510, "frame 2 has values from 255 to 255: divide by 255"),
         (bright - 2, "frame 2 has values from -1.5 to -1.5"),
         (bright * np.float32("nan"), "frame 2 has values that are not finite"),
     ):
         with pytest.raises(ValueError, match=message):
-            film.write_video(out / "film.mp4", [bright, wrong])
+            film.write_video(out / "film.mp4", [bright, wrong])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="no frames"):
+        film.write_video(out / "film.mp4", [])
     assert os.listdir(out) == [] and not encoders()
 
 
-def test_a_place_where_no_film_can_be_is_told_before_the_first_frame(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("nowhere/film.mp4", {}, "nowhere"),
+        ("folder.mp4", {}, "a directory"),
+        ("film.avi", {}, "ends in .avi; a film can be .mp4, .webm, .gif, .webp, .zip"),
+        ("film", {}, "has no ending"),
+        ("film.mp4", {"quality": "80"}, "The quality is '80'"),
+        ("film.gif", {"play": "backwards"}, "A film cannot be played"),
+        ("film.mp4", {"fps": 241}, "frame rate"),
+    ],
+)
+def test_what_no_film_can_be_is_told_before_the_first_frame(
+    tmp_path: Path, name: str, options: dict[str, Any], message: str
+) -> None:
     asked = []
 
     def frames() -> Iterator[np.ndarray]:
@@ -100,10 +109,9 @@ def test_a_place_where_no_film_can_be_is_told_before_the_first_frame(tmp_path: P
         yield from numbered(2)
 
     (tmp_path / "folder.mp4").mkdir()
-    for path, message in ((tmp_path / "nowhere" / "film.mp4", "nowhere"), (tmp_path / "folder.mp4", "a directory")):
-        with pytest.raises(ValueError, match=message):
-            film.write_video(path, frames())
-    assert not asked
+    with pytest.raises(ValueError, match=message):
+        film.write_video(tmp_path / name, frames(), **options)
+    assert not asked and os.listdir(tmp_path) == ["folder.mp4"]
 
 
 def test_the_film_is_read_frame_by_frame(out: Path) -> None:
@@ -122,24 +130,22 @@ def test_the_film_is_read_frame_by_frame(out: Path) -> None:
 # Failures of ffmpeg
 
 
-AT_THE_END = "#!/bin/sh\ncat > /dev/null\necho 'cannot write the trailer' >&2\nexit 1\n"
-
-
 @pytest.mark.parametrize(
-    ("program", "words"),
+    ("script", "words"),
     [
-        ("", "ffmpeg failed: Error: the film reel is full"),
+        (FULL, "ffmpeg failed: the film reel is full"),
         (AT_THE_END, "ffmpeg failed: cannot write the trailer"),
         (None, "ffmpeg cannot be started"),
     ],
 )
-def test_an_encoder_that_fails_speaks(out: Path, failing_ffmpeg: Path, program: str | None, words: str) -> None:
-    if program:
-        failing_ffmpeg.write_text(program)
-    if program is None:
-        failing_ffmpeg.unlink()
+def test_an_encoder_that_fails_speaks(
+    out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, words: str
+) -> None:
+    program = fake_ffmpeg(tmp_path, monkeypatch, script or "")
+    if script is None:
+        program.unlink()
     with pytest.raises(RuntimeError, match=words):
-        film.write_video(out / "film.mp4", numbered(100 if program == "" else 3))
+        film.write_video(out / "film.mp4", numbered(100 if script == FULL else 3))
     assert os.listdir(out) == [] and not encoders()
 
 

@@ -21,7 +21,8 @@ from film.media import video_writer
 from film.media.images import to_uint8
 from film.media.video_segments import Segment, SegmentEncoder
 from tests.conftest import texture
-from tests.support.clips import COLOUR_TOLERANCE, decoded, duration, encoders, numbered, times, words
+from tests.film.media.test_video_segments import FULL
+from tests.support.clips import COLOUR_TOLERANCE, decoded, duration, encoders, fake_ffmpeg, numbered, times, words
 
 FORMATS = (".mp4", ".webm", ".gif", ".webp", ".zip")
 
@@ -193,35 +194,6 @@ def test_a_webm_is_tagged_and_always_the_same_bytes(out: Path) -> None:
 # What is refused, and what fails
 
 
-def test_what_a_film_cannot_be_is_told_before_anything_is_made(out: Path) -> None:
-    asked: list[int] = []
-
-    def frames() -> Iterator[np.ndarray]:
-        asked.append(1)
-        yield from numbered(2)
-
-    for name, reason in (("film.avi", "ends in .avi"), ("film", "has no ending"), (".mp4", "has no ending")):
-        with pytest.raises(ValueError, match=re.escape(reason) + ".*.mp4, .webm, .gif, .webp, .zip"):
-            film.write_video(out / name, frames())
-        with pytest.raises(ValueError, match=re.escape(reason)):
-            video_writer.needs_lossless(out / name)
-    with pytest.raises(ValueError, match="from 1 .* to 100"):
-        film.write_video(out / "film.mp4", frames(), quality=101)
-    with pytest.raises(ValueError, match="'backwards'; choose loop, once, pingpong"):
-        film.write_video(out / "film.gif", frames(), play="backwards")
-    with pytest.raises(ValueError, match="no frames"):
-        video_writer.write([], out / "film.gif")
-    assert not asked and os.listdir(out) == []
-
-
-@pytest.mark.parametrize("wrong", [[[[0.0, 0.0, 0.0]]], Image.new("RGB", (64, 48)), None, "frame.png"])
-def test_what_is_no_array_is_no_frame(out: Path, wrong: object) -> None:
-    words = f"Frame 2 is of type {type(wrong).__name__}; a frame is a (height, width, 3) array of float32 in [0, 1]"
-    with pytest.raises(ValueError, match=re.escape(words)):
-        film.write_video(out / "film.mp4", [*numbered(1), wrong])  # type: ignore[list-item]
-    assert os.listdir(out) == [] and not encoders()
-
-
 def test_only_an_mp4_that_goes_forth_needs_no_lossless_copies() -> None:
     needed = {
         (suffix, play)
@@ -250,11 +222,8 @@ def test_an_existing_film_survives_a_failure(
     with pytest.raises(KeyError, match="run out"):
         film.write_video(path, broken())
     segments = in_segments(tmp_path / "segments", 40)
-    program = tmp_path / "ffmpeg"
-    program.write_text("#!/bin/sh\nhead -c 3000 > /dev/null\necho 'the film reel is full' >&2\nexit 1\n")
-    program.chmod(0o755)
     with monkeypatch.context() as patched:
-        patched.setenv("IMAGEIO_FFMPEG_EXE", str(program))
+        fake_ffmpeg(tmp_path, patched, FULL)
         with pytest.raises(RuntimeError, match="ffmpeg failed: the film reel is full"):
             video_writer.write(segments, path)
     assert path.read_bytes() == b"the film before" and os.listdir(out) == [path.name] and not encoders()

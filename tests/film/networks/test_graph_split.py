@@ -11,32 +11,9 @@ from film.engine.session import pad
 from film.engine.tiled_session import _shrink
 from film.networks import graph_split
 from tests.conftest import moved
+from tests.support.graphs import Tensors, encoded, ends, run
 
 HEIGHT, WIDTH = 128, 192
-Tensors = dict[str, np.ndarray]
-
-
-def run(model: ov.Model, *given: Tensors) -> list[Tensors]:
-    """A graph's outputs by name, for each set of tensors; of these it takes those that it has inputs for."""
-    compiled = ov.compile_model(model, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
-    outputs = []
-    for tensors in given:
-        results = compiled({port.get_any_name(): tensors[port.get_any_name()] for port in compiled.inputs})
-        outputs.append({port.get_any_name(): results[port].copy() for port in compiled.outputs})
-    return outputs
-
-
-def encoded(encoder: ov.Model, frames: list[np.ndarray]) -> list[Tensors]:
-    """Each frame's features, and itself."""
-    features = run(encoder, *({"image": frame} for frame in frames))
-    return [tensors | {"image_0": frame} for tensors, frame in zip(features, frames, strict=True)]
-
-
-def ends(first: Tensors, last: Tensors) -> Tensors:
-    """Two frames' tensors under the synthesizer's names."""
-    return {f"first_{name}": value for name, value in first.items()} | {
-        f"last_{name}": value for name, value in last.items()
-    }
 
 
 def names(ports: list[ov.Output]) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,10 @@ import pytest
 
 from film.networks import compact, graph_split, rife
 from tests.conftest import moved
-from tests.support import timed_models
+from tests.support import graphs, timed_models
 
 TIMES = (0.5, 0.2, 0.85)
+SMALL = {"rife": (rife, timed_models.rife), "compact": (compact, timed_models.compact)}
 
 
 def photos(height: int, width: int) -> list[np.ndarray]:
@@ -21,22 +21,18 @@ def photos(height: int, width: int) -> list[np.ndarray]:
     return [np.ascontiguousarray(frame.transpose(2, 0, 1)[None]) for frame in moved(height, width)]
 
 
-def runner(family: Any, variables: timed_models.Variables, ends: list[np.ndarray]) -> Callable[[float], np.ndarray]:
-    """The frame at a time between two photos, by the two graphs in float32."""
+def graphs_of(name: str) -> tuple[ov.Model, ov.Model]:
+    family, variables = SMALL[name][0], SMALL[name][1]()
     architecture = family.Architecture.of(variables)
-    core, config = ov.Core(), {"EXECUTION_MODE_HINT": "ACCURACY", "INFERENCE_PRECISION_HINT": "f32"}
-    encode, synthesize = (
-        core.compile_model(graph, "CPU", config)
-        for graph in (family.encoder(variables, architecture), family.synthesizer(variables, architecture))
-    )
-    inputs: dict[str, np.ndarray] = {}
-    for prefix, image in zip(("first", "last"), ends, strict=True):
-        features = encode({"image": image})
-        inputs |= {f"{prefix}_{port.get_any_name()}": features[port].copy() for port in encode.outputs}
-        inputs[f"{prefix}_image_0"] = image
-    names = {port.get_any_name() for port in synthesize.inputs}
-    given = {name: value for name, value in inputs.items() if name in names}
-    return lambda time: synthesize(given | {"time": np.array([time], np.float32)})["middle"].copy()
+    return family.encoder(variables, architecture), family.synthesizer(variables, architecture)
+
+
+def made(name: str, ends: list[np.ndarray], *times: float) -> list[np.ndarray]:
+    """The frames at some times between two photos, by the two graphs."""
+    encoder, synthesizer = graphs_of(name)
+    given = graphs.ends(*graphs.encoded(encoder, ends))
+    asked = [given | {"time": np.array([time], np.float32)} for time in times]
+    return [tensors["middle"] for tensors in graphs.run(synthesizer, *asked)]
 
 
 def test_rife_equals_pytorch() -> None:
@@ -45,13 +41,12 @@ def test_rife_equals_pytorch() -> None:
     variables, ends = timed_models.rife(), photos(128, 256)
     network = ifnet.IFNet(torch.device("cpu")).eval()
     network.load_state_dict({name: torch.from_numpy(value) for name, value in variables.items()})
-    frame = runner(rife, variables, ends)
     pair = torch.from_numpy(np.concatenate(ends, 1))
-    for time in TIMES:
+    for time, frame in zip(TIMES, made("rife", ends, *TIMES), strict=True):
         with torch.no_grad():
             flows, _, merged = network(pair, torch.tensor([[[[time]]]]), list(rife.SCALES))
         assert float(flows[-1].abs().max()) > 1  # pixels: the warps matter
-        np.testing.assert_allclose(frame(time), merged[-1].numpy(), atol=1e-4)
+        np.testing.assert_allclose(frame, merged[-1].numpy(), atol=1e-4)
 
 
 def test_the_compact_network_equals_pytorch() -> None:
@@ -63,11 +58,10 @@ def test_the_compact_network_equals_pytorch() -> None:
         Config(half=8, quarter=12, matching=8, update=16, context=6, head=12, blocks=1, coarse_blocks=1)
     ).eval()
     network.load_state_dict({name: torch.from_numpy(value) for name, value in variables.items()})
-    frame = runner(compact, variables, ends)
-    for time in TIMES:
+    for time, frame in zip(TIMES, made("compact", ends, *TIMES), strict=True):
         with torch.no_grad():
             expected = network(*map(torch.from_numpy, ends), time, compact.LEVELS)["image"].numpy()
-        np.testing.assert_allclose(frame(time), expected, atol=1e-4)
+        np.testing.assert_allclose(frame, expected, atol=1e-4)
 
 
 RECORDED = {  # PyTorch's at 0.2, of 128x128: of row 88 every 16th pixel
@@ -84,19 +78,10 @@ RECORDED = {  # PyTorch's at 0.2, of 128x128: of row 88 every 16th pixel
 }
 
 
-@pytest.mark.parametrize("family", [rife, compact])
-def test_frames_are_as_recorded(family: Any) -> None:
-    name = family.__name__.rpartition(".")[2]
-    variables = getattr(timed_models, name)()
-    frame = runner(family, variables, photos(128, 128))(0.2)
-    np.testing.assert_allclose(frame[0, :, -40, ::16], RECORDED[name], atol=2e-4)
-
-
-@pytest.mark.parametrize("family", [rife, compact])
-def test_another_time_is_another_frame(family: Any) -> None:
-    variables = getattr(timed_models, family.__name__.rpartition(".")[2])()
-    frame = runner(family, variables, photos(128, 128))
-    early, late = frame(0.1), frame(0.9)
+@pytest.mark.parametrize("name", SMALL)
+def test_frames_are_as_recorded_and_other_times_are_other_frames(name: str) -> None:
+    recorded, early, late = made(name, photos(128, 128), 0.2, 0.1, 0.9)
+    np.testing.assert_allclose(recorded[0, :, -40, ::16], RECORDED[name], atol=2e-4)
     assert early.shape == (1, 3, 128, 128) and np.abs(early - late).max() > 0.01
 
 
@@ -107,27 +92,16 @@ def test_variables_of_something_else_are_refused(family: Any) -> None:
 
 
 def test_another_release_of_rife_is_refused() -> None:
-    variables = timed_models.rife()
-    variables["block0.lastconv.0.weight"] = np.zeros((192, 24, 4, 4), np.float32)
+    variables = timed_models.rife() | {"block0.lastconv.0.weight": np.zeros((192, 24, 4, 4), np.float32)}
     with pytest.raises(ValueError, match="another release of RIFE than 4.25"):
         rife.Architecture.of(variables)
 
 
-@pytest.mark.parametrize("family", [rife, compact])
-def test_a_cut_graph_is_the_whole_one(family: Any) -> None:
-    variables = getattr(timed_models, family.__name__.rpartition(".")[2])()
-    architecture = family.Architecture.of(variables)
-    encoder, synthesizer = family.encoder(variables, architecture), family.synthesizer(variables, architecture)
-    ends = photos(128, 128)
-    core, values = ov.Core(), {"time": np.array([0.3], np.float32)}
-    parts = graph_split.split(encoder, synthesizer, 3)  # whatever the level, there is one cut
-    for encode, reader in (parts[:2], parts[2:]):
-        compiled = core.compile_model(encode, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
-        for prefix, image in zip(("first", "last"), ends, strict=True):
-            values[f"{prefix}_image_0"] = image
-            made = compiled({"image": image})
-            values |= {f"{prefix}_{port.get_any_name()}": made[port].copy() for port in compiled.outputs}
-        read = core.compile_model(reader, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
-        made = read({port.get_any_name(): values[port.get_any_name()] for port in read.inputs})
-        values |= {port.get_any_name(): made[port].copy() for port in read.outputs}
-    np.testing.assert_allclose(values["middle"], runner(family, variables, ends)(0.3), atol=1e-4)
+@pytest.mark.parametrize("name", SMALL)
+def test_a_cut_graph_is_the_whole_one(name: str) -> None:
+    ends, time = photos(128, 128), {"time": np.array([0.3], np.float32)}
+    # Whatever the level, there is one cut.
+    coarse_encoder, coarse_flow, fine_encoder, fine_synthesizer = graph_split.split(*graphs_of(name), 3)
+    (cut,) = graphs.run(coarse_flow, graphs.ends(*graphs.encoded(coarse_encoder, ends)) | time)
+    (fine,) = graphs.run(fine_synthesizer, graphs.ends(*graphs.encoded(fine_encoder, ends)) | time | cut)
+    np.testing.assert_allclose(fine["middle"], made(name, ends, 0.3)[0], atol=1e-4)

@@ -103,12 +103,11 @@ class Program:
 
 @pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
-    hub = Server(archive())
-    program = Program(tmp_path, hub)
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(program.places["hub"]))
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    yield program
-    hub.close()
+    with Server(archive()) as hub:
+        program = Program(tmp_path, hub)
+        monkeypatch.setenv("TFHUB_CACHE_DIR", str(program.places["hub"]))
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        yield program
 
 
 def contents(directory: Path) -> dict[str, bytes]:

@@ -13,8 +13,7 @@ from film.engine import bisection
 from film.media import video_segments
 from film.rendering.options import VideoOptions
 from film.support import validation
-
-NONE = ["30", "1/2", "", None, True, np.bool_(True), [1], 1j, float("nan"), float("inf"), np.float32("nan"), -np.inf]
+from tests.film.test_refused_values import NO_NUMBERS
 
 
 @pytest.mark.parametrize(
@@ -27,7 +26,7 @@ def test_a_number_of_any_kind_is_a_fraction(kind: Any) -> None:
     assert validation.told(kind(30)) == "30"
 
 
-@pytest.mark.parametrize("value", NONE)
+@pytest.mark.parametrize("value", [*NO_NUMBERS, None])
 def test_what_is_no_number(value: Any) -> None:
     assert validation.exact(value) is None
 
@@ -37,8 +36,3 @@ def test_lengths_rates_and_moments_may_be_numpys() -> None:
     assert bisection.nearest([np.float32(0.3)], np.float32(0.25)) == [Fraction(1, 4)]
     assert video_segments.exact(np.float32(30)) == 30
     assert VideoOptions(slowdown=np.float32(2)).slowdown == 2
-
-
-def test_text_is_told_as_text() -> None:
-    with pytest.raises(ValueError, match="The frame rate is '30' per second"):
-        video_segments.exact("30")  # type: ignore[arg-type]
