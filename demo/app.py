@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import itertools
 import logging
 import os
 import signal
@@ -15,7 +16,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from demo.config import Config
 from demo.gradio_patches import bound_forms, client_address, keep_in, keep_messages, serve_with, while_polled
 from demo.server import connections, json_logging
 from demo.server.addresses import ForwardedHeaders, Names, SameSite, frames, split
-from demo.server.http_guard import Guard, Rates
+from demo.server.http_guard import Guard
 from demo.server.job_requests import OutputOptions
 from demo.server.job_service import JobService
 from demo.server.malloc import limit_malloc_arenas
@@ -66,21 +66,9 @@ def example_pairs(folder: Path = EXAMPLES) -> list[tuple[str, str]]:
     return [(str(last.with_name("first.jpg")), str(last)) for last in sorted(folder.glob("*/last.jpg"))]
 
 
-@dataclass(frozen=True)
-class Samples:
-    """What the tabs offer to those who have nothing at hand; empty where there is none."""
-
-    clip: str = ""
-    burst: list[str] = field(default_factory=list)
-
-    @classmethod
-    def find(cls, folder: Path = EXAMPLES) -> Samples:
-        clip = folder / "sample" / "clip.mp4"
-        return cls(str(clip) if clip.is_file() else "", [*map(str, sorted(folder.glob("sample/burst-*.jpg")))])
-
-    @property
-    def files(self) -> list[str]:
-        return [*filter(None, [self.clip]), *self.burst]
+def samples(folder: Path = EXAMPLES) -> tuple[list[str], list[str]]:
+    """A clip and a burst of photos, for the tabs whose visitors have nothing at hand; empty where there is none."""
+    return sorted(map(str, folder.glob("sample/*.mp4"))), sorted(map(str, folder.glob("sample/burst-*.jpg")))
 
 
 def open_service(config: Config) -> JobService:
@@ -108,9 +96,9 @@ def build_app(service: JobService | None = None, examples: Path = EXAMPLES) -> g
 
     with Page(title=html.TITLE, analytics_enabled=False) as app:
         videos = config.max_video_mb > 0
-        samples = Samples.find(examples)
-        page = layout.build(film.models(), film.devices(), sides, depths, options, pairs, videos, bool(samples.files))
-        wire(app, page, service, pairs, samples)
+        clips, burst = samples(examples)
+        page = layout.build(film.models(), film.devices(), sides, depths, options, pairs, videos, bool(clips and burst))
+        wire(app, page, service, pairs, clips, burst)
         add_endpoints(app, service, options, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
     service.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
     app.queue(max_size=QUEUE, api_open=False)
@@ -119,7 +107,12 @@ def build_app(service: JobService | None = None, examples: Path = EXAMPLES) -> g
 
 
 def wire(
-    app: gr.Blocks, page: layout.Layout, service: JobService, pairs: Sequence[tuple[str, str]], samples: Samples
+    app: gr.Blocks,
+    page: layout.Layout,
+    service: JobService,
+    pairs: Sequence[tuple[str, str]],
+    clips: Sequence[str],
+    burst: Sequence[str],
 ) -> None:
     """What happens when somebody clicks."""
     finished = gr.State(None)  # where the film that was made lies
@@ -161,10 +154,8 @@ def wire(
     part = [page.outputs["trim"], inputs["start"], inputs["end"]]
     clip.change(uploads.trim, clip, part, **QUICK)
     page.gallery.click(lambda index, state: (*pairs[index], *taken(state)), [page.gallery, state], pair, **QUICK)
-    page.burst.click(
-        lambda state: (samples.burst, samples.burst, *taken(state)), state, [photos, known, *told], **QUICK
-    )
-    page.sample.click(lambda state: (samples.clip, *taken(state)), state, [clip, *told], **QUICK)
+    page.burst.click(lambda state: (burst, burst, *taken(state)), state, [photos, known, *told], **QUICK)
+    page.sample.click(lambda state: (clips[0], *taken(state)), state, [clip, *told], **QUICK)
     ready = [*(inputs[name] for name in ("kind", "first", "last", "photos", "video")), state]
     gr.on([control.change for control in ready[:5]], uploads.next_step, ready, state, **QUICK)
 
@@ -188,14 +179,13 @@ def gate(app: gr.Blocks, service: JobService) -> dict[str, Any]:
         return JSONResponse(service.health())
 
     storage = service.storage
-    examples = [*(photo for pair in example_pairs() for photo in pair), *Samples.find().files]
+    examples = [*(photo for pair in example_pairs() for photo in pair), *itertools.chain(*samples())]
     guard = Middleware(
         Guard,
         storage,
         examples,
         storage.ceiling // UPLOAD_SHARE,
-        service.config.max_photos,
-        Rates.of(service.config),
+        service.config,
         app._queue.pending_messages_per_session,
         app.fns,
     )

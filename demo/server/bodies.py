@@ -8,15 +8,13 @@ import contextlib
 import mimetypes
 import re
 import secrets
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, TypeAlias
+from typing import IO
 
 from anyio import current_time, fail_after
-
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
+from starlette.types import Message, Receive, Scope
 
 SILENCE_SECONDS = 30.0  # without one byte of a body
 SLOWEST = 50_000  # bytes per second that a body comes with in all, beside two such silences: the slowest DSL
@@ -33,7 +31,7 @@ class Refused(Exception):
         self.status = status
 
 
-def length(scope: MutableMapping[str, Any]) -> int:
+def length(scope: Scope) -> int:
     """The length a request declares; the server sees to it that no more comes."""
     lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
     if len(lengths) != 1 or not lengths[0].isdigit() or len(lengths[0]) > 15:

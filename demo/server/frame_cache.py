@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import tempfile
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from demo.server.storage import Storage
 from film.engine.interpolator import Delegate, Interpolator
 from film.engine.session import Session
 from film.media.images import Frame
+from film.rendering.events import Done, Event, Progress
 
 DISK_SHARE = 2  # frames are kept while less than half of the ceiling is used
 MOST = 5000  # frames that are remembered
@@ -48,11 +48,8 @@ class FrameCache:
     def save(self, key: str, frame: Frame) -> None:
         if self._storage.used() + frame.nbytes > self._storage.ceiling // DISK_SHARE:
             return
-        with (
-            contextlib.suppress(OSError),  # the film is made without
-            tempfile.TemporaryDirectory(prefix="film-", dir=self._storage.scratch) as folder,
-        ):
-            path = Path(folder) / "frame.npy"
+        with contextlib.suppress(OSError), self._storage.making() as folder:  # at worst the film is made without
+            path = folder / "frame.npy"
             np.save(path, frame)
             self._paths[key] = self._storage.keep(path)
         while len(self._paths) > MOST:
@@ -77,11 +74,25 @@ class CachedInterpolator(Delegate):
     def __init__(self, model: Interpolator, cache: FrameCache, owner: str) -> None:
         super().__init__(model)
         self._cache, self._owner = cache, owner
-        self.found = 0  # frames that were there
+        self.found = self.made = 0  # frames that were there, and others
 
     @property
     def timings_name(self) -> str:
         return "" if self.found else self.model.timings_name  # what was there says nothing of the model's speed
+
+    def paced(self, event: Event) -> Event:
+        """The event with the pace of the frames that are made: those that were there take no time."""
+        if not self.found or not isinstance(event, (Progress, Done)):
+            return event
+        share = self.made / (self.found + self.made)
+
+        def truly(seconds: float | None) -> float | None:
+            return seconds / share if seconds is not None and share else None
+
+        if isinstance(event, Done):
+            return replace(event, seconds_per_frame=truly(event.seconds_per_frame))
+        left = truly(event.seconds_left)
+        return replace(event, seconds_per_frame=truly(event.seconds_per_frame), seconds_left=left)
 
     def session(self, height: int, width: int) -> Session[Any]:
         seed = f"{self._owner} {self.fingerprint} {self.device}".encode()
@@ -120,6 +131,7 @@ class _CachedSession(Session[End]):
         def finished() -> End:
             keyframe = finish()
             made = End(self._inner.frame(keyframe), keyframe)
+            self._model.made += 1
             self._cache.save(key, made.frame)
             return made
 

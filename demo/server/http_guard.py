@@ -12,23 +12,22 @@ import json
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Container, Iterable, Iterator, MutableMapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import Awaitable, Callable, Container, Iterable, Iterator
+from typing import Any, TypeVar
 from urllib.parse import parse_qs
 
 from anyio import to_thread
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from demo.config import Config
 from demo.gradio_patches import file_comes
 from demo.server.addresses import Rate
-from demo.server.bodies import DataUris, Message, Receive, Refused, length, timely
-from demo.server.disk_full import WORDS, is_disk_full
+from demo.server.bodies import DataUris, Refused, length, timely
 from demo.server.limits import short
+from demo.server.messages import DISK_FULL, is_disk_full
 from demo.server.storage import Full, Storage
 
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
-App: TypeAlias = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
 Result = TypeVar("Result")
 
 API = "/gradio_api"
@@ -51,19 +50,6 @@ BODY_BYTES = 2**20  # an order names its photos, it does not hold them; a tool m
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Rates:
-    """How often one address may do what, a minute."""
-
-    requests: Rate
-    jobs: Rate
-    files: Rate
-
-    @classmethod
-    def of(cls, config: Config) -> Rates:
-        return cls(*map(Rate, (config.requests_per_minute, config.jobs_per_minute, config.files_per_minute)))
-
-
 class Guard:
     """Lets through to `app` what is allowed. `public` are the files that belong to the page.
 
@@ -72,25 +58,26 @@ class Guard:
 
     def __init__(
         self,
-        app: App,
+        app: ASGIApp,
         storage: Storage,
         public: Iterable[str],
         upload_bytes: int,
-        upload_files: int,
-        rates: Rates,
+        config: Config,
         sessions: Container[str] | None = None,
         functions: Container[int] | None = None,
     ) -> None:
         self._app = app
-        self._upload_files = upload_files  # of one request
-        self._rates = rates
+        self._upload_files = config.max_photos  # of one request
+        # How often one address may do what.
+        self._requests = Rate(config.requests_per_minute)
+        self._jobs, self._files = Rate(config.jobs_per_minute), Rate(config.files_per_minute)
         self._sessions = sessions
         self._functions = functions
         self._storage = storage
         self._public = frozenset(map(os.path.realpath, public))
         self._upload_bytes = upload_bytes  # of one request
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             return await self._app(scope, receive, send)
         if scope["type"] != "http":
@@ -98,7 +85,7 @@ class Guard:
         try:
             path = scope["path"].removeprefix(scope.get("root_path", "").rstrip("/"))
             address = _address(scope)
-            if not self._rates.requests.take(address):
+            if not self._requests.take(address):
                 raise Refused(429, "Too many requests come from your address; try again in a minute.")
             self._check_route(scope["method"], path, scope["query_string"])
             if scope["method"] == "POST" and path.rstrip("/") == UPLOAD:
@@ -106,7 +93,7 @@ class Guard:
             elif scope["method"] == "POST" and TOOLS.fullmatch(path):
                 await self._call_tool(scope, receive, send)
             elif scope["method"] == "POST":
-                if JOB.fullmatch(path) and not self._rates.jobs.take(address):
+                if JOB.fullmatch(path) and not self._jobs.take(address):
                     raise Refused(429, "Busy: your address has asked for many films; try again in a minute.")
                 if (size := length(scope)) > BODY_BYTES:
                     raise _too_large()
@@ -119,14 +106,14 @@ class Guard:
         except Refused as refusal:
             if refusal.status == 429:
                 await asyncio.sleep(WAIT)  # who asks again at once would keep the server busy with refusals
-            await _answer(send, refusal.status, str(refusal))
+            await _answer(refusal.status, str(refusal))(scope, receive, send)
         except OSError as error:  # while files were written here
             if not is_disk_full(error):
                 raise
             log.error("%s failed, the disk is full: %s", scope["method"], error)
-            await _answer(send, 507, WORDS)
+            await _answer(507, DISK_FULL)(scope, receive, send)
 
-    async def _pass(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through; where Gradio fails on it, say so in a sentence and in one line of the log."""
         started = failed = False
         refused = Refused(400, "The request cannot be understood.")
@@ -146,7 +133,7 @@ class Guard:
             failed = True
             if is_disk_full(error):
                 log.error("%s failed, the disk is full: %s", scope["method"], error)
-                refused = Refused(507, WORDS)
+                refused = Refused(507, DISK_FULL)
             else:
                 log.exception("%s %s failed", scope["method"], scope["path"].partition("=")[0][:200])
         if failed and not started:
@@ -173,7 +160,7 @@ class Guard:
         real = os.path.realpath(path)
         return real in self._public or self._storage.keeps(real)
 
-    async def _upload(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let an upload through if there is room for it; it takes the room while it comes in, and no sooner."""
         size, owner = length(scope), _address(scope)
         self._check_size(size)
@@ -193,14 +180,14 @@ class Guard:
 
         await _roomy(self._storage.check_room, size, owner)
         with self._storage.upload(size, owner) as make_room:
-            incoming = Incoming(make_room, self._upload_files, self._rates.files, owner)
+            incoming = Incoming(make_room, self._upload_files, self._files, owner)
             told = file_comes.set(incoming.file)
             try:
                 await self._pass(scope, received, sent)
             finally:
                 file_comes.reset(told)
 
-    async def _call_tool(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    async def _call_tool(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the call of a tool through; the files that it holds as data URIs count as uploads."""
         size, owner = length(scope), _address(scope)
         self._check_size(size)
@@ -208,7 +195,7 @@ class Guard:
             self._storage.upload(size, owner) as make_room,
             DataUris(self._storage.folder, FILE, lambda: incoming.file()) as uris,
         ):
-            incoming = Incoming(make_room, self._upload_files, self._rates.files, owner)
+            incoming = Incoming(make_room, self._upload_files, self._files, owner)
 
             async def without_files(part: bytes, last: bool) -> bytes:
                 rest = uris.without(part, last)
@@ -299,7 +286,7 @@ def _too_large() -> Refused:
     return Refused(413, f"The request is too large; at most {BODY_BYTES // 2**10} kB are taken.")
 
 
-def _address(scope: MutableMapping[str, Any]) -> str:
+def _address(scope: Scope) -> str:
     """The visitor's address; see `addresses.ForwardedHeaders`."""
     return str((scope.get("client") or ("",))[0])
 
@@ -337,10 +324,6 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no number in JSON")
 
 
-async def _answer(send: Send, status: int, text: str) -> None:
-    body = json.dumps({"detail": text}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    if status == 408:  # nobody waits for the rest of it
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _answer(status: int, text: str) -> JSONResponse:
+    close = {"connection": "close"} if status == 408 else None  # nobody waits for the rest of it
+    return JSONResponse({"detail": text}, status, close)

@@ -7,9 +7,9 @@ refuses it in one sentence. It comes before all else that is done with a request
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeAlias, TypeVar
 
 from demo.server.limits import Limits, at_most, choice, number, short, text
 from film.engine import bisection
@@ -207,3 +207,13 @@ class VideoRequest:
 
 
 JobRequest: TypeAlias = PhotoRequest | VideoRequest
+Request = TypeVar("Request", PhotoRequest, VideoRequest)
+
+
+def request_of(kind: type[Request], values: Mapping[str, Any]) -> Request:
+    """The request that these values ask for, by the names of its fields and of those of its options."""
+
+    def of(named: type) -> dict[str, Any]:
+        return {field.name: values[field.name] for field in fields(named) if field.name in values}
+
+    return kind(options=OutputOptions(**of(OutputOptions)), **of(kind))

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import logging
 import math
-import re
-import tempfile
 import time
 from collections.abc import Generator
 from contextlib import closing
@@ -19,18 +17,18 @@ from typing import TypeAlias
 
 import film
 from demo.config import Config
-from demo.server import disk_full
-from demo.server.disk_full import is_disk_full
+from demo.server import thumbnails
 from demo.server.frame_cache import CachedInterpolator, FrameCache
 from demo.server.job_queue import JobQueue, QueueFull, Waiting
 from demo.server.job_requests import END_STEP, JobRequest, PhotoRequest, VideoRequest
 from demo.server.json_logging import RequestLog
 from demo.server.limits import MEGAPIXEL, Limits
+from demo.server.messages import message
 from demo.server.model_cache import ModelCache
 from demo.server.photo_sandbox import PhotoSandbox
-from demo.server.storage import GIGABYTE, Storage, status, version
+from demo.server.storage import GIGABYTE, Full, Storage
 from demo.server.video_probe import VideoProbe
-from demo.ui import thumbnails
+from demo.server.visitor_files import TooMany, status, version
 from film.engine.interpolator import Interpolator
 from film.hub import registry
 from film.media import video_writer
@@ -39,9 +37,7 @@ from film.rendering.events import Done, Event, Progress
 from film.rendering.options import VideoOptions
 
 JobEvent: TypeAlias = Event | Waiting
-
-# An absolute path inside what a tool said; not the path of a URL.
-PATH = re.compile(r"(?<![\w:/.])(?:/[^\s/:'\"(),;]+)+/([^\s/:'\"(),;]+)|\b[A-Za-z]:\\(?:[^\s\\:'\"]+\\)*([^\s\\:'\"]+)")
+BUSY = (QueueFull, TooMany, Full)  # what is refused now, and may be taken in a minute
 
 UNKNOWN = 300.0  # megapixels: what room is taken for a film of unknown length, where there is no limit
 # Bytes of disk per pixel of all frames, while a film is made.
@@ -144,22 +140,13 @@ class JobService:
         except GeneratorExit:
             log.info("stopped after %s", made)
             raise
-        except QueueFull as error:
+        except BUSY as error:
             log.info("turned away: %s", error)
             raise
-        except (ValueError, RuntimeError, OSError) as error:
-            if is_disk_full(error):
-                log.error("no film, the disk is full: %s", error)
-                raise RuntimeError(disk_full.WORDS) from error
-            if isinstance(error, OSError):
-                log.exception("no film")
-                raise RuntimeError(failed(log)) from error
-            log.warning("no film: %s", error)
-            kind = ValueError if isinstance(error, ValueError) else RuntimeError
-            raise kind(without_paths(str(error))) from error
         except Exception as error:
-            log.exception("no film")
-            raise RuntimeError(failed(log)) from error
+            kind, told = ValueError if isinstance(error, ValueError) else RuntimeError, message(error, log)
+            log.warning("no film: %s", error)
+            raise kind(told) from error
 
     def _run(self, job_request: JobRequest, owner: str, log: RequestLog) -> Generator[JobEvent]:
         asked = time.monotonic()
@@ -176,11 +163,9 @@ class JobService:
             log.info("begun")
             with (
                 self.storage.reserved(self._disk_bytes(job_request, plan)),
-                tempfile.TemporaryDirectory(prefix="film-", dir=self.storage.scratch) as folder,
+                self.storage.making() as folder,
                 self.model_cache.model(*model_key) as model,
-                closing(
-                    self._film(job_request, plan, self._remembering(job_request, model, owner), Path(folder))
-                ) as events,
+                closing(self._film(job_request, plan, model, folder, owner)) as events,
             ):
                 for event in events:
                     if isinstance(event, Progress):
@@ -198,32 +183,31 @@ class JobService:
                         event = replace(event, path=self.storage.keep(event.path))
                     yield event
 
-    def _remembering(self, job_request: JobRequest, model: Interpolator, owner: str) -> Interpolator:
-        """The model, with what this visitor's earlier films were made of at hand; a video's frames are too many."""
-        remembered = isinstance(job_request, PhotoRequest) and job_request.by_level
-        return CachedInterpolator(model, self._frame_cache, owner) if remembered else model
-
     def _film(
-        self, job_request: JobRequest, plan: planning.Plan, model: Interpolator, folder: Path
+        self, job_request: JobRequest, plan: planning.Plan, model: Interpolator, folder: Path, owner: str
     ) -> Generator[Event]:
         """The pipeline's events of a film that is made in `folder`."""
-        target = folder / job_request.options.file
+        target, cached = folder / job_request.options.file, None
         if isinstance(job_request, PhotoRequest):
+            if job_request.by_level:  # the page; a video's frames are too many to be kept
+                model = cached = CachedInterpolator(model, self._frame_cache, owner)
             by_level = job_request.by_level and self._made_by_level(job_request, plan)
-            yield from pipeline.interpolate(
+            events = pipeline.interpolate(
                 job_request.files, model, target, job_request.film, reader=self.sandbox, by_level=by_level
             )
-            return
-        assert job_request.video
-        film_options = self._video_options(job_request)
-        events = pipeline.retime(job_request.video, model, target, film_options, max_pixels=self.video_probe.max_pixels)
+        else:
+            assert job_request.video
+            film_options = self._video_options(job_request)
+            events = pipeline.retime(
+                job_request.video, model, target, film_options, max_pixels=self.video_probe.max_pixels
+            )
         with closing(events):
             for event in events:
-                # A header may tell less than there is.
+                # A video's header may tell less than there is.
                 if isinstance(event, Progress) and event.frame is not None:
                     height, width, _ = event.frame.shape
                     self.check_budget(job_request, event.done, (height, width))
-                yield event
+                yield cached.paced(event) if cached else event
 
     def _video_options(self, job_request: VideoRequest) -> VideoOptions:
         """As the pipeline takes it; an end that is the video's, as finely as it can be set, is none."""
@@ -282,13 +266,3 @@ def _check_size(path: str, megabytes: int) -> None:
     size = status(path).st_size
     if size > megabytes * 2**20:
         raise ValueError(f"{Path(path).name} has {size / 2**20:.1f} MB; this server takes at most {megabytes} MB.")
-
-
-def failed(log: RequestLog) -> str:
-    """What a visitor is told of a failure that is the server's."""
-    return f"Something failed on the server; its log says what, for request {log.id}."
-
-
-def without_paths(text: str) -> str:
-    """The text with every absolute path cut down to the name at its end."""
-    return PATH.sub(lambda found: found[1] or found[2], text)

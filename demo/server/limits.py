@@ -75,15 +75,19 @@ class Limits:
         if photos > self.photos:
             raise ValueError(f"These are {photos} photos; this server makes a film of at most {self.photos}.")
 
+    def fits(self, frames: int, size: tuple[int, int]) -> bool:
+        """Whether so many frames of this (height, width) are not too much."""
+        return frames * math.prod(size) <= self.megapixels * MEGAPIXEL
+
     def check_film(self, frames: int, size: tuple[int, int], shorter: Callable[[int], str] | None = None) -> None:
         """ValueError if so many frames of this (height, width) are too much, with the numbers and what would fit.
 
         `shorter` says what to choose for a film of at most so many frames, or nothing; if not given, a depth.
         """
+        if self.fits(frames, size):
+            return
         height, width = size
         asked = frames * height * width / MEGAPIXEL
-        if asked <= self.megapixels:
-            return
         fitting = int(self.megapixels * MEGAPIXEL) // (height * width)  # frames
         longest = max(size) * math.sqrt(self.megapixels / asked)
         options = [option] if (option := (shorter or self._depth)(fitting)) else []

@@ -28,9 +28,8 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
-from demo.server.disk_full import is_disk_full
-from demo.server.open_slots import OpenSlots
-from demo.server.storage import version
+from demo.server.messages import is_disk_full
+from demo.server.visitor_files import OpenSlots, version
 from film.media import images
 from film.media.alpha import straight, with_alpha
 from film.media.images import Frame

@@ -13,14 +13,13 @@ import os
 import re
 import secrets
 import shutil
+import tempfile
 import threading
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-from film.support.fingerprint import fingerprint
 
 GIGABYTE = 2**30
 KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
@@ -35,20 +34,6 @@ PAGES = 2000  # open pages whose files are remembered
 PAGE_REQUESTS = 8  # of a page: what the latest of them name is what it shows
 
 log = logging.getLogger(__name__)
-
-
-def status(path: str | os.PathLike[str]) -> os.stat_result:
-    """`os.stat` of an upload. ValueError, in a sentence, if it has expired."""
-    try:
-        return os.stat(path)
-    except FileNotFoundError:
-        raise ValueError(f"{Path(path).name} is no longer here: uploads expire. Choose it again.") from None
-
-
-def version(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """An upload as it is now, to be remembered by: its path and a hash of its content. ValueError as above."""
-    status(path)
-    return os.fspath(path), fingerprint(path)
 
 
 class Full(RuntimeError):
@@ -192,6 +177,12 @@ class Storage:
                 size = os.lstat(path).st_size
                 with self._lock:
                     self._count(path, StoredFile(size + FILE_COST, time.time(), owner))
+
+    @contextlib.contextmanager
+    def making(self) -> Iterator[Path]:
+        """A folder for what is in the making, for as long as the context."""
+        with tempfile.TemporaryDirectory(prefix="film-", dir=self.scratch) as folder:
+            yield Path(folder)
 
     def keep(self, path: Path) -> Path:
         """Move a finished film in among what is kept; returns where it is now."""

@@ -10,8 +10,7 @@ import itertools
 import os
 from functools import lru_cache
 
-from demo.server.open_slots import OpenSlots
-from demo.server.storage import version
+from demo.server.visitor_files import OpenSlots, version
 from film.media import video_reader
 from film.media.video_reader import VideoMetadata
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import gradio as gr
 from gradio import processing_utils
-from gradio.data_classes import FileData, FileDataDict, ImageData, ListFiles, MediaStreamChunk
+from gradio.data_classes import FileData, FileDataDict, MediaStreamChunk
 from pydantic import ValidationError
 
 from demo.gradio_patches import write_no_stubs
@@ -30,39 +30,22 @@ STREAM_BYTES = 256 * 2**20  # of live films that have ended but are still held, 
 
 
 class Page(gr.Blocks):
-    """Blocks that refuse a request of too few values in words, and leave the log alone."""
+    """Blocks that refuse a request of too few values, or of what is no file, in words, and leave the log alone."""
 
     def validate_inputs(self, block_fn: Any, inputs: list[Any]) -> None:
         if len(inputs) < (count := len(block_fn.inputs)):
             names = ", ".join(str(block.label) for block in block_fn.inputs)
             raise gr.Error(f"{block_fn.name} takes {count} values, not {len(inputs)}: {names}.", print_exception=False)
 
-
-class Uploaded:
-    """Mixed into what Gradio takes for a file: what is none is refused in words, not with an error without any."""
-
-    @classmethod
-    def model_validate(cls, obj: Any, **how: Any) -> Any:
+    async def preprocess_data(self, *arguments: Any, **options: Any) -> Any:
         try:
-            return super().model_validate(obj, **how)  # type: ignore[misc]
-        except ValidationError:
+            return await super().preprocess_data(*arguments, **options)
+        except ValidationError as error:
             raise gr.Error(
-                f"{short(obj)} is not a file that was uploaded. Upload it to /gradio_api/upload, and name what that"
-                ' returns as {"path": ..., "meta": {"_type": "gradio.FileData"}}.',
+                f"{short(error.errors()[0]['input'])} is not a file that was uploaded. Upload it to /gradio_api/upload,"
+                ' and name what that returns as {"path": ..., "meta": {"_type": "gradio.FileData"}}.',
                 print_exception=False,
             ) from None
-
-
-class PhotoData(Uploaded, ImageData):
-    pass
-
-
-class VideoData(Uploaded, FileData):
-    pass
-
-
-class FilesData(Uploaded, ListFiles):
-    pass
 
 
 def path_sent(_: Any, payload: Any) -> str | None:
@@ -72,15 +55,12 @@ def path_sent(_: Any, payload: Any) -> str | None:
 class PhotoInput(gr.Image):
     """An image input that hands over the uploaded file as it is."""
 
-    data_model = PhotoData
-    is_template = True  # in the browser this is the ordinary Image component
-    preprocess = path_sent
+    is_template, preprocess = True, path_sent  # in the browser this is the ordinary Image component
 
 
 class VideoInput(gr.Video):
     """A video input that hands over the uploaded file as it is, and shows it as it is."""
 
-    data_model = VideoData
     is_template, preprocess = True, path_sent
 
     def postprocess(self, value: Any) -> Any:
@@ -95,14 +75,6 @@ class FilesInput(gr.File):
 
     is_template = True
 
-    @property
-    def data_model(self) -> type[FilesData]:
-        return FilesData
-
-    @data_model.setter
-    def data_model(self, _: Any) -> None:
-        """Gradio's own, which it sets when it is made, has no words."""
-
     def preprocess(self, payload: Any) -> list[str]:
         return [file.path for file in payload] if payload else []
 
@@ -112,22 +84,14 @@ def as_sent(_: Any, payload: Any) -> Any:
     return payload
 
 
-class SliderInput(gr.Slider):
-    """A slider's value, whatever it is."""
-
-    is_template, preprocess = True, as_sent
-
-
-class NumberInput(gr.Number):
-    """A number's value, whatever it is."""
-
-    is_template, preprocess = True, as_sent
+def taken_as_sent(kind: Any) -> Any:
+    """That component of Gradio's, with `as_sent`."""
+    return type(f"{kind.__name__}Input", (kind,), {"is_template": True, "preprocess": as_sent})
 
 
-class TextInput(gr.Textbox):
-    """A line of text, whatever it is."""
-
-    is_template, preprocess = True, as_sent
+SliderInput, NumberInput, TextInput, RadioInput, CheckboxInput = map(
+    taken_as_sent, (gr.Slider, gr.Number, gr.Textbox, gr.Radio, gr.Checkbox)
+)
 
 
 class DropdownInput(gr.Dropdown):
@@ -140,18 +104,6 @@ class DropdownInput(gr.Dropdown):
             return super().api_info()
         # Gradio shows the values of an `enum` as texts.
         return {"type": "integer", "description": f"One of {', '.join(str(value) for _, value in self.choices)}"}
-
-
-class RadioInput(gr.Radio):
-    """The value of one button of several, whatever it is."""
-
-    is_template, preprocess = True, as_sent
-
-
-class CheckboxInput(gr.Checkbox):
-    """A checkbox's value, whatever it is."""
-
-    is_template, preprocess = True, as_sent
 
 
 @dataclass(frozen=True)

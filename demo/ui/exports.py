@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from film.media import video_reader
 from film.media.ffmpeg import Ffmpeg, local
 from film.media.video_segments import Pixels
 
+STOPPED = "stopped-film.mp4"
 PIXEL_BYTES = 5.0  # of disk for each pixel of the film: its frames without loss, and the file itself
 
 
@@ -32,10 +32,10 @@ def converted(path: str, suffix: str, handler: JobService) -> Path:
     with (
         storage.held([path]),
         storage.reserved(int(pixels * PIXEL_BYTES)),
-        tempfile.TemporaryDirectory(prefix="film-", dir=storage.scratch) as folder,
+        storage.making() as folder,
         closing(decoded(looked)) as frames,
     ):
-        return storage.keep(film.write_video(Path(folder) / f"{Path(path).stem}.{suffix}", frames, looked.fps))
+        return storage.keep(film.write_video(folder / f"{Path(path).stem}.{suffix}", frames, looked.fps))
 
 
 def decoded(looked: video_reader.VideoMetadata) -> Generator[Pixels]:
@@ -62,21 +62,16 @@ def stopped(frames: dict[int, str], fps: float, storage: Storage) -> Path | None
             with Image.open(file) as image:
                 yield np.asarray(image.convert("RGB"))
 
-    with _stopped_film(storage) as path, closing(read()) as pictures:
-        return storage.keep(film.write_video(path, pictures, rate, play="pingpong"))
+    with storage.making() as folder, closing(read()) as pictures:
+        return storage.keep(film.write_video(folder / STOPPED, pictures, rate, play="pingpong"))
 
 
 def joined(segments: Sequence[bytes], storage: Storage) -> Path:
     """MPEG-TS segments of one timeline as an MP4, as they are. RuntimeError in ffmpeg's words."""
-    with _stopped_film(storage) as path:
+    with storage.making() as folder:
+        path = folder / STOPPED
         copied = ("-f", "mpegts", "-i", "pipe:0", "-c", "copy", "-movflags", "+faststart", local(path))
         with Ffmpeg(*copied, reads=True) as ffmpeg:
             for segment in segments:
                 ffmpeg.write(segment)
         return storage.keep(path)
-
-
-@contextmanager
-def _stopped_film(storage: Storage) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="film-", dir=storage.scratch) as folder:
-        yield Path(folder) / "stopped-film.mp4"

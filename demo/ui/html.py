@@ -157,9 +157,10 @@ def error_html(text: str, button: str = "") -> str:
 
 
 def plan_html(length: str, cost: str = "", notes: Sequence[str] = (), button: str = "") -> str:
-    """The film that is set up, what it costs, what to know of it, and a button for the last of these."""
-    more = "".join(f"<em>{escape(note)}</em>" for note in notes) + button
-    return f"<p class='plan'><b>{escape(length)}</b><span>{escape(cost)}</span>{more}</p>"
+    """The film that is set up, what it costs, and a line, whose room is kept, for what to know of it and a button."""
+    told = escape(" ".join(notes))
+    line = f"<em><i title='{told}'>{told}</i>{button}</em>" if notes else ""
+    return f"<p class='plan'><b>{escape(length)}</b><span>{escape(cost)}</span>{line}</p>"
 
 
 def card_text(model: Model, facts: Sequence[str]) -> str:

@@ -12,7 +12,17 @@ from typing import Any
 
 import gradio as gr
 
-from demo.server.job_requests import END_STEP, FORMATS, FPS, JobRequest, OutputOptions, PhotoRequest, VideoRequest
+from demo.server.job_requests import (
+    END_STEP,
+    FORMATS,
+    FPS,
+    JobRequest,
+    OutputOptions,
+    PhotoRequest,
+    VideoRequest,
+    request_of,
+)
+from demo.server.limits import choice
 from demo.ui import html
 from demo.ui.components import (
     CheckboxInput,
@@ -72,38 +82,20 @@ class Layout:
     burst: gr.Button
 
     def job_request(self, given: Sequence[Any]) -> JobRequest:
-        """What the values of all inputs ask for together. ValueError if there is no such kind of film."""
+        """What the values of all inputs ask for together. ValueError if there is no such film."""
         values = dict(zip(self.inputs, given, strict=True))
-        kind, measure = values["kind"], values["measure"]
-        if kind not in html.KINDS or measure not in MEASURES:
-            raise ValueError("There is no such kind of film.")
+        kind = choice("The kind of film", values["kind"], html.KINDS)
+        measure = choice("The measure", values["measure"], MEASURES)
         if values["play"] == AUTOMATIC:
             values["play"] = "pingpong" if kind == "two" else "loop"
-        shared = ("model", "device", "longest_side", "format", "quality", "play", "background", "depth_bits")
-        options = OutputOptions(**{name: values[name] for name in shared})
         if kind == "video":
-            return VideoRequest(
-                values["video"],
-                options,
-                values["slowdown"],
-                values["rate"],
-                values["sound"],
-                values["cut"],
-                values["start"] or None,
-                values["end"] or None,
-                audio_track=values["track"],
-                keep_streams=values["keep_streams"],
-            )
-        return PhotoRequest(
-            [values["first"], values["last"]] if kind == "two" else values["photos"],
-            options,
-            values["depth"],
-            shown_count(values["count"], options.play) if measure == "count" else None,
-            values["seconds"] if measure == "seconds" else None,
-            values["fps"],
-            values["easing"],
-            by_level=True,
-        )
+            part = {"start": values["start"] or None, "end": values["end"] or None}
+            return request_of(VideoRequest, {**values, **part, "fps": values["rate"]})
+        photos = [values["first"], values["last"]] if kind == "two" else values["photos"]
+        count = shown_count(values["count"], values["play"]) if measure == "count" else None
+        seconds = values["seconds"] if measure == "seconds" else None
+        length = {"count": count, "seconds": seconds, "by_level": True}
+        return request_of(PhotoRequest, {**values, **length, "photos": photos})
 
 
 def shown_count(count: Any, play: str) -> Any:
@@ -118,7 +110,7 @@ def named(values: Mapping[str, str]) -> list[tuple[str, str]]:
 
 def buttons(
     choices: Sequence[tuple[str, Any]], value: Any, label: str, name: str, look: str = "segments small", **shown: Any
-) -> RadioInput:
+) -> gr.Radio:
     """One of several, as buttons beside each other."""
     return RadioInput(list(choices), value=value, label=label, elem_id=name, elem_classes=look, **shown)
 
@@ -245,7 +237,7 @@ def build(
                     inputs["background"] = DropdownInput(
                         list(GROUNDS), value="", label="Transparency", allow_custom_value=True
                     )
-                    inputs["track"] = DropdownInput(
+                    inputs["audio_track"] = DropdownInput(
                         [("The default", DEFAULT_TRACK), *((f"Track {n}", n) for n in range(1, MOST_TRACKS + 1))],
                         value=DEFAULT_TRACK,
                         label="Sound track",

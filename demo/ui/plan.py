@@ -13,10 +13,11 @@ from typing import Any
 import gradio as gr
 
 import film
+from demo.server import thumbnails
 from demo.server.job_requests import FPS, JobRequest, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService
 from demo.server.messages import message
-from demo.ui import remedies, thumbnails
+from demo.ui import remedies
 from demo.ui.html import card_text, plan_html, size_text, time_text
 from film.engine import openvino_backend
 from film.hub import registry
@@ -65,62 +66,45 @@ def in_halves(job_request: JobRequest, depths: Sequence[int]) -> JobRequest:
         return job_request
     options, photos = job_request.options, max(2, len(job_request.files))
     try:
-        depth, fps = planning.by_halving(
-            job_request.seconds, job_request.fps, options.file, photos, options.play, depths
-        )
-        while fps > FPS[1] >= job_request.fps and (depths := [less for less in depths if less < depth]):
+        while depths:
             depth, fps = planning.by_halving(
                 job_request.seconds, job_request.fps, options.file, photos, options.play, depths
             )
+            depths = [less for less in depths if less < depth] if fps > FPS[1] >= job_request.fps else []
     except (ValueError, TypeError):
         return job_request  # what is no length, the handler refuses
     return dataclasses.replace(job_request, seconds=None, depth=depth, fps=float(fps))
 
 
 def fitted(job_request: JobRequest, plan: planning.Plan, handler: JobService) -> tuple[JobRequest, planning.Plan, str]:
-    """The request itself, or with the largest size of which this server makes the whole film.
-
-    ValueError if it makes it in none.
+    """The request itself, or one of which this server makes the whole film: at the largest size that it makes, or of
+    a video as much from its beginning as it makes at its smallest size. ValueError if there is none.
     """
+    for asked, note in attempts(job_request, plan, handler):
+        found = plan if asked is job_request else handler.plan(asked)
+        assert found and found.size
+        if handler.limits.fits(found.frames, found.size):
+            return asked, found, note
     assert plan.size
-    try:
-        handler.check_budget(job_request, plan.frames, plan.size)
-        return job_request, plan, ""
-    except ValueError as error:
-        refusal = error
+    handler.check_budget(job_request, plan.frames, plan.size)  # says why
+    return job_request, plan, ""
+
+
+def attempts(job_request: JobRequest, plan: planning.Plan, handler: JobService) -> Iterator[tuple[JobRequest, str]]:
+    """What may fit, best first, and what to tell of it; nothing shorter than half a second."""
+    assert plan.size
+    yield job_request, ""
+    smaller, side = job_request, 0
     for side in sorted((side for side in handler.limits.sides if 0 < side < max(plan.size)), reverse=True):
         smaller = dataclasses.replace(job_request, options=dataclasses.replace(job_request.options, longest_side=side))
-        less = handler.plan(smaller)
-        assert less and less.size
-        try:
-            handler.check_budget(smaller, less.frames, less.size)
-        except ValueError:
-            continue
-        return smaller, less, f"Made at {side} pixels to fit this server."
-    return first_seconds(job_request, handler, refusal)
-
-
-def first_seconds(
-    job_request: JobRequest, handler: JobService, refusal: ValueError
-) -> tuple[JobRequest, planning.Plan, str]:
-    """As much from the beginning of a video as this server makes at its smallest size. Raises `refusal` for less than
-    half a second, and for photos."""
-    side = min((side for side in handler.limits.sides if side), default=0)
-    if not isinstance(job_request, VideoRequest):
-        raise refusal
-    small = dataclasses.replace(job_request, options=dataclasses.replace(job_request.options, longest_side=side))
-    plan = handler.plan(small)
-    if plan is None or not plan.size or not plan.length_known:
-        raise refusal
-    film_seconds = 0.98 * handler.limits.megapixels * 1e6 / (math.prod(plan.size) * float(plan.fps))
-    seconds = math.floor(10 * film_seconds / job_request.slowdown) / 10
-    if seconds < LEAST_SECONDS:
-        raise refusal
-    part = dataclasses.replace(small, end=float(job_request.film.part[0]) + seconds)
-    plan = handler.plan(part)
-    assert plan and plan.size
-    handler.check_budget(part, plan.frames, plan.size)
-    return part, plan, f"{seconds:g} s of the video, at {side} pixels, to fit this server."
+        yield smaller, f"Made at {side} pixels to fit this server."
+    if isinstance(smaller, VideoRequest) and (least := handler.plan(smaller)) and least.size and least.length_known:
+        film_seconds = 0.98 * handler.limits.megapixels * 1e6 / (math.prod(least.size) * float(least.fps))
+        seconds = math.floor(10 * film_seconds / smaller.slowdown) / 10
+        if seconds >= LEAST_SECONDS:
+            end = float(smaller.film.part[0]) + seconds
+            size = f", at {side} pixels," if side else ""
+            yield dataclasses.replace(smaller, end=end), f"{seconds:g} s of the video{size} to fit this server."
 
 
 def show_plan(ask: Callable[[], JobRequest], handler: JobService) -> tuple[str, Any]:
@@ -138,21 +122,24 @@ def show_plan(ask: Callable[[], JobRequest], handler: JobService) -> tuple[str, 
     return line, cards(job_request, plan)
 
 
-def hard(job_request: JobRequest, handler: JobService) -> Iterator[str]:
-    """Neighbouring photos between which no motion can be found, or one that is hard to follow."""
+def hard(job_request: JobRequest, handler: JobService) -> list[str]:
+    """Where the film will be hard to make: neighbouring photos with a large movement, or with little in common."""
     if not isinstance(job_request, PhotoRequest):
-        return
+        return []
     copies = [thumbnails.pixels(copy) if (copy := handler.thumbnail(photo)) else None for photo in job_request.files]
+    found: dict[str, list[str]] = {}  # by what is told of them: pairs of photos
     for number, (left, right) in enumerate(itertools.pairwise(copies), 1):
         if left is None or right is None or left.shape != right.shape:
             continue
-        if (share := thumbnails.movement(left, right)) > LARGE_MOVEMENT:
-            yield (
-                f"Between photos {number} and {number + 1} something moves by {share:.0%} of the picture. That is a"
-                " large movement: the film may blur there, and photos taken closer together do better."
-            )
+        if thumbnails.movement(left, right) > LARGE_MOVEMENT:
+            told = "Large movement{}: the film may blur. Closer photos do better."
         elif scene_detection.likeness(left, right) < scene_detection.UNRELATED:
-            yield f"Photos {number} and {number + 1} have little in common: the film can only dissolve there."
+            told = "Little in common{}: the film can only dissolve there."
+        else:
+            continue
+        found.setdefault(told, []).append(f"{number} and {number + 1}")
+    several = len(copies) > 2
+    return [told.format(" between photos " + ", ".join(pairs) if several else "") for told, pairs in found.items()]
 
 
 def full_size(asked: JobRequest, handler: JobService) -> remedies.Remedy | None:

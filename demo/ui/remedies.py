@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from html import escape
 
-from demo.server.job_queue import QueueFull
 from demo.server.job_requests import JobRequest, PhotoRequest, VideoRequest
-from demo.server.open_slots import TooMany
-from demo.server.storage import Full
+from demo.server.job_service import BUSY
 
 BUNDLED = "film-lite"
 CREATE = "#create"
@@ -39,7 +37,7 @@ def with_depth(depth: int, label: str) -> Remedy:
 
 def remedy(error: Exception, job_request: JobRequest | None, stage: str) -> Remedy | None:
     """What solves that error, which came at that stage; None where nothing on the page does."""
-    if isinstance(error, (QueueFull, Full, TooMany)):
+    if isinstance(error, BUSY):
         return Remedy("Try again", (CREATE,))
     if job_request is None:
         return None

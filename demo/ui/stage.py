@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import tempfile
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -43,8 +42,8 @@ class Preview:
             return False
         if place % step and place != event.total - 1 and place not in self._photos:
             return False
-        with tempfile.TemporaryDirectory(prefix="film-", dir=self._storage.scratch) as folder:
-            path = Path(folder) / f"{place:05d}.jpg"
+        with self._storage.making() as folder:
+            path = folder / f"{place:05d}.jpg"
             save(event.frame, path)
             kept = self._storage.keep(path)
         self.frames[place] = f"{kept.parent.name}/{kept.name}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,41 +33,39 @@ class Uploads:
         """Refuse at once an upload that is no photo; show one that browsers do not know as a JPEG."""
         if path is None:
             return gr.skip(), gr.skip(), gr.skip()
-        try:
-            self._handler.check_photo(path)
-            if Path(path).suffix.lower() in UNSHOWN:
-                shown = str(Path(path).with_suffix(".jpg"))
-                self._handler.sandbox.save_jpeg(path, shown)
-                path = shown
-        except Exception as error:
-            logger.info("no photo: %s", error, extra=hiding([path]))
-            return None, *taken(state, message(error), place)
-        return path, *taken(state)
+        shown = path if Path(path).suffix.lower() not in UNSHOWN else str(Path(path).with_suffix(".jpg"))
+        refusal = self._refusal(path, self._handler.check_photo)
+        if shown != path and not refusal:
+            refusal = self._refusal(path, partial(self._handler.sandbox.save_jpeg, target=shown))
+        return None if refusal else shown, *taken(state, refusal, place)
 
     def check_photos(self, paths: list[str], known: list[str], state: str) -> tuple[Any, ...]:
         """Put new photos behind those that are there, in natural order of their names, and leave out what is none."""
-        refused, photos = [], [path for path in paths if path in known]
+        refused: list[str] = []
+        photos = [path for path in paths if path in known]
         for path in sorted((path for path in paths if path not in known), key=lambda path: images.natural(Path(path))):
-            try:
-                if len(photos) == self._handler.limits.photos:
-                    self._handler.limits.check_photos(len(paths))
-                self._handler.check_photo(path)
-                photos.append(path)
-            except Exception as error:
-                logger.info("no photo: %s", error, extra=hiding([path]))
-                refused.append(message(error))
+            if len(photos) == self._handler.limits.photos:
+                refusal = self._refusal(path, lambda _: self._handler.limits.check_photos(len(paths)))
+            else:
+                refusal = self._refusal(path, self._handler.check_photo)
+            (refused if refusal else photos).append(refusal or path)
         return photos, photos, *taken(state, " ".join(dict.fromkeys(refused)), "many")
 
     def check_video(self, path: str | None, state: str) -> tuple[Any, Any, Any]:
         """Refuse at once an upload that is no video, or of which nothing can be made."""
         if path is None:
             return gr.skip(), gr.skip(), gr.skip()
+        refusal = self._refusal(path, self._handler.check_video)
+        return None if refusal else gr.skip(), *taken(state, refusal, "clip")
+
+    def _refusal(self, path: str, check: Callable[[str], object]) -> str:
+        """Why a check refuses a file; empty if it does not."""
         try:
-            self._handler.check_video(path)
+            check(path)
         except Exception as error:
-            logger.info("no video: %s", error, extra=hiding([path]))
-            return None, *taken(state, message(error), "clip")
-        return gr.skip(), *taken(state)
+            logger.info("not taken: %s", error, extra=hiding([path]))
+            return message(error)
+        return ""
 
     def contact_sheet(self, photos: list[str]) -> str:
         """The photos in their order, as far as they can be opened."""

@@ -50,8 +50,7 @@ class Counter:
 
 
 @pytest.fixture
-def counter(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter]:
-    monkeypatch.setattr(gradio_patches, "UNHEARD_SECONDS", 5.0)  # in which a client comes to listen on a busy machine
+def counter() -> Iterator[Counter]:
     counter = Counter()
     yield counter
     counter.blocks.close()
@@ -71,6 +70,7 @@ def test_orders_of_many_others_take_nobodys_messages(counter: Counter, monkeypat
     client = Client(counter.url, verbose=False, httpx_kwargs={"timeout": TIMEOUT})
     job = client.submit(100, api_name="/count")
     wait_until(lambda: bool(job.outputs()), "its begin")
+    monkeypatch.setattr(gradio_patches, "UNHEARD_SECONDS", 0)  # for the others, now that this one is heard
     senders = [threading.Thread(target=counter.job_request, args=[0]) for _ in range(30)]
     for sender in senders:
         sender.start()

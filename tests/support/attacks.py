@@ -1,7 +1,7 @@
 """A hostile visitor: sends files, orders and requests to a real server, and finds fault with every answer.
 
-An answer is faultless if it comes in time, shows no traceback and no path of the machine, gives away no file that is
-not the visitor's, and is either a film or a refusal in words.
+An answer is faultless if it comes, shows no traceback and no path of the machine, gives away no file that is not the
+visitor's, and is either a film or a refusal in words.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.support.serving import ROOT
+from tests.support.serving import ROOT, TIMEOUT
 
-LIMIT = 60  # seconds for one answer, on a busy machine
+LIMIT = 60  # seconds after which the benchmark says that an answer hangs
 WORDS = ["Traceback", 'File "', "site-packages", "root:x:0", "PATH=", str(ROOT), sys.prefix, sys.base_prefix]
 SHOWN = re.compile("|".join(map(re.escape, dict.fromkeys(WORDS))))  # what no answer shows
 API = "/gradio_api"
@@ -74,8 +74,6 @@ class Answer:
         found = [f"shows {shown!r}" for shown in set(SHOWN.findall(self.text)) if shown not in self.asked]
         if self.status >= 500 and self.status != 507:
             found.append(f"has status {self.status}")
-        if self.seconds > LIMIT:
-            found.append(f"took {self.seconds:.0f} s")
         return [f"{self.case}: {fault}: {self.text[:300]!r}" for fault in found]
 
     @property
@@ -101,7 +99,7 @@ class Attacker:
     ) -> Answer:
         started = time.monotonic()
         assert self._address.hostname
-        connection = http.client.HTTPConnection(self._address.hostname, self._address.port, timeout=2 * LIMIT)
+        connection = http.client.HTTPConnection(self._address.hostname, self._address.port, timeout=TIMEOUT)
         try:
             headers = {"host": self._address.netloc, "content-length": str(len(body))} | (headers or {})
             line = method, path.encode("latin-1", "replace").decode("latin-1")
@@ -146,7 +144,7 @@ class Attacker:
     def half(self, data: bytes, case: str) -> Answer:
         """Send the beginning of a request and wait until the server ends it."""
         started = time.monotonic()
-        with socket.create_connection((self._address.hostname or "", self._address.port), timeout=2 * LIMIT) as line:
+        with socket.create_connection((self._address.hostname or "", self._address.port), timeout=TIMEOUT) as line:
             line.sendall(data)
             text = b"".join(iter(lambda: line.recv(2**16), b"")).decode(errors="replace")
         return Answer(case, int((text.split(" ", 2) + ["0", "0"])[1]), text, time.monotonic() - started, str(data))

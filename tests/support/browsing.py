@@ -110,12 +110,7 @@ def downloaded(page: Any, path: Path) -> Path:
     return path
 
 
-def moves(page: Any) -> bool:
-    """Whether what the stage draws changes within a second."""
-    drawn = "() => document.querySelector('#preview canvas').toDataURL('image/jpeg', 0.5)"
-    first = page.evaluate(drawn)
-    for _ in range(10):
-        page.wait_for_timeout(100)
-        if page.evaluate(drawn) != first:
-            return True
-    return False
+def expect_motion(page: Any) -> None:
+    """Wait until the stage draws something else than now."""
+    drawn = "document.querySelector('#preview canvas').toDataURL('image/jpeg', 0.5)"
+    page.wait_for_function(f"(before) => {drawn} !== before", arg=page.evaluate(drawn))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.config import Config
-from demo.server.http_guard import Guard, Rates
+from demo.server.http_guard import Guard
 from demo.server.storage import Storage
 
 OWN = "0123456789abcdef" * 4
@@ -50,7 +50,7 @@ class Gate:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"pixels")
         self.storage.recount()
-        self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes, 100, Rates.of(Config()))
+        self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes, Config())
 
     def ask(self, method: str, path: str, body: bytes = b"", query: str = "", headers: Any = None) -> tuple[int, str]:
         """(status, text) of the answer. The body comes in two parts."""

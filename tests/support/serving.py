@@ -28,6 +28,7 @@ GENEROUS = {
     "FILM_FILES_PER_MINUTE": "100000",
     "FILM_REQUESTS_PER_MINUTE": "1000000",
 }
+ENDLESS = 5000  # frames of a film of a `long_pair` that no machine finishes before a test ends
 LOSSY = 0.03  # mean difference that JPEG and H.264 may leave, of 1
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from demo.server.frame_cache import CachedInterpolator, FrameCache
 from demo.server.storage import GIGABYTE, Storage
 from film.engine.openvino_backend import Film
 from film.rendering import pipeline
-from film.rendering.events import Level
+from film.rendering.events import Done, Level, Progress
 from tests.conftest import moved, photo
 
 
@@ -45,6 +47,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return counts
 
 
+@pytest.mark.slow
 def test_a_film_goes_on_from_what_was_made(
     small_film: film.Film, storage: Storage, tmp_path: Path, calls: list[int]
 ) -> None:
@@ -62,7 +65,19 @@ def test_a_film_goes_on_from_what_was_made(
     list(make("longer.mp4", CachedInterpolator(small_film, cache, "me"), depth=5))
     list(make("other.mp4", CachedInterpolator(small_film, cache, "somebody else")))
     assert calls == [15, 7, 8, 16, 15]
-    assert again.found == 7 and not again.timings_name  # a film that was half there tells no speed
+    assert (again.found, again.made) == (7, 8) and not again.timings_name  # what was half there tells no speed
+
+
+def test_the_pace_is_that_of_the_frames_that_were_made(small_film: film.Film, storage: Storage) -> None:
+    model = CachedInterpolator(small_film, FrameCache(storage), "me")
+    done = Done(Path("film.mp4"), 9, 96, 64, Fraction(15), "film-lite", "CPU", 3.0, 0.5)
+    progress = Progress(5, 9, None, 0.5, 2.0)
+    assert model.paced(done) is done
+    model.found = 4
+    assert model.paced(done) == replace(done, seconds_per_frame=None)
+    model.made = 2
+    assert model.paced(done) == replace(done, seconds_per_frame=1.5)
+    assert model.paced(progress) == replace(progress, seconds_per_frame=1.5, seconds_left=6.0)
 
 
 def test_what_has_expired_is_made_again(storage: Storage) -> None:

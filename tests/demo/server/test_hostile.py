@@ -23,7 +23,7 @@ from tests.support.attacks import (
     wrong_orders,
     wrong_requests,
 )
-from tests.support.serving import TIMEOUT, Server, serve, wait_until
+from tests.support.serving import Server, serve, wait_until
 from tests.support.watching import Watch
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -158,7 +158,6 @@ def test_a_photo_that_swells(server: Server, attacker: Attacker, photo: dict[str
     assert answer.made or "takes" in answer.refusal
     peak = next(line for line in Path(f"/proc/{server.process.pid}/status").read_text().splitlines() if "VmHWM" in line)
     assert int(peak.split()[1]) < 3 * 2**20, peak  # kB
-    assert answer.seconds < TIMEOUT
 
 
 def test_a_silence_of_hours(server: Server, attacker: Attacker, photo: dict[str, Any]) -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from demo.api import endpoints
 from demo.config import Config
 from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService
-from demo.server.open_slots import TooMany
+from demo.server.visitor_files import TooMany
 from demo.ui import updates
 from demo.ui.plan import show_plan
 from film.hub.registry import BUNDLED
@@ -134,21 +135,66 @@ def test_a_video_that_is_too_much_is_told_what_its_controls_offer(service: JobSe
         service.check_budget(job_request, 10_000, (1000, 600))
 
 
-def test_models_are_known_by_their_names_alone(service: JobService) -> None:
-    two = ["a.jpg", "b.jpg"]
-    checked = PhotoRequest(two, replace(MAKING, model="rife", longest_side="512")).checked(service.limits)  # type: ignore[arg-type]
-    assert (checked.options.model, checked.options.longest_side) == ("rife", 512)
-    for path in (str(BUNDLED / "film-lite"), "./film-lite", "film/models/film-lite", "https://tfhub.dev/google/film/1"):
-        with pytest.raises(ValueError, match="The model is .* which is not in the list: film-lite, rife"):
-            PhotoRequest(two, replace(MAKING, model=path)).checked(service.limits)
+PAIR, CLIP = PhotoRequest(["a.jpg", "b.jpg"], MAKING), VideoRequest("clip.mp4", MAKING)
 
 
-def test_one_length_is_enough(service: JobService, tmp_path: Path) -> None:
-    two = photos(tmp_path, 2)
-    with pytest.raises(ValueError, match="The length is given twice, as 4 frames and 60 seconds; give one of them"):
-        PhotoRequest(two, MAKING, count=4, seconds=60).checked(service.limits)
-    checked = PhotoRequest(two, MAKING, depth=None, count=4).checked(service.limits)  # type: ignore[arg-type]
-    assert checked.count == 4
+def asked(request: JobRequest, **changes: Any) -> JobRequest:
+    """The request with other values, of its own or of its options."""
+    options = {name: changes.pop(name) for name in list(changes) if hasattr(MAKING, name)}
+    return replace(request, options=replace(MAKING, **options), **changes)
+
+
+@pytest.mark.parametrize(
+    ("right", "changes", "words"),
+    [
+        *(
+            (PAIR, {"model": path}, "The model is .* which is not in the list: film-lite, rife")
+            for path in (str(BUNDLED / "film-lite"), "./film-lite", "film/models/film-lite", "https://tfhub.dev/film/1")
+        ),
+        (PAIR, {"device": "NPU.7"}, "NPU.7"),
+        (PAIR, {"longest_side": "513"}, "not in the list"),
+        (PAIR, {"format": "../../film.mp4"}, "not in the list"),
+        (PAIR, {"quality": 0}, "quality is 0"),
+        (PAIR, {"play": "backwards"}, "backwards"),
+        (PAIR, {"background": "no colour"}, "no opaque colour"),
+        (PAIR, {"format": "gif", "depth_bits": 10}, "A .gif holds 8 bits"),
+        (PAIR, {"depth": "five"}, "The depth is 'five'; it must be a whole number from 1 to 8"),
+        (PAIR, {"fps": 0}, "frame rate is 0"),
+        (PAIR, {"easing": "bounce"}, "not in the list"),
+        (PAIR, {"count": 10**12}, "number of frames is"),
+        (PAIR, {"seconds": 0}, "no two frames"),
+        (PAIR, {"count": 4, "seconds": 60}, "The length is given twice, as 4 frames and 60 seconds; give one of them"),
+        (CLIP, {"start": "soon"}, "The start is"),
+        (CLIP, {"start": 2, "end": "1"}, "ends at 1 s, but begins at 2 s"),
+        (CLIP, {"speed": "fast"}, "The speed is"),
+        (CLIP, {"slowdown": 99}, "slow motion is 99"),
+        (CLIP, {"fps": -5}, "frame rate is -5"),
+        (CLIP, {"cut": -1}, "cut sensitivity is -1"),
+        (CLIP, {"duplicates": "some"}, "not in the list: auto, drop, keep"),
+        (CLIP, {"audio_track": 100}, "audio track is 100"),
+        (CLIP, {"sound": "yes"}, "it must be true or false"),
+    ],
+)
+def test_what_is_refused(service: JobService, right: JobRequest, changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        asked(right, **changes).checked(service.limits)
+
+
+@pytest.mark.parametrize("endpoint", endpoints.ENDPOINTS)
+def test_all_that_an_endpoint_takes_reaches_the_request(endpoint: str) -> None:
+    values = {name: f"the {name}" for name in endpoints.ENDPOINTS[endpoint][0].split()}
+    request = asdict(endpoints.job_request(values))
+    held = request | request["options"]
+    if endpoint == "interpolate":
+        assert held["photos"] == [values.pop("first"), values.pop("last")]
+    assert held.items() >= values.items()
+
+
+def test_what_is_taken(service: JobService) -> None:
+    options = asked(PAIR, model="rife", longest_side="512").checked(service.limits).options
+    assert (options.model, options.longest_side) == ("rife", 512)
+    checked = asked(PAIR, depth=None, count=4).checked(service.limits)  # a count makes the depth meaningless
+    assert isinstance(checked, PhotoRequest) and checked.count == 4
 
 
 def test_the_page_makes_a_film_whose_moments_no_halving_reaches(service: JobService, tmp_path: Path) -> None:

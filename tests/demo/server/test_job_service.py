@@ -16,9 +16,10 @@ import pytest
 from demo.config import Config
 from demo.server.job_queue import Waiting
 from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
-from demo.server.job_service import JobService, without_paths
+from demo.server.job_service import JobService
 from demo.server.json_logging import JsonLines, _Stray
-from demo.server.storage import GIGABYTE
+from demo.server.messages import without_paths
+from demo.server.storage import GIGABYTE, Full
 from film.engine import timings
 from film.engine.interpolator import Interpolator
 from film.rendering import planning
@@ -63,7 +64,7 @@ def photo(tmp_path: Path) -> PhotoRequest:
     return PhotoRequest([str(path), str(path)], OutputOptions("film-lite", "CPU"), depth=1)
 
 
-def film(_: JobRequest, plan: planning.Plan, model: Interpolator, folder: Path) -> Generator[Event]:
+def film(_: JobRequest, plan: planning.Plan, model: Interpolator, folder: Path, owner: str) -> Generator[Event]:
     """A film of three frames, told as the pipeline does."""
     (folder / "film.mp4").write_bytes(b"a film")
     for k in (1, 2, 3):
@@ -235,7 +236,7 @@ def test_its_photos_do_not_expire_while_it_is_made(job_service: JobService, phot
 
 def test_a_film_without_room_is_not_begun(opened: Open, photo: PhotoRequest) -> None:
     job_service = opened(disk_gb=1000 / GIGABYTE)
-    with pytest.raises(RuntimeError, match="The disk for uploads and films is full"):
+    with pytest.raises(Full, match="The disk for uploads and films is full"):
         list(job_service.make(photo))
     assert job_service.queue.status() == {"running": 0, "waiting": 0}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from pathlib import Path
 
@@ -210,18 +209,3 @@ def test_links_are_not_followed(storage: Storage, tmp_path: Path) -> None:
     storage.sweep()
     assert (outside / "large").exists() and (storage.folder / "examples").is_symlink()
     assert storage.used() == 0
-
-
-@pytest.mark.parametrize(("keep", "pause"), [(0, 1), (12, 3), (HOUR, 60)])
-def test_the_sweep_pauses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: float, pause: float) -> None:
-    asked: list[float] = []
-    asleep, forever = threading.Event(), threading.Event()
-
-    def sleep(seconds: float) -> None:
-        asked.append(seconds)
-        asleep.set()
-        forever.wait()
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    Storage(tmp_path / "page", keep, ceiling=SIZE).keep_swept()
-    assert asleep.wait(60) and asked == [pause]

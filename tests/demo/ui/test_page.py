@@ -18,8 +18,8 @@ from tests.support.browsing import (
     choose,
     click,
     downloaded,
+    expect_motion,
     expect_text,
-    moves,
     needs_chromium,
     set_depth,
     set_number,
@@ -42,7 +42,7 @@ def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, pag
     set_depth(page, 8)
     click(page, "Create")
     expect_text(page, "#preview .chip", GETTING_SMOOTHER)
-    assert moves(page)
+    expect_motion(page)
     assert re.search(r"Frame \d+ of 257", page.inner_text("#state"))
     click(page, "Stop")
     expect_text(page, "#state", "frames that were made can be downloaded")
@@ -181,7 +181,7 @@ def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
 @pytest.mark.skipif(not example_pairs(), reason="there are no examples")
 def test_an_example_is_one_click_away(page: Any) -> None:
     page.wait_for_function("() => document.querySelector('#screen').dataset.mode == 'empty'")
-    assert moves(page)  # an example shows what there will be
+    expect_motion(page)  # an example shows what there will be
     click(page, "Create")
     click(page, "Take an example")
     for name in ("first", "last"):
@@ -189,7 +189,7 @@ def test_an_example_is_one_click_away(page: Any) -> None:
     expect_text(page, "#plan", "31 calls of the model")
     expect_text(page, "#state", "Press Create")
     page.wait_for_function("() => document.querySelector('#screen').dataset.mode == 'waiting'")
-    assert moves(page)  # the photos fade into each other
+    expect_motion(page)  # the photos fade into each other
 
 
 def test_nothing_sticks_out_of_its_place(page: Any) -> None:

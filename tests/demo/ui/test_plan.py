@@ -32,6 +32,7 @@ def service_of(environment: dict[str, str], folder: Path) -> JobService:
     return JobService(Config.read(environment), folder / "page")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", HOSTS)
 def test_what_phones_make_is_taken_with_the_defaults(tmp_path: Path, host: str) -> None:
     """10 s in 1080p, and two upright photos of 12 megapixels: wherever there is a limit, the film is made to fit."""
@@ -70,12 +71,16 @@ def test_pairs_that_are_hard_are_told_before_create(tmp_path: Path) -> None:
     other = photo(tmp_path / "other.png", 1 - wide[:, :256])
     for last, words in (
         (scene[1], None),
-        (scene[2], "Between photos 1 and 2 something moves by 25% of the picture"),
-        (other, "Photos 1 and 2 have little in common"),
+        (scene[2], "Large movement: the film may blur."),
+        (other, "Little in common: the film can only dissolve there."),
     ):
         pair = [str(scene[0]), str(last)]
         line, _ = plan.show_plan(lambda pair=pair: PhotoRequest(pair, OPTIONS), service)  # type: ignore[misc]
         assert words in line if words else "<em>" not in line
+    many = PhotoRequest(list(map(str, [scene[0], scene[1], other, scene[0]])), OPTIONS)
+    assert plan.hard(many, service) == [
+        "Little in common between photos 2 and 3, 3 and 4: the film can only dissolve there."
+    ]
 
 
 def test_every_model_is_estimated_once_one_was_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
