@@ -132,7 +132,7 @@ def hard(job_request: JobRequest, handler: JobService) -> list[str]:
         if left is None or right is None or left.shape != right.shape:
             continue
         if thumbnails.movement(left, right) > LARGE_MOVEMENT:
-            told = "Large movement{}: the film may blur. Closer photos do better."
+            told = "Large movement{}: it may blur. Closer photos do better."
         elif scene_detection.likeness(left, right) < scene_detection.UNRELATED:
             told = "Little in common{}: the film can only dissolve there."
         else:

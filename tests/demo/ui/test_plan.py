@@ -71,7 +71,7 @@ def test_pairs_that_are_hard_are_told_before_create(tmp_path: Path) -> None:
     other = photo(tmp_path / "other.png", 1 - wide[:, :256])
     for last, words in (
         (scene[1], None),
-        (scene[2], "Large movement: the film may blur."),
+        (scene[2], "Large movement: it may blur."),
         (other, "Little in common: the film can only dissolve there."),
     ):
         pair = [str(scene[0]), str(last)]
