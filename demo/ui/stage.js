@@ -236,7 +236,7 @@ const tick = () => {
   find("#cinema").classList.toggle("stale", stale());
   find("#cinema").dataset.state = told.state;
   find("#views").hidden = !(told.state === "done" && !stale() && plays() && (kind() === "video" || (told.photos?.length ?? 0) > 1));
-  if (find("#views").hidden) view = "film";
+  if (told.state !== "done" || stale()) view = "film"; // not while the player loads anew
   for (const button of document.querySelectorAll("#views button")) button.setAttribute("aria-pressed", button.value === view);
   fill();
   name();
