@@ -6,13 +6,11 @@ import contextlib
 import itertools
 import logging
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import openvino as ov
-from openvino.preprocess import PrePostProcessor
 
 from film.engine import tiling
 from film.engine.devices import core, has_short_floats
@@ -20,6 +18,7 @@ from film.engine.session import DirectSession, Session, WholeSession, aligned
 from film.engine.tiled_session import TiledSession
 from film.hub.convert import Converted
 from film.networks import graph_split
+from film.networks.precision import handing_over_bfloat16
 from film.support import memory
 
 log = logging.getLogger(__name__)
@@ -34,8 +33,6 @@ COARSE_SHARE = 0.06
 WEIGHT_COPIES = 6
 TIMED_CUT = 3  # the tensors of a cut of a network that makes any moment are of 1/8 size
 CACHED_GRAPHS = 100  # of a converted model, on disk: up to a megabyte each
-# Features that only convolutions read, by the names of the encoders' outputs and of the synthesizers' inputs.
-HANDED_OVER = re.compile(r"^(first_|last_)?(features_\d|own_\d|half$)")
 FRAMES = 6  # float32 frames beside the inference: two ends, a middle, and a copy of each
 
 
@@ -147,7 +144,7 @@ def compile_model(
     else:
         _reshape(models[0], models[1], shape.frame)
     if precision == "mixed" and device.startswith("CPU") and has_short_floats(device):
-        models = [_handing_over_bfloat16(model) for model in models]
+        models = [handing_over_bfloat16(model) for model in models]
     entries = cache / converted.directory.name
     graphs = tuple(
         _compile_graph(model, device, config, entries, file)
@@ -155,16 +152,6 @@ def compile_model(
     )
     _prune(entries)
     return Compiled(converted, shape, graphs, ", ".join(graphs[-1].get_property("EXECUTION_DEVICES")), precision)
-
-
-def _handing_over_bfloat16(model: ov.Model) -> ov.Model:
-    """The graph with features that convolutions read in bfloat16 as its inputs and outputs: half the memory."""
-    processor = PrePostProcessor(model)
-    for ports, tensors in ((model.inputs, processor.input), (model.outputs, processor.output)):
-        for name in (port.get_any_name() for port in ports):
-            if HANDED_OVER.search(name):
-                tensors(name).tensor().set_element_type(ov.Type.bf16)
-    return processor.build()
 
 
 def _prune(cache: Path) -> None:

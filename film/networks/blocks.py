@@ -110,7 +110,8 @@ def warps(
     keep: Callable[[ov.Node], ov.Node] | None = None,
     mode: str = "bilinear",
 ) -> list[Tensor]:
-    """`warp` of several tensors along one flow."""
+    """`warp` of several tensors (1, C, H, W) along one flow (1, 2, H, W), in pixels. Those of WIDE channels and more
+    are gathered by pixel."""
     places = _places(flow)
     wide = [mode == "bilinear" and not keep and x.get_partial_shape()[1].get_length() >= WIDE for x in tensors]
     gather = _gatherer(places) if any(wide) else None
@@ -166,21 +167,17 @@ def _gatherer(places: Sequence[tuple[ov.Node, ov.Node]]) -> Callable[[Tensor], T
     for node in (*shares, *indices[0], *indices[1]):
         node.set_friendly_name(f"{PLACE}{node.get_friendly_name()}")
 
+    across, down = (share.output(0) for share in shares)
+
     def gather(x: Tensor) -> Tensor:
         by_pixel = channels_last(x)
         count = x.get_partial_shape()[1].get_length()
         pixels = ops.reshape(by_pixel, ops.constant([-1, count]), False)
-        corners = [[ops.gather(pixels, one, ops.constant(0)) for one in row] for row in indices]
-        upper, lower = (_between(left, right, shares[0]) for left, right in corners)
-        return channels_first(ops.reshape(_between(upper, lower, shares[1]), ops.shape_of(by_pixel), False).output(0))
+        corners = [[ops.gather(pixels, one, ops.constant(0)).output(0) for one in row] for row in indices]
+        upper, lower = (mixed(across, right, left) for left, right in corners)
+        return channels_first(ops.reshape(mixed(down, lower, upper), ops.shape_of(by_pixel), False).output(0))
 
     return gather
-
-
-def _between(first: ov.Node, second: ov.Node, share: ov.Node) -> ov.Node:
-    """first + share * (second - first)."""
-    difference = ops.add(second, ops.multiply(first, constant(-1)))
-    return ops.add(first, ops.multiply(difference, share))
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -12,10 +12,12 @@ therefore written in opset 9, with Add, Multiply, Power and Gather instead.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from xml.etree import ElementTree
 
 import openvino as ov
+from openvino.preprocess import PrePostProcessor
 
 from film.networks import blocks
 
@@ -23,6 +25,8 @@ MARK = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:
 CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData", "GroupConvolution")
 # Channels of what is a picture, a mask, a flow or two flows. A convolution to so few is cheap in float32.
 NARROW = 4
+# Features that only convolutions read, by the names of the encoders' outputs and of the synthesizers' inputs.
+HANDED_OVER = re.compile(r"^(first_|last_)?(features_\d|own_\d|half$)")
 # A float32 convolution of fewer channels than this behind a bfloat16 one cannot be compiled (OpenVINO 2026.4).
 LEAST_INPUT = 8
 
@@ -62,6 +66,16 @@ def mark(path: Path) -> None:
                 ElementTree.SubElement(layer, "rt_info") if kept is None else kept, "attribute", MARK
             )
     tree.write(path, "utf-8", xml_declaration=True)
+
+
+def handing_over_bfloat16(model: ov.Model) -> ov.Model:
+    """The graph, changed: inputs and outputs that only convolutions read are bfloat16, which halves their memory."""
+    processor = PrePostProcessor(model)
+    for ports, tensors in ((model.inputs, processor.input), (model.outputs, processor.output)):
+        for name in (port.get_any_name() for port in ports):
+            if HANDED_OVER.search(name):
+                tensors(name).tensor().set_element_type(ov.Type.bf16)
+    return processor.build()
 
 
 def _rounded(model: ov.Model) -> set[str]:
