@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from training.network import DIFFERENT, FLOW_SCALE, OFFSETS, RADIUS, SHARPNESS, visits
+from training.network import DECISION, DIFFERENT, FLOW_SCALE, NEIGHBOURS, OFFSETS, OWN, RADIUS, SHARPNESS, visits
 
 LEVELS = 5  # 1/4 to 1/64
 FILES = ("saved_model.pb", "fingerprint.pb", "variables", "variables.npz")  # what an export replaces
@@ -116,6 +116,34 @@ def proposal(first, last, time):
     return costs, tf.einsum("bhwn,nc->bhwc", weights, offsets)
 
 
+def nearest(x, flow):
+    """`training.network.fetched`: the pixels of `x` nearest to where `flow` (B, H, W, 2) leads."""
+    size = tf.shape(x)[1:3]
+    columns, rows = tf.range(size[1])[None, None, :], tf.range(size[0])[None, :, None]
+    places = [
+        tf.clip_by_value(tf.cast(index, tf.float32) + flow[..., n], 0.0, tf.cast(last - 1, tf.float32))
+        for n, index, last in ((1, rows, size[0]), (0, columns, size[1]))
+    ]
+    return tf.gather_nd(x, tf.cast(tf.stack(places, -1) + 0.5, tf.int32), batch_dims=1)
+
+
+def chosen(first, last, flow, distance, neighbours):
+    """`training.network.chosen`."""
+    height, width = tf.shape(flow)[1], tf.shape(flow)[2]
+
+    def moved(row, column):
+        rows = tf.clip_by_value(tf.range(height) + row * distance, 0, height - 1)
+        columns = tf.clip_by_value(tf.range(width) + column * distance, 0, width - 1)
+        return tf.gather(tf.gather(flow, rows, axis=1), columns, axis=2)
+
+    flows = [moved(row, column) for row, column in neighbours]
+    matches = [tf.reduce_sum(nearest(first, one[..., :2]) * nearest(last, one[..., 2:]), -1) for one in flows]
+    matches = [match + OWN * (step == (0, 0)) for match, step in zip(matches, neighbours, strict=True)]
+    matches = tf.pad(tf.stack(matches, -1), [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")  # by one: its edges again
+    weights = tf.nn.softmax(DECISION * tf.nn.avg_pool2d(matches, 3, 1, "VALID"))
+    return tf.add_n([weights[..., n : n + 1] * one for n, one in enumerate(flows)])
+
+
 class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
     """The compact network; `weights` are those of the PyTorch one, by name, OIHW."""
 
@@ -154,6 +182,7 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
         flow = context = None
         for n, visit in visits(LEVELS):
             (one, one_matching), (two, two_matching) = first[n], last[n]
+            ends = unit(one_matching), unit(two_matching)
             if flow is None:
                 shape = tf.shape(one)[:3]
                 flow = tf.zeros(tf.concat([shape, [4]], 0))
@@ -176,6 +205,8 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
             x = self.conv(x, f"{name}/leave")
             flow = flow + tf.concat([-2 * at * motion, 2 * (1 - at) * motion], -1) + x[..., :4]
             context = activate(x[..., 4:])
+            for distance, neighbours in NEIGHBOURS.get(n, []):
+                flow = chosen(*ends, flow, distance, neighbours)
         flow = double(2.0 * flow)
         near = [warp(half_first, flow[..., :2]), warp(half_last, flow[..., 2:])]
         plane = tf.zeros_like(flow[..., :1]) + at

@@ -6,14 +6,16 @@
    photos, warped to the time wanted by what is known of the flows so far, it refines the flows from the frame at that
    time to both ends. A cost volume makes the matching explicit: how alike are the two photos at points that lie
    opposite each other about each pixel of the frame that is made (`proposal`)? What it finds is offered to the
-   convolutions as a first guess.
+   convolutions as a first guess. At 1/8 and 1/4 each pixel then takes the flow of that neighbour with which both
+   photos match best (`chosen`): coarse levels blur the flow over the edges of what moves, further than the cost volume
+   of a finer one reaches.
 3. `Head`: last refinement at 1/2, and a mask that says which photo is seen at each pixel.
 4. The picture is the two photos, warped along the flows, mixed by the mask. Nothing is painted, and the photos are
    warped bicubically: what is made is nearly as sharp as they are.
 
 Sources: shared extractor and update, Jin et al., "A Unified Pyramid Recurrent Network for Video Frame Interpolation"
 (UPR-Net, CVPR 2023); flows from the frame at any time, Huang et al. (RIFE, ECCV 2022); a cost volume centred on the
-middle, Park et al., "BMBC" (ECCV 2020).
+middle, Park et al., "BMBC" (ECCV 2020); flows of neighbours as candidates, Barnes et al., "PatchMatch" (SIGGRAPH 2009).
 
 Conventions: images are (batch, 3, height, width), RGB in [0, 1], gamma-encoded; sides are multiples of
 2 ** (levels + 1). `time` is a float in (0, 1), one for the batch. A flow is (B, 4, H, W): (dx, dy) to the first and
@@ -28,10 +30,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-VISITS = 2  # updates at each level coarser than 1/4, where they cost little
+VISITS = 2  # updates at each level coarser than 1/16, where they cost little
 RADIUS = 3  # of the cost volume, in pixels of a level, from the frame that is made towards either photo
 OFFSETS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
 SHARPNESS = 8.0  # of the softmax over the costs, which lie in [-1, 1]
+CROSS = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]  # the pixel itself, and its neighbours: rows, columns
+SQUARE = [*CROSS, (1, 1), (1, -1), (-1, 1), (-1, -1)]
+# By level (0 is 1/4), how far the neighbours are in pixels, and which: what a pixel may take its flow from, in order.
+NEIGHBOURS = {1: [(2, SQUARE), (1, SQUARE)], 0: [(2, CROSS)]}
+DECISION = 30.0  # sharpness of the softmax over their matches, which lie in [-1, 1]
+OWN = 0.02  # by which a pixel's own flow counts as the better match
 DIFFERENT = 1e5  # times the squared difference of two photos: from 1 of 255 on they differ
 FLOW_SCALE = 0.1  # flows are some pixels large, features about one
 
@@ -173,6 +181,33 @@ def proposal(first, last, time: float):
     return costs, torch.einsum("bnhw,nc->bchw", weights, offsets)
 
 
+def fetched(x, flow):
+    """The pixels of `x` (B, C, H, W) nearest to where `flow` (B, 2, H, W) leads, clamped: (B, H, W, C)."""
+    batch, channels, height, width = x.shape
+    columns = (torch.arange(width, device=x.device) + flow[:, 0]).clamp(0, width - 1).add(0.5).long()
+    rows = (torch.arange(height, device=x.device)[:, None] + flow[:, 1]).clamp(0, height - 1).add(0.5).long()
+    start = height * width * torch.arange(batch, device=x.device)[:, None, None]
+    pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
+    return pixels[(start + rows * width + columns).flatten()].view(batch, height, width, channels)
+
+
+@torch.no_grad()
+def chosen(first, last, flow, distance: int, neighbours: list[tuple[int, int]]):
+    """The flow (B, 4, H, W) of that neighbour `distance` pixels away along which both photos match best, or a mixture
+    of several; `first` and `last` are unit features."""
+    height, width = flow.shape[2:]
+    padded = F.pad(flow, [distance] * 4, mode="replicate")
+    flows, matches = [], []
+    for row, column in neighbours:
+        top, left = distance * (1 + row), distance * (1 + column)
+        flows.append(padded[:, :, top : top + height, left : left + width])
+        match = (fetched(first, flows[-1][:, :2]) * fetched(last, flows[-1][:, 2:])).sum(-1)
+        matches.append(match + OWN if (row, column) == (0, 0) else match)
+    matches = F.avg_pool2d(F.pad(torch.stack(matches, 1), [1] * 4, mode="replicate"), 3, 1)
+    weights = torch.softmax(DECISION * matches, 1)
+    return sum(weights[:, n : n + 1] * one for n, one in enumerate(flows))
+
+
 class Update(nn.Module):
     def __init__(self, config: Config, blocks: int):
         super().__init__()
@@ -214,7 +249,7 @@ class Head(nn.Module):
 
 def visits(levels: int) -> list[tuple[int, int]]:
     """(level, number of the visit, from 0), in the order of the updates."""
-    return [(n, visit) for n in reversed(range(levels)) for visit in range(VISITS if n else 1)]
+    return [(n, visit) for n in reversed(range(levels)) for visit in range(VISITS if n > 2 else 1)]
 
 
 class CompactNetwork(nn.Module):
@@ -261,6 +296,9 @@ class CompactNetwork(nn.Module):
             )
             flow = flow + torch.cat([-2 * time * motion, 2 * (1 - time) * motion], 1) + residual
             flows.append(flow)
+            ends = unit(matching.detach()).split(batch) if n in NEIGHBOURS else ()
+            for distance, neighbours in NEIGHBOURS.get(n, []):
+                flow = chosen(*ends, flow, distance, neighbours)
         flow = double(2 * (flow.detach() if teacher is None else teacher[0]))
         half = half.float()
         near = [warp(half[:batch], flow[:, :2]), warp(half[batch:], flow[:, 2:])]

@@ -180,6 +180,17 @@ def _gatherer(places: Sequence[tuple[ov.Node, ov.Node]]) -> Callable[[Tensor], T
     return gather
 
 
+def nearest(x: Tensor, flow: Tensor) -> Tensor:
+    """The pixels of x (1, C, H, W) nearest to where a flow (N, 2, H, W) leads, clamped at the border:
+    (N, 1, H, W, C)."""
+    (column, last), (row, _) = _places(flow)
+    column, row = (ops.convert(ops.add(place, constant(0.5)), "i32") for place in (column, row))
+    width = ops.convert(ops.add(last, constant(1)), "i32")
+    index = ops.add(ops.multiply(row, width), column)
+    pixels = ops.reshape(channels_last(x), ops.constant([-1, x.get_partial_shape()[1].get_length()]), False)
+    return ops.gather(pixels, index, ops.constant(0)).output(0)
+
+
 def channels_last(x: Tensor) -> Tensor:
     """(1, C, H, W) -> (1, H, W, C)."""
     return ops.transpose(x, ops.constant([0, 2, 3, 1])).output(0)

@@ -1,9 +1,10 @@
 """The compact network as two OpenVINO graphs: any moment between two photos in one call.
 
-Coarse to fine, an update, twice at each level coarser than 1/4, refines the flows from the frame that is made to both
+Coarse to fine, an update, twice at each level coarser than 1/16, refines the flows from the frame that is made to both
 photos. It sees the features of both photos, fetched along the flows so far, and how well they match about each
-pixel: a cost volume centred on the frame that is made. A last step at half size gives full-size flows and a mask; the
-frame is both photos fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch,
+pixel: a cost volume centred on the frame that is made. At 1/8 and 1/4 each pixel then takes the flow of the neighbour
+along which both photos match best. A last step at half size gives full-size flows and a mask; the frame is both photos
+fetched along the flows, mixed by the mask. `training/network.py` is the same network in PyTorch,
 and says where its ideas come from.
 
 The **encoder** is what depends on one photo alone, run once per photo; the **synthesizer** takes what it says of two,
@@ -25,11 +26,17 @@ from film.networks import blocks
 from film.networks.blocks import Tensor, Variables
 
 LEVELS = 5  # of the flows: 1/4, 1/8, ... 1/64
-VISITS = 2  # updates at each level coarser than 1/4
+VISITS = 2  # updates at each level coarser than 1/16
 CUT = 0  # the level whose input from coarser ones is where the graph may be cut, see `graph_split.py`
 RADIUS = 3  # of the cost volume, in pixels of a level
 DISTANCES = range(-RADIUS, RADIUS + 1)
 SHARPNESS = 8.0  # of the softmax over the costs
+CROSS = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]  # the pixel itself, and its neighbours: rows, columns
+SQUARE = [*CROSS, (1, 1), (1, -1), (-1, 1), (-1, -1)]
+# By level (0 is 1/4), how far the neighbours are in pixels, and which: what a pixel may take its flow from, in order.
+NEIGHBOURS = {1: [(2, SQUARE), (1, SQUARE)], 0: [(2, CROSS)]}
+DECISION = 30.0  # sharpness of the softmax over their matches, which lie in [-1, 1]
+OWN = 0.02  # by which a pixel's own flow counts as the better match
 FLOW_SCALE = 0.1
 DIFFERENT = 1e5  # times the squared difference of two photos: from 1 of 255 on they differ
 
@@ -62,9 +69,15 @@ class Architecture:
         return cls(half, quarter, matching, leave - 4, levels)
 
 
+def visits(levels: int) -> list[tuple[int, int]]:
+    """(level, number of the visit, from 0), in the order of the updates."""
+    return [(level, visit) for level in reversed(range(levels)) for visit in range(VISITS if level > 2 else 1)]
+
+
 def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
-    """Input `image` (1, 3, H, W) in [0, 1]. Outputs: `half` (1, C, H/2, W/2), and of each level, finest first,
-    `features_i` (1, C, H_i, W_i) and `matching_i`, unit length at each pixel, with H_i = H >> i + 2."""
+    """Input `image` (1, 3, H, W) in [0, 1]. Outputs: `half` (1, H/2, W/2, C), and of each level, finest first,
+    `features_i` and `matching_i`, and `unit_i`, the latter of unit length at each pixel, where flows of neighbours are
+    compared: (1, H_i, W_i, C) with H_i = H >> i + 2."""
     image = ops.parameter([1, 3, -1, -1], np.float32, name="image")
     x = ops.add(image, blocks.constant(-0.5)).output(0)
     x = _conv(_conv(x, variables, "extractor.half_0", 2), variables, "extractor.half_1")
@@ -75,6 +88,8 @@ def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
         outputs[f"features_{i}"] = blocks.channels_last(x)
         matching = blocks.convolve(x, *blocks.layer(variables, "extractor.matching"))
         outputs[f"matching_{i}"] = blocks.channels_last(matching)
+        if i in NEIGHBOURS:
+            outputs[f"unit_{i}"] = blocks.channels_last(_unit(matching))
     return blocks.model(outputs, [image], "compact-encoder")
 
 
@@ -86,6 +101,8 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     shapes = {"half": architecture.half}
     for i in range(architecture.levels):
         shapes |= {f"features_{i}": architecture.quarter, f"matching_{i}": architecture.matching}
+        if i in NEIGHBOURS:
+            shapes[f"unit_{i}"] = architecture.matching
 
     def photo(prefix: str) -> dict[str, Tensor]:
         image = ops.parameter([1, 3, -1, -1], np.float32, name=f"{prefix}_image_0")
@@ -97,8 +114,7 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     first, last = photo("first"), photo("last")
     moment = _Moment(time.output(0), _shifts(time.output(0)))
     state: _State | None = None
-    levels = reversed(range(architecture.levels))
-    for i, visit in ((level, visit) for level in levels for visit in range(VISITS if level else 1)):
+    for i, visit in visits(architecture.levels):
         one, two = ([end[f"features_{i}"], end[f"matching_{i}"]] for end in (first, last))
         if state:
             if i == CUT:
@@ -109,6 +125,9 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
             one = blocks.warps(one, blocks.channels(state.flow, 0, 2))
             two = blocks.warps(two, blocks.channels(state.flow, 2, 4))
         state = _update(one, two, state, moment, variables, "coarse_update" if i else "update")
+        for distance, neighbours in NEIGHBOURS.get(i, []):
+            flow = _chosen(first[f"unit_{i}"], last[f"unit_{i}"], state.flow, distance, neighbours)
+            state = state._replace(flow=flow)
     assert state
     flow, mask = _head(first, last, state, moment.time, variables)
     flow = ops.multiply(flow, _moving(first["image_0"], last["image_0"])).output(0)
@@ -245,6 +264,31 @@ def _update(
     flow = ops.add(blocks.convolve(x, leave[:4], leave_bias[:4]), proposed).output(0)
     flow = ops.add(state.flow, flow).output(0) if state else flow
     return _State(flow, blocks.leaky(blocks.convolve(x, leave[4:], leave_bias[4:])))
+
+
+def _chosen(first: Tensor, last: Tensor, flow: Tensor, distance: int, neighbours: list[tuple[int, int]]) -> Tensor:
+    """The flow (1, 4, H, W) of that neighbour along which both photos match best: see `training.network.chosen`.
+    `first` and `last` are unit features (1, C, H, W)."""
+    ends = [ops.add(ops.convert(side, "i32"), ops.constant(np.int32(-1))) for side in blocks.sides(flow)]
+    zero, one = (ops.constant(np.int32(number)) for number in (0, 1))
+    indices = [ops.range(zero, ops.add(end, one), one, "i32") for end in ends]
+
+    def moved(x: Tensor, axis: int, step: int) -> Tensor:
+        if not step:
+            return x
+        index = ops.add(indices[axis], ops.constant(np.int32(step * distance)))
+        index = ops.minimum(ops.maximum(index, zero), ends[axis])
+        return ops.gather(x, index, ops.constant(axis + 2)).output(0)
+
+    flows = ops.concat([moved(moved(flow, 0, row), 1, column) for row, column in neighbours], 0).output(0)
+    seen = [blocks.nearest(x, blocks.channels(flows, n, n + 2)) for n, x in ((0, first), (2, last))]
+    matches = ops.reduce_sum(ops.multiply(*seen), ops.constant([4]), False)  # (candidates, 1, H, W)
+    own = [OWN if (row, column) == (0, 0) else 0.0 for row, column in neighbours]
+    matches = ops.add(matches, blocks.constant(np.reshape(own, (-1, 1, 1, 1))))
+    margin = ops.constant([0, 0, 1, 1])
+    matches = ops.avg_pool(ops.pad(matches, margin, margin, "edge"), [1, 1], [0, 0], [0, 0], [3, 3], exclude_pad=False)
+    weights = opset1.softmax(blocks.scale(matches.output(0), DECISION), 0)
+    return ops.reduce_sum(ops.multiply(flows, weights), ops.constant([0]), True).output(0)
 
 
 def _convolve_all(read: list[tuple[Tensor, np.ndarray]]) -> Tensor:

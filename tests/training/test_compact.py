@@ -25,6 +25,18 @@ def moving(frames: int = 9, side: int = 96, speed: int = 3) -> np.ndarray:
     return np.stack([texture[:, speed * n : speed * n + side] for n in range(frames)])
 
 
+@pytest.mark.parametrize("neighbours", [network.CROSS, network.SQUARE], ids=["cross", "square"])
+def test_a_wrong_flow_is_replaced_by_a_neighbours(neighbours: list[tuple[int, int]]) -> None:
+    middle = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 16, 24, 32)).astype(np.float32))
+    first, last = (network.unit(torch.roll(middle, shift, 3)) for shift in (-1, 1))
+    true = torch.tensor([-1.0, 0, 1, 0])[None, :, None, None].expand(1, 4, 24, 32)
+    wrong = true.clone()
+    wrong[..., 15:17] = torch.tensor([5.0, 0, -5, 0])[None, :, None, None]  # as narrow as a neighbour 2 pixels away is
+    chosen = network.chosen(first, last, wrong, 2, neighbours)[..., 2:-2, 4:-4]
+    assert float((chosen - true[..., 2:-2, 4:-4]).abs().max()) < 0.05
+    assert torch.allclose(network.chosen(first, last, true, 2, neighbours), true, atol=1e-6)
+
+
 @pytest.mark.parametrize("time", [0.5, 0.3, 0.9])
 def test_the_proposal_finds_a_shift_at_any_time(time: float) -> None:
     features = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 16, 32, 48)).astype(np.float32))
