@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import itertools
 import logging
 import os
 import signal
@@ -21,27 +20,24 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import uvicorn
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-import film
 from demo.api import mcp
 from demo.api.endpoints import add_endpoints
 from demo.config import Config
 from demo.gradio_patches import bound_forms, client_address, keep_in, keep_messages, serve_with, while_polled
 from demo.server import connections, json_logging
-from demo.server.addresses import ForwardedHeaders, Names, SameSite, frames, split
 from demo.server.http_guard import Guard
 from demo.server.job_requests import OutputOptions
 from demo.server.job_service import JobService
 from demo.server.malloc import limit_malloc_arenas
 from demo.ui import html, layout, plan, updates
 from demo.ui.components import Page, forget_streams, limit_streams, streamed
-from demo.ui.uploads import Uploads, taken
+from demo.ui.uploads import Uploads, refused
 from film.hub import download
 from film.media import images
 from film.rendering import planning
@@ -76,11 +72,6 @@ def open_service(config: Config) -> JobService:
     return JobService(config, Path(get_upload_folder()))
 
 
-def changes(values: updates.Changes) -> tuple[Any, ...]:
-    """New values for some of the page's outputs; the others stay as they are."""
-    return tuple(values.get(name, gr.skip()) for name in updates.OUTPUTS)
-
-
 def default_side(sides: Sequence[int]) -> int:
     """The longest side that the page offers first."""
     return max((side for side in sides if side <= DEFAULT_SIDE), default=sides[0])
@@ -89,17 +80,16 @@ def default_side(sides: Sequence[int]) -> int:
 def build_app(service: JobService | None = None, examples: Path = EXAMPLES) -> gr.Blocks:
     """The page and its endpoints; without a service, as the environment says. ValueError as in `JobService`."""
     service = service or open_service(Config.read(os.environ))
-    config, sides, depths = service.config, service.limits.sides, max(service.limits.depths)
-    options = OutputOptions(config.model, config.device, default_side(sides))
+    config, limits = service.config, service.limits
+    options = OutputOptions(config.model, config.device, default_side(limits.sides))
     pairs = example_pairs(examples)
     gr.set_static_paths([examples])
 
     with Page(title=html.TITLE, analytics_enabled=False) as app:
-        videos = config.max_video_mb > 0
         clips, burst = samples(examples)
-        page = layout.build(film.models(), film.devices(), sides, depths, options, pairs, videos, bool(clips and burst))
+        page = layout.build(service, options, pairs, bool(clips and burst))
         wire(app, page, service, pairs, clips, burst)
-        add_endpoints(app, service, options, min(planning.DEFAULT_DEPTH, depths), sides, **QUEUED)
+        add_endpoints(app, service, options, min(planning.DEFAULT_DEPTH, max(limits.depths)), **QUEUED)
     service.storage.on_removed = lambda gone: [files.difference_update(gone) for files in app.temp_file_sets]
     app.queue(max_size=QUEUE, api_open=False)
     keep_messages(app)
@@ -115,61 +105,59 @@ def wire(
     burst: Sequence[str],
 ) -> None:
     """What happens when somebody clicks."""
-    finished = gr.State(None)  # where the film that was made lies
-    asked = list(page.inputs.values())
-    others = {f"as-{name}": button for name, button in zip(layout.OTHERS, page.outputs["others"], strict=True)}
-    shown = [({**page.outputs, **others, "finished": finished})[name] for name in updates.OUTPUTS]
-    inputs, state = page.inputs, page.outputs["state"]
-    told = [page.outputs["refused"], state]  # what came of an upload
+    inputs, parts = page.inputs, page.parts
+    asked, state, refusal = list(inputs.values()), parts["state"], parts["refused"]
+    shown = [parts[name] for name in updates.STARTED]
     uploads = Uploads(service)
+
+    def changes(values: updates.Changes) -> dict[Any, Any]:
+        return {parts[name]: value for name, value in values.items()}
 
     def show_plan(*values: Any) -> tuple[Any, ...]:
         return plan.show_plan(lambda: page.job_request(values), service)
 
-    def show_film(request: gr.Request, *values: Any) -> Iterator[tuple[Any, ...]]:
+    def show_film(request: gr.Request, *values: Any) -> Iterator[dict[Any, Any]]:
         limit_streams(app)
         shown = updates.show(lambda: page.job_request(values), service, client_address(request))
         yield from map(changes, while_polled(app, request.session_hash, shown))
 
-    def begin(request: gr.Request) -> tuple[Any, ...]:
+    def begin(request: gr.Request) -> dict[Any, Any]:
         forget_streams(app, request.session_hash)
         return changes(updates.STARTED)
 
-    def keep_stopped(request: gr.Request, told: str) -> tuple[Any, ...]:
+    def keep_stopped(request: gr.Request, told: str) -> dict[Any, Any]:
         return changes(updates.stopped(told, streamed(app, request.session_hash), service))
 
     # One event for all, so that what an earlier choice would have cost never replaces what a later one does.
-    planned = [page.plan, inputs["model"]]
+    planned = [parts["plan"], inputs["model"]]
     chosen = [app.load, *(control.change for control in asked)]
     gr.on(chosen, show_plan, asked, planned, trigger_mode="always_last", **QUICK)
     for place in ("first", "last"):
         photo = inputs[place]
-        photo.upload(partial(uploads.check_photo, place=place), [photo, state], [photo, *told], **QUICK)
+        photo.upload(partial(uploads.check_photo, place=place), photo, [photo, refusal], **QUICK)
     known, photos, clip = gr.State([]), inputs["photos"], inputs["video"]
-    photos.upload(uploads.check_photos, [photos, known, state], [photos, known, *told], **QUICK)
-    photos.change(uploads.contact_sheet, photos, page.sheet, trigger_mode="always_last", **QUICK)
-    page.sheet.input(uploads.reordered, photos, photos, **QUICK)
-    clip.upload(uploads.check_video, [clip, state], [clip, *told], **QUICK)
-    pair = [inputs["first"], inputs["last"], *told]
-    part = [page.outputs["trim"], inputs["start"], inputs["end"]]
-    clip.change(uploads.trim, clip, part, **QUICK)
-    page.gallery.click(lambda index, state: (*pairs[index], *taken(state)), [page.gallery, state], pair, **QUICK)
-    page.burst.click(lambda state: (burst, burst, *taken(state)), state, [photos, known, *told], **QUICK)
-    page.sample.click(lambda state: (clips[0], *taken(state)), state, [clip, *told], **QUICK)
-    ready = [*(inputs[name] for name in ("kind", "first", "last", "photos", "video")), state]
-    gr.on([control.change for control in ready[:5]], uploads.next_step, ready, state, **QUICK)
+    photos.upload(uploads.check_photos, [photos, known], [photos, known, refusal], **QUICK)
+    photos.change(uploads.contact_sheet, photos, parts["sheet"], **QUICK)
+    parts["sheet"].input(uploads.reordered, photos, photos, **QUICK)
+    clip.upload(uploads.check_video, clip, [clip, refusal], **QUICK)
+    clip.change(uploads.trim, clip, [parts["trim"], inputs["start"], inputs["end"]], **QUICK)
+    pair = [inputs["first"], inputs["last"], refusal]
+    parts["gallery"].click(lambda index: (*pairs[index], refused()), parts["gallery"], pair, **QUICK)
+    parts["burst"].click(lambda: (burst, burst, refused()), None, [photos, known, refusal], **QUICK)
+    parts["sample"].click(lambda: (clips[0], refused()), None, [clip, refusal], **QUICK)
+    ready = [inputs[name] for name in ("kind", "first", "last", "photos", "video")]
+    gr.on([control.change for control in ready], uploads.next_step, [*ready, state], state, **QUICK)
 
-    create, stop, preview = (page.outputs[name] for name in ("create", "stop", "preview"))
+    create, stop, preview = (parts[name] for name in ("create", "stop", "preview"))
     made = create.click(begin, None, shown, **QUICK).then(show_film, asked, shown, **HIDDEN, **QUEUED)
     stop.click(lambda: changes(updates.STOPPED), None, shown, cancels=[made], **QUICK)
     made.failure(keep_stopped, preview, shown, **QUICK)  # a film that is stopped fails, too
     made.then(show_plan, asked, planned, **QUICK)  # a speed has been learnt
     # What was stopped goes on only as it was asked for.
     gr.on([control.change for control in asked], None, None, create, js="() => 'Create'", **HIDDEN)
-    for name, button in others.items():
-        format = name.removeprefix("as-")
-        export = partial(updates.export, format=format, handler=service)
-        button.click(export, finished, [page.outputs["download"], state, button], **HIDDEN, **QUEUED)
+    for format in layout.OTHERS:
+        export, button = partial(updates.export, format=format, handler=service), parts[f"as-{format}"]
+        button.click(export, parts["finished"], [parts["download"], state, button], **HIDDEN, **QUEUED)
 
 
 def gate(app: gr.Blocks, service: JobService) -> dict[str, Any]:
@@ -179,7 +167,7 @@ def gate(app: gr.Blocks, service: JobService) -> dict[str, Any]:
         return JSONResponse(service.health())
 
     storage = service.storage
-    examples = [*(photo for pair in example_pairs() for photo in pair), *itertools.chain(*samples())]
+    examples = [str(path) for kind in ("*/*.jpg", "*/*.mp4") for path in EXAMPLES.glob(kind)]
     guard = Middleware(
         Guard,
         storage,
@@ -190,18 +178,6 @@ def gate(app: gr.Blocks, service: JobService) -> dict[str, Any]:
         app.fns,
     )
     return {"middleware": [guard], "routes": [Route("/health", health)]}
-
-
-def serve_safely(config: Config) -> None:
-    """From now on `launch` serves with limits on connections, for its own names, trusting only the proxies named."""
-    names = Names.of(config.host, split(config.allowed_hosts))
-
-    def change(uvicorn_config: uvicorn.Config) -> None:
-        forwarded = ForwardedHeaders(SameSite(uvicorn_config.app, names, frames()), config.proxies)  # type: ignore
-        uvicorn_config.app = forwarded
-        connections.limit(uvicorn_config, forwarded.proxies)
-
-    serve_with(change)
 
 
 def compile_ahead(service: JobService) -> None:
@@ -253,12 +229,13 @@ def serve(folder: Path) -> None:
     storage = service.storage
     tempfile.tempdir = str(storage.scratch)  # all that is written counts
     bound_forms()
-    serve_safely(config)
+    serve_with(partial(connections.limit, config=config))
     storage.keep_swept()
     service.sandbox.start()
     compile_ahead(service)
     logger.info("serving at http://%s:%d", config.host, config.port)
-    # Where `mcp` is installed, Gradio announces it on standard output, which is the log, whatever `quiet` says.
+    mcp.offer(storage)
+    # Gradio announces it on standard output, which is the log, whatever `quiet` says.
     with contextlib.redirect_stdout(io.StringIO()):
         app.launch(
             server_name=config.host,
@@ -274,7 +251,7 @@ def serve(folder: Path) -> None:
             ssr_mode=False,
             quiet=True,
             prevent_thread_lock=True,
-            mcp_server=mcp.offer(storage),
+            mcp_server=True,
             app_kwargs=gate(app, service),
         )
     with contextlib.redirect_stdout(sys.stderr):  # a line of the log, too

@@ -1,26 +1,11 @@
-"""Where Gradio needs other behaviour than its own.
-
-Uploads: Gradio keeps the fields of a form in memory, whatever their size, and leaves on the disk what came of an upload
-that breaks off. `bound_forms` bounds the one and deletes the other.
-
-Messages: Gradio keeps the messages to each session until somebody fetches them, of the latest 2,000 sessions. A job
-whose client never polls would run to its end, and 2,000 of them would take the messages of everybody whose film is
-still being made, which ends those films. `keep_messages` keeps these, and `while_polled` cancels jobs whose client
-stopped polling; one that nobody has listened to yet does not begin.
-
-Server: `launch` builds uvicorn's configuration itself; `serve_with` lets it be changed before the server starts.
-
-Temporary files: Gradio reads where they lie when it is imported; `keep_in` sets that later, too.
-
-Stubs: Gradio writes a `.pyi` beside every module that declares a component; `write_no_stubs` lets it be.
-"""
+"""Where Gradio needs other behaviour than its own; each function says why. Checked with Gradio 6.31."""
 
 from __future__ import annotations
 
 import os
 import time
-from asyncio import Queue
-from collections import OrderedDict
+from asyncio import Event, Queue
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from contextvars import ContextVar
@@ -35,9 +20,9 @@ from starlette.datastructures import FormData
 from starlette.formparsers import MultiPartException
 
 FIELD_BYTES = 64 * 2**10  # of all fields of one form that are no files; the page sends none
+UPLOADS = 1000  # whose progress is remembered
 SESSIONS = 2000  # whose messages are kept, beside those for which something is made now
 SILENCE_SECONDS = 60.0  # without a message being fetched; a program may send its order first and listen then
-
 UNHEARD_SECONDS = 20.0  # that a job waits for somebody to listen before it is dropped
 LOOK_SECONDS = 0.05
 
@@ -71,34 +56,40 @@ class Messages(OrderedDict[str, Queue[Any]]):
 
 
 def keep_messages(blocks: gr.Blocks) -> None:
-    """Keep the messages to everybody for whom something is made. To be called once, after `queue`."""
+    """Keep the messages to everybody for whom something is made. To be called once, after `queue`.
+
+    Gradio keeps those of the latest 2,000 sessions: so many that listen to nothing would end everybody else's films.
+    """
     blocks._queue.pending_messages_per_session = Messages(blocks._queue)  # type: ignore[assignment]
 
 
 def client_address(request: gr.Request | None) -> str:
     """The address a request came from; "" if it came from none."""
-    client = getattr(request, "client", None)
-    return str(getattr(client, "host", "") or "")
+    return request.client.host if request and request.client else ""
 
 
 def while_polled(blocks: gr.Blocks, session: str | None, told: Iterator[T]) -> Iterator[T]:
-    """What is told, once somebody listens and for as long as he does; `told` is closed, as if he had left, after that.
+    """What is told, once the client polls and for as long as it does; then `told` is closed, as if it had left.
 
-    A generator that was not begun has done nothing: it holds no slot of the queue.
+    Gradio would make a film to its end though nobody fetches a message. A generator that was not begun has done
+    nothing: it holds no slot of the queue.
     """
+
+    def unheard() -> bool:
+        messages = blocks._queue.pending_messages_per_session.get(session or "")
+        return bool(messages and not messages.empty())
+
     heard = time.monotonic()
     with closing(told):  # type: ignore[type-var]
-        while (messages := blocks._queue.pending_messages_per_session.get(session or "")) and not messages.empty():
+        while unheard():
             if time.monotonic() - heard > UNHEARD_SECONDS:
                 return
             time.sleep(LOOK_SECONDS)
         heard = time.monotonic()
         for each in told:
-            messages = blocks._queue.pending_messages_per_session.get(session or "")
-            now = time.monotonic()
-            if not messages or messages.empty():
-                heard = now
-            elif now - heard > SILENCE_SECONDS:
+            if not unheard():
+                heard = time.monotonic()
+            elif time.monotonic() - heard > SILENCE_SECONDS:
                 return
             yield each
 
@@ -132,19 +123,30 @@ class BoundedForm(route_utils.GradioMultiPartParser):
             raise
 
 
+class Latest(defaultdict[str, Any]):
+    """The latest uploads whose progress was asked for, by the names that clients make up; Gradio would keep all."""
+
+    def __setitem__(self, upload: str, value: Any) -> None:
+        super().__setitem__(upload, value)
+        while len(self) > UPLOADS:
+            del self[next(iter(self))]
+
+
 def bound_forms() -> None:
-    """From now on Gradio reads uploads so."""
+    """From now on Gradio keeps no more of a form in memory, and deletes what came of an upload that breaks off."""
     route_utils.GradioMultiPartParser = BoundedForm  # type: ignore[misc]
+    routes.file_upload_statuses._signals = Latest(Event)
+    routes.file_upload_statuses._statuses = Latest()
 
 
 def keep_in(folder: Path) -> None:
-    """From now on whatever Gradio writes lies in `folder`."""
+    """From now on whatever Gradio writes lies in `folder`; it reads where when it is imported."""
     os.environ["GRADIO_TEMP_DIR"] = str(folder)  # uploads and finished films
     routes.DEFAULT_TEMP_DIR = str(folder)  # a history of edits, which nobody makes here
 
 
 def serve_with(change: Callable[[uvicorn.Config], object]) -> None:
-    """From now on `launch` serves with a uvicorn configuration that `change` has changed."""
+    """From now on `launch`, which takes no settings of uvicorn's, serves with those that `change` has changed."""
 
     class Server(http_server.Server):
         def __init__(self, config: uvicorn.Config, *arguments: Any, **options: Any) -> None:
@@ -155,5 +157,5 @@ def serve_with(change: Callable[[uvicorn.Config], object]) -> None:
 
 
 def write_no_stubs() -> None:
-    """From now on declaring a component writes nothing beside its source."""
+    """From now on declaring a component writes no `.pyi` beside its source."""
     component_meta.create_or_modify_pyi = lambda *_: None

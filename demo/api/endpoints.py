@@ -1,15 +1,15 @@
 """The page for programs: three functions with named, typed parameters, over HTTP and as MCP tools.
 
 Gradio reads types and defaults off components, which nobody sees here, names off a signature, and the words off a
-docstring. The names are part of the interface; they are those of the requests' fields.
+docstring. The names are part of the interface; they, the types and the defaults are those of the requests' fields.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from fractions import Fraction
 from functools import partial
 from typing import Any
@@ -21,15 +21,18 @@ from demo.server.job_queue import Waiting
 from demo.server.job_requests import FORMATS, PLAYS, JobRequest, OutputOptions, PhotoRequest, VideoRequest, request_of
 from demo.server.job_service import JobService
 from demo.server.messages import message
-from demo.ui.components import CheckboxInput, DropdownInput, FilesInput, NumberInput, PhotoInput, TextInput, VideoInput
+from demo.ui.components import CheckboxInput, DropdownInput, FilesInput, NumberInput, PhotoInput, TextInput, Video
 from film.media import scene_detection
 from film.rendering.events import Done, Notice, Progress
+from film.rendering.options import PhotoOptions, VideoOptions
 from film.rendering.pace import EASINGS
 
 Report = tuple[str | None, dict[str, Any]]  # the film's file, and what is known of it
 
 FILM = "model device longest_side format quality play"
 LENGTH = "count seconds easing background depth_bits"
+FILES = {"first": PhotoInput, "last": PhotoInput, "photos": partial(FilesInput, file_count="multiple"), "video": Video}
+CHOICES = {"format": FORMATS, "play": PLAYS, "easing": EASINGS, "duplicates": scene_detection.DUPLICATES}
 # Each with what it takes, in this order, and what it does.
 ENDPOINTS = {
     "interpolate": (
@@ -49,80 +52,45 @@ ENDPOINTS = {
     ),
 }
 WORDS = {
-    "first": "The photo the film begins with.",
-    "last": "The photo it ends with.",
-    "photos": "The photos, in the order in which the film comes to them.",
-    "depth": "Each step doubles the moments between two photos: there are 2**depth - 1 of them.",
-    "fps": "Frames per second of the film; of a video, none keeps its own.",
-    "model": "Which network makes the frames.",
-    "device": "What computes them.",
-    "longest_side": "What is larger is scaled down to this many pixels; 0 keeps its size.",
-    "format": "The kind of file; zip holds numbered PNG files.",
-    "quality": "From 1, the smallest file, to 100, the best picture.",
-    "play": "Loop and once differ in GIF and WebP; pingpong goes forth and back; seamless also makes the way back.",
-    "count": "The whole film's number of frames as it plays, both ways of a pingpong, instead of a depth.",
-    "seconds": "The whole film's length as it plays, instead of a depth.",
-    "easing": "How it moves from photo to photo: linear, ease-in, ease-out or ease-in-out.",
-    "background": "A colour's name or #rrggbb, under what is transparent; none keeps it where the format can.",
-    "depth_bits": "Bits of each colour channel, 8 or 10; 10 is for mp4 (H.265), webm and mov.",
-    "video": "The video.",
-    "slowdown": "How many times as long the film lasts, from 1 to 16.",
-    "sound": "Whether the sound is kept, stretched with its pitch kept, where the format has sound.",
-    "cut": "How different two frames must be, 0 to 255, for a new scene; nothing is made across a cut.",
-    "start": "Where the part of the video that is used begins: seconds or hh:mm:ss.",
-    "end": "Where that part ends.",
-    "speed": "Instead of slowdown, points time:factor with commas, such as 0:1,2.5:0.25; the film is then silent.",
-    "duplicates": "What becomes of repeated frames: auto (left out, but what stands for long stays), drop, or keep.",
-    "audio_track": "Which audio track is heard, from 1; none takes the default one.",
-    "keep_streams": "Whether the other audio tracks are kept as well.",
+    **{field.name: field.metadata.get("help", "") for kind in (PhotoOptions, VideoOptions) for field in fields(kind)},
+    "first": "the photo the film begins with",
+    "last": "the photo it ends with",
+    "photos": "the photos, in the order in which the film comes to them",
+    "video": "the video",
+    "depth": "each step doubles the moments between two photos: there are 2**depth - 1 of them",
+    "fps": "frames per second of the film; of a video, none keeps its own",
+    "model": "which network makes the frames",
+    "device": "what computes them",
+    "longest_side": "what is larger is scaled down to so many pixels, one of {sides}; 0 keeps its size",
+    "format": "the kind of file; zip holds numbered PNG files",
+    "cut": "how different two frames must be, 0 to 255, for a new scene; nothing is made across a cut",
 }
 
 
-def add_endpoints(
-    blocks: gr.Blocks,
-    service: JobService,
-    options: OutputOptions,
-    depth: int,
-    sides: Sequence[int],
-    **queued: Any,
-) -> None:
+def add_endpoints(blocks: gr.Blocks, service: JobService, options: OutputOptions, depth: int, **queued: Any) -> None:
     """Add them to the Blocks, whose context this is. `options` and `depth` are the defaults."""
-    limits = service.limits
-    dropdown, number, whole = DropdownInput, NumberInput, partial(NumberInput, precision=0)
-    components: dict[str, Any] = {
-        "first": PhotoInput(visible=False),
-        "last": PhotoInput(visible=False),
-        "photos": FilesInput(file_count="multiple", visible=False),
-        "depth": whole(depth, visible=False),
-        "fps": number(PhotoRequest.fps, visible=False),
-        "model": dropdown(list(limits.models), value=options.model, visible=False),
-        "device": dropdown(list(limits.devices), value=options.device, visible=False),
-        "longest_side": dropdown(list(sides), value=options.longest_side, visible=False),
-        "format": dropdown(list(FORMATS), value=options.format, visible=False),
-        "quality": whole(options.quality, visible=False),
-        "play": dropdown(list(PLAYS), value=options.play, visible=False),
-        "count": whole(visible=False),
-        "seconds": number(visible=False),
-        "easing": dropdown(list(EASINGS), value=PhotoRequest.easing, visible=False),
-        "background": TextInput(visible=False),
-        "depth_bits": whole(options.depth_bits, visible=False),
-        "video": VideoInput(visible=False),
-        "slowdown": number(VideoRequest.slowdown, visible=False),
-        "sound": CheckboxInput(True, visible=False),
-        "cut": number(scene_detection.CUT, visible=False),
-        **{name: TextInput(visible=False) for name in ("start", "end", "speed")},
-        "duplicates": dropdown(list(scene_detection.DUPLICATES), value="auto", visible=False),
-        "audio_track": whole(visible=False),
-        "keep_streams": CheckboxInput(False, visible=False),
-    }
-    own_rate = {"fps": number(visible=False)}  # a video has one
-    outputs = [gr.File(label="film", visible=False), gr.JSON(label="report", visible=False)]
-    for name, (takes, text) in ENDPOINTS.items():
-        taken = {each: (components | own_rate if name == "retime" else components)[each] for each in takes.split()}
-        for each, component in taken.items():
-            component.label = each.replace("_", " ")
-        answer = endpoint(name, text, taken, blocks, service)
-        gr.Button(visible=False).click(answer, list(taken.values()), outputs, api_name=name, **queued)
+    with gr.Row(visible=False):
+        outputs = [gr.File(label="film"), gr.JSON(label="report")]
+        for name, (takes, text) in ENDPOINTS.items():
+            asked = fields(VideoRequest if name == "retime" else PhotoRequest) + fields(OutputOptions)
+            kinds = {field.name: str(field.type) for field in asked}
+            defaults = {field.name: field.default for field in asked} | asdict(options) | {"depth": depth}
+            taken = {each: component(each, kinds.get(each, ""), defaults.get(each), service) for each in takes.split()}
+            answer = endpoint(name, text, taken, blocks, service)
+            gr.Button().click(answer, list(taken.values()), outputs, api_name=name, **queued)
+
+
+def component(name: str, kind: str, default: Any, service: JobService) -> Any:
+    """What a parameter is taken with, by the type of the request's field; programs are told its type and default."""
+    label = name.replace("_", " ")
+    choices = CHOICES | {"model": service.limits.models, "device": service.limits.devices}
+    if name in FILES:
+        return FILES[name](label=label)
+    if name in choices:
+        return DropdownInput(list(choices[name]), value=default, label=label)
+    if kind.startswith(("int", "float")):
+        return NumberInput(default, precision=0 if kind.startswith("int") else None, label=label)
+    return CheckboxInput(default, label=label) if kind == "bool" else TextInput(default, label=label)
 
 
 def endpoint(
@@ -135,14 +103,13 @@ def endpoint(
         told = report(job_request(dict(zip(taken, values, strict=True))), service, client_address(request))
         yield from while_polled(blocks, request.session_hash if request else None, told)
 
-    file_inputs = (PhotoInput, FilesInput, VideoInput)
-    needed = [each for each, component in taken.items() if isinstance(component, file_inputs)]
-    empty, kind = inspect.Parameter.empty, inspect.Parameter.POSITIONAL_OR_KEYWORD
-    parameters = [inspect.Parameter(each, kind, default=empty if each in needed else None) for each in taken]
-    parameters.append(inspect.Parameter("request", kind, default=None))
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    needed = [inspect.Parameter(each, kind) for each in taken if each in FILES]
+    others = [inspect.Parameter(each, kind, default=None) for each in (*taken, "request") if each not in FILES]
+    sides = ", ".join(map(str, service.limits.sides))
     answer.__name__ = name
-    answer.__doc__ = "\n".join([text, "Args:", *(f"    {each}: {WORDS[each]}" for each in taken)])
-    answer.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    answer.__doc__ = "\n".join([text, "Args:", *(f"    {each}: {WORDS[each].format(sides=sides)}" for each in taken)])
+    answer.__signature__ = inspect.Signature([*needed, *others])  # type: ignore[attr-defined]
     answer.__annotations__ = {"request": gr.Request | None}
     return answer
 

@@ -7,7 +7,6 @@ which `http_guard` makes a file with an address; no other address is visited.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import threading
@@ -20,7 +19,7 @@ from gradio_client import handle_file
 
 from demo.server.addresses import on_behalf_of
 from demo.server.http_guard import FILE
-from demo.server.storage import Storage
+from demo.server.storage import Storage, real
 
 HOW = (
     " A file is given as its address at this server: POST it to /gradio_api/upload as form field `files` and put the"
@@ -66,7 +65,7 @@ class McpServer(gradio.mcp.GradioMCPServer):
         path = urlsplit(text).path
         if FILE not in path:
             raise ValueError("This is no file of this server: upload it first, and give its address here.")
-        path = os.path.realpath(unquote(path.partition(FILE)[2]))
+        path = real(unquote(path.partition(FILE)[2]))
         if not self.storage.keeps(path) or not os.path.isfile(path):
             raise ValueError("There is no such file at this server; it may have expired. Upload it again.")
         return Path(path)
@@ -79,12 +78,9 @@ class McpServer(gradio.mcp.GradioMCPServer):
         return endpoint, values, headers | on_behalf_of(address), function
 
     async def _execute_tool_without_progress(self, job: Any) -> list[Any]:
-        return await self._execute(job, None)
+        return await self._execute_tool_with_progress(job, None)
 
-    async def _execute_tool_with_progress(self, job: Any, progress_token: str | int) -> Any:
-        return await self._execute(job, progress_token)
-
-    async def _execute(self, job: Any, token: str | int | None) -> list[Any]:
+    async def _execute_tool_with_progress(self, job: Any, token: str | int | None) -> Any:
         """The outputs of a job; frame by frame it tells who asked for it how far it is, and it ends with them."""
         try:
             async for update in job:
@@ -97,36 +93,28 @@ class McpServer(gradio.mcp.GradioMCPServer):
                 if update.final:
                     return [film, told]
                 if token is not None and "done" in told:
-                    await self._tell(token, told)
+                    context = self.mcp_server.request_context
+                    await context.session.send_progress_notification(
+                        progress_token=token,
+                        progress=told["done"],
+                        total=told["total"],
+                        message=f"Frame {told['done']} of {told['total'] or 'an unknown number'}",
+                        related_request_id=str(context.request_id),
+                    )
             raise RuntimeError("The film was not finished.")
         except BaseException:
-            threading.Thread(
-                target=job.cancel, daemon=True
-            ).start()  # it asks this server, which must be free to answer
+            # It asks this server, which must be free to answer.
+            threading.Thread(target=job.cancel, daemon=True).start()
             raise
-
-    async def _tell(self, token: str | int, told: dict[str, Any]) -> None:
-        context = self.mcp_server.request_context
-        await context.session.send_progress_notification(
-            progress_token=token,
-            progress=told["done"],
-            total=told["total"],
-            message=f"Frame {told['done']} of {told['total'] or 'an unknown number'}",
-            related_request_id=str(context.request_id),
-        )
 
     def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:
         """The film's address, and what is known of it as JSON."""
         film, facts = data
-        address = f"{root_url.rstrip('/')}{FILE}{film['path']}"
-        texts = [address, json.dumps(facts)]
+        texts = [f"{root_url.rstrip('/')}{FILE}{film['path']}", json.dumps(facts)]
         return [self.types.TextContent(type="text", text=text) for text in texts]
 
 
-def offer(storage: Storage) -> bool:
-    """Put `McpServer` where `launch(mcp_server=True)` looks for its server. False without the package `mcp`."""
-    if importlib.util.find_spec("mcp") is None:
-        return False
+def offer(storage: Storage) -> None:
+    """Put `McpServer` where `launch(mcp_server=True)` looks for its server."""
     McpServer.storage = storage
     gradio.mcp.GradioMCPServer = McpServer  # type: ignore[misc]
-    return True

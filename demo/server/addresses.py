@@ -10,11 +10,10 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
-import threading
 import time
-from collections import OrderedDict, deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from itertools import takewhile
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -27,42 +26,51 @@ PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 SPACE_FRAMES = "https://huggingface.co https://*.huggingface.co https://*.hf.space"
 SECRET = secrets.token_hex(16)  # by which this server knows its own requests
 CALLER = "x-film-caller"  # a header of such a request: the secret, and the address on whose behalf it is sent
-REMEMBERED = 10_000  # addresses whose requests are counted
 MINUTE = 60.0
+CUSTOMER_BITS = 64  # of an IPv6 address: all that begin so are of one customer
 
 
-def split(text: str) -> tuple[str, ...]:
+def split(text: str) -> list[str]:
     """The items of a setting that is a list separated by commas."""
-    return tuple(item.strip() for item in text.split(",") if item.strip())
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
-@dataclass(frozen=True)
+def visitor(scope: Scope) -> str:
+    """Whose requests are counted together: those from one IPv4 address, or from one customer's IPv6 addresses."""
+    address = str((scope.get("client") or ("",))[0])
+    ip = _ip(address)
+    if not isinstance(ip, ipaddress.IPv6Address):
+        return address
+    if ip.ipv4_mapped:
+        return str(ip.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(ip), CUSTOMER_BITS), strict=False))
+
+
 class Names:
-    """Which Host a request may name."""
+    """Which Host a request may name: the loopback, what is `allowed`, and numbers if `host` listens beyond it.
 
-    # Beside the loopback's, which always do; in lower case. *.example.org stands for every name below it.
-    names: frozenset[str]
-    any_address: bool = False  # a number in place of a name cannot be rebound
+    A number in place of a name cannot be rebound. *.example.org stands for every name below it.
+    """
 
-    @classmethod
-    def of(cls, host: str, allowed: Iterable[str]) -> Names:
-        """Of a server that listens at `host`: loopback names, those allowed, and addresses if it is not a loopback."""
-        local = host == "localhost" or _is_loopback(host)
-        return cls(frozenset(name.lower() for name in allowed), not local)
+    def __init__(self, host: str, allowed: str) -> None:
+        self._patterns = split(allowed.lower())
+        self._any_number = not self._is_loopback(host)
 
     def allow(self, host: str) -> bool:
         """Whether a Host header (name or address, with or without a port) names this server."""
         name = hostname(f"//{host}")
         if name is None:
             return False
-        return (
-            name == "localhost" or _is_loopback(name) or self.listed(name) or (self.any_address and _is_address(name))
-        )
+        return self._is_loopback(name) or self.listed(name) or (self._any_number and _ip(name) is not None)
 
     def listed(self, name: str) -> bool:
         """Whether the host of this server has named it so."""
-        below = any(wild.startswith("*.") and name.endswith(wild[1:]) for wild in self.names)
-        return name in self.names or below
+        return any(fnmatchcase(name, pattern) for pattern in self._patterns)
+
+    @staticmethod
+    def _is_loopback(name: str) -> bool:
+        ip = _ip(name)
+        return name == "localhost" or (ip is not None and ip.is_loopback)
 
 
 def hostname(url: str) -> str | None:
@@ -73,16 +81,11 @@ def hostname(url: str) -> str | None:
         return None
 
 
-def _is_address(name: str) -> bool:
+def _ip(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        ipaddress.ip_address(name)
+        return ipaddress.ip_address(name)
     except ValueError:
-        return False
-    return True
-
-
-def _is_loopback(name: str) -> bool:
-    return _is_address(name) and ipaddress.ip_address(name).is_loopback
+        return None
 
 
 class ForwardedHeaders:
@@ -93,7 +96,7 @@ class ForwardedHeaders:
 
     def __init__(self, app: ASGIApp, proxies: str) -> None:
         self._app = app
-        self._proxied = ProxyHeadersMiddleware(app, list(split(proxies)))  # type: ignore[arg-type]
+        self._proxied = ProxyHeadersMiddleware(app, split(proxies))  # type: ignore[arg-type]
         self.proxies = self._proxied.trusted_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -166,27 +169,22 @@ class SameSite:
 
 
 class Rate:
-    """How often each address may do something: `limit` a minute. Shared by threads."""
+    """How often each visitor may do something: `limit` times in a minute. For one thread, the event loop's."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._lock = threading.Lock()
-        self._done: OrderedDict[str, deque[tuple[float, int]]] = OrderedDict()
+        self._minutes: dict[str, tuple[float, int]] = {}  # when a visitor's began, the oldest first; what he did in it
 
-    def take(self, address: str, count: int = 1) -> bool:
-        """Whether this address may do it `count` times more; if so, that counts."""
+    def take(self, visitor: str, times: int = 1) -> bool:
+        """Whether he may do it so many times more; if so, that counts."""
         now = time.monotonic()
-        with self._lock:
-            done = self._done.setdefault(address, deque())
-            self._done.move_to_end(address)
-            while done and done[0][0] < now - MINUTE:
-                done.popleft()
-            if sum(taken for _, taken in done) + count > self._limit:
-                return False
-            done.append((now, count))
-            while len(self._done) > REMEMBERED:
-                self._done.popitem(last=False)
-            return True
+        over = takewhile(lambda known: self._minutes[known][0] <= now - MINUTE, self._minutes)
+        for known in list(over):
+            del self._minutes[known]
+        begun, done = self._minutes.get(visitor, (now, 0))
+        if done + times <= self._limit:
+            self._minutes[visitor] = begun, done + times
+        return done + times <= self._limit
 
 
 def space_defaults(environment: Mapping[str, str]) -> dict[str, str]:

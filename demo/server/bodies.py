@@ -11,14 +11,17 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
-from anyio import current_time, fail_after
+from anyio import current_time, fail_after, to_thread
 from starlette.types import Message, Receive, Scope
+
+from demo.server.storage import FILE_COST, Full
 
 SILENCE_SECONDS = 30.0  # without one byte of a body
 SLOWEST = 50_000  # bytes per second that a body comes with in all, beside two such silences: the slowest DSL
 DATA_URI = re.compile(rb'(?<!\\)"data:((?:[^",\\]|\\/){0,100});base64,')  # as a string in JSON begins
+PART_BYTES = 64 * 1024  # that an upload takes at once, at least
 HEAD = 220  # bytes that hold the whole of such a beginning
 DAMAGED = b'"data:"'  # what stands for a data URI that cannot be decoded
 
@@ -128,3 +131,51 @@ class DataUris:
         except binascii.Error:
             self._damaged = True
         return data[end:] + cut
+
+
+class Incoming:
+    """The files of one request of `size` bytes while they come in: they get room on the disk as they come.
+
+    `take` says whether one more file may come.
+    """
+
+    def __init__(self, enlarge: Callable[[int], None], size: int, most: int, take: Callable[[], bool]) -> None:
+        self._enlarge, self._size, self._most, self._take = enlarge, size, most, take
+        self._came = self._room = self._files = 0
+
+    async def bytes(self, count: int) -> None:
+        """So many bytes have come. They get room for as many more: what is only announced takes none."""
+        self._came += count
+        if self._came > self._room:
+            self._room = min(self._size, self._came + max(self._came, PART_BYTES))
+            await roomy(self._enlarge, self._room + self._files * FILE_COST)
+
+    def file(self) -> None:
+        """Another file comes."""
+        self._files += 1
+        if self._files > self._most:
+            raise Refused(413, f"The upload has too many files; at most {self._most} are taken at once.")
+        if not self._take():
+            raise Refused(429, "Your address has uploaded many files; try again in a minute.")
+        try:
+            self._enlarge(self._room + self._files * FILE_COST)
+        except Full as error:
+            raise Refused(507, str(error)) from None
+
+
+def again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives a body which was read already."""
+    left = [body]
+
+    async def again() -> Message:
+        return {"type": "http.request", "body": left.pop(), "more_body": False} if left else await receive()
+
+    return again
+
+
+async def roomy(look: Callable[..., None], *sizes: Any) -> None:
+    """Look for room, which may delete files: not for the event loop. Refused if the disk is full."""
+    try:
+        await to_thread.run_sync(look, *sizes)
+    except Full as error:
+        raise Refused(507, str(error)) from None

@@ -1,19 +1,17 @@
 """Frames of earlier films: who stops a film and goes on, or wants it longer, does not wait for them again.
 
 A frame is known by what it is made of: both ends, the time, the model, the device, and who asked. It is kept exactly as
-the model made it, among uploads and films, expires and makes room as these do, and is only kept while half of the disk
-is free.
+the model made it, among uploads and films, under a name that tells this; it expires and makes room as these do, and is
+only kept while half of the disk is free.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,35 +23,7 @@ from film.media.images import Frame
 from film.rendering.events import Done, Event, Progress
 
 DISK_SHARE = 2  # frames are kept while less than half of the ceiling is used
-MOST = 5000  # frames that are remembered
-
-
-class FrameCache:
-    """Frames by their keys, in files. Shared by threads."""
-
-    def __init__(self, storage: Storage) -> None:
-        self._storage = storage
-        self._paths: OrderedDict[str, Path] = OrderedDict()  # oldest first; some may have expired
-
-    def load(self, key: str) -> Frame | None:
-        path = self._paths.get(key)
-        if path is None:
-            return None
-        with contextlib.suppress(OSError, ValueError), self._storage.held([str(path)]):
-            frame: Frame = np.load(path)
-            return frame
-        self._paths.pop(key, None)  # it has expired
-        return None
-
-    def save(self, key: str, frame: Frame) -> None:
-        if self._storage.used() + frame.nbytes > self._storage.ceiling // DISK_SHARE:
-            return
-        with contextlib.suppress(OSError), self._storage.making() as folder:  # at worst the film is made without
-            path = folder / "frame.npy"
-            np.save(path, frame)
-            self._paths[key] = self._storage.keep(path)
-        while len(self._paths) > MOST:
-            self._paths.popitem(last=False)
+NAME = "frame.npy"
 
 
 @dataclass(eq=False)
@@ -69,11 +39,11 @@ class End:
 
 
 class CachedInterpolator(Delegate):
-    """A model for one film, which makes the frames that are not there yet."""
+    """A model for one film of that owner, which makes the frames that are not there yet."""
 
-    def __init__(self, model: Interpolator, cache: FrameCache, owner: str) -> None:
+    def __init__(self, model: Interpolator, storage: Storage, owner: str) -> None:
         super().__init__(model)
-        self._cache, self._owner = cache, owner
+        self._storage, self._owner = storage, owner
         self.found = self.made = 0  # frames that were there, and others
 
     @property
@@ -85,54 +55,51 @@ class CachedInterpolator(Delegate):
         if not self.found or not isinstance(event, (Progress, Done)):
             return event
         share = self.made / (self.found + self.made)
+        times = ((name, getattr(event, name, None)) for name in ("seconds_per_frame", "seconds_left"))
+        told = ((name, seconds) for name, seconds in times if seconds is not None)
+        truly: dict[str, Any] = {name: seconds / share if share else None for name, seconds in told}
+        return replace(event, **truly)
 
-        def truly(seconds: float | None) -> float | None:
-            return seconds / share if seconds is not None and share else None
+    def session(self, height: int, width: int) -> Session:
+        return _CachedSession(self.model.session(height, width), self, self._storage)
 
-        if isinstance(event, Done):
-            return replace(event, seconds_per_frame=truly(event.seconds_per_frame))
-        left = truly(event.seconds_left)
-        return replace(event, seconds_per_frame=truly(event.seconds_per_frame), seconds_left=left)
-
-    def session(self, height: int, width: int) -> Session[Any]:
-        seed = f"{self._owner} {self.fingerprint} {self.device}".encode()
-        return _CachedSession(self.model.session(height, width), self, self._cache, seed)
+    def key(self, left: End, right: End, time: float) -> str:
+        """What the frame between these ends at that time is known by: 64 hexadecimal digits."""
+        made_by = f"{self._owner} {self.fingerprint} {self.device}".encode()
+        return hashlib.blake2b(b"%s %s %s %r" % (made_by, left.digest, right.digest, time), digest_size=32).hexdigest()
 
 
-class _CachedSession(Session[End]):
-    def __init__(self, inner: Session[Any], model: CachedInterpolator, cache: FrameCache, seed: bytes) -> None:
+class _CachedSession(Session):
+    def __init__(self, inner: Session, model: CachedInterpolator, storage: Storage) -> None:
         self.lanes, self.honours_time = inner.lanes, inner.honours_time
-        self._inner, self._model, self._cache, self._seed = inner, model, cache, seed
+        self._inner, self._model, self._storage = inner, model, storage
 
     def keyframe(self, frame: Frame) -> End:
         return End(frame)
 
-    def frame(self, keyframe: End) -> Frame:
-        return keyframe.frame
-
-    def start(self, left: End, right: End) -> Callable[[], End]:
-        return self._start(left, right, 0.5, self._inner.start)
-
-    def start_at(self, left: End, right: End, time: float) -> Callable[[], End]:
-        return self._start(left, right, time, lambda a, b: self._inner.start_at(a, b, time))
-
-    def _start(
-        self, left: End, right: End, time: float, start: Callable[[Any, Any], Callable[[], Any]]
-    ) -> Callable[[], End]:
-        made_of = b"%s %s %s %r" % (self._seed, left.digest, right.digest, time)
-        key = hashlib.blake2b(made_of, digest_size=16).hexdigest()
-        if (known := self._cache.load(key)) is not None:
+    def start(self, left: End, right: End, time: float = 0.5) -> Callable[[], End]:
+        key = self._model.key(left, right, time)
+        kept = self._storage.folder / key / NAME
+        with contextlib.suppress(OSError, ValueError), self._storage.held([str(kept)]):  # else it is made (again)
+            known: Frame = np.load(kept)
             self._model.found += 1
             return lambda: End(known)
         for end in (left, right):
             end.inner = self._inner.keyframe(end.frame) if end.inner is None else end.inner
-        finish = start(left.inner, right.inner)
+        finish = self._inner.start(left.inner, right.inner, time)
 
         def finished() -> End:
             keyframe = finish()
             made = End(self._inner.frame(keyframe), keyframe)
             self._model.made += 1
-            self._cache.save(key, made.frame)
+            self._keep(key, made.frame)
             return made
 
         return finished
+
+    def _keep(self, key: str, frame: Frame) -> None:
+        if self._storage.used() + frame.nbytes > self._storage.ceiling // DISK_SHARE:
+            return
+        with contextlib.suppress(OSError), self._storage.making() as folder:  # at worst the film is made without
+            np.save(folder / NAME, frame)
+            self._storage.keep(folder / NAME, key)

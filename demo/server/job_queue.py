@@ -9,6 +9,7 @@ all.
 from __future__ import annotations
 
 import contextlib
+import math
 import statistics
 import threading
 from collections import deque
@@ -32,68 +33,66 @@ class Waiting:
     seconds: float | None  # until it begins; None if nobody knows
 
 
+@dataclass(eq=False)
 class Slot:
     """One visitor's place: in the line at first, at work later."""
 
-    def __init__(self, queue: JobQueue, owner: str = "") -> None:
-        self._queue = queue
-        self.owner = owner  # the address it was asked from; "" has no share to exceed
-        self.ready = False  # whether it could begin; before that it only keeps its position
-        self.working = False
-        self.seconds: float | None = None  # what its film will take in all
-        self.seconds_left: float | None = None  # of that, while it works
+    owner: str = ""  # the address it was asked from; "" has no share to exceed
+    ready: bool = False  # whether it could begin; before that it only keeps its position
+    working: bool = False
+    seconds: float | None = None  # what its film will take in all
+    seconds_left: float | None = None  # of that, while it works
 
     @property
     def long(self) -> bool:
         """Whether it counts as a long one; one of unknown length does."""
         return self.seconds is None or self.seconds > LONG_SECONDS
 
-    def wait(self, estimate: Callable[[], float | None]) -> Iterator[Waiting]:
-        """Until it may begin, yields its position, at least every second.
-
-        `estimate` tells the seconds its film will take; it is asked again as long as it does not know.
-        """
-        return self._queue.wait(self, estimate)
-
 
 class JobQueue:
     """`places` films at work, and up to `waiting` visitors who wait for a place. Shared by threads.
 
-    `share` is how many films one address may have at work and waiting; None: any number.
+    `share` is how many films one address may have at work and waiting.
     """
 
-    def __init__(self, places: int, waiting: int, share: int | None = None) -> None:
+    def __init__(self, places: int, waiting: int, share: float = math.inf) -> None:
         self._places = places
         self._room = places + waiting
         self._share = share
         self._changed = threading.Condition()
-        self._working: list[Slot] = []
-        self._waiting: list[Slot] = []  # in order of arrival
+        self._slots: list[Slot] = []  # in order of arrival
         self._took: deque[float] = deque(maxlen=REMEMBERED)
 
     @contextlib.contextmanager
     def slot(self, owner: str = "") -> Iterator[Slot]:
         """A place in the line for as long as the context, however it ends. QueueFull when there is none."""
         with self._changed:
-            own = sum(slot.owner == owner for slot in (*self._working, *self._waiting))
-            if owner and self._share is not None and own >= self._share:
+            own = sum(slot.owner == owner for slot in self._slots)
+            if owner and own >= self._share:
                 raise QueueFull(
                     f"Busy: {own} film{'s' if own != 1 else ''} from your address are being made or wait already;"
                     " that is the share of one address. Try again when one of them is finished."
                 )
-            if len(self._working) + len(self._waiting) >= self._room:
-                raise QueueFull(self._full())
-            slot = Slot(self, owner)
-            self._waiting.append(slot)
+            if len(self._slots) >= self._room:
+                working, waiting = len(self._at_work()), len(self._in_turn())
+                raise QueueFull(
+                    f"Busy: {working} film{'s are' if working != 1 else ' is'} being made here and {waiting} visitor"
+                    f"{'s' if waiting != 1 else ''} wait{'' if waiting != 1 else 's'}; that is all this machine takes."
+                    " Try again in a few minutes."
+                )
+            self._slots.append(slot := Slot(owner))
         try:
             yield slot
         finally:
             with self._changed:
-                (self._working if slot.working else self._waiting).remove(slot)
+                self._slots.remove(slot)
                 self._admit()
 
     def wait(self, slot: Slot, estimate: Callable[[], float | None]) -> Iterator[Waiting]:
-        """See `Slot.wait`."""
+        """Until it may begin, yields its position, at least every second.
+
+        `estimate` tells the seconds its film will take; it is asked again as long as it does not know.
+        """
         slot.seconds = estimate()
         with self._changed:
             slot.ready = True
@@ -118,59 +117,40 @@ class JobQueue:
     def status(self) -> dict[str, int]:
         """How many films are made now, and how many visitors wait."""
         with self._changed:
-            return {"running": len(self._working), "waiting": len(self._waiting)}
+            return {"running": len(self._at_work()), "waiting": len(self._in_turn())}
 
     def _admit(self) -> None:
         """Give free places away. Called with the lock held."""
-        while slot := next((slot for slot in self._in_turn() if slot.ready and self._fits(slot)), None):
-            self._waiting.remove(slot)
-            self._working.append(slot)
+        while slot := next(
+            (slot for slot in self._in_turn() if slot.ready and self._fits(slot, self._at_work())), None
+        ):
             slot.working, slot.seconds_left = True, slot.seconds
             self._changed.notify_all()
 
-    def _fits(self, slot: Slot) -> bool:
-        return self._may_begin(slot.long, [other.long for other in self._working])
+    def _at_work(self) -> list[Slot]:
+        return [slot for slot in self._slots if slot.working]
 
     def _in_turn(self) -> list[Slot]:
         """Who waits, in the order in which places are given: first who has the fewest films at work."""
-        return sorted(self._waiting, key=lambda slot: self._at_work(slot.owner))
+        owners = [slot.owner for slot in self._at_work() if slot.owner]
+        return sorted((slot for slot in self._slots if not slot.working), key=lambda slot: owners.count(slot.owner))
 
-    def _at_work(self, owner: str) -> int:
-        return sum(bool(owner) and slot.owner == owner for slot in self._working)
-
-    def _may_begin(self, long: bool, working: list[bool]) -> bool:
-        """Whether a film may begin beside these; of each, whether it is long."""
-        return len(working) < self._places and not (long and sum(working) >= max(1, self._places - 1))
+    def _fits(self, slot: Slot, working: list[Slot]) -> bool:
+        """Whether a film may begin beside these."""
+        long = sum(other.long for other in working)
+        return len(working) < self._places and not (slot.long and long >= max(1, self._places - 1))
 
     def _starts_in(self, slot: Slot) -> float | None:
-        """Seconds until `slot` begins, if all before it take what they are expected to."""
-        known = statistics.mean(self._took) if self._took else None
-        working = [
-            (other.seconds_left if other.seconds_left is not None else known, other.long) for other in self._working
-        ]
-        ends = [(end, long) for end, long in working if end is not None]
-        if len(ends) < len(working):
-            return None
+        """Seconds until `slot` begins, if all before it take what they are expected to; None if nobody knows."""
+        known = statistics.mean(self._took) if self._took else math.inf
+        ends = {other: known if other.seconds_left is None else other.seconds_left for other in self._at_work()}
         waiting, now = [other for other in self._in_turn() if other.ready], 0.0
-        while True:
+        while now < math.inf:
             for other in list(waiting):
-                if self._may_begin(other.long, [long for _, long in ends]):
+                if self._fits(other, list(ends)):
                     if other is slot:
                         return now
-                    seconds = other.seconds if other.seconds is not None else known
-                    if seconds is None:
-                        return None
                     waiting.remove(other)
-                    ends.append((now + seconds, other.long))
-            if not ends:
-                return None
-            ends.remove(first := min(ends))
-            now = first[0]
-
-    def _full(self) -> str:
-        working, waiting = len(self._working), len(self._waiting)
-        return (
-            f"Busy: {working} film{'s are' if working != 1 else ' is'} being made here and {waiting} visitor"
-            f"{'s' if waiting != 1 else ''} wait{'' if waiting != 1 else 's'}; that is all this machine takes."
-            " Try again in a few minutes."
-        )
+                    ends[other] = now + (known if other.seconds is None else other.seconds)
+            now = ends.pop(min(ends, key=ends.__getitem__)) if ends else math.inf
+        return None

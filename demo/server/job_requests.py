@@ -7,15 +7,15 @@ refuses it in one sentence. It comes before all else that is done with a request
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias, TypeVar
 
-from demo.server.limits import Limits, at_most, choice, number, short, text
+from demo.server.limits import Limits, choice, number, short, text
 from film.engine import bisection
 from film.media import colour_depth, scene_detection, video_segments, video_writer
 from film.rendering import planning
-from film.rendering.options import PhotoOptions, VideoOptions
+from film.rendering.options import FilmOptions, PhotoOptions, VideoOptions
 from film.rendering.pace import EASINGS
 
 FORMATS = {"mp4": "MP4", "webm": "WebM", "gif": "GIF", "webp": "WebP", "zip": "PNG files", "mov": "ProRes"}
@@ -25,6 +25,8 @@ FPS = (1, 60)  # frames per second, from … to …
 SLOWDOWNS = (1, planning.MAX_SLOWDOWN)
 CUTS = (0, 255)  # content values
 END_STEP = 0.1  # seconds: how finely the page sets where a video's part ends
+
+Options = TypeVar("Options", bound=FilmOptions)
 
 
 @dataclass(frozen=True)
@@ -40,17 +42,6 @@ class OutputOptions:
     background: str | None = None  # under what is transparent; None or "": kept where the format can, else white
     depth_bits: int = 8
     name: str = "film"  # of the file, without its suffix
-
-    @property
-    def film(self) -> dict[str, Any]:
-        """By the names of `rendering.options.FilmOptions`."""
-        return {
-            "longest_side": self.longest_side or None,
-            "quality": self.quality,
-            "play": self.play,
-            "background": self.background or None,
-            "depth_bits": self.depth_bits,
-        }
 
     @property
     def file(self) -> str:
@@ -71,6 +62,12 @@ class OutputOptions:
         )
 
 
+def _options(kind: type[Options], request: JobRequest, **others: Any) -> Options:
+    """The pipeline's options, which a request and its own options have under the same names."""
+    values = {**vars(request.options), **vars(request), "longest_side": request.options.longest_side or None, **others}
+    return kind(**{field.name: values[field.name] for field in fields(kind) if field.name in values})
+
+
 @dataclass(frozen=True)
 class PhotoRequest:
     """A film through photos. Its length is `count` frames, or `seconds`, or of `depth` if neither is given."""
@@ -87,8 +84,7 @@ class PhotoRequest:
     @property
     def film(self) -> PhotoOptions:
         """As the pipeline takes it, of a checked request. ValueError as there."""
-        depth = self.depth if self.count is None else None
-        return PhotoOptions(depth=depth, count=self.count, fps=self.fps, easing=self.easing, **self.options.film)
+        return _options(PhotoOptions, self, depth=self.depth if self.count is None else None)
 
     @property
     def files(self) -> list[str]:
@@ -124,9 +120,12 @@ class PhotoRequest:
         if len(self.photos) < 2:
             raise ValueError("Choose two photos at least; a film is made of what lies between them.")
 
-    def shorter(self, frames: int) -> Callable[[int], str] | None:
-        """What to choose for a film of fewer frames than these; None for a smaller depth. See `Limits.check_film`."""
-        return at_most if self.count is not None or len(self.files) > 2 else None
+    def shorter(self, frames: int, fitting: int, limits: Limits) -> str:
+        """What to choose for a film of `fitting` frames instead of so many; empty if nothing would do."""
+        if self.count is not None or len(self.files) > 2:
+            return f"at most {min(fitting, bisection.MAX_COUNT)} frames" if fitting >= 2 else ""
+        depths = [depth for depth in limits.depths if 2**depth + 1 <= fitting]
+        return f"depth {max(depths)}" if depths else ""
 
 
 @dataclass(frozen=True)
@@ -149,19 +148,7 @@ class VideoRequest:
     @property
     def film(self) -> VideoOptions:
         """As the pipeline takes it, of a checked request. ValueError as there."""
-        return VideoOptions(
-            slowdown=1 if self.speed else self.slowdown,
-            speed=self.speed or None,
-            fps=self.fps,
-            sound=self.sound,
-            cut=self.cut,
-            start=None if self.start == "" else self.start,
-            end=None if self.end == "" else self.end,
-            duplicates=self.duplicates,
-            audio_track=self.audio_track or None,
-            keep_streams=self.keep_streams,
-            **self.options.film,
-        )
+        return _options(VideoOptions, self, slowdown=1 if self.speed else self.slowdown)
 
     @property
     def files(self) -> list[str]:
@@ -196,14 +183,10 @@ class VideoRequest:
         if not isinstance(self.video, str):
             raise ValueError("The video is no file; upload it first.")
 
-    def shorter(self, frames: int) -> Callable[[int], str]:
-        """What to choose for a film of fewer frames than these; see `Limits.check_film`."""
-
-        def choose(fitting: int) -> str:
-            slowdown = int(self.slowdown * fitting / frames)
-            return f"a slow motion of at most × {slowdown}" if 1 <= slowdown < self.slowdown else "a shorter video"
-
-        return choose
+    def shorter(self, frames: int, fitting: int, limits: Limits) -> str:
+        """What to choose for a film of `fitting` frames instead of so many."""
+        slowdown = int(self.slowdown * fitting / frames)
+        return f"a slow motion of at most × {slowdown}" if 1 <= slowdown < self.slowdown else "a shorter video"
 
 
 JobRequest: TypeAlias = PhotoRequest | VideoRequest

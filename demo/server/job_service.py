@@ -18,7 +18,7 @@ from typing import TypeAlias
 import film
 from demo.config import Config
 from demo.server import thumbnails
-from demo.server.frame_cache import CachedInterpolator, FrameCache
+from demo.server.frame_cache import CachedInterpolator
 from demo.server.job_queue import JobQueue, QueueFull, Waiting
 from demo.server.job_requests import END_STEP, JobRequest, PhotoRequest, VideoRequest
 from demo.server.json_logging import RequestLog
@@ -27,8 +27,7 @@ from demo.server.messages import message
 from demo.server.model_cache import ModelCache
 from demo.server.photo_sandbox import PhotoSandbox
 from demo.server.storage import GIGABYTE, Full, Storage
-from demo.server.video_probe import VideoProbe
-from demo.server.visitor_files import TooMany, status, version
+from demo.server.visitor_files import OpenSlots, TooMany, VideoProbe, status, version
 from film.engine.interpolator import Interpolator
 from film.hub import registry
 from film.media import video_writer
@@ -45,6 +44,7 @@ ENCODED_BYTES = 1.0  # an encoded frame and its copy in the film take less
 LOSSLESS_BYTES = 4.0  # where frames are kept without loss until the film is written
 DEEP_BYTES = 9.0  # the same where they have more than 8 bits
 LEVEL_BYTES = 7.25  # more, coarse to fine: about half the frames wait in 12 bytes per pixel
+EXPORTS = 6  # that wait
 THUMBNAILS = 1000  # of uploaded photos, remembered; a few kB each
 
 logger = logging.getLogger("film.jobs")
@@ -63,34 +63,32 @@ class JobService:
         self.storage = Storage(folder, config.keep_minutes * 60, int(config.disk_gb * GIGABYTE))
         self.model_cache = ModelCache(film.load, config.max_running)
         films = config.max_running + config.max_waiting
-        self.sandbox = PhotoSandbox(int(config.max_photo_megapixels * MEGAPIXEL), films=films)
-        self.video_probe = VideoProbe(self.sandbox.max_pixels)
+        pixels, owner_of = int(config.max_photo_megapixels * MEGAPIXEL), self.storage.owner
+        self.sandbox = PhotoSandbox(pixels, films=films, owner_of=owner_of)
+        self.video_probe = VideoProbe(pixels, owner_of)
+        self.exports = OpenSlots("films", EXPORTS, owner_of)  # into another format, beside the queue
         self._thumbnail = lru_cache(THUMBNAILS)(self._read_thumbnail)  # raises what is not to be remembered
-        self._frame_cache = FrameCache(self.storage)
         self._pace: dict[tuple[str, str], float] = {}  # of a model on a device now: seconds per frame and pixel
 
     def check_photo(self, path: str) -> None:
         """ValueError for a file that is no photo this server takes."""
-        _check_size(path, self.config.max_upload_mb)
+        self._check_size(path)
         self.sandbox.image_size(path)
 
     def check_video(self, path: str) -> None:
         """ValueError for a file that is no video this server takes."""
-        self._check_video_size(path)
+        self._check_size(path, video=True)
         self.video_probe.look(path)
 
     def check_files(self, job_request: JobRequest) -> None:
         """ValueError unless there are files, and all of a size that this server takes."""
         job_request.check_files()
         for path in job_request.files:
-            if isinstance(job_request, VideoRequest):
-                self._check_video_size(path)
-            else:
-                _check_size(path, self.config.max_upload_mb)
+            self._check_size(path, isinstance(job_request, VideoRequest))
 
     def check_budget(self, job_request: JobRequest, frames: int, size: tuple[int, int]) -> None:
         """ValueError if that many frames of that size are more than this server makes."""
-        self.limits.check_film(frames, size, job_request.shorter(frames))
+        self.limits.check_film(frames, size, lambda fitting: job_request.shorter(frames, fitting, self.limits))
 
     def thumbnail(self, photo: str) -> str | None:
         """A photo as a small data URI; None if it cannot be opened, or not at this moment."""
@@ -157,7 +155,7 @@ class JobService:
             self.check_budget(job_request, plan.frames, plan.size)
             height, width = plan.size
             log.know(size=f"{width}x{height}", frames=plan.frames if plan.length_known else None)
-            yield from slot.wait(lambda: self._seconds(model_key, plan))
+            yield from self.queue.wait(slot, lambda: self._seconds(model_key, plan))
             begun = time.monotonic()
             log.know(waited=round(begun - asked, 1))
             log.info("begun")
@@ -190,7 +188,7 @@ class JobService:
         target, cached = folder / job_request.options.file, None
         if isinstance(job_request, PhotoRequest):
             if job_request.by_level:  # the page; a video's frames are too many to be kept
-                model = cached = CachedInterpolator(model, self._frame_cache, owner)
+                model = cached = CachedInterpolator(model, self.storage, owner)
             by_level = job_request.by_level and self._made_by_level(job_request, plan)
             events = pipeline.interpolate(
                 job_request.files, model, target, job_request.film, reader=self.sandbox, by_level=by_level
@@ -256,13 +254,10 @@ class JobService:
     def _read_thumbnail(self, photo: str, _: str) -> str:
         return thumbnails.uri(self.sandbox.thumbnail(photo, 3 * thumbnails.HEIGHT))
 
-    def _check_video_size(self, path: str) -> None:
-        if not self.config.max_video_mb:
+    def _check_size(self, path: str, video: bool = False) -> None:
+        most = self.config.max_video_mb if video else self.config.max_upload_mb
+        if not most:
             raise ValueError("This server takes no videos, only photos.")
-        _check_size(path, self.config.max_video_mb)
-
-
-def _check_size(path: str, megabytes: int) -> None:
-    size = status(path).st_size
-    if size > megabytes * 2**20:
-        raise ValueError(f"{Path(path).name} has {size / 2**20:.1f} MB; this server takes at most {megabytes} MB.")
+        size = status(path).st_size
+        if size > most * 2**20:
+            raise ValueError(f"{Path(path).name} has {size / 2**20:.1f} MB; this server takes at most {most} MB.")

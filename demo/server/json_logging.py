@@ -10,12 +10,7 @@ import sys
 from collections.abc import Iterable, MutableMapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-if TYPE_CHECKING:
-    _Adapter = logging.LoggerAdapter[logging.Logger]
-else:  # Python 3.10 knows no parameter of it
-    _Adapter = logging.LoggerAdapter
+from typing import Any, TextIO
 
 
 def hiding(files: Iterable[str]) -> dict[str, Any]:
@@ -42,7 +37,7 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
-class RequestLog(_Adapter):
+class RequestLog(logging.LoggerAdapter):  # type: ignore[type-arg]
     """A logger whose every line carries one request's id and what else is known of it, but no names of its files."""
 
     def __init__(self, logger: logging.Logger, files: Iterable[str], **fields: Any) -> None:

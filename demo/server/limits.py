@@ -10,7 +10,7 @@ from typing import Any
 
 import film
 from demo.config import Config
-from film.engine.bisection import MAX_COUNT, MAX_DEPTH
+from film.engine.bisection import MAX_DEPTH
 
 LONGEST_SIDES = (512, 768, 1024, 1536, 2048)  # pixels
 ORIGINAL = 0  # the longest side that stands for "as the photos are"
@@ -79,10 +79,10 @@ class Limits:
         """Whether so many frames of this (height, width) are not too much."""
         return frames * math.prod(size) <= self.megapixels * MEGAPIXEL
 
-    def check_film(self, frames: int, size: tuple[int, int], shorter: Callable[[int], str] | None = None) -> None:
+    def check_film(self, frames: int, size: tuple[int, int], shorter: Callable[[int], str]) -> None:
         """ValueError if so many frames of this (height, width) are too much, with the numbers and what would fit.
 
-        `shorter` says what to choose for a film of at most so many frames, or nothing; if not given, a depth.
+        `shorter` says what to choose for a film of at most so many frames, or nothing.
         """
         if self.fits(frames, size):
             return
@@ -90,23 +90,12 @@ class Limits:
         asked = frames * height * width / MEGAPIXEL
         fitting = int(self.megapixels * MEGAPIXEL) // (height * width)  # frames
         longest = max(size) * math.sqrt(self.megapixels / asked)
-        options = [option] if (option := (shorter or self._depth)(fitting)) else []
-        if sides := [side for side in self.sides if 0 < side <= longest]:
-            options.append(f"a longest side of {max(sides)}")
-        advice = " or ".join(options) or "fewer frames and a smaller size"
+        sides = [f"a longest side of {side}" for side in sorted(self.sides) if 0 < side <= longest]
+        advice = " or ".join(filter(None, [shorter(fitting), *sides[-1:]])) or "fewer frames and a smaller size"
         raise ValueError(
             f"{frames} frames of {width}x{height} are {asked:.0f} megapixels;"
             f" this server makes at most {self.megapixels:g} in one film: choose {advice}."
         )
-
-    def _depth(self, fitting: int) -> str:
-        depths = [depth for depth in self.depths if 2**depth + 1 <= fitting]
-        return f"depth {max(depths)}" if depths else ""
-
-
-def at_most(fitting: int) -> str:
-    """A number of frames to choose, if there may be so many."""
-    return f"at most {min(fitting, MAX_COUNT)} frames" if fitting >= 2 else ""
 
 
 def short(value: Any) -> str:

@@ -2,23 +2,23 @@
 
 A decoder is a large C library that reads whatever it is given. A photo that crashes it, never ends or swells to
 gigabytes must cost its sender one sentence and nobody else anything. So one small process, which has everything
-imported, forks for each photo (milliseconds); the child takes its limits, decodes, writes plain pixels into a file it
-was handed, and is gone, whatever happened in it. Where there is no fork (Windows) photos are opened in the server.
+imported, is handed a socket for each photo and forks (milliseconds); the child takes its limits, reads the task from
+the socket, decodes, answers with plain pixels, and is gone, whatever happened in it. Where there is no fork (Windows)
+photos are opened in the server.
 
 The functions are those of `media.images`: an `images.Reader`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
+import io
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterator
 from functools import lru_cache
@@ -29,7 +29,7 @@ import numpy as np
 from PIL import Image
 
 from demo.server.messages import is_disk_full
-from demo.server.visitor_files import OpenSlots, version
+from demo.server.visitor_files import AnyPath, OpenSlots, OwnerOf, version
 from film.media import images
 from film.media.alpha import straight, with_alpha
 from film.media.images import Frame
@@ -44,6 +44,9 @@ LINE = 24  # requests that may wait, beside films' own; more are turned away, so
 REMEMBERED = 1000  # sizes of photos
 THUMBNAIL_QUALITY = 75
 ROWS = 256  # that are turned into bytes at once
+CHANNELS = 4  # of a pixel in an answer, at most
+ROOT = Path(__file__).parents[2]  # where the process finds this module
+HEAD_BYTES = 2**16  # of an answer
 
 
 class PhotoSandbox:
@@ -52,57 +55,54 @@ class PhotoSandbox:
     `films` is how many films may ask for photos at the same time: the line for that is so much longer.
     """
 
-    def __init__(self, max_pixels: int = images.MAX_PIXELS, seconds: int = SECONDS, films: int = 0) -> None:
+    def __init__(
+        self,
+        max_pixels: int = images.MAX_PIXELS,
+        seconds: int = SECONDS,
+        films: int = 0,
+        owner_of: OwnerOf = lambda path: None,
+    ) -> None:
         self.max_pixels = max_pixels
         self.memory = BASE_BYTES + BYTES_PER_PIXEL * max_pixels  # beside what the process has from the start
         self._seconds = seconds
         self._isolated = hasattr(os, "fork") and hasattr(socket, "send_fds")
-        self._opening = OpenSlots("photos", LINE + films)
+        self._opening = OpenSlots("photos", LINE + films, owner_of)
         self._measured = lru_cache(REMEMBERED)(self._measure)  # raises what is not to be remembered
         self._lock = threading.Lock()  # guards what follows
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket: socket.socket | None = None
+        self._control: socket.socket | None = None
 
-    def image_size(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> tuple[int, int]:
+    def image_size(self, path: AnyPath, max_pixels: int = images.MAX_PIXELS) -> tuple[int, int]:
         """`images.image_size`, of a photo that was decoded to its end: what is damaged is refused here."""
         return self._measured(max_pixels, *version(path))
 
-    def read_image(
-        self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS, alpha: bool = False
-    ) -> Frame:
+    def read_image(self, path: AnyPath, max_pixels: int = images.MAX_PIXELS, alpha: bool = False) -> Frame:
         """`images.read_image`, in 8 bits."""
-        with tempfile.TemporaryFile() as pixels:
-            answer = self._ask("read", path, max_pixels, pixels, alpha=int(alpha))
-            (height, width), channels = self._size(answer), 4 if answer["alpha"] is True else 3
-            pixels.seek(0)
-            values = np.fromfile(pixels, np.uint8, height * width * channels).reshape(height, width, channels)
-        frame = images.to_frame(values)
+        answer, data = self._ask("read", path, max_pixels, alpha=alpha)
+        (height, width), channels = self._size(answer), 4 if answer["alpha"] is True else 3
+        frame = images.to_frame(np.frombuffer(data, np.uint8).reshape(height, width, channels))
         return with_alpha(frame[..., :3], frame[..., 3]) if channels == 4 else frame
 
-    def has_alpha(self, path: str | os.PathLike[str], max_pixels: int = images.MAX_PIXELS) -> bool:
+    def has_alpha(self, path: AnyPath, max_pixels: int = images.MAX_PIXELS) -> bool:
         """`images.has_alpha`."""
-        return self._ask("alpha", path, max_pixels, None)["alpha"] is True
+        return self._ask("alpha", path, max_pixels)[0]["alpha"] is True
 
-    def save_jpeg(self, path: str | os.PathLike[str], target: str | os.PathLike[str]) -> None:
+    def save_jpeg(self, path: AnyPath, target: AnyPath) -> None:
         """The photo as a JPEG that every browser shows."""
-        with open(target, "wb") as jpeg:
-            self._ask("jpeg", path, images.MAX_PIXELS, jpeg)
+        Path(target).write_bytes(self._ask("jpeg", path, side=0, quality=95)[1])
 
-    def thumbnail(self, path: str | os.PathLike[str], side: int) -> bytes:
+    def thumbnail(self, path: AnyPath, side: int) -> bytes:
         """The photo as a small JPEG, its longest side `side` pixels."""
-        with tempfile.TemporaryFile() as jpeg:
-            self._ask("thumbnail", path, images.MAX_PIXELS, jpeg, side=side)
-            jpeg.seek(0)
-            return jpeg.read()
+        return self._ask("jpeg", path, side=side, quality=THUMBNAIL_QUALITY)[1]
 
     def start(self) -> None:
         """Start the process now, so that the first photo need not wait for it."""
         if self._isolated:
             with self._lock:
-                self._connection()
+                self._running()
 
     def _measure(self, max_pixels: int, path: str, _: str) -> tuple[int, int]:
-        return self._size(self._ask("measure", path, max_pixels, None))
+        return self._size(self._ask("measure", path, max_pixels)[0])
 
     def _size(self, answer: dict[str, Any]) -> tuple[int, int]:
         height, width = map(int, answer["size"])
@@ -111,160 +111,139 @@ class PhotoSandbox:
         return height, width
 
     def _ask(
-        self, task: str, path: str | os.PathLike[str], max_pixels: int, output: IO[bytes] | None, **more: int
-    ) -> dict[str, Any]:
-        """The answer to a task. ValueError as in `images`; TooMany."""
-        request = {"task": task, "path": os.fspath(path), "max_pixels": min(max_pixels, self.max_pixels)}
+        self, task: str, path: AnyPath, max_pixels: int = images.MAX_PIXELS, **more: int
+    ) -> tuple[dict[str, Any], bytes]:
+        """The answer to a task, and the bytes that belong to it. ValueError as in `images`; TooMany."""
+        request = {"task": task, "path": os.path.abspath(path), "max_pixels": min(max_pixels, self.max_pixels)}
         request |= {"seconds": self._seconds, "memory": self.memory, **more}
-        with self._opening.turn():
-            answer = self._answer(request, output) if self._isolated else _work(request, output)
+        with self._opening.turn(path), self._answer(request) as stream:
+            try:
+                answer = dict(json.loads(stream.readline(HEAD_BYTES)))
+                data = stream.read(max(0, min(answer["bytes"], CHANNELS * self.max_pixels)))
+            except (ValueError, OSError):  # it was ended by a limit, or crashed
+                answer, data = {"bytes": 1}, b""
         if words := answer.get("disk_full"):
             raise OSError(errno.ENOSPC, words)
         if refusal := answer.get("refusal"):
             raise ValueError(refusal)
-        return answer
+        if len(data) < answer["bytes"]:
+            raise ValueError(f"{Path(path).name} cannot be read: decoding it takes too long, or breaks the decoder.")
+        return answer, data
 
-    def _answer(self, request: dict[str, Any], output: IO[bytes] | None) -> dict[str, Any]:
+    def _answer(self, request: dict[str, Any]) -> IO[bytes]:
+        """What a task is answered with; it may still come in."""
+        if not self._isolated:
+            _work(request, done := io.BytesIO())
+            done.seek(0)
+            return done
         ours, theirs = socket.socketpair()
-        with ours, open(os.devnull, "wb") as nothing:
+        with ours:
+            ours.settimeout(START_SECONDS + WALL_CLOCK_FACTOR * self._seconds)  # if its alarm should not ring
+            ours.sendall(json.dumps(request).encode() + b"\n")
             with theirs, self._lock:
-                descriptors = [theirs.fileno(), (output or nothing).fileno()]
                 try:
-                    self._hand_over(request, descriptors)
-                except OSError:  # the process has ended: killed from outside, for memory perhaps
-                    self._end()
-                    try:
-                        self._hand_over(request, descriptors)
-                    except OSError as error:
-                        self._end()
-                        raise RuntimeError("Photos cannot be opened here at this moment. Try again later.") from error
-            ours.settimeout((WALL_CLOCK_FACTOR + 1) * self._seconds)
-            said = b""
-            with contextlib.suppress(TimeoutError):  # its alarm did not ring; what it has not said counts as below
-                while data := ours.recv(65536):
-                    said += data
-        try:
-            return dict(json.loads(said))
-        except ValueError:  # it was ended by a limit, or crashed
-            name = Path(request["path"]).name
-            raise ValueError(f"{name} cannot be read: decoding it takes too long, or breaks the decoder.") from None
+                    socket.send_fds(self._running(), [b"+"], [theirs.fileno()])
+                except OSError as error:  # it was killed from outside just now, for memory perhaps
+                    raise RuntimeError("Photos cannot be opened here at this moment. Try again.") from error
+            return ours.makefile("rb")
 
-    def _hand_over(self, request: dict[str, Any], descriptors: list[int]) -> None:
-        connection = self._connection()
-        socket.send_fds(connection, [json.dumps(request).encode()], descriptors)
-        if connection.recv(1) != b"+":
-            raise ConnectionResetError("the process that opens photos has ended")
-
-    def _end(self) -> None:
-        """Be rid of the process, whatever it is doing. Called with the lock held."""
-        process, self._process = self._process, None
-        if process:
-            process.kill()
-            process.wait()
-        if self._socket:
-            self._socket.close()
-
-    def _connection(self) -> socket.socket:
+    def _running(self) -> socket.socket:
         """The socket to the running process. Called with the lock held."""
-        if self._process is None or self._process.poll() is not None or self._socket is None:
-            ours, theirs = socket.socketpair()
+        if self._process is None or self._process.poll() is not None or self._control is None:
+            if self._control:
+                self._control.close()
+            self._control, theirs = socket.socketpair()
             # A photo gains nothing from OpenBLAS's threads, and a process that forks is better without.
             environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-            paths = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
             with theirs:
-                self._process = subprocess.Popen(
-                    [sys.executable, "-m", __name__, str(theirs.fileno())],
-                    env={**environment, "PYTHONPATH": os.pathsep.join(paths)},
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                )
-            ours.settimeout(START_SECONDS)
-            self._socket = ours
-        return self._socket
+                command = [sys.executable, "-m", __name__]
+                self._process = subprocess.Popen(command, env=environment, stdin=theirs.fileno(), cwd=ROOT)
+        return self._control
 
 
-def _work(request: dict[str, Any], output: IO[bytes] | None) -> dict[str, Any]:
-    """Do what `PhotoSandbox._ask` asks for."""
+def _work(request: dict[str, Any], stream: IO[bytes]) -> None:
+    """Answer what `PhotoSandbox._ask` asks for: with a line of JSON, and the bytes that it announces."""
+    name, parts = Path(request["path"]).name, iter([b""])
     try:
-        if request["task"] == "measure":
-            return {"size": images.image_size(request["path"], request["max_pixels"], to_the_end=True)}
-        if request["task"] == "alpha":
-            return {"alpha": images.has_alpha(request["path"], request["max_pixels"])}
-        frame = images.read_image(request["path"], request["max_pixels"], alpha=bool(request.get("alpha")))
+        answer, parts = _opened(request)
     except (MemoryError, NotEnoughMemory):
-        name = Path(request["path"]).name
-        return {"refusal": f"{name} cannot be read: decoding it takes more memory than a photo of its size."}
+        answer = {"refusal": f"{name} cannot be read: decoding it takes more memory than a photo of its size."}
     except ValueError as error:
-        return {"refusal": str(error)}
-    if output and request["task"] == "read":
-        for rows in _rows(frame):
-            output.write(rows.data)
-    elif output and request["task"] == "jpeg":
-        pixels = np.concatenate(list(_rows(frame)))
-        Image.fromarray(pixels).save(output, "jpeg", quality=95, subsampling=0)
-    elif output and request["task"] == "thumbnail":
-        step = max(1, max(frame.shape) // (2 * request["side"]))
-        small = Image.fromarray(images.to_uint8(frame[::step, ::step]))
-        small.thumbnail((request["side"], request["side"]))
-        small.save(output, "jpeg", quality=THUMBNAIL_QUALITY)
-    return {"size": frame.shape[:2], "alpha": frame.shape[2] == 4}
-
-
-def _rows(frame: Frame) -> Iterator[np.ndarray]:
-    """The frame's bytes, some rows at a time: all at once would take its memory thrice."""
-    rows = (frame[top : top + ROWS] for top in range(0, len(frame), ROWS))
-    return (images.to_uint8(straight(some) if frame.shape[2] == 4 else some) for some in rows)
-
-
-def _child(request: dict[str, Any], answer: int, output: int) -> None:
-    """One photo, in a process that ends after it."""
-    import resource
-
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(WALL_CLOCK_FACTOR * request["seconds"])
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if _LINUX else 0
-    limits = {resource.RLIMIT_CPU: request["seconds"], resource.RLIMIT_CORE: 0}
-    if _LINUX:  # elsewhere the limit counts what is shared with the system, or is not obeyed
-        limits[resource.RLIMIT_AS] = mapped + request["memory"]
-    for limit, value in limits.items():
-        resource.setrlimit(limit, (value, value))
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries mumble about damage
-    try:
-        with open(output, "wb") as file:
-            said = _work(request, file)
+        answer = {"refusal": str(error)}
     except OSError as error:
         if not is_disk_full(error):
             raise
-        said = {"disk_full": os.strerror(errno.ENOSPC)}
-    with open(answer, "wb") as file:
-        file.write(json.dumps(said).encode())
+        answer = {"disk_full": os.strerror(errno.ENOSPC)}
+    stream.write(json.dumps({"bytes": 0, **answer}).encode() + b"\n")
+    stream.writelines(parts)
+
+
+def _opened(request: dict[str, Any]) -> tuple[dict[str, Any], Iterator[bytes]]:
+    task, path, max_pixels = request["task"], request["path"], request["max_pixels"]
+    if task == "measure":
+        return {"size": images.image_size(path, max_pixels, to_the_end=True)}, iter(())
+    if task == "alpha":
+        return {"alpha": images.has_alpha(path, max_pixels)}, iter(())
+    frame = images.read_image(path, max_pixels, alpha=bool(request.get("alpha")))
+    if task == "read":
+        return {"size": frame.shape[:2], "alpha": frame.shape[2] == 4, "bytes": frame.size}, _rows(frame)
+    side = request["side"] or max(frame.shape)
+    step = max(1, max(frame.shape) // (2 * side))
+    seen = frame[::step, ::step]
+    picture = Image.frombytes("RGB", (seen.shape[1], seen.shape[0]), b"".join(_rows(seen)))
+    picture.thumbnail((side, side))
+    picture.save(jpeg := io.BytesIO(), "jpeg", quality=request["quality"], subsampling=0 if step == 1 else 2)
+    return {"bytes": jpeg.tell()}, iter([jpeg.getvalue()])
+
+
+def _rows(frame: Frame) -> Iterator[bytes]:
+    """The frame's pixels, some rows at a time: all at once would take its memory thrice."""
+    for top in range(0, len(frame), ROWS):
+        rows = frame[top : top + ROWS]
+        yield images.to_uint8(straight(rows) if frame.shape[2] == 4 else rows).tobytes()
+
+
+def _child(line: socket.socket) -> None:
+    """One photo, in a process that ends after it."""
+    import resource
+
+    with line.makefile("rwb") as stream:
+        request = json.loads(stream.readline())
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(WALL_CLOCK_FACTOR * request["seconds"])
+        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if _LINUX else 0
+        limits = {resource.RLIMIT_CPU: request["seconds"], resource.RLIMIT_CORE: 0}
+        if _LINUX:  # elsewhere the limit counts what is shared with the system, or is not obeyed
+            limits[resource.RLIMIT_AS] = mapped + request["memory"]
+        for limit, value in limits.items():
+            resource.setrlimit(limit, (value, value))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # what libraries mumble about damage
+        _work(request, stream)  # type: ignore[arg-type]
 
 
 _LINUX = sys.platform == "linux"
 
 
-def main(descriptor: int) -> None:
-    """Fork for each request that comes through the socket, until its other end is closed."""
+def main() -> None:
+    """Fork for each socket that comes through standard input, until its other end is closed."""
     Image.init()  # all formats now, not in each child
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how children ended: they have said so, or not
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the server, which closes the socket when it ends
-    with socket.socket(fileno=descriptor) as connection:
+    with socket.socket(fileno=0) as control:
         while True:
-            data, descriptors, _, _ = socket.recv_fds(connection, 65536, 2)
+            data, descriptors, _, _ = socket.recv_fds(control, 1, 1)
             if not data:
                 return
-            if os.fork() == 0:
-                status = 1
-                try:
-                    connection.close()
-                    _child(json.loads(data), *descriptors)
-                    status = 0
-                finally:
-                    os._exit(status)  # no clean-up of what was forked: it belongs to the parent
-            for other in descriptors:
-                os.close(other)
-            connection.sendall(b"+")
+            with socket.socket(fileno=descriptors[0]) as line:
+                if os.fork() == 0:
+                    status = 1
+                    try:
+                        control.close()
+                        _child(line)
+                        status = 0
+                    finally:
+                        os._exit(status)  # no clean-up of what was forked: it belongs to the parent
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main()

@@ -8,6 +8,7 @@ room; of the rest the oldest goes first. Files are counted as they come; the who
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -16,10 +17,11 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 GIGABYTE = 2**30
 KEPT_FILE = re.compile(r"[0-9a-f]{64}/[^/]+")  # of an upload or a film, below the folder of what is kept
@@ -29,24 +31,52 @@ FILE_COST = 64 * 1024  # bytes that even an empty file counts as: keeps their nu
 UPLOADS_SHARE = 2  # uploads on their way may hold half of the ceiling: the rest is for films
 RESERVE_SHARE = 4  # a quarter of the ceiling is for films alone: files that are already here can always be used
 ADDRESS_SHARE = 4  # the uploads of one address may take a quarter of the ceiling
-PART_BYTES = 64 * 1024  # that an upload takes at once, at least
-PAGES = 2000  # open pages whose files are remembered
+PATH_LENGTH, PATH_DEPTH = 1000, 40  # of a file here, at most
 PAGE_REQUESTS = 8  # of a page: what the latest of them name is what it shows
 
+FULL = (
+    "The disk for uploads and films is full: {megabytes:.0f} MB more would pass the limit of {limit:.3g} GB."
+    " Files expire; try again in a few minutes."
+)
+YOURS = (
+    "Uploads from your address may take {limit:.3g} GB of the disk together, and these would be more."
+    " Files expire; try again in a few minutes."
+)
+CROWDED = (
+    "Too many uploads come in at this moment: together they may take {limit:.3g} GB of the disk."
+    " Try again in a few minutes."
+)
+
+T = TypeVar("T")
+
 log = logging.getLogger(__name__)
+
+
+def real(path: str) -> str:
+    """A path without links in it; empty for one that this server has not made, which would take long to follow."""
+    odd = "\0" in path or len(path) > PATH_LENGTH or path.count("/") > PATH_DEPTH or not os.path.isabs(path)
+    return "" if odd else os.path.realpath(path)
 
 
 class Full(RuntimeError):
     """There is no room on the disk."""
 
 
-@dataclass
-class StoredFile:
-    """A file that counts."""
+@dataclass(eq=False)
+class Stored:
+    """A file that counts, or room for what is about to be written."""
 
-    cost: int  # bytes
-    used: float  # when it was last used, in seconds since the epoch
-    owner: str = ""  # the address it was uploaded from; none of a film
+    size: int  # bytes
+    owner: str | None = None  # the address of an upload, "" if it is not known; none of a film
+    used: float = 0.0  # when it was last used, in seconds since the epoch
+
+
+@dataclass(eq=False)
+class Page:
+    """A visitor's page that is open, and the files that its latest requests named."""
+
+    session: str
+    shown: deque[list[str]] = field(default_factory=lambda: deque(maxlen=PAGE_REQUESTS))
 
 
 class Storage:
@@ -60,123 +90,84 @@ class Storage:
         self.scratch = self.folder / "scratch"
         self.scratch.mkdir(parents=True, exist_ok=True)
         self.ceiling = ceiling  # bytes
-        self._upload_ceiling = ceiling - ceiling // RESERVE_SHARE  # uploads stay below it
         self.on_removed: Callable[[set[str]], object] = lambda gone: None
         self._keep_seconds = keep_seconds
         self._lock = threading.Lock()
-        self._files: dict[str, StoredFile] = {}
-        self._kept = 0  # bytes of all files
-        self._of_owner: Counter[str] = Counter()  # bytes of the uploads of an address, those on their way included
+        self._files: OrderedDict[str, Stored] = OrderedDict()  # least recently used first
         self._in_scratch = 0  # bytes of films in the making, when the folder was last read
-        self._held: Counter[str] = Counter()
-        self._open_pages: Counter[str] = Counter()
-        self._shown: OrderedDict[str, deque[tuple[str, ...]]] = OrderedDict()  # by an open page, to its session
-        self._reserved = 0  # bytes that are about to be written
-        self._uploading = 0  # bytes that uploads on their way hold, written or not
+        self._held: list[list[str]] = []
+        self._pages: list[Page] = []
+        self._rooms: list[Stored] = []  # for what is being written
 
     @contextlib.contextmanager
     def held(self, paths: Iterable[str]) -> Iterator[None]:
         """For as long as the context none of these files expires; their time begins anew."""
         ours = self._ours(paths)
-        with self._lock:
-            self._held.update(ours)
+        with self._listed(self._held, ours):
             self._touch(ours)
-        try:
             yield
-        finally:
-            with self._lock:
-                self._held.subtract(ours)
-                self._held = +self._held
 
     @contextlib.contextmanager
     def page_open(self, session: str) -> Iterator[None]:
         """For as long as the context a visitor's page is open: what it shows makes no room for others."""
-        with self._lock:
-            self._open_pages[session] += 1
-        try:
+        with self._listed(self._pages, Page(session)):
             yield
-        finally:
-            with self._lock:
-                self._open_pages[session] -= 1
-                if not self._open_pages[session]:
-                    del self._open_pages[session]
-                    self._shown.pop(session, None)
 
     def page_shows(self, session: str, paths: Iterable[str]) -> None:
         """A request of a page names these files: they are what it shows now; their time begins anew."""
         if ours := self._ours(paths):
+            self._touch(ours)
             with self._lock:
-                self._shown.setdefault(session, deque(maxlen=PAGE_REQUESTS)).append(tuple(ours))
-                self._shown.move_to_end(session)
-                self._touch(ours)
-                while len(self._shown) > PAGES:
-                    self._shown.popitem(last=False)
+                for page in self._pages:
+                    if page.session == session:
+                        page.shown.append(ours)
 
     @contextlib.contextmanager
     def reserved(self, size: int) -> Iterator[None]:
         """Room for `size` bytes that will be written during the context. Full if there is none."""
-        with self._lock:
-            self._make_room(size)
-            self._reserved += size
-        try:
+        with self.room() as enlarge:
+            enlarge(size)
             yield
-        finally:
-            with self._lock:
-                self._reserved -= size
-
-    def check_room(self, size: int, owner: str = "") -> None:
-        """Full if an upload of `size` bytes could not be taken, even if the oldest files made room. Takes nothing."""
-        with self._lock:
-            self._oldest_of(owner, size)
-            self._oldest_for(size, self._upload_ceiling)
 
     @contextlib.contextmanager
-    def upload(self, size: int, owner: str = "") -> Iterator[Callable[[int, int], int]]:
-        """Room for an upload of `size` bytes, taken while it comes in: what is only announced takes none.
+    def room(self, owner: str | None = None) -> Iterator[Callable[[int], None]]:
+        """Room that grows, for an upload from an address, or for a film. The files count on their own once `add`ed.
 
-        The function that is given makes room. It is told how many bytes and how many files have come, and returns how
-        many bytes there is room for now: up to twice what has come. Full if there is none, if all uploads together
-        would hold more than their share, or if `owner` would. The files count on their own once they are `add`ed.
+        The function that is given lets so many bytes be written in all. Full if there are not.
         """
-        room = taken = 0
+        room = Stored(0, owner)
 
-        def make_room(came: int, files: int = 0) -> int:
-            nonlocal room, taken
-            wanted = min(size, came + max(came, PART_BYTES))
-            more = wanted + files * FILE_COST - taken
-            if more <= 0:
-                return room
+        def enlarge(size: int) -> None:
             with self._lock:
-                if self._uploading + more > (limit := self.ceiling // UPLOADS_SHARE):
-                    raise Full(
-                        f"Too many uploads come in at this moment: together they may take {limit / GIGABYTE:.3g} GB"
-                        " of the disk. Try again in a few minutes."
-                    )
-                self._remove(self._oldest_of(owner, more))
-                self._make_room(more, self._upload_ceiling)
-                self._uploading += more
-                self._reserved += more
-                self._of_owner[owner] += more
-                taken += more
-                room = max(room, wanted)
-            return room
+                if size > room.size:
+                    self._remove(self._must_go(size - room.size, owner))
+                    room.size = size
 
-        try:
-            yield make_room
-        finally:
-            with self._lock:
-                self._reserved -= taken
-                self._uploading -= taken
-                self._of_owner[owner] -= taken
-                self._of_owner = +self._of_owner
+        with self._listed(self._rooms, room):
+            yield enlarge
 
-    def add(self, paths: Iterable[str], owner: str = "") -> None:
+    def check_room(self, size: int, owner: str) -> None:
+        """Full if an upload of `size` bytes could not be taken, even if the oldest files made room. Takes nothing."""
+        with self._lock:
+            self._must_go(size, owner)
+
+    def add(self, paths: Iterable[str], owner: str | None = None) -> None:
         """Files that have come to lie in the folder count from now on."""
         for path in self._ours(paths):
             with contextlib.suppress(FileNotFoundError):  # deleted in this very moment
-                size = os.lstat(path).st_size
+                file = Stored(os.lstat(path).st_size + FILE_COST, owner, time.time())
                 with self._lock:
-                    self._count(path, StoredFile(size + FILE_COST, time.time(), owner))
+                    self._files[path] = file
+                    self._files.move_to_end(path)
+
+    def owner(self, path: str | os.PathLike[str]) -> str | None:
+        """The address from which a file was uploaded; None of any other."""
+        file = self._files.get(os.path.realpath(path))
+        return file.owner if file else None
+
+    def made(self, path: str) -> bool:
+        """Whether a file was made here, and not sent by somebody: the server may open it."""
+        return path in self._files and self._files[path].owner is None
 
     @contextlib.contextmanager
     def making(self) -> Iterator[Path]:
@@ -184,45 +175,45 @@ class Storage:
         with tempfile.TemporaryDirectory(prefix="film-", dir=self.scratch) as folder:
             yield Path(folder)
 
-    def keep(self, path: Path) -> Path:
-        """Move a finished film in among what is kept; returns where it is now."""
-        target = self.folder / secrets.token_hex(32) / path.name
-        target.parent.mkdir()
+    def keep(self, path: Path, name: str = "") -> Path:
+        """Move a finished film in among what is kept; returns where it is now.
+
+        `name`, 64 hexadecimal digits that nobody guesses, is of its folder.
+        """
+        target = self.folder / (name or secrets.token_hex(32)) / path.name
+        target.parent.mkdir(exist_ok=True)
         kept = Path(shutil.move(path, target))
         self.add([str(kept)])
         return kept
 
     def keeps(self, path: str) -> bool:
-        """Whether a path without links in it is one of an upload or a film, be it there still or not."""
+        """Whether a path, as `real` gives it, is one of an upload or a film, be it there still or not."""
         below = path.removeprefix(f"{self.folder}{os.sep}")
         return below != path and KEPT_FILE.fullmatch(below.replace(os.sep, "/")) is not None
 
     def used(self) -> int:
         """Bytes of all files, films in the making included."""
         with self._lock:
-            return self._kept + self._in_scratch
-
-    def recount(self) -> None:
-        """Read the whole folder: what libraries have written there counts, too. The lock is not held meanwhile."""
-        found, in_scratch = self._read()
-        with self._lock:
-            for path in [path for path in self._files if path not in found and not os.path.lexists(path)]:
-                self._forget(path)
-            for path, file in found.items():
-                if known := self._files.get(path):
-                    file.owner = known.owner
-                self._count(path, file)
-            self._in_scratch = in_scratch
+            return _sum(self._files.values()) + self._in_scratch
 
     def sweep(self) -> None:
-        """Delete what has expired, and folders that were left empty."""
-        self.recount()
+        """Read the whole folder, for what libraries have written there counts, too; delete what has expired."""
+        found, now = self._read(), time.time()
+        making = [path for path in found if path.startswith(f"{self.scratch}{os.sep}")]
         with self._lock:
-            expired = time.time() - self._keep_seconds
-            self._remove([path for path, file in self._free() if file.used < expired])
+            self._in_scratch = sum(found.pop(path) for path in making)
+            for path in [path for path in self._files if path not in found and not os.path.lexists(path)]:
+                del self._files[path]
+            for path, size in found.items():
+                self._files.setdefault(path, Stored(size, "", now)).size = size  # of whomever
+            held = set(itertools.chain(*self._held))
+            expired = (path for path, file in self._files.items() if file.used < now - self._keep_seconds)
+            self._remove([path for path in expired if path not in held])
+            with contextlib.suppress(Full):  # libraries ask for no room; what is young may go at the next sweep
+                self._remove(self._must_go(0, None))
         for folder in self.folder.iterdir():
             with contextlib.suppress(OSError):  # it is a file, is not empty, or is gone
-                left = folder.stat().st_mtime < time.time() - min(GRACE_SECONDS, self._keep_seconds)
+                left = folder.stat().st_mtime < now - min(GRACE_SECONDS, self._keep_seconds)
                 if left and folder != self.scratch:
                     folder.rmdir()
 
@@ -240,99 +231,78 @@ class Storage:
 
         threading.Thread(target=sweep_on, name="sweep", daemon=True).start()
 
+    @contextlib.contextmanager
+    def _listed(self, all_of_them: list[T], one: T) -> Iterator[T]:
+        """It is in that list for as long as the context."""
+        with self._lock:
+            all_of_them.append(one)
+        try:
+            yield one
+        finally:
+            with self._lock:
+                all_of_them.remove(one)
+
     def _ours(self, paths: Iterable[str]) -> list[str]:
         real = [os.path.realpath(path) for path in paths]
         return [path for path in real if path.startswith(f"{self.folder}{os.sep}")]
 
     def _touch(self, paths: Iterable[str]) -> None:
-        for path in paths:
-            with contextlib.suppress(FileNotFoundError):  # expired: whoever reads it will say so
-                os.utime(path)
-            if file := self._files.get(path):
-                file.used = time.time()
+        with self._lock:
+            for path in paths:
+                if file := self._files.get(path):  # else it has expired: whoever reads it will say so
+                    file.used = time.time()
+                    self._files.move_to_end(path)
 
-    def _free(self) -> list[tuple[str, StoredFile]]:
-        """What is kept and not held, the least recently used first."""
-        free = ((path, file) for path, file in self._files.items() if path not in self._held)
-        return sorted(free, key=lambda each: each[1].used)
+    def _must_go(self, size: int, owner: str | None) -> list[str]:
+        """The files that must go so that `size` bytes more can be written, the oldest. Full if that is not enough."""
+        files, uploads = self._files.values(), [room for room in self._rooms if room.owner is not None]
+        in_all = _sum(files) + max(_sum(self._rooms), self._in_scratch)
+        # What counts, how much of it there may be, which files may go for it, what is said if that is not enough.
+        bounds: list[tuple[int, int, Callable[[Stored], bool], str]] = [(in_all, self.ceiling, lambda _: True, FULL)]
+        if owner is not None:  # films have a reserve, and all who upload their shares
+            own = _sum(each for each in (*files, *uploads) if each.owner == owner)
+            bounds = [
+                (_sum(uploads), self.ceiling // UPLOADS_SHARE, lambda _: False, CROWDED),
+                (own, self.ceiling // ADDRESS_SHARE, lambda file: file.owner == owner, YOURS),
+                (_sum(files) + _sum(uploads), self.ceiling - self.ceiling // RESERVE_SHARE, lambda _: True, FULL),
+                *bounds,
+            ]
+        gone: dict[str, Stored] = {}
+        freed = 0
+        for counted, limit, may_go, words in bounds:
+            for path, file in self._free() if counted + size - freed > limit else ():
+                if counted + size - freed > limit and may_go(file) and path not in gone:
+                    gone[path] = file
+                    freed += file.size
+            if counted + size - freed > limit:
+                raise Full(words.format(megabytes=size / 1e6, limit=limit / GIGABYTE))
+        return list(gone)
 
-    def _evictable(self) -> list[tuple[str, StoredFile]]:
-        """Of that, what may make room for others now."""
-        shown = {path for session in self._open_pages for paths in self._shown.get(session, ()) for path in paths}
+    def _free(self) -> list[tuple[str, Stored]]:
+        """What may make room for others now, the least recently used first."""
+        shown = (paths for page in self._pages for paths in page.shown)
+        needed = set(itertools.chain(*self._held, *shown))
         young = time.time() - GRACE_SECONDS
-        return [(path, file) for path, file in self._free() if path not in shown and file.used < young]
+        return [(path, file) for path, file in self._files.items() if file.used < young and path not in needed]
 
-    def _make_room(self, size: int, limit: int | None = None) -> None:
-        """Delete the oldest files until `size` bytes more can be written. Called with the lock held."""
-        if chosen := self._oldest_for(size, limit):
-            self._remove(chosen)
-            log.info("%d of the oldest files were deleted to make room", len(chosen))
-
-    def _oldest_for(self, size: int, limit: int | None = None) -> list[str]:
-        """The files that must go so that `size` bytes more can be written. Full if that is not enough."""
-        excess = self._kept + max(self._reserved, self._in_scratch) + size - self.ceiling
-        if limit is not None:  # of what is kept and what comes in, whatever films have reserved
-            excess = max(excess, self._kept + self._uploading + size - limit)
-        chosen = self._enough(excess)
-        if chosen is None:
-            raise Full(
-                f"The disk for uploads and films is full: {size / 1e6:.0f} MB more would pass the limit of"
-                f" {(limit or self.ceiling) / GIGABYTE:.3g} GB. Files expire; try again in a few minutes."
-            )
-        return chosen
-
-    def _oldest_of(self, owner: str, size: int) -> list[str]:
-        """The files of this address that must go so that it may upload so much more. Full if that is not enough."""
-        share = self.ceiling // ADDRESS_SHARE
-        chosen = self._enough(self._of_owner[owner] + size - share, owner) if owner else []
-        if chosen is None:
-            raise Full(
-                f"Uploads from your address may take {share / GIGABYTE:.3g} GB of the disk together, and these would"
-                " be more. Files expire; try again in a few minutes."
-            )
-        return chosen
-
-    def _enough(self, excess: int, owner: str | None = None) -> list[str] | None:
-        """The oldest files, of this address if one is given, that hold `excess` bytes together; None if all do not."""
-        chosen: list[str] = []
-        for path, file in self._evictable() if excess > 0 else ():
-            if excess > 0 and owner in (None, file.owner):
-                chosen.append(path)
-                excess -= file.cost
-        return chosen if excess <= 0 else None
-
-    def _remove(self, paths: Iterable[str]) -> None:
-        for path in (gone := set(paths)):
+    def _remove(self, paths: list[str]) -> None:
+        for path in paths:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
-            self._forget(path)
-        if gone:
-            self.on_removed(gone)
+            del self._files[path]
+        if paths:
+            log.info("%d files were deleted", len(paths))
+            self.on_removed(set(paths))
 
-    def _count(self, path: str, file: StoredFile) -> None:
-        self._forget(path)
-        self._files[path] = file
-        self._kept += file.cost
-        self._of_owner[file.owner] += file.cost
-
-    def _forget(self, path: str) -> None:
-        if file := self._files.pop(path, None):
-            self._kept -= file.cost
-            self._of_owner[file.owner] -= file.cost
-
-    def _read(self) -> tuple[dict[str, StoredFile], int]:
-        """All files that are kept, and the bytes of those in the making; links are not followed."""
-        found: dict[str, StoredFile] = {}
-        in_scratch = 0
+    def _read(self) -> dict[str, int]:
+        """What each file in the folder costs; links are not followed. The lock is not held meanwhile."""
+        found: dict[str, int] = {}
         for directory, _, names in os.walk(self.folder):
-            below = f"{directory}{os.sep}".startswith(f"{self.scratch}{os.sep}")
-            for name in names:
-                path = os.path.join(directory, name)
+            for path in (os.path.join(directory, name) for name in names):
                 with contextlib.suppress(FileNotFoundError):  # deleted in this very moment
-                    facts = os.lstat(path)
-                    cost = facts.st_size + FILE_COST
-                    if below:
-                        in_scratch += cost
-                    else:
-                        found[path] = StoredFile(cost, max(facts.st_mtime, facts.st_ctime))
-        return found, in_scratch
+                    found[path] = os.lstat(path).st_size + FILE_COST
+        return found
+
+
+def _sum(stored: Iterable[Stored]) -> int:
+    return sum(each.size for each in stored)

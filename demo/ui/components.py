@@ -1,12 +1,8 @@
-"""What Gradio does not have: a video that plays while it is made, and inputs that hand over what was sent.
+"""What Gradio does not have: inputs that hand over what was sent, and a video that plays while it is made.
 
-Gradio's own inputs open, convert or refuse what a visitor sends, each in its way. Here the request decides what is a
-photo, a video or a number in its range, and says in one sentence what is not.
-
-Gradio can stream a video output as an HLS playlist, but hands every chunk to the ffmpeg and ffprobe it finds on PATH.
-The segments that come here are finished H.264 MPEG-TS whose timestamps continue, so they need neither and go into the
-playlist as they are. In a handler, yield a `StreamSegment` to append it, and `gr.update(value=path)` to show a complete
-film in its place; a stream that is cut short stays playable as far as it got.
+Gradio's own inputs open, convert or refuse what a visitor sends, each in its way. Here the request decides, in one
+sentence. And Gradio hands every chunk of a streamed video to the ffmpeg and ffprobe it finds on PATH; the segments that
+come here are finished H.264 MPEG-TS whose timestamps continue, and go into the HLS playlist as they are.
 """
 
 from __future__ import annotations
@@ -18,6 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio import processing_utils
 from gradio.data_classes import FileData, FileDataDict, MediaStreamChunk
+from gradio.route_utils import MediaStream
 from pydantic import ValidationError
 
 from demo.gradio_patches import write_no_stubs
@@ -48,62 +45,28 @@ class Page(gr.Blocks):
             ) from None
 
 
-def path_sent(_: Any, payload: Any) -> str | None:
-    return payload.path if payload else None
-
-
-class PhotoInput(gr.Image):
-    """An image input that hands over the uploaded file as it is."""
-
-    is_template, preprocess = True, path_sent  # in the browser this is the ordinary Image component
-
-
-class VideoInput(gr.Video):
-    """A video input that hands over the uploaded file as it is, and shows it as it is."""
-
-    is_template, preprocess = True, path_sent
-
-    def postprocess(self, value: Any) -> Any:
-        return FileData(path=str(value), orig_name=Path(value).name) if value else None
-
-    def api_info(self) -> dict[str, Any]:
-        return {**super().api_info(), "description": "The path of an uploaded file."}
-
-
-class FilesInput(gr.File):
-    """A list of uploaded files, as they are."""
-
-    is_template = True
-
-    def preprocess(self, payload: Any) -> list[str]:
-        return [file.path for file in payload] if payload else []
-
-
 def as_sent(_: Any, payload: Any) -> Any:
     """What a value becomes before a handler gets it: nothing else."""
     return payload
 
 
-def taken_as_sent(kind: Any) -> Any:
-    """That component of Gradio's, with `as_sent`."""
-    return type(f"{kind.__name__}Input", (kind,), {"is_template": True, "preprocess": as_sent})
+def path_sent(_: Any, payload: Any) -> Any:
+    return payload.path if payload else None
 
 
-SliderInput, NumberInput, TextInput, RadioInput, CheckboxInput = map(
-    taken_as_sent, (gr.Slider, gr.Number, gr.Textbox, gr.Radio, gr.Checkbox)
+def paths_sent(_: Any, payload: Any) -> list[str]:
+    return [file.path for file in payload or []]
+
+
+def taken(kind: Any, preprocess: Any = as_sent) -> Any:
+    """That component of Gradio's, which in the browser stays what it is, with a `preprocess` that refuses nothing."""
+    return type(f"{kind.__name__}Input", (kind,), {"is_template": True, "preprocess": preprocess})
+
+
+SliderInput, NumberInput, TextInput, RadioInput, CheckboxInput, DropdownInput = map(
+    taken, (gr.Slider, gr.Number, gr.Textbox, gr.Radio, gr.Checkbox, gr.Dropdown)
 )
-
-
-class DropdownInput(gr.Dropdown):
-    """A dropdown's value, whatever it is."""
-
-    is_template, preprocess = True, as_sent
-
-    def api_info(self) -> dict[str, Any]:
-        if not all(isinstance(value, int) for _, value in self.choices):
-            return super().api_info()
-        # Gradio shows the values of an `enum` as texts.
-        return {"type": "integer", "description": f"One of {', '.join(str(value) for _, value in self.choices)}"}
+PhotoInput, FilesInput = taken(gr.Image, path_sent), taken(gr.File, paths_sent)
 
 
 @dataclass(frozen=True)
@@ -114,10 +77,14 @@ class StreamSegment:
     duration: float
 
 
-class LiveVideo(gr.Video):
-    """A video output that, made with `streaming=True`, plays segments as they come."""
+class Video(gr.Video):
+    """A video that hands over and shows files as they are.
 
-    is_template = True
+    With `streaming=True` a handler may yield each `StreamSegment` as it comes, and then the complete film's path. A
+    stream that is cut short stays playable as far as it got.
+    """
+
+    is_template, preprocess = True, path_sent
 
     def postprocess(self, value: Any) -> Any:
         if value is None or isinstance(value, StreamSegment):
@@ -151,17 +118,21 @@ class LiveVideo(gr.Video):
         return FileData(path=path, orig_name="film.ts")
 
 
+def _streams(blocks: gr.Blocks, session: str | None) -> list[MediaStream]:
+    """Of a visitor's films, the oldest first: their segments, which Gradio holds until the page is closed."""
+    return [stream for run in list(blocks.pending_streams.get(session, {}).values()) for stream in run.values()]
+
+
 def streamed(blocks: gr.Blocks, session: str | None) -> list[tuple[bytes, float]]:
     """The segments of a visitor's latest film that are held, and how many seconds each lasts."""
-    streams = [stream for run in blocks.pending_streams.get(session, {}).values() for stream in run.values()]
-    return [(each["data"], each["duration"]) for each in streams[-1].segments] if streams else []
+    return [(each["data"], each["duration"]) for stream in _streams(blocks, session)[-1:] for each in stream.segments]
 
 
 def forget_streams(blocks: gr.Blocks, session: str | None) -> None:
-    """Free the segments of a visitor's earlier films, which Gradio holds until the page is closed."""
-    for streams in blocks.pending_streams.pop(session, {}).values():
-        for stream in streams.values():
-            stream.end_stream()
+    """Free the segments of a visitor's earlier films."""
+    for stream in _streams(blocks, session):
+        stream.end_stream()
+    blocks.pending_streams.pop(session, None)
 
 
 def limit_streams(blocks: gr.Blocks, limit: int = STREAM_BYTES) -> None:
@@ -170,8 +141,8 @@ def limit_streams(blocks: gr.Blocks, limit: int = STREAM_BYTES) -> None:
     Gradio frees them when the page is closed, but a visitor who is no browser never says so.
     """
     held = {}
-    for session, runs in list(blocks.pending_streams.items()):
-        streams = [stream for run in list(runs.values()) for stream in list(run.values())]
+    for session in list(blocks.pending_streams):
+        streams = _streams(blocks, session)
         if all(stream.ended for stream in streams):
             held[session] = sum(len(segment["data"]) for stream in streams for segment in stream.segments)
     excess = sum(held.values()) - limit

@@ -1,21 +1,18 @@
-"""Another format of a film that is there: made from its MP4 or WebM, without the model."""
+"""A film from what is there, without the model: in another format, or of what was made before it was stopped."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+import imageio.v3 as imageio
 
 import film
 from demo.server.job_service import JobService
 from demo.server.storage import Storage
 from film.media import video_reader
 from film.media.ffmpeg import Ffmpeg, local
-from film.media.video_segments import Pixels
 
 STOPPED = "stopped-film.mp4"
 PIXEL_BYTES = 5.0  # of disk for each pixel of the film: its frames without loss, and the file itself
@@ -27,22 +24,16 @@ def converted(path: str, suffix: str, handler: JobService) -> Path:
     if not storage.keeps(path) or not Path(path).is_file():
         raise ValueError("The film is no longer there; create it again.")
     looked = video_reader.read_metadata(path)
-    seconds = looked.seconds or 0.0
-    pixels = seconds * float(looked.fps) * looked.height * looked.width
+    pixels = (looked.seconds or 0.0) * float(looked.fps) * looked.height * looked.width
     with (
         storage.held([path]),
+        handler.exports.turn(path),
         storage.reserved(int(pixels * PIXEL_BYTES)),
         storage.making() as folder,
-        closing(decoded(looked)) as frames,
+        video_reader.VideoReader(looked, (looked.height, looked.width)) as reader,
     ):
+        frames = (still.pixels for still in reader)
         return storage.keep(film.write_video(folder / f"{Path(path).stem}.{suffix}", frames, looked.fps))
-
-
-def decoded(looked: video_reader.VideoMetadata) -> Generator[Pixels]:
-    """Its frames, in 8 bits."""
-    with video_reader.VideoReader(looked, (looked.height, looked.width)) as reader:
-        for still in reader:
-            yield still.pixels
 
 
 def stopped(frames: dict[int, str], fps: float, storage: Storage) -> Path | None:
@@ -50,19 +41,13 @@ def stopped(frames: dict[int, str], fps: float, storage: Storage) -> Path | None
 
     `frames` are files below the storage's folder, by their places in a film of `fps` frames a second.
     """
-    there = [(place, storage.folder / name) for place, name in sorted(frames.items())]
-    there = [(place, file) for place, file in there if storage.keeps(str(file)) and file.is_file()]
-    if len(there) < 3:
+    there = {place: storage.folder / name for place, name in frames.items()}
+    places = sorted(place for place, path in there.items() if storage.keeps(str(path)) and path.is_file())
+    if len(places) < 3:
         return None
-    span = max(1, there[-1][0] - there[0][0])
-    rate = Fraction(len(there) - 1, span) * Fraction(fps).limit_denominator(1000)
-
-    def read() -> Generator[Pixels]:
-        for _, file in there:
-            with Image.open(file) as image:
-                yield np.asarray(image.convert("RGB"))
-
-    with storage.making() as folder, closing(read()) as pictures:
+    rate = Fraction(len(places) - 1, places[-1] - places[0]) * Fraction(fps).limit_denominator(1000)
+    pictures = (imageio.imread(there[place]) for place in places)
+    with storage.making() as folder:
         return storage.keep(film.write_video(folder / STOPPED, pictures, rate, play="pingpong"))
 
 

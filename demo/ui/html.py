@@ -8,12 +8,11 @@ from pathlib import Path
 
 import gradio as gr
 
-from demo.ui.remedies import Remedy
 from film import Model
 
 STYLE = Path(__file__).with_name("theme.css")
 ICON = Path(__file__).with_name("icon.svg")
-STAGE = Path(__file__).with_name("stage.js").read_text(encoding="utf-8")
+STAGE, SHEET = (Path(__file__).with_name(f"{name}.js").read_text(encoding="utf-8") for name in ("stage", "sheet"))
 
 TITLE = "Photos become a film"
 HEADER = f"""
@@ -44,33 +43,6 @@ CARDS = {
     "rife": ("Sharp", "crisp detail"),
     "film": ("Best", "Google FILM"),
 }
-# A click on × removes a photo, dragging one onto another moves it there: as a new order of places, by `trigger`.
-SHEET = """
-let dragged = null;
-const places = () => [...element.querySelectorAll("li[data-place]")].map((cell) => Number(cell.dataset.place));
-element.addEventListener("click", (event) => {
-  const cell = event.target.closest("button")?.closest("li[data-place]");
-  if (cell) trigger("input", { order: places().filter((place) => place !== Number(cell.dataset.place)) });
-});
-element.addEventListener("dragstart", (event) => { dragged = event.target.closest("li")?.dataset.place ?? null; });
-element.addEventListener("dragover", (event) => event.preventDefault());
-element.addEventListener("drop", (event) => {
-  const input = document.querySelector("#many input[type=file]");
-  if (event.dataTransfer.files.length && input) {  // more photos from outside
-    event.preventDefault();
-    input.files = event.dataTransfer.files;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-  }
-  const target = event.target.closest("li")?.dataset.place;
-  if (dragged === null || target === undefined || dragged === target) return;
-  event.preventDefault();
-  const order = places().filter((place) => place !== Number(dragged));
-  const before = Number(dragged) > Number(target);
-  order.splice(order.indexOf(Number(target)) + (before ? 0 : 1), 0, Number(dragged));
-  dragged = null;
-  trigger("input", { order });
-});
-"""
 FOOTER = """
 **How it works.** A network looks at both photos at several scales, finds how everything moves, and carries both to the
 moment that is made. Quick and Sharp do so for any moment at once; Best, Google's FILM, makes the middle, then those of
@@ -79,44 +51,20 @@ shine when the photos differ by what can happen in about a second; between unrel
 Reda et al., *[FILM: Frame Interpolation for Large Motion](https://film-net.github.io)*, 2022; Huang et al.,
 *[RIFE](https://arxiv.org/abs/2011.06294)*, 2022 (MIT licence).
 """
-# What the machine is doing, asked of `/health` while somebody looks at the page.
-MACHINE = """
-const told = (running, waiting) =>
-  running ? `${running} ${running > 1 ? "films" : "film"} in the making, ${waiting || "nobody"} waiting` : "idle";
-const show = async () => {
-  if (document.hidden) return;
-  const root = window.gradio_config?.root ?? "";
-  const health = await fetch(`${root}/health`).then((answer) => answer.json()).catch(() => null);
-  const text = health ? told(health.running, health.waiting) : "does not answer";
-  const line = element.querySelector("#machine-line");
-  if (line) line.textContent = `This machine: ${text}`;
-};
-show();
-setInterval(show, 5000);
-document.addEventListener("visibilitychange", show);
-"""
 DROP = "Drop a photo\nor click"
-TERRACOTTA = gr.themes.Color(
-    "#fdf5f1",
-    "#fae6dc",
-    "#f4ccbb",
-    "#eba98e",
-    "#e07f5e",
-    "#cf6140",
-    "#b24a2c",
-    "#933a22",
-    "#77301f",
-    "#602a1d",
-    "#34140c",
-)
+# From lightest to darkest.
+TERRACOTTA = "#fdf5f1 #fae6dc #f4ccbb #eba98e #e07f5e #cf6140 #b24a2c #933a22 #77301f #602a1d #34140c".split()
 
 
 def time_text(seconds: float) -> str:
-    """2.2 s, 48 s, 3 min 20 s."""
+    """2.2 s, 48 s, 3 min 20 s, 21 min, 2 h 05 min."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    if minutes < 10:
+        return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 100 else f"{minutes} min"
 
 
 def state_html(text: str, detail: str = "", done: float | None = None, notes: Sequence[str] = ()) -> str:
@@ -147,12 +95,21 @@ def sheet_html(pictures: Sequence[str | None]) -> str:
         f"<em>{place + 1}</em><button type='button' aria-label='Remove photo {place + 1}'>×</button></li>"
         for place, picture in enumerate(pictures)
     )
-    add = Remedy("Add photos", ("#many input[type=file]",)).html()
+    add = button_html("Add photos", "#many input[type=file]")
     return f"<ol class='sheet'>{cells}{f'<li class=add>{add}</li>' if cells else ''}</ol>"
 
 
+def button_html(label: str, *press: str, fill: tuple[str, str] | None = None) -> str:
+    """A button for what a visitor would do: click `press` one after the other, then type in `fill`: (selector, value).
+
+    `stage.js` does it.
+    """
+    box = f" data-fill='{escape(fill[0])}' data-value='{escape(fill[1])}'" if fill else ""
+    return f"<button type='button' class='remedy' data-press='{escape('|'.join(press))}'{box}>{escape(label)}</button>"
+
+
 def error_html(text: str, button: str = "") -> str:
-    """What is wrong, and the button that solves it (see `remedies`)."""
+    """What is wrong, and the button that solves it."""
     return f"<div class='state error' role='alert'><p><b>{escape(text)}</b>{button}</p></div>"
 
 
@@ -183,7 +140,7 @@ def models_text(models: Sequence[Model]) -> str:
 def theme() -> gr.themes.Base:
     """Paper, ink and one colour. Gradio serves the font itself: nothing is fetched from elsewhere."""
     return gr.themes.Base(
-        primary_hue=TERRACOTTA,
+        primary_hue=gr.themes.Color(*TERRACOTTA),
         neutral_hue="stone",
         font=[gr.themes.LocalFont("IBM Plex Sans", (400, 700)), "system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],

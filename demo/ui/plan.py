@@ -17,10 +17,8 @@ from demo.server import thumbnails
 from demo.server.job_requests import FPS, JobRequest, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService
 from demo.server.messages import message
-from demo.ui import remedies
-from demo.ui.html import card_text, plan_html, size_text, time_text
-from film.engine import openvino_backend
-from film.hub import registry
+from demo.ui.html import button_html, card_text, plan_html, size_text, time_text
+from film.hub import registry, tensorflow_process
 from film.media import scene_detection
 from film.rendering import planning
 
@@ -30,16 +28,17 @@ MP4_BYTES = 0.045
 UPLOADED = re.compile(r"[0-9a-f]{64}")  # the folder of an upload
 LEAST_SECONDS = 0.5  # of a video that is cut to fit
 LARGE_MOVEMENT = 0.12  # of the longer side; the examples, which do well, have up to 0.1
-# Times film-lite's seconds per frame, as measured; for models that were not run here yet.
+QUICK = "film-lite"
+# Times its seconds per frame, as measured; for models that were not run here yet.
 AGAINST_QUICK = {"film": 12, "rife": 0.7}
 
 
-def planned(ask: Callable[[], JobRequest], handler: JobService) -> tuple[JobRequest, planning.Plan | None, str]:
+def planned(asked: JobRequest, handler: JobService) -> tuple[JobRequest, planning.Plan | None, str]:
     """A checked request that fits this server, what would be made of it, and in words how it was made to fit.
 
     ValueError, RuntimeError, OSError where nothing can be made of it.
     """
-    job_request = in_halves(ask(), handler.limits.depths).checked(handler.limits)
+    job_request = in_halves(asked, handler.limits.depths).checked(handler.limits)
     if job_request.files:
         options = dataclasses.replace(job_request.options, name=film_name(job_request.files[0]))
         job_request = dataclasses.replace(job_request, options=options)
@@ -110,13 +109,15 @@ def attempts(job_request: JobRequest, plan: planning.Plan, handler: JobService) 
 def show_plan(ask: Callable[[], JobRequest], handler: JobService) -> tuple[str, Any]:
     """The line under the choices, and the models' cards with what each would take."""
     try:
-        job_request, plan, note = planned(ask, handler)
+        asked = ask()
+        job_request, plan, note = planned(asked, handler)
         if plan is None:
             line = plan_html("As long as the video, times the slow motion")
         else:
             notes = [*filter(None, [note]), *hard(job_request, handler)]
-            solution = full_size(ask(), handler) if note else None
-            line = plan_html(length_text(plan), cost(job_request, plan), notes, solution.html() if solution else "")
+            line = plan_html(
+                length_text(plan), cost(job_request, plan), notes, full_size(asked, handler) if note else ""
+            )
     except (ValueError, RuntimeError, OSError) as error:
         return plan_html(message(error)), cards(None, None)
     return line, cards(job_request, plan)
@@ -127,7 +128,7 @@ def hard(job_request: JobRequest, handler: JobService) -> list[str]:
     if not isinstance(job_request, PhotoRequest):
         return []
     copies = [thumbnails.pixels(copy) if (copy := handler.thumbnail(photo)) else None for photo in job_request.files]
-    found: dict[str, list[str]] = {}  # by what is told of them: pairs of photos
+    found: dict[str, list[str]] = {}  # pairs of photos by what is told of them
     for number, (left, right) in enumerate(itertools.pairwise(copies), 1):
         if left is None or right is None or left.shape != right.shape:
             continue
@@ -142,16 +143,16 @@ def hard(job_request: JobRequest, handler: JobService) -> list[str]:
     return [told.format(" between photos " + ", ".join(pairs) if several else "") for told, pairs in found.items()]
 
 
-def full_size(asked: JobRequest, handler: JobService) -> remedies.Remedy | None:
-    """For a film of photos that is made smaller to fit: the depth that fits at the size that was asked for."""
+def full_size(asked: JobRequest, handler: JobService) -> str:
+    """For a film of photos that is made smaller to fit: a button for the depth that fits at the size asked for."""
     if not isinstance(asked, PhotoRequest) or asked.count is not None or asked.seconds is not None:
-        return None
+        return ""
     full = handler.plan(asked.checked(handler.limits))
-    if full is None or full.size is None:
-        return None
+    assert full and full.size
     room = handler.limits.megapixels * 1e6 / math.prod(full.size) - 1
     depth = math.floor(math.log2(max(1.0, room / max(1, len(asked.files) - 1))))
-    return remedies.with_depth(depth, f"At {max(full.size)} pixels with fewer frames") if depth >= 1 else None
+    label, fill = f"At {max(full.size)} pixels with fewer frames", ("#depth input[type=number]", str(depth))
+    return button_html(label, "#measure input[value='depth']", fill=fill) if depth >= 1 else ""
 
 
 def length_text(plan: planning.Plan) -> str:
@@ -184,7 +185,7 @@ def film_seconds(model: str, job_request: JobRequest, plan: planning.Plan) -> fl
         return None
     each = film.estimate(model, job_request.options.device, *plan.size)
     if each is None and model in AGAINST_QUICK:
-        quick = film.estimate(remedies.BUNDLED, job_request.options.device, *plan.size)
+        quick = film.estimate(QUICK, job_request.options.device, *plan.size)
         each = quick and quick * AGAINST_QUICK[model]
     return each and each * plan.calls
 
@@ -199,7 +200,7 @@ def cards(job_request: JobRequest | None, plan: planning.Plan | None) -> Any:
             facts.append(f"about {time_text(seconds)}")
         elif (times := AGAINST_QUICK.get(model.name, 0)) > 1:
             facts.append(f"{times} × slower")
-        if openvino_backend.must_download(model):
+        if tensorflow_process.must_download(model):
             facts.append(f"{model.megabytes:g} MB once")
         choices.append((card_text(model, facts), model.name))
     return gr.update(choices=choices)

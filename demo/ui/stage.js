@@ -59,9 +59,12 @@ const swing = (seconds, length) => {
   return phase < 1 ? phase : 2 - phase;
 };
 
+// As the film will hold it: what is of another shape is cropped around its centre.
 const paint = (image, share = 1) => {
+  const scale = Math.max(canvas.width / image.naturalWidth, canvas.height / image.naturalHeight);
+  const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
   context.globalAlpha = share;
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
+  context.drawImage(image, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
 };
 
 // What `list` shows at a place between 0 and total - 1: a frame, or two neighbours blended where others are to come.
@@ -70,7 +73,7 @@ const show = (list, place) => {
   const [from, left] = list[after - 1] ?? [];
   const [to, right] = list[after] ?? [];
   if (!left) return;
-  fit(left);
+  fit(list[0][1]);
   paint(left);
   if (right && place > from && to - from > 1) paint(right, Math.min(1, (place - from) / (to - from)));
 };
@@ -149,7 +152,7 @@ const follow = (comparing) => {
 
 const words = (current, video) => {
   if (told.lost) return "The page was loaded anew, which stops a film in the making. Press Create to make it again.";
-  if (told.state === "making" && !current) return "A film of other photos is being made.";
+  if (told.state === "making" && setUp() !== madeFrom) return "A film of something else is being made.";
   if (!current || video || told.state !== "making") return "";
   const there = frames().length;
   if (there > 2 && told.byLevel) return `Playing ${there} of ${told.total} frames, getting smoother`;
@@ -255,6 +258,19 @@ const name = () => {
 setInterval(tick, 250);
 requestAnimationFrame(draw);
 
+// What the machine is doing, asked while somebody looks at the page.
+const machine = async () => {
+  if (document.hidden || !find("#machine-line")) return;
+  const root = window.gradio_config?.root ?? "";
+  const health = await fetch(`${root}/health`).then((answer) => answer.json()).catch(() => null);
+  const { running, waiting } = health ?? {};
+  const films = running ? `${running} ${running > 1 ? "films" : "film"} in the making, ${waiting || "nobody"} waiting` : "idle";
+  find("#machine-line").textContent = `This machine: ${health ? films : "does not answer"}`;
+};
+setTimeout(machine, 500); // once its line is there
+setInterval(machine, 5000);
+document.addEventListener("visibilitychange", machine);
+
 // The frame at which the part of a video begins or ends, while it is chosen.
 document.addEventListener("input", (event) => {
   const clip = event.target.closest?.("#start, #end") && find("#clip video");
@@ -278,6 +294,7 @@ const WORDS = [
   [/Invalid file type/, () => (kind() === "video" ? "That is no video. Choose one, such as MP4, MOV or WebM." : "That is no photo. Choose one, such as JPEG, PNG or HEIC.")],
   [/maximum allowed size of ([\d.]+) Mb: (.*)/, (size, names) => `${names.replaceAll('"', "")}: too large. This server takes files of up to ${Number(size)} MB.`],
   [/^HTTP \d+: (\{.*\})$/, (answer) => JSON.parse(answer).detail],
+  [/^Video not playable$/, () => "This browser does not show this video. A film can be made of it if it is taken here."],
   [/Connection to the server was lost/, () => "The server does not answer. The page goes on trying."],
 ];
 new MutationObserver(() => {

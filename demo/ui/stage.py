@@ -9,14 +9,13 @@ import json
 import secrets
 from collections.abc import Sequence
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from demo.server.http_guard import FILE
 from demo.server.storage import Storage
-from film.media.images import Frame, to_uint8
+from film.media.images import to_uint8
 from film.rendering.events import Progress
 
 MOST = 65  # frames of one film: enough for a strip, and for a preview that moves smoothly
@@ -44,7 +43,9 @@ class Preview:
             return False
         with self._storage.making() as folder:
             path = folder / f"{place:05d}.jpg"
-            save(event.frame, path)
+            image = Image.fromarray(to_uint8(event.frame))
+            image.thumbnail((LONGEST, LONGEST))
+            image.save(path, "JPEG", quality=JPEG_QUALITY)
             kept = self._storage.keep(path)
         self.frames[place] = f"{kept.parent.name}/{kept.name}"
         self._facts |= {"total": event.total, "step": step}
@@ -62,12 +63,6 @@ def step_of(total: int) -> int:
     while (total - 1) // step + 1 > MOST:
         step *= 2
     return step
-
-
-def save(frame: Frame, path: Path) -> None:
-    image = Image.fromarray(to_uint8(frame))
-    image.thumbnail((LONGEST, LONGEST))
-    image.save(path, "JPEG", quality=JPEG_QUALITY)
 
 
 def photo_places(gaps: Sequence[Sequence[Fraction]]) -> list[int]:

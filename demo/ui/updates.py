@@ -14,16 +14,16 @@ import gradio as gr
 
 import film
 from demo.server.job_queue import Waiting
-from demo.server.job_requests import FORMATS, PLAYED, JobRequest, PhotoRequest
-from demo.server.job_service import JobService
+from demo.server.job_requests import FORMATS, PLAYED, JobRequest, PhotoRequest, VideoRequest
+from demo.server.job_service import BUSY, JobService
 from demo.server.messages import message
 from demo.ui import exports, plan, stage
 from demo.ui.components import StreamSegment
-from demo.ui.html import error_html, size_text, state_html, time_text
+from demo.ui.html import button_html, error_html, size_text, state_html, time_text
 from demo.ui.layout import OTHERS
-from demo.ui.remedies import remedy
 from demo.ui.stage import Preview
 from film.media import video_writer
+from film.rendering import planning
 from film.rendering.events import Done, Level, Notice, Progress, Segment, Stage
 
 logger = logging.getLogger("film.page")
@@ -31,12 +31,12 @@ logger = logging.getLogger("film.page")
 # Where a model could not be fetched from, and the library's words around the reason; the log has them.
 DOWNLOAD = re.compile(r" from \S+://\S+ \((?:<urlopen error )?(?:\[Errno -?\d+\] )?(.*?)>?\)\.")
 
-Changes = dict[str, Any]  # new values of some of the page's outputs, by their names; the others stay as they are
+Changes = dict[str, Any]  # new values of some of the page's parts, by their names; the others stay as they are
 
+CREATE = "#create"
 FORMAT_BUTTONS = tuple(f"as-{name}" for name in OTHERS)
-OUTPUTS = ("player", "refused", "state", "preview", "download", "create", "stop", "finished", *FORMAT_BUTTONS)
 READY: Changes = {"create": gr.update(value="Create", visible=True), "stop": gr.update(visible=False)}
-STARTED: Changes = {
+STARTED: Changes = {  # all that changes while a film is made
     "player": gr.update(value=None),
     "refused": gr.update(visible=False),
     "state": state_html("Waiting for a free place", done=0),
@@ -57,9 +57,10 @@ def show(ask: Callable[[], JobRequest], handler: JobService, owner: str = "") ->
     job_request: JobRequest | None = None
     stage = ""
     try:
-        job_request = asked = ask()
-        job_request, planned, note = plan.planned(lambda: asked, handler)
+        job_request = ask()
+        job_request, planned, note = plan.planned(job_request, handler)
         handler.check_files(job_request)
+        assert planned
         notes += [note] if note else []
         preview = Preview(handler.storage, *known_facts(job_request, planned))
         yield {"preview": preview.told()}
@@ -87,16 +88,33 @@ def show(ask: Callable[[], JobRequest], handler: JobService, owner: str = "") ->
                     case Done():
                         yield finished(event, job_request, preview, notes)
     except Exception as error:
-        solution = remedy(error, job_request, stage)
-        changes = {"state": error_html(DOWNLOAD.sub(r" (\1).", message(error)), solution.html() if solution else "")}
+        told = DOWNLOAD.sub(r" (\1).", message(error))
+        changes = {"state": error_html(told, remedy(error, job_request, stage))}
         yield changes if preview is None else {**changes, "preview": preview.told("failed")}
     yield READY
 
 
-def known_facts(job_request: JobRequest, planned: Any) -> tuple[dict[str, Any], list[int]]:
+def remedy(error: Exception, job_request: JobRequest | None, stage: str) -> str:
+    """A button for what solves that error, which came at that stage; empty where nothing on the page does."""
+    if isinstance(error, BUSY):
+        return button_html("Try again", CREATE)
+    if job_request is None:
+        return ""
+    options = job_request.options
+    if isinstance(job_request, VideoRequest):
+        if not job_request.video:
+            return button_html("Take the sample clip", "#sample")
+    elif not (all(job_request.photos) and len(job_request.photos) > 1):
+        return button_html("Take an example", "#examples .gallery-item, #burst")
+    if isinstance(error, RuntimeError) and stage in ("downloading", "converting") and options.model != plan.QUICK:
+        return button_html("Make it with Quick", f"#model input[value='{plan.QUICK}']", CREATE)
+    if isinstance(error, ValueError) and options.depth_bits != 8 and "bit" in str(error):
+        return button_html("Make it in 8 bits", "#bits input[value='8']", CREATE)
+    return ""
+
+
+def known_facts(job_request: JobRequest, planned: planning.Plan) -> tuple[dict[str, Any], list[int]]:
     """What the stage is told of a film before it is made, and the places of its photos."""
-    if planned is None:
-        return {}, []
     known = {"fps": float(planned.fps), "play": planned.play, "total": planned.frames if planned.length_known else 0}
     if isinstance(job_request, PhotoRequest):
         return known, stage.photo_places(planned.moments)
@@ -154,27 +172,30 @@ def stopped(told: str, streamed: Sequence[tuple[bytes, float]], handler: JobServ
     storage = handler.storage
     try:
         facts = json.loads(told)
-        frames = {int(place): str(name) for place, name in facts["frames"].items()}
-        if streamed:
-            made = f"the {time_text(sum(seconds for _, seconds in streamed))} that were made"
-            path: Path | None = exports.joined([data for data, _ in streamed], storage)
-        else:
-            made = f"the {len(frames)} frames that were made"
-            path = exports.stopped(frames, float(facts["fps"]), storage)
+        # The page tells them: what somebody has sent is not opened here, as what was made is.
+        frames = {
+            int(place): str(name) for place, name in facts["frames"].items() if storage.made(f"{storage.folder}/{name}")
+        }
+        with handler.exports.turn(storage.folder):
+            if streamed:
+                made = f"the {time_text(sum(seconds for _, seconds in streamed))} that were made"
+                path: Path | None = exports.joined([data for data, _ in streamed], storage)
+            else:
+                made = f"the {len(frames)} frames that were made"
+                path = exports.stopped(frames, float(facts["fps"]), storage)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         logger.info("nothing to keep of a stopped film: %s", error)
         return STOPPED
     if path is None:
         return STOPPED
-    changes: Changes = {
+    goes_on = "slowdown" not in facts  # what photos became is kept; see `server.frame_cache`
+    return {
         **STOPPED,
+        "create": gr.update(value="Continue" if goes_on else "Create", visible=True),
         "download": download(path),
         "state": state_html(f"Stopped; {made} can be downloaded"),
         "preview": json.dumps(facts | {"state": "stopped"}),
     }
-    if "slowdown" not in facts:  # what photos became is kept; see `server.frame_cache`
-        changes["create"] = gr.update(value="Continue", visible=True)
-    return changes
 
 
 def export(finished: str | None, format: str, handler: JobService) -> tuple[Any, Any, Any]:

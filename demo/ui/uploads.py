@@ -17,46 +17,45 @@ from demo.server.json_logging import hiding
 from demo.server.messages import message
 from demo.ui import html
 from demo.ui.components import UNSHOWN
-from demo.ui.remedies import choose_again
 from film.media import images
 
 logger = logging.getLogger("film.page")
 
 
 class Uploads:
-    """Methods handle events of the page: they return what an input holds now, and what `taken` tells."""
+    """Methods handle events of the page: they return what an input holds now, and what `refused` tells."""
 
     def __init__(self, handler: JobService) -> None:
         self._handler = handler
 
-    def check_photo(self, path: str | None, state: str, place: str = "first") -> tuple[Any, Any, Any]:
+    def check_photo(self, path: str | None, place: str) -> Any:
         """Refuse at once an upload that is no photo; show one that browsers do not know as a JPEG."""
         if path is None:
-            return gr.skip(), gr.skip(), gr.skip()
+            return gr.skip()
         shown = path if Path(path).suffix.lower() not in UNSHOWN else str(Path(path).with_suffix(".jpg"))
         refusal = self._refusal(path, self._handler.check_photo)
         if shown != path and not refusal:
             refusal = self._refusal(path, partial(self._handler.sandbox.save_jpeg, target=shown))
-        return None if refusal else shown, *taken(state, refusal, place)
+        return None if refusal else shown, refused(refusal, place)
 
-    def check_photos(self, paths: list[str], known: list[str], state: str) -> tuple[Any, ...]:
+    def check_photos(self, paths: list[str], known: list[str]) -> tuple[Any, ...]:
         """Put new photos behind those that are there, in natural order of their names, and leave out what is none."""
-        refused: list[str] = []
+        refusals: list[str] = []
         photos = [path for path in paths if path in known]
         for path in sorted((path for path in paths if path not in known), key=lambda path: images.natural(Path(path))):
             if len(photos) == self._handler.limits.photos:
                 refusal = self._refusal(path, lambda _: self._handler.limits.check_photos(len(paths)))
             else:
                 refusal = self._refusal(path, self._handler.check_photo)
-            (refused if refusal else photos).append(refusal or path)
-        return photos, photos, *taken(state, " ".join(dict.fromkeys(refused)), "many")
+            (refusals if refusal else photos).append(refusal or path)
+        return photos, photos, refused(" ".join(dict.fromkeys(refusals)), "many")
 
-    def check_video(self, path: str | None, state: str) -> tuple[Any, Any, Any]:
+    def check_video(self, path: str | None) -> Any:
         """Refuse at once an upload that is no video, or of which nothing can be made."""
         if path is None:
-            return gr.skip(), gr.skip(), gr.skip()
+            return gr.skip()
         refusal = self._refusal(path, self._handler.check_video)
-        return None if refusal else gr.skip(), *taken(state, refusal, "clip")
+        return None if refusal else gr.skip(), refused(refusal, "clip")
 
     def _refusal(self, path: str, check: Callable[[str], object]) -> str:
         """Why a check refuses a file; empty if it does not."""
@@ -89,13 +88,12 @@ class Uploads:
         return gr.update(visible=True), *ends
 
     def next_step(self, kind: str, first: Any, last: Any, photos: Any, video: Any, state: str) -> Any:
-        """What to do next, unless something else is told: "Choose two photos" goes when they are there."""
+        """What to do next, unless a film is told of: "Choose two photos" goes when they are there, and so do errors."""
         there = {"two": first and last, "many": photos and len(photos) > 1, "video": video}.get(kind)
         return html.idle_html(bool(there)) if html.is_idle(state) else gr.skip()
 
 
-def taken(state: str, refusal: str = "", place: str = "") -> tuple[Any, Any]:
-    """Why an upload was not taken, in a line of its own, for a film may be in the making; an earlier error goes."""
-    told = html.error_html(refusal, choose_again(place).html()) if refusal else None
-    line = gr.update(value=told, visible=True) if told else gr.update(visible=False)
-    return line, html.idle_html() if html.is_idle(state) else gr.skip()
+def refused(refusal: str = "", place: str = "") -> Any:
+    """Why an upload was not taken, in a line of its own, for a film may be in the making; without, the line goes."""
+    again = html.button_html("Choose another", f"#{place} input[type=file]")
+    return gr.update(value=html.error_html(refusal, again) if refusal else None, visible=bool(refusal))

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -52,43 +51,23 @@ def test_what_nothing_could_be_made_with_is_refused(name: str, value: str, words
         Config.read({f"FILM_{name}": value})
 
 
-@pytest.fixture
-def listening() -> Iterator[socket.socket]:
-    """Somebody who has a port of this machine."""
-    with socket.socket() as somebody:
-        somebody.bind(("127.0.0.1", 0))
-        somebody.listen()
-        yield somebody
-
-
-def python(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | settings
-    return subprocess.run(
-        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT
-    )
-
-
 @pytest.mark.server
-def test_where_nothing_can_be_served_it_says_so(listening: socket.socket) -> None:
-    port = str(listening.getsockname()[1])
-    ended = python("app.py", FILM_PORT=port)
-    words = f"Nothing can be served at 127.0.0.1:{port} ("
-    assert ended.returncode == 1 and words in ended.stderr and "another FILM_HOST or FILM_PORT" in ended.stderr
-    assert "Traceback" not in ended.stderr and "GRADIO" not in ended.stderr
-
-
-@pytest.mark.server
-def test_nothing_is_served_with_an_unusable_setting(listening: socket.socket) -> None:
+def test_nothing_is_served_with_an_unusable_setting() -> None:
     """All in one process, because it takes seconds to import what would serve."""
-    port = str(listening.getsockname()[1])
-    listening.close()  # so that it is free
-    words = {
-        "FILM_MAX_DEPTH=0": "FILM_MAX_DEPTH is '0'; it must be a whole number, 1 or more.",
-        "FILM_MEMORY_GB=0": "The memory budget is 0 GB; it must be a number above 0.",
-        "FILM_DOWNLOAD_SECONDS=0": "FILM_DOWNLOAD_SECONDS is '0'; it must be a number of seconds above 0.",
-        "FILM_HOST=nonsense.invalid": f"Nothing can be served at nonsense.invalid:{port} (",
-    }
-    program = """
+    with socket.socket() as free, socket.socket() as taken:
+        for each in (free, taken):
+            each.bind(("127.0.0.1", 0))
+        port, other = free.getsockname()[1], taken.getsockname()[1]
+        free.close()
+        taken.listen()
+        words = {
+            "FILM_MAX_DEPTH=0": "FILM_MAX_DEPTH is '0'; it must be a whole number, 1 or more.",
+            "FILM_MEMORY_GB=0": "The memory budget is 0 GB; it must be a number above 0.",
+            "FILM_DOWNLOAD_SECONDS=0": "FILM_DOWNLOAD_SECONDS is '0'; it must be a number of seconds above 0.",
+            "FILM_HOST=nonsense.invalid": f"Nothing can be served at nonsense.invalid:{port} (",
+            f"FILM_PORT={other}": f"Nothing can be served at 127.0.0.1:{other} (",
+        }
+        program = """
 import os, sys, app
 for setting in sys.argv[1:]:
     name, value = setting.split("=")
@@ -99,10 +78,15 @@ for setting in sys.argv[1:]:
         print(ended, file=sys.__stdout__)
     del os.environ[name]
 """
-    ended = python("-c", program, *words, FILM_PORT=port)
-    assert ended.returncode == 0 and "Traceback" not in ended.stderr
+        command = [sys.executable, "-c", program, *words]
+        environment = os.environ | {"FILM_PORT": str(port)}
+        ended = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=True
+        )
+    assert "Traceback" not in ended.stderr and "GRADIO" not in ended.stderr
     for line, beginning in zip(ended.stdout.splitlines(), words.values(), strict=True):
         assert line.startswith(beginning)
+    assert line.endswith("choose another FILM_HOST or FILM_PORT.")
 
 
 def test_a_server_that_takes_no_videos_offers_none() -> None:

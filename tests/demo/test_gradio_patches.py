@@ -1,22 +1,29 @@
-"""Who listens, over real HTTP: what nobody fetches is not made to its end, and costs nobody else his messages."""
+"""Where Gradio was changed: uploads that break off leave nothing, and what nobody fetches is not made to its end."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import nullcontext
+from pathlib import Path
 
 import gradio as gr
 import httpx
 import pytest
+from gradio import routes
 from gradio_client import Client
+from starlette.datastructures import Headers
+from starlette.formparsers import MultiPartException
 
 from demo import gradio_patches
 from tests.support.serving import TIMEOUT, wait_until
 
-pytestmark = pytest.mark.server
-
 API = "/gradio_api"
+HEADERS = Headers({"content-type": "multipart/form-data; boundary=mark"})
+PART = b'--mark\r\nContent-Disposition: form-data; name="files"; filename="photo.jpg"\r\n\r\n'
+END = b"\r\n--mark--\r\n"
 
 
 class Counter:
@@ -56,6 +63,7 @@ def counter() -> Iterator[Counter]:
     counter.blocks.close()
 
 
+@pytest.mark.server
 def test_what_nobody_listens_to_ends(counter: Counter) -> None:
     """It does not begin, and is dropped: the next one, for which it would have to make room, is made."""
     counter.job_request(1_000_000)
@@ -65,6 +73,7 @@ def test_what_nobody_listens_to_ends(counter: Counter) -> None:
     client.close()
 
 
+@pytest.mark.server
 def test_orders_of_many_others_take_nobodys_messages(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gradio_patches, "SESSIONS", 5)
     client = Client(counter.url, verbose=False, httpx_kwargs={"timeout": TIMEOUT})
@@ -84,3 +93,37 @@ def test_orders_of_many_others_take_nobodys_messages(counter: Counter, monkeypat
     assert len(counter.blocks._queue.pending_messages_per_session) <= 5 + 2
     assert len(counter.blocks._queue.pending_event_ids_session) <= 5 + 2
     client.close()
+
+
+@pytest.mark.parametrize(
+    "error", [None, ConnectionError("the visitor left"), asyncio.CancelledError(), MultiPartException("")]
+)
+def test_an_upload_that_breaks_off_leaves_nothing(tmp_path: Path, error: BaseException | None) -> None:
+    async def sent() -> AsyncGenerator[bytes]:
+        yield PART + b"a photo"
+        if error:
+            raise error
+        yield END
+
+    parser = gradio_patches.BoundedForm(HEADERS, sent(), upload_dir=tmp_path, max_file_size=1000)
+    with pytest.raises(type(error)) if error else nullcontext():
+        asyncio.run(parser.parse())
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == ([] if error else [b"a photo"])
+
+
+def test_uploads_whose_progress_is_asked_for_are_not_all_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gradio_patches, "UPLOADS", 3)
+    monkeypatch.setattr(routes, "file_upload_statuses", statuses := routes.FileUploadProgress())
+    gradio_patches.bound_forms()
+
+    async def ask(upload: int) -> None:
+        asked = asyncio.ensure_future(statuses.is_tracked(f"{upload}"))
+        await asyncio.sleep(0)
+        if upload % 2:
+            statuses.append(f"{upload}", "photo.jpg", b"data")
+            assert await asked
+        asked.cancel()
+
+    for upload in range(10):
+        asyncio.run(ask(upload))
+    assert list(statuses._signals) == ["7", "8", "9"] and list(statuses._statuses) == ["5", "7", "9"]

@@ -14,7 +14,6 @@ import socket
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,23 +42,14 @@ PARAMETERS = {
     ).split(),
 }
 FILES = {"first", "last", "photos", "video"}
-RIGHT: dict[tuple[str, str], list[Any]] = {  # of the values below, those that are in order
-    ("interpolate", "count"): [None],
-    ("interpolate", "seconds"): [None, 0.5],
-    ("interpolate_many", "count"): [None],
-    ("interpolate_many", "seconds"): [None, 0.5],
-    ("interpolate", "background"): [None, ""],
-    ("interpolate_many", "background"): [None, ""],
-    ("retime", "sound"): [True],
-    ("retime", "cut"): [0.5],
-    ("retime", "fps"): [None],
-    ("retime", "start"): [None, "", 0.5],
-    ("retime", "end"): [None, "", "5", 0.5, 2**70],
-    ("retime", "speed"): [None, ""],
-    ("retime", "background"): [None, ""],
-    ("retime", "audio_track"): [None],
-    ("retime", "keep_streams"): [True],
-}
+# What no parameter takes.
+NOTHING = [[], [1], {}, {"path": 1}, {"a": {}}, "x", -1, 1e308, "9" * 5000]
+PLACES = r"""
+    http://127.0.0.1:1/photo.jpg http://[::1]:1/photo.jpg http://0x7f.1/photo.jpg http://169.254.169.254/latest/meta-data/
+    file:///etc/passwd ftp://127.0.0.1/photo.jpg gopher://127.0.0.1:1/_photo data:image/png;base64,iVBORw0KGgo=
+    /etc/passwd ../../etc/passwd /proc/self/environ /dev/zero \\server\share\photo.jpg C:\Windows\win.ini
+    film/models/film-lite $(touch${IFS}/tmp/was-here) {{7*7}} %s%s%n
+""".split()
 
 
 @dataclass(frozen=True)
@@ -123,23 +113,19 @@ class Attacker:
         return self.request("POST", path, body, {"content-type": "application/json"}, case)
 
     def upload(self, name: str, data: bytes) -> Answer:
-        mark = uuid.uuid4().hex
-        quoted = name.replace('"', "%22").encode()
-        head = b'--%s\r\nContent-Disposition: form-data; name="files"; filename="%s"\r\n\r\n' % (mark.encode(), quoted)
-        body = head + data + b"\r\n--%s--\r\n" % mark.encode()
-        return self.request(
-            "POST", f"{API}/upload", body, {"content-type": f"multipart/form-data; boundary={mark}"}, name
-        )
+        return self.form(self.part(name.replace('"', "%22"), data), case=name)
 
     @staticmethod
     def part(name: str, data: bytes) -> bytes:
         """A file of a form."""
         return f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode() + data
 
-    def form(self, *parts: bytes) -> Answer:
+    def form(self, *parts: bytes, case: str = "") -> Answer:
         """Send an upload whose parts are given whole, headers and all."""
-        body = b"".join(b"--mark\r\n" + part + b"\r\n" for part in parts) + b"--mark--\r\n"
-        return self.request("POST", f"{API}/upload", body, {"content-type": "multipart/form-data; boundary=mark"})
+        body = b"".join(b"--a-mark\r\n" + part + b"\r\n" for part in parts) + b"--a-mark--\r\n"
+        return self.request(
+            "POST", f"{API}/upload", body, {"content-type": "multipart/form-data; boundary=a-mark"}, case
+        )
 
     def half(self, data: bytes, case: str) -> Answer:
         """Send the beginning of a request and wait until the server ends it."""
@@ -180,41 +166,19 @@ def file(path: Any, **more: Any) -> dict[str, Any]:
 
 def wrong_orders(photo: dict[str, Any], clip: dict[str, Any], listener: str) -> Iterator[tuple[str, str, list[Any]]]:
     """(endpoint, name, values) of orders that must be refused; `listener` is an address that must never be visited."""
-    anything = [None, True, "", "x", "5", [], [1], {}, {"path": 1}, {"a": {}}, 1e308, -1, 0.5, 2**70, "9" * 5000]
-    places = [
-        *(f"{listener}/{rest}" for rest in ("photo.jpg", "saved_model.pb", "@169.254.169.254/", "%2e%2e/photo.png")),
-        "http://127.0.0.1:1/photo.jpg",
-        "http://169.254.169.254/latest/meta-data/",
-        "http://[::1]:1/photo.jpg",
-        "http://0x7f.1/photo.jpg",
-        "file:///etc/passwd",
-        "ftp://127.0.0.1/photo.jpg",
-        "gopher://127.0.0.1:1/_photo",
-        "data:image/png;base64,iVBORw0KGgo=",
-        "/etc/passwd",
-        "../../etc/passwd",
-        "/proc/self/environ",
-        "/dev/zero",
-        "\\\\server\\share\\photo.jpg",
-        "C:\\Windows\\win.ini",
-        str(ROOT / "app.py"),
-        str(ROOT / "film" / "models" / "film-lite"),
-        "film/models/film-lite",
-        f"{Path(photo['path']).parent}/../../../../../../etc/passwd",
-        f"{Path(photo['path']).parents[1]}/scratch",
-        "photo\0.jpg",
-        "$(touch /tmp/was-here)",
-        "{{7*7}}",
-        "%s%s%n",
+    rests = ("photo.jpg", "saved_model.pb", "@169.254.169.254/", "%2e%2e/photo.png")
+    places = [*PLACES, "photo\0.jpg", *(f"{listener}/{rest}" for rest in rests)]
+    places += [str(ROOT / "app.py"), str(ROOT / "film" / "models" / "film-lite")]
+    places += [
+        f"{Path(photo['path']).parents[up]}/{rest}" for up, rest in ((0, "../" * 6 + "etc/passwd"), (1, "scratch"))
     ]
     photos = [photo, photo, 1, 15, "film-lite", "CPU", 512, *REST]
     many = [[photo, photo], *photos[2:]]
     for endpoint, right in (("interpolate", photos), ("interpolate_many", many), ("retime", [clip, *RETIMED])):
         for place, name in enumerate(PARAMETERS[endpoint]):
             before, after = right[:place], right[place + 1 :]
-            for value in anything:
-                if value not in RIGHT.get((endpoint, name), []):
-                    yield endpoint, f"{name} is {str(value)[:20]!r}", [*before, value, *after]
+            for value in NOTHING:
+                yield endpoint, f"{name} is {str(value)[:20]!r}", [*before, value, *after]
             for value in places:
                 shapes = [value, file(value), {"path": value}, file(value, url=value), file(None, url=value)]
                 if name == "photos":
@@ -237,12 +201,10 @@ def wrong_bodies(photo: dict[str, Any], clip: dict[str, Any]) -> Iterator[tuple[
     data = json.dumps([photo, photo, 1, 15, "film-lite", "CPU", 512, *REST])
     video = json.dumps([clip, *RETIMED])
     call = f"{API}/call/interpolate"
-    for number in ("NaN", "Infinity", "-Infinity", "1e999", "-0", "1" * 5000):
-        yield f"depth {number[:20]}", call, f'{{"data": {data.replace(" 1,", f" {number},")}}}'.encode()
-        yield f"fps {number[:20]}", call, f'{{"data": {data.replace(" 15,", f" {number},")}}}'.encode()
-        for name, value in (("slowdown", 2), ("cut", 15)):
-            body = f'{{"data": {video.replace(f" {value},", f" {number},")}}}'
-            yield f"{name} {number[:20]}", f"{API}/call/retime", body.encode()
+    values = (("depth", data, " 1,"), ("fps", data, " 15,"), ("slowdown", video, " 2,"), ("cut", video, " 15,"))
+    for number, (name, order, right) in itertools.product(("NaN", "-Infinity", "1e999", "-0", "1" * 5000), values):
+        path = f"{API}/call/{'interpolate' if order is data else 'retime'}"
+        yield f"{name} {number[:20]}", path, f'{{"data": {order.replace(right, f" {number},")}}}'.encode()
     yield "deep", call, b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
     yield "large", call, b'{"data": ["' + b"x" * 3 * 2**20 + b'"]}'
     yield "two keys", call, b'{"data": [], "data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]}'
@@ -253,11 +215,11 @@ def wrong_bodies(photo: dict[str, Any], clip: dict[str, Any]) -> Iterator[tuple[
         yield f"cancel {body!r}", f"{API}/cancel", body
         yield f"run {body!r}", f"{API}/run/predict", body
     for index in (-1, 0, 3, 99, 2**40, "x", None, [], 1.5):
-        body = {"data": [], "fn_index": index, "session_hash": "hostile", "event_data": {"path": "/etc/passwd"}}
-        yield f"function {index}", f"{API}/run/predict", json.dumps(body).encode()
         for values in ([], [None] * 12, [photo] * 12, ["x"] * 12, [10**6], [{}] * 2):
             body = {"data": values, "fn_index": index, "session_hash": "hostile"}
             yield f"function {index} of {str(values)[:20]}", f"{API}/run/predict", json.dumps(body).encode()
+    body = {"data": [], "fn_index": 0, "session_hash": "hostile", "event_data": {"path": "/etc/passwd"}}
+    yield "an event's path", f"{API}/run/predict", json.dumps(body).encode()
     for name in ("nonesuch", "show_film", "predict", "../interpolate", "interpolate/../../config"):
         yield f"call {name}", f"{API}/call/{name}", f'{{"data": {data}}}'.encode()
 

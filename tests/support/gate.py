@@ -15,17 +15,30 @@ from demo.server.storage import Storage
 
 OWN = "0123456789abcdef" * 4
 UPLOAD_BYTES = 1000
-ORDER = "/gradio_api/call/interpolate"
+ORDER, SESSION = "/gradio_api/call/interpolate", "a1"
+
+Message = MutableMapping[str, Any]
 
 
-class Behind:
-    """An ASGI application that notes (method, path, body) and answers with 200; or fails in one of three ways."""
+class Gate:
+    """The guard before an ASGI application that notes (method, path, body) and answers with 200; or fails.
 
-    def __init__(self) -> None:
+    The photo `own` was uploaded here, `public` belongs to the page, and `secret.jpg` lies beside both.
+    """
+
+    def __init__(self, folder: Path, ceiling: int = 2**20, upload_bytes: int = UPLOAD_BYTES) -> None:
         self.reached: list[tuple[str, str, bytes]] = []
         self.fails = ""
+        self.storage = Storage(folder / "page", 3600, ceiling)
+        self.public = folder / "examples" / "first.jpg"
+        self.own = self.storage.folder / OWN / "photo.jpg"
+        for path in (self.public, self.own, folder / "secret.jpg"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"pixels")
+        self.storage.add([str(self.own)])
+        self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes, Config(), {SESSION}, {0})
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+    async def behind(self, scope: Message, receive: Any, send: Any) -> None:
         body = b""
         while (message := await receive()).get("more_body"):
             body += message["body"]
@@ -37,60 +50,50 @@ class Behind:
             raise KeyError("/secret/path")
         await send({"type": "http.response.body", "body": b"reached"})
 
-
-class Gate:
-    """The guard before `Behind`, asked as a server would ask it."""
-
-    def __init__(self, folder: Path, ceiling: int = 2**20, upload_bytes: int = UPLOAD_BYTES) -> None:
-        self.behind = Behind()
-        self.storage = Storage(folder / "page", 3600, ceiling)
-        self.public = folder / "examples" / "first.jpg"
-        self.own = self.storage.folder / OWN / "photo.jpg"
-        for path in (self.public, self.own, folder / "secret.jpg"):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"pixels")
-        self.storage.recount()
-        self.guard = Guard(self.behind, self.storage, [str(self.public)], upload_bytes, Config())
-
     def ask(self, method: str, path: str, body: bytes = b"", query: str = "", headers: Any = None) -> tuple[int, str]:
         """(status, text) of the answer. The body comes in two parts."""
-        sent: list[MutableMapping[str, Any]] = []
-        parts = [{"type": "http.request", "body": body[:10], "more_body": True}]
-        parts += [{"type": "http.request", "body": body[10:], "more_body": False}]
-        given = [(b"content-length", b"%d" % len(body))] if headers is None else headers
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": given}
 
-        async def receive() -> MutableMapping[str, Any]:
-            return parts.pop(0)
+        async def visit() -> tuple[int, str]:
+            begun = self.asked(method, path, [body[:10], body[10:]], query, len(body) if headers is None else headers)
+            await begun.task
+            return begun.answer
 
-        async def send(message: MutableMapping[str, Any]) -> None:
-            sent.append(message)
-
-        asyncio.run(self.guard(scope, receive, send))
-        return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
+        return asyncio.run(visit())
 
     def order(self, *values: Any) -> int:
         return self.ask("POST", ORDER, json.dumps({"data": values}).encode())[0]
 
     async def begin(self, path: str, size: int, *parts: bytes) -> Begun:
         """Announce a body of that size and send parts of it, until more is waited for or there is an answer."""
-        sent: list[MutableMapping[str, Any]] = []
-        coming, waits = list(parts), asyncio.Event()
-        scope = {"type": "http", "method": "POST", "path": path, "query_string": b""}
+        begun = self.asked("POST", path, [*parts, None], "", size)
+        await asyncio.wait([begun.task, asyncio.ensure_future(begun.waits.wait())], return_when="FIRST_COMPLETED")
+        return begun
 
-        async def receive() -> MutableMapping[str, Any]:
-            if not coming:
+    def asked(self, method: str, path: str, parts: list[Any], query: str, headers: Any) -> Begun:
+        """A request whose body comes in these parts; at None nothing comes, at an event, once it is set, the end."""
+        given = [(b"content-length", b"%d" % headers)] if isinstance(headers, int) else headers
+        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": given}
+        sent: list[Message] = []
+        waits = asyncio.Event()
+
+        async def receive() -> Message:
+            part = parts.pop(0)
+            if part is None:
                 waits.set()
                 await asyncio.Event().wait()
-            return {"type": "http.request", "body": coming.pop(0), "more_body": True}
+            if isinstance(part, asyncio.Event):
+                await part.wait()
+                return {"type": "http.disconnect"}
+            return {
+                "type": "http.request",
+                "body": part,
+                "more_body": bool(parts) and not isinstance(parts[0], asyncio.Event),
+            }
 
-        async def send(message: MutableMapping[str, Any]) -> None:
+        async def send(message: Message) -> None:
             sent.append(message)
 
-        asked = self.guard(scope | {"headers": [(b"content-length", b"%d" % size)]}, receive, send)
-        begun = Begun(asyncio.ensure_future(asked), sent)
-        await asyncio.wait([begun.task, asyncio.ensure_future(waits.wait())], return_when=asyncio.FIRST_COMPLETED)
-        return begun
+        return Begun(asyncio.ensure_future(self.guard(scope, receive, send)), sent, waits)
 
 
 @dataclass
@@ -98,11 +101,12 @@ class Begun:
     """A request that has not come to its end."""
 
     task: asyncio.Future[None]
-    sent: list[MutableMapping[str, Any]]
+    sent: list[Message]
+    waits: asyncio.Event
 
     @property
     def answer(self) -> tuple[int, str]:
-        return self.sent[0]["status"], self.sent[1]["body"].decode()
+        return self.sent[0]["status"], b"".join(message.get("body", b"") for message in self.sent).decode()
 
     async def leave(self) -> None:
         self.task.cancel()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import importlib.util
 import json
 import zipfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -20,7 +19,6 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 from PIL import Image
 
-from demo.api import mcp
 from film.media import video_reader
 from tests.conftest import photo
 from tests.support.attacks import listener
@@ -39,9 +37,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+def connected(server: Server) -> Client:
+    return Client(server.url, verbose=False, httpx_kwargs={"timeout": TIMEOUT})
+
+
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[Client]:
-    client = Client(server.url, verbose=False, httpx_kwargs={"timeout": TIMEOUT})
+    client = connected(server)
     yield client
     client.close()
 
@@ -70,6 +72,31 @@ def test_what_is_told_of_the_endpoints(client: Client) -> None:
     assert names[:7] == ["first", "last", "depth", "fps", "model", "device", "longest_side"]
 
 
+def test_two_photos(server: Server, client: Client, tmp_path: Path) -> None:
+    first, last = map(handle_file, photos(tmp_path, 600, 300))
+    choices = {"depth": 2, "fps": 24, "device": "AUTO", "longest_side": 512, "api_name": "/interpolate"}
+    *told, (path, report) = client.submit(first=first, last=last, **choices)
+    done = [report["done"] for path, report in told]
+    assert done == sorted(done) and set(done) <= set(range(1, 6)) and done[-1] == 5
+    assert decoded(path).shape == (5, 512, 256, 3)
+    assert (report["frames"], report["width"], report["height"], report["fps"]) == (5, 256, 512, 24)
+    assert report["model"] == "film-lite" and report["seconds"] > 0
+    assert server.scratch() == []
+
+
+def test_two_visitors_at_once_get_their_own_films(server: Server, client: Client, tmp_path: Path) -> None:
+    pairs = [photos(tmp_path, 96, 128, seed) for seed in (1, 2)]
+    jobs, visitors = [], [client, connected(server)]
+    for visitor, pair in zip(visitors, pairs, strict=True):
+        first, last = map(handle_file, pair)
+        jobs.append(visitor.submit(first=first, last=last, depth=4, api_name="/interpolate"))
+    films = [decoded(job.result(TIMEOUT)[0]) for job in jobs]
+    for own, other in ((0, 1), (1, 0)):
+        assert len(films[own]) == 17
+        assert difference(films[own][0], pairs[own][0]) < LOSSY < difference(films[own][0], pairs[other][0])
+    visitors[1].close()
+
+
 def test_many_photos(client: Client, tmp_path: Path) -> None:
     given = walk(tmp_path)
     path, report = client.predict(photos=list(map(handle_file, given)), depth=1, api_name="/interpolate_many")
@@ -87,14 +114,16 @@ def test_lengths(client: Client, tmp_path: Path) -> None:
     assert client.predict(**job_request, depth=1, play="pingpong", longest_side="512")[1]["frames"] == 4
 
 
-def test_a_video(client: Client, tmp_path: Path) -> None:
-    source = handle_file(video(tmp_path / "pan.mp4", pan(12), sound=True))
-    path, report = client.predict(video=source, slowdown=2, api_name="/retime")
+def test_videos(client: Client, tmp_path: Path) -> None:
+    source = handle_file(video(tmp_path / "pan.mp4", pan(24), sound=True))
+    path, report = client.predict(video=source, slowdown=2, start="0:00:00.25", end="0.75", api_name="/retime")
     made = video_reader.read_metadata(path)
     assert made.sound and (report["frames"], report["fps"], report["duration"]) == (24, 24, 1.0)
     path, report = client.predict(video=source, slowdown=1, fps=30, sound=False, api_name="/retime")
     made = video_reader.read_metadata(path)
-    assert not made.sound and made.fps == 30 and report["frames"] == 15
+    assert not made.sound and made.fps == 30 and report["frames"] == 30
+    path, report = client.predict(video=source, speed="0:0.5,1:0.5", depth_bits=10, api_name="/retime")
+    assert report["frames"] == 48 and "hevc (Main 10)" in ffmpeg("-i", path, "-f", "null", "-")
 
 
 def test_easing_loops_depth_and_transparency(client: Client, tmp_path: Path) -> None:
@@ -117,49 +146,26 @@ def test_easing_loops_depth_and_transparency(client: Client, tmp_path: Path) -> 
     assert video_reader.read_metadata(path).alpha
 
 
-def test_a_part_of_a_video_and_a_curve_of_speeds(client: Client, tmp_path: Path) -> None:
-    source = handle_file(video(tmp_path / "pan.mp4", pan(24)))
-    _, report = client.predict(video=source, slowdown=2, start="0:00:00.25", end="0.75", api_name="/retime")
-    assert report["frames"] == 24
-    path, report = client.predict(video=source, speed="0:0.5,1:0.5", depth_bits=10, api_name="/retime")
-    assert report["frames"] == 48 and "hevc (Main 10)" in ffmpeg("-i", path, "-f", "null", "-")
-
-
-@pytest.mark.parametrize(
-    ("endpoint", "choices", "words"),
-    [
-        ("/interpolate", {"depth": "five"}, "The depth is 'five'; it must be a whole number from 1 to 8"),
-        ("/interpolate", {"last": None}, "Choose two photos"),
-        ("/interpolate_many", {"photos": []}, "Choose two photos"),
-        ("/interpolate_many", {"count": 9000}, "megapixels"),
-        ("/retime", {"slowdown": 1}, "a slowdown above 1, a frame rate, or both"),
-        ("/retime", {"video": None}, "Choose a video"),
-    ],
-)
-def test_refused_choices(client: Client, tmp_path: Path, endpoint: str, choices: dict[str, Any], words: str) -> None:
-    first, last = map(handle_file, photos(tmp_path, 64, 96))
-    given: dict[str, dict[str, Any]] = {
-        "/interpolate": {"first": first, "last": last},
-        "/interpolate_many": {"photos": [first, last]},
-        "/retime": {"video": handle_file(video(tmp_path / "pan.mp4", pan(3)))},
-    }
-    with pytest.raises(AppError, match=words) as refusal:
-        client.predict(**{**given[endpoint], **choices}, api_name=endpoint)
-    assert "Traceback" not in str(refusal.value) and str(tmp_path) not in str(refusal.value)
-
-
-def test_refused_files(client: Client, tmp_path: Path) -> None:
-    first, last = photos(tmp_path, 64, 96)
+def test_refusals(client: Client, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (700, 800, 3), dtype=np.uint8)
-    large = tmp_path / "large.png"
-    Image.fromarray(noise).save(large)
-    with pytest.raises(AppError, match="large.png has 1.6 MB; this server takes at most 1 MB"):
-        client.predict(first=handle_file(large), last=handle_file(last), api_name="/interpolate")
-    with pytest.raises(AppError, match="first-0.jpg is not a video|first-0.jpg holds a single frame"):
-        client.predict(video=handle_file(first), api_name="/retime")
-    film = video(tmp_path / "pan.mp4", pan(3))
-    with pytest.raises(AppError, match="pan.mp4 is not an image"):
-        client.predict(first=handle_file(film), last=handle_file(last), api_name="/interpolate")
+    Image.fromarray(noise).save(tmp_path / "large.png")
+    files = (*photos(tmp_path, 64, 96), tmp_path / "large.png", video(tmp_path / "pan.mp4", pan(3)))
+    first, last, large, clip = map(handle_file, files)
+    two, many, one = {"first": first, "last": last}, {"photos": [first, last]}, {"video": clip}
+    for endpoint, given, words in (
+        ("/interpolate", two | {"depth": "five"}, "The depth is 'five'; it must be a whole number from 1 to 8"),
+        ("/interpolate", two | {"last": None}, "Choose two photos"),
+        ("/interpolate", two | {"first": large}, "large.png has 1.6 MB; this server takes at most 1 MB"),
+        ("/interpolate", two | {"first": clip}, "pan.mp4 is not an image"),
+        ("/interpolate_many", {"photos": []}, "Choose two photos"),
+        ("/interpolate_many", many | {"count": 9000}, "megapixels"),
+        ("/retime", one | {"slowdown": 1}, "a slowdown above 1, a frame rate, or both"),
+        ("/retime", {"video": None}, "Choose a video"),
+        ("/retime", {"video": first}, "first-0.jpg is not a video|first-0.jpg holds a single frame"),
+    ):
+        with pytest.raises(AppError, match=words) as refusal:
+            client.predict(**given, api_name=endpoint)
+        assert "Traceback" not in str(refusal.value) and str(tmp_path) not in str(refusal.value)
 
 
 def called(server: Server, calls: Callable[[ClientSession], Awaitable[Any]]) -> Any:
@@ -261,8 +267,3 @@ def test_only_calls_of_tools_come_through(server: Server) -> None:
     accept = {"accept": "application/json, text/event-stream"}
     answer = httpx.post(f"{root}/", json={**message, "params": params}, headers=accept, timeout=TIMEOUT)
     assert answer.status_code == 403
-
-
-def test_without_the_package_there_are_no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert mcp.offer(None) is False  # type: ignore[arg-type]

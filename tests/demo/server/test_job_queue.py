@@ -26,7 +26,7 @@ def visitors(
             stay = ExitStack()
             all_of_them.enter_context(stay)
             slot = stay.enter_context(queue.slot())
-            come.append((slot, slot.wait(lambda each=each: each), stay.close))
+            come.append((slot, queue.wait(slot, lambda each=each: each), stay.close))
         yield come
 
 
@@ -77,8 +77,8 @@ def test_a_film_of_unknown_length_is_a_long_one_until_it_is_known() -> None:
     queue, known = JobQueue(2, 5), []
     with ExitStack() as places:
         long, unknown = places.enter_context(queue.slot()), places.enter_context(queue.slot())
-        assert begun(long.wait(lambda: LONG))
-        told = unknown.wait(lambda: known[0] if known else None)
+        assert begun(queue.wait(long, lambda: LONG))
+        told = queue.wait(unknown, lambda: known[0] if known else None)
         assert next(told).position == 1
         known.append(SHORT)
         assert begun(told)
@@ -88,7 +88,7 @@ def test_who_is_not_ready_holds_nobody_up() -> None:
     queue = JobQueue(1, 2)
     with queue.slot() as slow, visitors(queue, SHORT) as ((_, told, _),):
         assert begun(told)
-        assert next(slow.wait(lambda: SHORT)).position == 1
+        assert next(queue.wait(slow, lambda: SHORT)).position == 1
 
 
 def test_the_wait_is_the_sum_of_what_comes_before() -> None:
@@ -110,14 +110,6 @@ def test_an_unknown_wait_is_told_as_such_until_films_have_been_made() -> None:
         assert next(waiting[1]).seconds == 20
 
 
-def test_an_exception_frees_the_place() -> None:
-    queue = JobQueue(1, 0)
-    with pytest.raises(ZeroDivisionError), queue.slot() as slot:
-        assert begun(slot.wait(lambda: SHORT))
-        1 / 0  # noqa: B018
-    assert queue.status() == {"running": 0, "waiting": 0}
-
-
 def test_many_threads_never_exceed_the_places_and_all_get_one() -> None:
     queue = JobQueue(3, 100)
     now, most, lock, done = [0], [0], threading.Lock(), itertools.count()
@@ -125,7 +117,7 @@ def test_many_threads_never_exceed_the_places_and_all_get_one() -> None:
 
     def visit(seconds: float | None, patience: int) -> None:
         with queue.slot() as slot:
-            for turn, _ in enumerate(slot.wait(lambda: seconds)):
+            for turn, _ in enumerate(queue.wait(slot, lambda: seconds)):
                 if turn == patience:
                     return next(done) and None  # left while waiting
             with lock:
@@ -147,7 +139,7 @@ def test_many_threads_never_exceed_the_places_and_all_get_one() -> None:
     assert queue.status() == {"running": 0, "waiting": 0}
 
 
-def test_who_does_not_know_its_time_harms_nobody_else() -> None:
+def test_who_fails_frees_his_place_and_harms_nobody_else() -> None:
     queue = JobQueue(1, 2)
 
     def fail() -> float:
@@ -155,30 +147,24 @@ def test_who_does_not_know_its_time_harms_nobody_else() -> None:
 
     with visitors(queue, SHORT, SHORT) as (first, second):
         assert begun(first[1])
-        with queue.slot() as third, pytest.raises(ValueError, match="no longer here"):
-            next(third.wait(fail))
+        with pytest.raises(ValueError, match="no longer here"), queue.slot() as third:
+            next(queue.wait(third, fail))
         assert next(second[1]).position == 1
         first[2]()
         assert begun(second[1])
 
 
-def test_a_film_may_end_while_somebody_looks_for_his_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    queue = JobQueue(1, 1)
-    with visitors(queue, SHORT, SHORT) as (first, second):
-        assert begun(first[1])
-        assert next(second[1]).position == 1
-
-        class Ends(threading.Condition):
-            """The lock; when it is taken for the second time, the first film has just ended."""
-
-            taken = 0
-
-            def __enter__(self) -> bool:
-                self.taken += 1
-                if self.taken == 2:
-                    first[2]()
-                return super().__enter__()
-
-        monkeypatch.setattr("demo.server.job_queue.LOOK_SECONDS", 0.01)
-        monkeypatch.setattr(queue, "_changed", Ends())
-        assert begun(second[1])
+def test_who_has_no_film_in_the_making_comes_first_and_nobody_exceeds_his_share() -> None:
+    queue = JobQueue(2, 4, share=2)
+    with ExitStack() as line:
+        come = [line.enter_context(queue.slot(owner)) for owner in ("a", "a", "b", "", "", "")]
+        with (
+            pytest.raises(QueueFull, match="2 films from your address are being made or wait already"),
+            queue.slot("a"),
+        ):
+            pass
+        told = [queue.wait(slot, lambda: SHORT) for slot in come]
+        assert begun(told[0])
+        come[1].ready = come[2].ready = True
+        assert begun(told[2])  # before the second film of "a"
+        assert [next(each).position for each in told[3:]] == [1, 2, 3] and next(told[1]).position == 4

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from demo.api import endpoints
 from demo.config import Config
 from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService
-from demo.server.visitor_files import TooMany
+from demo.server.visitor_files import OpenSlots
 from demo.ui import updates
 from demo.ui.plan import show_plan
 from film.hub.registry import BUNDLED
@@ -22,6 +23,7 @@ from film.rendering import planning
 from film.rendering.events import Done
 from tests.conftest import photo, texture
 from tests.film.rendering.test_planning import recorded
+from tests.support.clips import pan, video
 
 MAKING = OutputOptions("film-lite", "CPU")
 
@@ -44,10 +46,8 @@ def planned(ask: Callable[[], JobRequest], service: JobService) -> str:
 def test_what_create_refuses_is_no_plan(service: JobService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "3169 frames" in planned(lambda: PhotoRequest(photos(tmp_path, 100), MAKING), service)
     monkeypatch.setattr(planning, "moments", None)  # so many photos are not even planned
-    job_request, words = (
-        PhotoRequest(photos(tmp_path, 101), MAKING),
-        "These are 101 photos; this server makes a film of at most",
-    )
+    job_request = PhotoRequest(photos(tmp_path, 101), MAKING)
+    words = "These are 101 photos; this server makes a film of at most"
     assert words in planned(lambda: job_request, service)
     states = [str(changes.get("state")) for changes in updates.show(lambda: job_request, service)]
     assert any(words in state for state in states)
@@ -66,25 +66,13 @@ def test_an_unknown_length_is_told_as_such(service: JobService, tmp_path: Path) 
     assert "24 frames, 96 × 64" in texts[-2]
 
 
-class Moody:
-    """In place of the decoder; each time it is asked it does the next thing."""
-
-    def __init__(self, *answers: Any) -> None:
-        self.answers = list(answers)
-
-    def thumbnail(self, path: str, side: int) -> bytes:
-        if isinstance(answer := self.answers.pop(0), Exception):
-            raise answer
-        return bytes(answer)
-
-
-@pytest.mark.parametrize("error", [TooMany("Busy"), ValueError("photo.jpg cannot be read"), OSError(5, "unreadable")])
-def test_a_busy_moment_costs_no_picture(service: JobService, tmp_path: Path, error: Exception) -> None:
+def test_a_busy_moment_costs_no_picture(service: JobService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = str(photo(tmp_path / "photo.jpg", texture(64, 96)))
-    answers: Sequence[Any] = [error, b"small", AssertionError("It was there.")]
-    service.sandbox = Moody(*answers)  # type: ignore[assignment]
-    assert service.thumbnail(picture) is None
+    with monkeypatch.context() as moment:
+        moment.setattr(service.sandbox, "_opening", OpenSlots("photos", -2, lambda path: None))
+        assert service.thumbnail(picture) is None
     assert (uri := service.thumbnail(picture)) and uri.startswith("data:image/jpeg;base64,")
+    monkeypatch.setattr(service.sandbox, "_opening", None)  # it is remembered
     assert service.thumbnail(picture) == uri
 
 
@@ -125,14 +113,6 @@ def test_a_checked_order_may_be_checked_again(service: JobService) -> None:
     for job_request in job_requests:
         checked = job_request.checked(service.limits)
         assert checked.checked(service.limits) == checked
-
-
-def test_a_video_that_is_too_much_is_told_what_its_controls_offer(service: JobService) -> None:
-    job_request = VideoRequest("clip.mp4", MAKING, slowdown=4)
-    with pytest.raises(ValueError, match="choose a slow motion of at most × 2 or"):
-        service.check_budget(job_request, 1000, (1000, 600))
-    with pytest.raises(ValueError, match="choose a shorter video[.]"):
-        service.check_budget(job_request, 10_000, (1000, 600))
 
 
 PAIR, CLIP = PhotoRequest(["a.jpg", "b.jpg"], MAKING), VideoRequest("clip.mp4", MAKING)
@@ -197,7 +177,32 @@ def test_what_is_taken(service: JobService) -> None:
     assert isinstance(checked, PhotoRequest) and checked.count == 4
 
 
+@pytest.mark.slow
 def test_the_page_makes_a_film_whose_moments_no_halving_reaches(service: JobService, tmp_path: Path) -> None:
     asked = PhotoRequest(photos(tmp_path, 2), MAKING, count=7, by_level=True)
     *_, done = service.make(asked)
     assert isinstance(done, Done) and done.frames == 7
+
+
+def test_frames_that_somebody_has_sent_are_not_opened(service: JobService, tmp_path: Path) -> None:
+    """A page tells which frames a stopped film had; they are opened without the photos' sandbox."""
+    storage, names = service.storage, []
+    for owner in (None, "192.0.2.1"):
+        for place in range(3):
+            kept = storage.keep(photo(tmp_path / f"{place}.jpg", texture(64, 96)))
+            storage.add([str(kept)], owner)
+            names.append(f"{kept.parent.name}/{kept.name}")
+    for frames, there in ((names[:3], True), (names[3:], False)):
+        told = {"fps": 15, "frames": dict(enumerate(frames))}
+        changes = updates.stopped(json.dumps(told), [], service)
+        assert ("can be downloaded" in str(changes.get("state"))) is there
+
+
+def test_films_are_put_into_other_formats_a_few_at_a_time(
+    service: JobService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    film = str(service.storage.keep(video(tmp_path / "film.mp4", pan(4))))
+    with monkeypatch.context() as moment:
+        moment.setattr(service, "exports", OpenSlots("films", -2, lambda path: None))
+        assert "Busy: many films" in str(updates.export(film, "gif", service))
+    assert updates.export(film, "gif", service)[0]["value"].suffix == ".gif"

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +18,7 @@ import pytest
 from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
-from tests.support.attacks import API, REST, Attacker, file
+from tests.support.attacks import API, REST, Attacker, file, foreign_requests
 from tests.support.serving import ROOT, TIMEOUT, Server, photos, serve, wait_until
 
 pytestmark = pytest.mark.server
@@ -138,53 +136,32 @@ def test_one_address_has_its_share_of_the_line(line: Server) -> None:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server as somebody runs it at home."""
-    with serve(tmp_path_factory.mktemp("home"), FILM_REQUESTS_PER_MINUTE="200") as server:
+    with serve(tmp_path_factory.mktemp("home"), FILM_REQUESTS_PER_MINUTE="400") as server:
         yield server
 
 
-@pytest.mark.parametrize("path", ["/", "/config", f"{API}/info", "/health"])
-def test_a_foreign_name_is_refused(home: Server, path: str) -> None:
-    foreign = get(f"{home.url}{path}", headers={"host": "evil.example", "origin": "http://evil.example"})
+def test_other_names_and_other_pages_are_refused(home: Server) -> None:
+    own = urlsplit(home.url).netloc
+    attacker = Attacker(home.url)
+    answers = [attacker.request(method, path, headers=headers) for method, path, headers in foreign_requests(own)]
+    assert [answer for answer in answers if answer.status not in (400, 403, 421)] == []
+    foreign = get(home.url, headers={"host": "evil.example", "origin": "http://evil.example"})
     assert foreign.status_code == 421 and "FILM_ALLOWED_HOSTS" in foreign.text
     assert "access-control-allow-origin" not in foreign.headers
-    port = urlsplit(home.url).port
-    for host in (f"localhost:{port}", f"127.0.0.1:{port}", f"[::1]:{port}"):
-        assert get(f"{home.url}{path}", headers={"host": host}).status_code == 200
-
-
-def test_forwarded_headers_of_a_stranger_are_not_believed(home: Server) -> None:
-    answer = get(f"{home.url}/config", headers={"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"})
-    assert answer.status_code == 200 and "evil.example" not in answer.text
-    assert answer.json()["root"] == home.url
-
-
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1"])
-def test_another_page_changes_nothing(home: Server, origin: str, tmp_path: Path) -> None:
-    assert upload(home, 1, origin=origin).status_code == 403
-    for path in (f"{API}/queue/join", f"{API}/call/interpolate", f"{API}/mcp", f"{API}/cancel"):
-        assert post(f"{home.url}{path}", json={"data": []}, headers={"origin": origin}).status_code == 403
-    preflight = {"origin": origin, "access-control-request-method": "POST"}
+    assert upload(home, 1, origin="http://evil.example").status_code == 403
+    preflight = {"origin": "http://evil.example", "access-control-request-method": "POST"}
     assert httpx.options(f"{home.url}{API}/upload", headers=preflight, timeout=TIMEOUT).status_code == 403
     assert upload(home, 1).status_code == upload(home, 1, origin=home.url).status_code == 200
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        assert get(f"{home.url}/health", headers={"host": f"{host}:{urlsplit(home.url).port}"}).status_code == 200
 
 
-def test_safe_headers(home: Server) -> None:
+def test_a_strangers_headers_are_not_believed_and_answers_have_safe_ones(home: Server) -> None:
+    answer = get(f"{home.url}/config", headers={"x-forwarded-host": "evil.example", "x-forwarded-proto": "https"})
+    assert answer.status_code == 200 and answer.json()["root"] == home.url and "evil.example" not in answer.text
     headers = get(home.url).headers
     assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "same-origin"
     assert headers["content-security-policy"] == "frame-ancestors 'self'"
-
-
-def test_half_sent_requests_are_closed(home: Server) -> None:
-    address = urlsplit(home.url)
-    assert address.hostname and address.port
-    kept = http.client.HTTPConnection(address.hostname, address.port, timeout=TIMEOUT)
-    kept.request("GET", "/health")
-    kept.getresponse().read()  # and a silence after it
-    silent = [socket.create_connection((address.hostname, address.port), timeout=TIMEOUT) for _ in range(2)]
-    silent[1].sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
-    for connection in (kept.sock, *silent):  # all at once: their time runs out together
-        assert connection.recv(1) == b""
-        connection.close()
 
 
 def test_unknown_sessions_and_events_cost_one_line(home: Server) -> None:
@@ -198,9 +175,8 @@ def test_unknown_sessions_and_events_cost_one_line(home: Server) -> None:
     assert "Traceback" not in said and len(said.splitlines()) <= 30
     upload(home, 1)
     assert "0.jpg" not in home.log()
-    with httpx.Client(timeout=TIMEOUT) as client:
-        statuses = {client.get(f"{home.url}/health").status_code for _ in range(210)}
-    assert statuses == {200, 429}
+    with httpx.Client(timeout=TIMEOUT) as client:  # a minute may end on the way, but not two
+        assert any(client.get(f"{home.url}/health").status_code == 429 for _ in range(801))
 
 
 def test_what_lies_there_delays_neither_the_start_nor_the_end(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import io
 import os
 import signal
 import threading
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,8 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from demo.server import photo_sandbox, visitor_files
 from demo.server.photo_sandbox import PhotoSandbox
-from demo.server.visitor_files import TooMany
+from demo.server.visitor_files import OpenSlots, TooMany
 from film.media import images
 from tests.conftest import photo, texture
 from tests.support import corpus
@@ -41,6 +40,7 @@ def test_the_pixels_are_those_of_the_package(tmp_path: Path) -> None:
     assert np.abs(reader.read_image(wide) - images.read_image(wide)).max() <= 0.5 / 255 + 1e-6  # 16 bits in, 8 out
 
 
+@pytest.mark.slow
 def test_refusals_are_those_of_the_package(tmp_path: Path) -> None:
     reader = PhotoSandbox(1_000_000)
     for name, data in corpus.impostors():
@@ -87,88 +87,96 @@ def test_high_dynamic_range_is_converted_within_the_limits(tmp_path: Path) -> No
     assert PhotoSandbox(1_500_000).read_image(path).min() > 0.75  # the reference white
 
 
-def bomb(path: Path, side: int) -> Path:
-    Image.new("1", (side, side)).save(path, "png")
-    return path
+def many_pixels(path: Path) -> None:
+    Image.new("1", (7000, 7000)).save(path, "png")
 
 
-def test_too_much_memory(tmp_path: Path) -> None:
-    reader = PhotoSandbox(60_000_000)
-    reader.memory = 64 * 2**20
-    with pytest.raises(ValueError, match="bomb.png cannot be read: decoding it takes more memory"):
-        reader.read_image(bomb(tmp_path / "bomb.png", 7000))
-    assert reader.read_image(photo(tmp_path / "photo.png", texture(32, 48))).shape == (32, 48, 3)
-
-
-def test_too_much_processor_time(tmp_path: Path) -> None:
+def many_scans(path: Path) -> None:
     """A small JPEG whose last scan comes again and again: decoding takes long on any machine, and no memory."""
     Image.new("RGB", (4000, 4000), "teal").save(whole := io.BytesIO(), "jpeg", progressive=True)
     data = whole.getvalue()
     scan = data[data.rindex(b"\xff\xda") : -2]  # without the end of the image
-    path = tmp_path / "scans.jpg"
     path.write_bytes(data[:-2] + 5000 * scan + data[-2:])
-    with pytest.raises(ValueError, match="scans.jpg cannot be read: decoding it takes too long"):
-        PhotoSandbox(seconds=1).read_image(path)
 
 
-@pytest.fixture
-def endless(tmp_path: Path) -> Path:
-    """A file whose reading never begins."""
-    path = tmp_path / "endless.jpg"
-    os.mkfifo(path)
-    return path
-
-
-def test_too_much_of_the_clock(endless: Path, tmp_path: Path) -> None:
-    reader = PhotoSandbox(seconds=1)
-    with pytest.raises(ValueError, match="endless.jpg cannot be read: decoding it takes too long"):
-        reader.read_image(endless)
+def read_again(reader: PhotoSandbox, folder: Path) -> bool:
+    """Whether a photo that is in order is read."""
     reader._seconds = 60  # enough on any machine
-    assert reader.read_image(photo(tmp_path / "photo.png", texture(32, 48))).shape == (32, 48, 3)
+    return reader.read_image(photo(folder / "photo.png", texture(32, 48))).shape == (32, 48, 3)
 
 
-def children(process: int) -> list[int]:
-    listed = Path(f"/proc/{process}/task/{process}/children").read_text()
-    return [int(child) for child in listed.split()]
+@pytest.mark.parametrize(
+    ("write", "seconds", "words"),
+    [
+        (many_pixels, 60, "takes more memory than a photo of its size"),
+        (many_scans, 1, "takes too long, or breaks the decoder"),  # of the processor's time
+        (os.mkfifo, 1, "takes too long, or breaks the decoder"),  # of the clock's: its reading never begins
+    ],
+)
+@pytest.mark.slow
+def test_limits(tmp_path: Path, write: Callable[[Path], object], seconds: int, words: str) -> None:
+    reader = PhotoSandbox(60_000_000, seconds)
+    reader.memory = 128 * 2**20 if write is many_pixels else reader.memory
+    write(path := tmp_path / "bomb.jpg")
+    with pytest.raises(ValueError, match=f"^bomb.jpg cannot be read: decoding it {words}.$"):
+        reader.read_image(path)
+    assert read_again(reader, tmp_path)
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="processes are found in Linux's /proc")
-def test_a_decoder_that_crashes(endless: Path, tmp_path: Path) -> None:
-    reader = PhotoSandbox(seconds=30)
-    refusals: list[str] = []
+def test_a_decoder_that_crashes(tmp_path: Path) -> None:
+    reader, refusals = PhotoSandbox(seconds=30), []
+    os.mkfifo(endless := tmp_path / "endless.jpg")
 
     def ask() -> None:
         with pytest.raises(ValueError) as refusal:
             reader.read_image(endless)
         refusals.append(str(refusal.value))
 
+    def children() -> list[str]:
+        process = reader._process.pid if reader._process else 0
+        return Path(f"/proc/{process}/task/{process}/children").read_text().split() if process else []
+
     asking = threading.Thread(target=ask)
     asking.start()
-    wait_until(lambda: reader._process is not None and bool(children(reader._process.pid)), "the child")
-    assert reader._process
-    os.kill(children(reader._process.pid)[0], signal.SIGSEGV)
+    wait_until(lambda: bool(children()), "the child")
+    os.kill(int(children()[0]), signal.SIGSEGV)
     asking.join(60)
     assert refusals == ["endless.jpg cannot be read: decoding it takes too long, or breaks the decoder."]
+    assert reader._process
     reader._process.kill()  # and the process that forks, too
     reader._process.wait()
-    assert reader.read_image(photo(tmp_path / "photo.png", texture(32, 48))).shape == (32, 48, 3)
+    assert read_again(reader, tmp_path)
 
 
-def test_more_than_anybody_would_wait_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photo_sandbox, "LINE", 0)
-    reader = PhotoSandbox()
-    with ExitStack() as others:
-        for _ in range(visitor_files.AT_ONCE):
-            others.enter_context(reader._opening.turn())
+def test_who_opens_much_holds_up_nobody_else() -> None:
+    slots, opened = OpenSlots("photos", 6, lambda path: str(path)[0]), []
+
+    def visit(path: str) -> None:
+        with slots.turn(path):
+            opened.append(path)
+
+    threads = [threading.Thread(target=visit, args=[path]) for path in ("a2", "a3", "a4", "b1")]
+    with slots.turn("a1"):
+        for thread in threads:
+            thread.start()
+        threads[-1].join(60)
+        wait_until(lambda: len(slots._asked) == 4, "the other three")
         with pytest.raises(TooMany, match="many photos are being opened"):
-            reader.read_image(tmp_path / "photo.jpg")
+            visit("a5")
+        assert opened == ["b1"]
+    for thread in threads:
+        thread.join(60)
+    assert sorted(opened) == ["a2", "a3", "a4", "b1"]
+    with pytest.raises(TooMany), OpenSlots("photos", -2, lambda path: None).turn("c1"):  # a line without room
+        pass
 
 
 def test_the_process_ends_with_its_server() -> None:
     reader = PhotoSandbox()
     reader.start()
-    assert reader._process and reader._socket
-    reader._socket.close()
+    assert reader._process and reader._control
+    reader._control.close()
     assert reader._process.wait(60) == 0
 
 

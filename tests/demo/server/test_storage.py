@@ -2,210 +2,224 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from demo.server.storage import FILE_COST, GRACE_SECONDS, PART_BYTES, Full, Storage
+from demo.server.storage import FILE_COST, GRACE_SECONDS, Full, Storage
 
 HOUR = 3600.0
-SIZE = 100_000  # bytes of a file here
-
-
-def left(storage: Storage, name: str, age: float) -> Path:
-    """A file that a visitor left so many seconds ago."""
-    path = storage.folder / (name * 64)[:64] / "photo.jpg"
-    path.parent.mkdir()
-    path.write_bytes(bytes(SIZE))
-    aged(path, age)
-    storage.recount()
-    return path
-
-
-def aged(path: Path, age: float) -> Path:
-    os.utime(path, (time.time() - age,) * 2)
-    return path
+COST = 100_000  # of a file here
+CEILING = 4 * COST
 
 
 @pytest.fixture
-def old_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file's age is its modification's alone: no test can set the time of a file's last change."""
-    whole = os.lstat
-    monkeypatch.setattr(
-        os,
-        "lstat",
-        lambda path: os.stat_result([*whole(path)[:9], whole(path).st_mtime]) if Path(path).is_file() else whole(path),
-    )
+def storage(tmp_path: Path) -> Storage:
+    return Storage(tmp_path / "page", HOUR, CEILING)
 
 
-@pytest.fixture
-def storage(tmp_path: Path, old_files: None) -> Storage:
-    return Storage(tmp_path / "page", HOUR, ceiling=4 * (SIZE + FILE_COST))
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """The storage's time, which stands still; an hour of it lasts as long as a test wants."""
+    clock = SimpleNamespace(now=time.time())
+    monkeypatch.setattr("demo.server.storage.time", SimpleNamespace(time=lambda: clock.now))
+    return clock
 
 
-def test_what_is_older_expires(storage: Storage) -> None:
-    old, new = left(storage, "a", 2 * HOUR), left(storage, "b", HOUR / 2)
+def left(storage: Storage, *names: str, owner: str | None = None, cost: int = COST) -> list[Path]:
+    """Files that came one after the other."""
+    paths = [storage.folder / (name * 64)[:64] / "photo.jpg" for name in names]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(bytes(cost - FILE_COST))
+        storage.add([str(path)], owner)
+    return paths
+
+
+def there(paths: list[Path]) -> list[bool]:
+    return [path.exists() for path in paths]
+
+
+def free(storage: Storage) -> int:
+    """Bytes that a film can have."""
+    for size in itertools.count(0, COST // 2):
+        try:
+            with storage.reserved(size):
+                pass
+        except Full:
+            return size - COST // 2
+    raise AssertionError
+
+
+def test_what_is_older_expires_with_its_folder(storage: Storage, clock: SimpleNamespace) -> None:
     gone: set[str] = set()
     storage.on_removed = gone.update
+    old = left(storage, "a")
+    (storage.folder / "tmpabc").write_bytes(b"what a broken upload has left")
     storage.sweep()
-    assert not old.exists() and new.exists()
-    assert gone == {str(old)}
-
-
-def test_empty_folders_and_the_rests_of_broken_uploads_expire(storage: Storage) -> None:
-    old = left(storage, "a", 2 * HOUR)
-    rest = storage.folder / "tmpabc"
-    rest.write_bytes(b"half a photo")
-    aged(rest, 2 * HOUR)
+    clock.now += HOUR / 2
+    new = left(storage, "b")
+    clock.now += HOUR / 2 + 1
     storage.sweep()
-    aged(old.parent, 2 * HOUR)
+    assert gone == {str(old[0]), str(storage.folder / "tmpabc")}
+    assert there([*old, *new]) == [False, True]
+    clock.now = time.time() + HOUR  # of folders it is the system that knows the time
     storage.sweep()
-    assert list(storage.folder.iterdir()) == [storage.scratch]
+    assert set(storage.folder.iterdir()) == {storage.scratch, new[0].parent}
 
 
-def test_what_a_running_film_needs_is_held(storage: Storage, tmp_path: Path) -> None:
-    photo, other = left(storage, "a", 2 * HOUR), left(storage, "b", 2 * HOUR)
-    elsewhere = tmp_path / "example.jpg"
-    elsewhere.write_bytes(b"an example")
-    aged(elsewhere, 2 * HOUR)
+def test_what_a_running_film_needs_is_held(storage: Storage, clock: SimpleNamespace, tmp_path: Path) -> None:
+    photo, other = left(storage, "a", "b")
+    (elsewhere := tmp_path / "example.jpg").touch()
     with storage.held([str(photo), str(elsewhere)]), storage.held([str(photo)]):
-        aged(photo, 2 * HOUR)
+        clock.now += 2 * HOUR
         storage.sweep()
-        assert photo.exists() and not other.exists()
+        assert there([photo, other, elsewhere]) == [True, False, True]
     storage.sweep()
-    assert not photo.exists()
-    assert elsewhere.stat().st_mtime < time.time() - HOUR  # what is not ours is not touched
+    assert there([photo]) == [False]
 
 
-def test_a_film_makes_its_photos_new(storage: Storage) -> None:
-    photo = left(storage, "a", HOUR * 0.9)
-    with storage.held([str(photo)]):
-        pass
-    assert photo.stat().st_mtime > time.time() - HOUR / 2
+@pytest.mark.parametrize("use", ["film", "page"])
+def test_who_uses_a_file_makes_it_new(storage: Storage, clock: SimpleNamespace, use: str) -> None:
+    photo, other = left(storage, "a", "b")
+    clock.now += 0.9 * HOUR
+    if use == "page":
+        storage.page_shows("of a program, which holds no page open", [str(photo)])
+    else:
+        with storage.held([str(photo)]):
+            pass
+    clock.now += 0.2 * HOUR
+    storage.sweep()
+    assert there([photo, other]) == [True, False]
 
 
-def test_the_oldest_makes_room(storage: Storage) -> None:
-    files = [left(storage, name, age) for name, age in (("a", 500), ("b", 1000), ("c", 300), ("d", 200))]
-    with storage.held([str(files[1])]):
-        aged(files[1], 1000)
-        with storage.reserved(SIZE):
-            assert [file.exists() for file in files] == [False, True, True, True]
+def test_the_oldest_makes_room(storage: Storage, clock: SimpleNamespace) -> None:
+    held, shown, *_ = files = left(storage, *"abcd")
+    clock.now += 2 * GRACE_SECONDS
+    with storage.held([str(held)]), storage.page_open("page"):
+        storage.page_shows("page", [str(shown)])
+        clock.now += 2 * GRACE_SECONDS
+        with storage.reserved(COST):
+            assert there(files) == [True, True, False, True]
+        with pytest.raises(Full), storage.reserved(3 * COST):
+            pass
+        assert there(files) == [True, True, False, True]  # what would not be enough is not deleted
+    with storage.reserved(4 * COST):  # nothing is needed any more
+        assert not any(there(files))
 
 
 def test_what_is_young_makes_no_room(storage: Storage) -> None:
-    files = [left(storage, name, GRACE_SECONDS / 2) for name in "abcd"]
-    with pytest.raises(Full, match="The disk for uploads and films is full"), storage.reserved(SIZE):
-        pass
-    assert all(file.exists() for file in files)
+    files = left(storage, *"abcd")
+    with pytest.raises(Full, match="The disk for uploads and films is full: 0 MB more would pass the limit"):
+        with storage.reserved(1):
+            pass
+    assert all(there(files))
+
+
+def test_what_came_without_asking_for_room_goes_when_it_is_too_much(storage: Storage, clock: SimpleNamespace) -> None:
+    files = left(storage, "a")
+    for name in "bcdef":
+        (path := storage.folder / (name * 64) / "photo.jpg").parent.mkdir()
+        path.write_bytes(bytes(COST - FILE_COST))
+        files.append(path)
+    storage.sweep()
+    assert all(there(files))
+    clock.now += 2 * GRACE_SECONDS
+    storage.sweep()
+    assert there(files)[0] is False and storage.used() == CEILING
 
 
 def test_room_that_is_promised_counts(storage: Storage) -> None:
-    with storage.reserved(storage.ceiling // 2), storage.reserved(storage.ceiling // 2):
-        with pytest.raises(Full), storage.reserved(1):
-            pass
-    with storage.reserved(storage.ceiling):
-        pass
+    with storage.reserved(CEILING // 2), storage.reserved(CEILING // 2):
+        assert free(storage) == 0
+    assert free(storage) == CEILING
 
 
-def test_a_look_for_room_takes_and_deletes_nothing(storage: Storage) -> None:
-    files = [left(storage, name, age) for name, age in (("a", 500), ("b", 1000), ("c", 100), ("d", 100))]
-    storage.check_room(SIZE)
+def test_a_look_for_room_takes_and_deletes_nothing(storage: Storage, clock: SimpleNamespace) -> None:
+    files = left(storage, *"abc")
+    clock.now += 2 * GRACE_SECONDS
+    files += left(storage, "d")
+    storage.check_room(COST, "192.0.2.1")
     with pytest.raises(Full):
-        storage.check_room(3 * (SIZE + FILE_COST))
-    assert all(file.exists() for file in files)
-    with storage.reserved(storage.ceiling - storage.used()):
-        pass
+        storage.check_room(COST + 1, "192.0.2.1")
+    assert all(there(files))
 
 
-def test_what_has_come_of_an_upload_counts_once(tmp_path: Path) -> None:
-    size = 8 * PART_BYTES
-    storage = Storage(tmp_path / "page", HOUR, ceiling=8 * size)
-    path = storage.folder / ("a" * 64) / "photo.jpg"
-    with storage.upload(size) as make_room:
-        came = room = 0
-        while came < size - FILE_COST:
-            came += PART_BYTES
-            if came > room:
-                room = make_room(came, 1)
-            assert came <= room <= size
-        path.parent.mkdir()
-        path.write_bytes(bytes(came))
-        storage.add([str(path)])
-    assert storage.used() == came + FILE_COST
-    with storage.reserved(storage.ceiling - storage.used()):
-        pass
-    storage.recount()
-    assert storage.used() == came + FILE_COST
-    with pytest.raises(Full), storage.reserved(storage.ceiling - storage.used() + 1):
-        pass
-
-
-def test_an_address_has_a_share_and_films_a_reserve(tmp_path: Path) -> None:
-    storage = Storage(tmp_path / "page", HOUR, ceiling=16 * SIZE)
-    for number in range(3):
-        with storage.upload(4 * SIZE, f"192.0.2.{number}") as make_room:
-            make_room(4 * SIZE)
-            with pytest.raises(Full, match="Uploads from your address"):
-                storage.check_room(1, f"192.0.2.{number}")
-    path = storage.folder / ("a" * 64) / "photo.jpg"
-    path.parent.mkdir()
-    path.write_bytes(bytes(11 * SIZE + SIZE // 2))
-    storage.add([str(path)], "192.0.2.1")
-    with pytest.raises(Full):
-        storage.check_room(2 * SIZE, "192.0.2.5")
-    with storage.reserved(3 * SIZE):
-        pass
-
-
-def test_what_an_open_page_shows_makes_no_room(storage: Storage) -> None:
-    files = [left(storage, name, 500) for name in "abcd"]
-    with storage.page_open("page"):
-        storage.page_shows("page", [str(files[0])])
-        storage._files[str(files[0])].used = 0  # by far the oldest
-        with storage.reserved(SIZE):
-            assert files[0].exists() and sum(file.exists() for file in files) == 3
-    storage._files[str(files[0])].used = 0
-    with storage.reserved(storage.ceiling - storage.used() + 1):
-        assert not files[0].exists()
-
-
-def test_films_in_the_making_count_but_are_never_deleted(storage: Storage) -> None:
-    segment = storage.scratch / "film-x" / "000000.ts"
-    segment.parent.mkdir()
-    segment.write_bytes(bytes(storage.ceiling))
-    aged(segment, 2 * HOUR)
+def test_what_has_come_of_an_upload_counts_once(storage: Storage) -> None:
+    with storage.room("192.0.2.1") as enlarge:
+        for size in (1000, COST, COST // 2):
+            enlarge(size)
+        assert free(storage) == CEILING - COST
+        left(storage, "a", owner="192.0.2.1")
     storage.sweep()
-    with pytest.raises(Full), storage.reserved(1):
-        pass
-    assert segment.exists()
+    assert storage.used() == COST and free(storage) == CEILING - COST
+    assert storage.owner(storage.folder / ("a" * 64) / "photo.jpg") == "192.0.2.1"
+
+
+def test_what_was_made_here_is_told_from_what_was_sent(storage: Storage) -> None:
+    (uploaded,) = left(storage, "a", owner="192.0.2.1")
+    (unknown := storage.folder / ("b" * 64) / "photo.jpg").parent.mkdir()
+    unknown.touch()
+    (film := storage.scratch / "film.mp4").touch()
+    kept = storage.keep(film)
+    for _ in range(2):
+        assert [storage.made(str(path)) for path in (uploaded, unknown, kept)] == [False, False, True]
+        storage.sweep()
+
+
+def test_an_address_has_a_share_all_have_one_and_films_a_reserve(tmp_path: Path, clock: SimpleNamespace) -> None:
+    storage = Storage(tmp_path / "page", HOUR, 16 * COST)
+    with storage.room("192.0.2.1") as first, storage.room("192.0.2.2") as second, storage.room("192.0.2.3") as third:
+        first(4 * COST)
+        with pytest.raises(Full, match="Uploads from your address may take"):
+            first(4 * COST + 1)
+        second(4 * COST)
+        with pytest.raises(Full, match="Too many uploads come in at this moment"):
+            third(1)
+    mine = left(storage, *"abcd", owner="192.0.2.1")
+    left(storage, "e", cost=8 * COST)
+    with pytest.raises(Full, match="The disk for uploads and films is full"):
+        storage.check_room(1, "192.0.2.3")
+    assert free(storage) == 4 * COST
+    clock.now += 2 * GRACE_SECONDS
+    with storage.room("192.0.2.1") as enlarge:
+        enlarge(COST)
+        assert there(mine) == [False, True, True, True]
+
+
+def test_films_in_the_making_count_but_are_never_deleted(storage: Storage, clock: SimpleNamespace) -> None:
+    with storage.making() as folder:
+        (segment := folder / "000000.ts").write_bytes(bytes(CEILING))
+        clock.now += 2 * HOUR
+        storage.sweep()
+        assert segment.exists() and free(storage) == 0
 
 
 def test_a_film_is_kept_under_a_name_that_nobody_guesses(storage: Storage) -> None:
-    made = storage.scratch / "film.mp4"
-    made.write_bytes(b"a film")
-    kept = [storage.keep(made)]
-    made.write_bytes(b"a film")
-    kept.append(storage.keep(made))
+    kept = []
+    for _ in range(2):
+        (made := storage.scratch / "film.mp4").write_bytes(b"a film")
+        kept.append(storage.keep(made))
+        assert not made.exists() and storage.keeps(str(kept[-1]))
     assert [path.read_bytes() for path in kept] == [b"a film"] * 2
     assert len({path.parent for path in kept}) == 2 and all(len(path.parent.name) == 64 for path in kept)
-    assert not made.exists()
 
 
-def test_even_empty_files_cost(storage: Storage) -> None:
+def test_even_empty_files_cost_and_links_are_not_followed(
+    storage: Storage, tmp_path: Path, clock: SimpleNamespace
+) -> None:
     for number in range(10):
         (storage.folder / f"{number}").touch()
-    storage.recount()
-    assert storage.used() == 10 * FILE_COST
-
-
-def test_links_are_not_followed(storage: Storage, tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "large").write_bytes(bytes(SIZE))
-    aged(outside / "large", 2 * HOUR)
-    (storage.folder / "examples").symlink_to(outside)
+    (large := tmp_path / "outside" / "large").parent.mkdir()
+    large.write_bytes(bytes(COST))
+    (storage.folder / "examples").symlink_to(large.parent)
     storage.sweep()
-    assert (outside / "large").exists() and (storage.folder / "examples").is_symlink()
-    assert storage.used() == 0
+    assert storage.used() == 10 * FILE_COST
+    clock.now += 2 * HOUR
+    storage.sweep()
+    assert large.exists() and (storage.folder / "examples").is_symlink()
+    assert os.listdir(storage.folder) and storage.used() == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from demo.app import example_pairs
 from film.engine import devices, timings
 from tests.support.browsing import (
     choose,
@@ -32,6 +30,12 @@ from tests.support.serving import LOSSY, Server, decoded, difference, long_pair,
 pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
 
 GETTING_SMOOTHER = re.compile(r"Playing \d+ of 257 frames, getting smoother")
+
+
+def wrong_photo(folder: Path) -> Path:
+    text = folder / "notes.jpg"
+    text.write_text("This is no photo.")
+    return text
 
 
 def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, page: Any, tmp_path: Path) -> None:
@@ -63,6 +67,16 @@ def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, pag
     expect_text(page, "#preview .chip", GETTING_SMOOTHER)
     assert page.locator("#screen").get_attribute("data-mode") == "making"
 
+    page.set_input_files("#last input[type=file]", wrong_photo(tmp_path))  # it says why it is not taken, and goes on
+    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
+    expect_text(page, "#preview .chip", "A film of something else is being made.")
+    before = page.inner_text("#state")
+    page.wait_for_function("(before) => document.querySelector('#state').innerText != before", arg=before)
+    assert "notes.jpg is not an image" in page.inner_text("#refused")
+    stopped = server.log().count("stopped after frame")
+    page.goto("about:blank")  # who leaves stops the computing
+    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
+
 
 def test_the_whole_film_plays_and_is_compared_and_downloaded(page: Any, tmp_path: Path) -> None:
     first, last = photos(tmp_path, 64, 96)
@@ -87,23 +101,13 @@ def test_the_whole_film_plays_and_is_compared_and_downloaded(page: Any, tmp_path
     assert Image.open(downloaded(page, tmp_path / "film.gif")).n_frames == 128  # type: ignore[attr-defined]
 
 
-def test_leaving_the_page_stops_the_computing(server: Server, page: Any, tmp_path: Path) -> None:
-    stopped = server.log().count("stopped after frame")
-    upload(page, *long_pair(tmp_path, seed=1))
-    set_depth(page, 8)
-    click(page, "Create")
-    expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))
-    page.goto("about:blank")
-    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
-
-
 def test_the_page_tells_the_line_and_what_the_machine_is_doing(browser: Any, tmp_path: Path) -> None:
-    (tmp_path / "server").mkdir()
     pair = long_pair(tmp_path)
-    with serve(tmp_path / "server", FILM_MAX_RUNNING="1", FILM_MAX_WAITING="1") as server, ExitStack() as visits:
-        first, second, third = (visits.enter_context(visiting(server, browser)) for _ in range(3))
-        for page in (first, second, third):
+    with serve(tmp_path, FILM_MAX_RUNNING="1", FILM_MAX_WAITING="1") as server, ExitStack() as visits:
+        pages = [visits.enter_context(visiting(server, browser)) for _ in range(3)]
+        for page in pages:
             upload(page, *pair)
+        first, second, third = pages
         set_depth(first, 8)
         click(first, "Create")
         expect_text(first, "#state", re.compile(r"Frame \d+ of 257"))
@@ -119,70 +123,13 @@ def test_the_page_tells_the_line_and_what_the_machine_is_doing(browser: Any, tmp
         expect_text(third, "#state", "Place 1 in the line")
         first.close()  # who leaves makes room
         expect_text(third, "#state", re.compile(r"Frame \d+ of 33"))
-        second.close()
-        third.close()
-        wait_until(lambda: server.scratch() == [], "the end of all computing")
 
 
-def test_a_bad_photo_is_refused_and_the_page_stays_usable(page: Any, tmp_path: Path) -> None:
-    click(page, "Create")
-    expect_text(page, "[role=alert]", "Choose two photos")
-    text = tmp_path / "notes.jpg"
-    text.write_text("This is no photo.")
-    page.set_input_files("#first input[type=file]", text)
-    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
-    expect_text(page, "#state", "Choose two photos, then press Create")
-    upload(page, *photos(tmp_path, 64, 64))
-    page.wait_for_selector("#refused", state="detached")
-    set_depth(page, 1)
-    click(page, "Create")
-    expect_text(page, "#state", "3 frames each way, forth and back, 64 × 64")
-
-
-def test_a_photo_that_is_refused_while_a_film_is_made_says_why(page: Any, tmp_path: Path) -> None:
-    upload(page, *long_pair(tmp_path, seed=2))
-    set_depth(page, 8)
-    click(page, "Create")
-    expect_text(page, "#state", re.compile(r"Frame \d+ of 257"))
-    text = tmp_path / "notes.jpg"
-    text.write_text("This is no photo.")
-    page.set_input_files("#last input[type=file]", text)
-    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
-    before = page.inner_text("#state")
-    page.wait_for_function("(before) => document.querySelector('#state').innerText != before", arg=before)
-    assert "notes.jpg is not an image" in page.inner_text("#refused")
-    click(page, "Stop")
-    expect_text(page, "#state", "Stopped")
-
-
-def test_a_heic_photo_is_shown_and_cropped_to_the_shape_of_the_other(page: Any, tmp_path: Path) -> None:
-    heic = tmp_path / "photo.heic"
-    pillow_heif.from_pillow(Image.open(photos(tmp_path, 64, 96)[0])).save(heic, quality=95)
-    upload(page, heic, photos(tmp_path, 96, 64, seed=1)[1])
-    page.wait_for_function("() => document.querySelector('#first img')?.naturalWidth == 96")
-    set_depth(page, 1)
-    click(page, "Create")
-    expect_text(page, "#state", "made by")
-    expect_text(page, "#state", "both are cropped")
-
-
-def test_the_plan_follows_the_choices(page: Any, cache: str) -> None:
-    # Other tests have converted what stands for the official model.
-    shutil.rmtree(Path(cache, "handles"), ignore_errors=True)
-    set_depth(page, 3)
-    expect_text(page, "#plan", "9 frames each way, forth and back, 1.1 s at 15 frames a second")
-    page.get_by_text("More choices").click()
-    set_number(page, "Frames per second", 30, "9 frames each way, forth and back, 0.5 s at 30 frames a second")
-    expect_text(page, "#model", re.compile(r"Best\s.*134 MB once", re.DOTALL))
-    page.locator("#model label").get_by_text("Best").click()
-    sync_api.expect(page.locator("#model label.selected")).to_contain_text("Best")
-
-
-@pytest.mark.skipif(not example_pairs(), reason="there are no examples")
-def test_an_example_is_one_click_away(page: Any) -> None:
+def test_what_is_missing_or_wrong_is_told_and_solved(page: Any, tmp_path: Path) -> None:
     page.wait_for_function("() => document.querySelector('#screen').dataset.mode == 'empty'")
     expect_motion(page)  # an example shows what there will be
     click(page, "Create")
+    expect_text(page, "[role=alert]", "Choose two photos")
     click(page, "Take an example")
     for name in ("first", "last"):
         page.wait_for_function(f"() => document.querySelector('#{name} img')?.naturalWidth > 0")
@@ -190,10 +137,38 @@ def test_an_example_is_one_click_away(page: Any) -> None:
     expect_text(page, "#state", "Press Create")
     page.wait_for_function("() => document.querySelector('#screen').dataset.mode == 'waiting'")
     expect_motion(page)  # the photos fade into each other
+    page.set_input_files("#first input[type=file]", wrong_photo(tmp_path))
+    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
+    expect_text(page, "#state", "Choose two photos, then press Create")
+    click(page, "Take example pair 2")
+    page.wait_for_selector("#refused", state="detached")
+    expect_text(page, "#state", "Press Create to make the film")
 
 
-def test_nothing_sticks_out_of_its_place(page: Any) -> None:
-    """What a narrow window holds at its lower edge has its place in the window, not in its column."""
+def test_the_plan_follows_the_choices_and_photos_are_made_to_fit(page: Any, cache: str, tmp_path: Path) -> None:
+    # Other tests have converted what stands for the official model.
+    Path(cache, "fingerprints.json").unlink(missing_ok=True)
+    set_depth(page, 3)
+    expect_text(page, "#plan", "9 frames each way, forth and back, 1.1 s at 15 frames a second")
+    page.get_by_text("More choices").click()
+    set_number(page, "Frames per second", 30, "9 frames each way, forth and back, 0.5 s at 30 frames a second")
+    expect_text(page, "#model", re.compile(r"Best\s.*134 MB once", re.DOTALL))
+    for name in ("Best", "Quick"):
+        page.locator("#model label").get_by_text(name).click()
+        sync_api.expect(page.locator("#model label.selected")).to_contain_text(name)
+
+    heic = tmp_path / "photo.heic"
+    pillow_heif.from_pillow(Image.open(photos(tmp_path, 64, 96)[0])).save(heic, quality=95)
+    upload(page, heic, photos(tmp_path, 96, 64, seed=1)[1])
+    page.wait_for_function("() => document.querySelector('#first img')?.naturalWidth == 96")  # a JPEG
+    set_depth(page, 1)
+    click(page, "Create")
+    expect_text(page, "#state", "made by")
+    expect_text(page, "#state", "both are cropped")
+
+
+def test_everything_has_its_place_and_create_is_seen(page: Any) -> None:
+    """On a phone Create is a bar at the window's lower edge; on a laptop it covers nothing, whatever was chosen."""
     outside = """() => ["body", "#top", "#setup", "#length", "#cinema", "#actions"].flatMap((place) => {
         const box = document.querySelector(place).getBoundingClientRect();
         const bar = document.querySelector("#actions");
@@ -204,29 +179,24 @@ def test_nothing_sticks_out_of_its_place(page: Any) -> None:
             return part.checkVisibility() && width > 2 && (left < box.left - 1 || right > box.right + 1);
         }).map((part) => `${place} ${part.className}`);
     })"""
-    for width in (320, 390, 800, 1024, 1280, 1366, 1440):
-        page.set_viewport_size({"width": width, "height": 768})
-        for kind, place in (("Two photos", "#first"), ("Many photos", "#many"), ("Video", "#clip")):
-            choose(page, "kind", kind)
-            page.wait_for_selector(place)
-            assert page.evaluate(outside) == [], f"{kind}, {width} pixels wide"
-
-
-def test_create_is_seen_without_scrolling(page: Any) -> None:
-    """On a laptop it covers nothing either, whatever was chosen; on a phone it is a bar at the lower edge."""
     seen = """() => {
         const box = (place) => document.querySelector(place).getBoundingClientRect();
         return [box("#create").bottom <= innerHeight, box("#machinery").bottom <= box("#actions").top];
     }"""
-    samples = {"Two photos": "#examples button", "Many photos": "#burst", "Video": "#sample"}
-    chosen = {"Two photos": "#last img", "Many photos": "#sheet li", "Video": "#trim"}
-    for kind, sample in samples.items():
+    for kind, place, sample, chosen in (
+        ("Two photos", "#first", "#examples button", "#last img"),
+        ("Many photos", "#many", "#burst", "#sheet li"),
+        ("Video", "#clip", "#sample", "#trim"),
+    ):
         choose(page, "kind", kind)
-        for width, height, free in ((390, 844, False), (1366, 768, True)):
-            page.set_viewport_size({"width": width, "height": height})
-            assert page.evaluate(seen)[0] and (not free or page.evaluate(seen)[1]), f"{kind}, {width} pixels wide"
+        page.wait_for_selector(place)
+        for width in (320, 390, 800, 1024, 1280, 1440, 1366):
+            page.set_viewport_size({"width": width, "height": 768})
+            assert page.evaluate(outside) == [], f"{kind}, {width} pixels wide"
+            assert page.evaluate(seen)[0], f"{kind}, {width} pixels wide"
+        assert page.evaluate(seen) == [True, True], kind
         page.locator(sample).first.click()
-        page.wait_for_selector(chosen[kind])
+        page.wait_for_selector(chosen)
         expect_text(page, "#plan", "calls of the model")
         assert page.evaluate(seen) == [True, True], f"{kind}, chosen"
         page.set_viewport_size({"width": 1366, "height": 600})  # lower: it stays in sight, over what is above it

@@ -1,16 +1,21 @@
-"""What the page tells before and while a film is made: frames for the stage, the plan, names in people's terms."""
+"""What the page keeps of films in the making: frames for the stage, and the segments that were played."""
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import numpy as np
 import pytest
+from gradio.route_utils import MediaStream
 from PIL import Image
 
 from demo.server.storage import GIGABYTE, Storage
 from demo.ui import exports
+from demo.ui.components import forget_streams, limit_streams
 from demo.ui.stage import MOST, Preview, photo_places, step_of
 from film.rendering import planning
 from film.rendering.events import Progress
@@ -25,12 +30,6 @@ def progress(place: int | None, total: int) -> Progress:
     return Progress(1, total, np.full((48, 64, 3), 0.5, np.float32), None, None, place)
 
 
-@pytest.mark.parametrize("total", [2, 3, 33, 65, 66, 257, 10_000])
-def test_no_more_frames_are_shown_than_a_preview_needs(total: int) -> None:
-    shown = len(range(0, total, step_of(total)))
-    assert min(total, MOST // 2) <= shown <= MOST + 1
-
-
 def test_frames_come_in_any_order_and_are_files_of_the_visitor(storage: Storage) -> None:
     preview = Preview(storage, {"fps": 15.0}, photos=[0, 32])
     assert [preview.take(progress(place, 33)) for place in (0, 32, 16, None)] == [True, True, True, False]
@@ -43,12 +42,11 @@ def test_frames_come_in_any_order_and_are_files_of_the_visitor(storage: Storage)
 
 
 def test_of_a_long_film_a_share_is_kept_and_every_photo(storage: Storage) -> None:
+    for total in (2, 3, 33, 65, 66, 257, 10_000):
+        assert min(total, MOST // 2) <= len(range(0, total, step_of(total))) <= MOST + 1
     preview = Preview(storage, {}, photos=[0, 129, 256])
     taken = [place for place in range(257) if preview.take(progress(place, 257))]
     assert {0, 129, 256} <= set(taken) and len(taken) <= MOST + 1
-
-
-def test_where_the_photos_lie() -> None:
     assert photo_places(planning.moments(3, depth=2)) == [0, 4, 8]
     assert photo_places(planning.moments(2, count=5)) == [0, 4]
 
@@ -61,3 +59,32 @@ def test_what_was_made_before_a_stop_becomes_a_film(storage: Storage) -> None:
     assert path and storage.keeps(str(path)) and path.stat().st_size > 0
     stolen = {0: "../../etc/passwd", 1: "x/y", 2: "z"}
     assert exports.stopped(stolen, 15, storage) is None
+
+
+def blocks(**films: tuple[int, bool]) -> gr.Blocks:
+    """A page whose visitors hold a film of so many bytes each, that has ended or not."""
+    app = gr.Blocks()
+    app.pending_streams = defaultdict(dict)
+    for visitor, (size, ended) in films.items():
+        stream = MediaStream()
+        chunk: Any = {"id": "0", "data": bytes(size), "duration": 0.5, "extension": ".ts"}
+        stream.segments.append(chunk)
+        stream.ended = ended
+        app.pending_streams[visitor]["run"] = {1: stream}
+    return app
+
+
+def test_the_oldest_films_that_have_ended_go_first() -> None:
+    app = blocks(a=(100, False), b=(100, True), c=(100, True), d=(100, True))
+    limit_streams(app, 150)
+    assert list(app.pending_streams) == ["a", "d"]
+    limit_streams(app, 150)
+    assert list(app.pending_streams) == ["a", "d"]
+
+
+def test_a_visitor_is_forgotten() -> None:
+    app = blocks(a=(100, False))
+    stream = app.pending_streams["a"]["run"][1]
+    forget_streams(app, "a")
+    forget_streams(app, "nobody")
+    assert not app.pending_streams and stream.ended
