@@ -27,7 +27,7 @@ from benchmarks.engine import peak_gb, photo
 from film.batch import ray_worker
 from film.batch.ray_cluster import Cluster
 from film.engine import bisection
-from film.engine.frame_pair import FramePair
+from film.engine.interpolator import FramePair
 from film.media import images
 from film.rendering import pipeline
 from film.rendering.events import Done

@@ -87,7 +87,11 @@ def tutorial(model: str, precision: str = "") -> tuple[Callable[..., Iterator[Fr
         feed = {name: value for name, value in zip(("x0", "x1", "time"), (a[None], b[None], half), strict=True)}
         return compiled({name: feed[name] for name in inputs})[0][0]
 
-    return lambda a, b, depth: bisection.walk(a, b, bisection.dyadic(depth), middle), facts
+    def frames(a: Frame, b: Frame, depth: int) -> Iterator[Frame]:
+        ends = {Fraction(0): a, Fraction(1): b}
+        return bisection.walk(ends, bisection.dyadic(depth), lambda left, right, _: lambda: middle(left, right))
+
+    return frames, facts
 
 
 def convert_whole(model: str, output: Path) -> dict[str, float]:

@@ -18,9 +18,8 @@ import numpy as np
 import film
 from benchmarks import command
 from film.engine.compiled import TIMED_CUT, Shape
-from film.engine.session import Keyframe, Session
-from film.engine.tiled_session import TiledSession
-from film.engine.tiling import cover
+from film.engine.session import Session
+from film.engine.tiling import TiledSession, cover
 from film.media import images
 from film.media.images import Frame
 from film.networks import graph_split
@@ -36,7 +35,7 @@ def psnr(a: Frame, b: Frame) -> float:
     return float("inf") if error == 0 else -10 * np.log10(error)
 
 
-def independent(session: Session[Keyframe], tile: int, overlap: int) -> Callable[[Frame, Frame], Frame]:
+def independent(session: Session, tile: int, overlap: int) -> Callable[[Frame, Frame], Frame]:
     """Middles from tiles that are interpolated as if each were a photo."""
 
     def middle(a: Frame, b: Frame) -> Frame:
@@ -45,7 +44,7 @@ def independent(session: Session[Keyframe], tile: int, overlap: int) -> Callable
         for top, row_weight in zip(rows.starts, rows.weights(), strict=True):
             for left, column_weight in zip(columns.starts, columns.weights(), strict=True):
                 window = (slice(top, top + tile), slice(left, left + tile))
-                made = session.middle(session.keyframe(a[window]), session.keyframe(b[window])).frame
+                made = session.start(session.keyframe(a[window]), session.keyframe(b[window]))().frame
                 result[window] += made * row_weight[:, None, None] * column_weight[None, :, None]
         return result
 
@@ -72,7 +71,7 @@ def main() -> None:
         for overlap in OVERLAPS:
             session = TiledSession(graphs, SIZE, alignment, model.honours_time, overlap)
             ways[f"cut at {level}, overlap {overlap}"] = lambda a, b, session=session: (
-                session.middle(session.keyframe(a), session.keyframe(b)).frame
+                session.start(session.keyframe(a), session.keyframe(b))().frame
             )
     ways[f"independent, overlap {max(OVERLAPS)}"] = independent(
         model.session(options.tile, options.tile), options.tile, max(OVERLAPS)

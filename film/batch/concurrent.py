@@ -12,32 +12,28 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 POLL = 0.1  # seconds between two looks for room
-WAITING = 4  # items that wait to be taken; then the generators wait
 MOST = 1024  # generators that run at once
 
 
 def run(
     generators: Iterator[Generator[Item]], room: Callable[[], bool], settled: Callable[[Item], bool]
 ) -> Generator[Item]:
-    """Yield what the generators yield, as it comes.
+    """Yield what the generators yield, as it comes; items should be small, for nothing holds the generators back.
 
     The first starts at once. Another starts when there is `room` for it and the one started last has ended or yielded
     an item by which it is `settled`. An exception of one generator ends all of them; so does closing this one. Each is
     closed in its own thread when it yields next.
     """
-    items: queue.Queue[Item] = queue.Queue(WAITING)
+    items: queue.SimpleQueue[Item] = queue.SimpleQueue()
     stop = threading.Event()
 
     def feed(generator: Generator[Item], begun: threading.Event) -> None:
         try:
             with contextlib.closing(generator):
                 for item in generator:
+                    items.put(item)
                     if settled(item):
                         begun.set()
-                    while not stop.is_set():
-                        with contextlib.suppress(queue.Full):
-                            items.put(item, timeout=POLL)
-                            break
                     if stop.is_set():
                         return
         finally:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator
+import dataclasses
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from film.batch import concurrent
 from film.batch.jobs import Job
 from film.batch.manifest import Manifest
-from film.batch.options import BatchOptions
 from film.hub import convert, registry
+from film.media import video_writer
+from film.rendering import pipeline, planning
 from film.rendering.events import Done, Event, Stage
+from film.rendering.options import PHOTO_FIELDS, VIDEO_FIELDS, PhotoOptions, VideoOptions
 from film.rendering.planning import Plan
 from film.rendering.renderer import AnyRenderer
 from film.support import errors
 from film.support.fingerprint import fingerprint
+
+DEFAULTS = {field.name: field.default for kind in (PhotoOptions, VideoOptions) for field in dataclasses.fields(kind)}
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,39 @@ LAST = (Done, There, Failed)  # the last event of a film is one of these
 Told: TypeAlias = tuple[Job, Event | Failed | There]
 
 
+class BatchOptions:
+    """How the films of a batch are made: photos as by `PhotoOptions`, videos as by `VideoOptions`."""
+
+    def __init__(self, **given: Any) -> None:
+        """The keywords of either; None is as if it were not given. TypeError for others."""
+        if unknown := given.keys() - PHOTO_FIELDS - VIDEO_FIELDS:
+            raise TypeError(f"There are no such options: {', '.join(sorted(unknown))}.")
+        self._given = {name: value for name, value in given.items() if value is not None}
+
+    def of(self, job: Job) -> PhotoOptions | VideoOptions:
+        """Those of the job's film. ValueError where no film can be made like that."""
+        kind, names = (VideoOptions, VIDEO_FIELDS) if job.is_video else (PhotoOptions, PHOTO_FIELDS)
+        return kind(**{name: value for name, value in self._given.items() if name in names})
+
+    def check(self, jobs: Sequence[Job]) -> None:
+        """ValueError where no film of these jobs can be made like that, or a setting is for none of them."""
+        photos, videos = ([job for job in jobs if job.is_video is kind] for kind in (False, True))
+        for kind, there, own in (
+            ("photos", photos, PHOTO_FIELDS - VIDEO_FIELDS),
+            ("videos", videos, VIDEO_FIELDS - PHOTO_FIELDS),
+        ):
+            for name in sorted(own if not there else ()):
+                if self._given.get(name, DEFAULTS[name]) != DEFAULTS[name]:
+                    told = name.replace("_", "-")
+                    raise ValueError(f"The option {told} is for {kind}, and there are none among the inputs.")
+        most = max(2, *(len(job.inputs) for job in jobs))
+        for job in (*photos[:1], *videos[:1]):
+            chosen = self.of(job)
+            if isinstance(chosen, PhotoOptions):
+                planning.length(chosen, most, job.output)
+            video_writer.check(job.output, bits=chosen.depth_bits)
+
+
 def identity(model: registry.Model, device: str, precision: str) -> str:
     """What determines a model's frames, as far as it is known without downloading it."""
     content = model.handle if model.remote else convert.fingerprint(Path(model.handle))
@@ -48,9 +86,14 @@ def plans(jobs: Iterable[Job], options: BatchOptions) -> Iterator[tuple[Job, Pla
     """What each film will be, from the headers of its inputs."""
     for job in jobs:
         try:
-            yield job, options.plan(job)
+            chosen = options.of(job)
+            if isinstance(chosen, VideoOptions):
+                yield job, planning.plan_retime(job.inputs[0], job.output, chosen)
+            else:
+                planning.moments(len(job.inputs))  # refuses a single photo
+                yield job, planning.plan(job.inputs, job.output, chosen)
         except (ValueError, RuntimeError, OSError) as error:
-            yield job, _failed(error)
+            yield job, Failed(errors.sentence(error))
 
 
 def run(
@@ -77,13 +120,18 @@ def run(
 
 def _film(job: Job, renderer: AnyRenderer, options: BatchOptions, manifest: Manifest, model: str) -> Generator[Told]:
     try:
+        chosen = options.of(job)
         inputs = [fingerprint(file) for file in job.inputs]
-        choices = {"inputs": inputs, "settings": options.choices(job), "model": model}
+        choices = {"inputs": inputs, "settings": dataclasses.asdict(chosen), "model": model}
         if manifest.holds(job.output, choices):
             yield job, There()
             return
         manifest.check_free(job.output)
-        with contextlib.closing(options.events(job, renderer)) as events:
+        if isinstance(chosen, VideoOptions):
+            making = pipeline.retime(job.inputs[0], renderer, job.output, chosen, resume=True)
+        else:
+            making = pipeline.interpolate(job.inputs, renderer, job.output, chosen, resume=True)
+        with contextlib.closing(making) as events:
             for event in events:
                 if isinstance(event, Stage) and event.name == WRITTEN:
                     manifest.claim(job.output)
@@ -91,8 +139,4 @@ def _film(job: Job, renderer: AnyRenderer, options: BatchOptions, manifest: Mani
                     manifest.note(job.output, choices)
                 yield job, event
     except (ValueError, RuntimeError, OSError) as error:
-        yield job, _failed(error)
-
-
-def _failed(error: Exception) -> Failed:
-    return Failed(errors.sentence(error))
+        yield job, Failed(errors.sentence(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import io
 import logging
 import os
@@ -16,16 +17,14 @@ from typing import Any, NoReturn
 import film
 from film.batch import jobs, runner
 from film.batch.manifest import Manifest
-from film.batch.options import BatchOptions
 from film.batch.ray_cluster import CPUS, Cluster
-from film.batch.runner import Failed
+from film.batch.runner import BatchOptions, Failed
 from film.cli import progress
 from film.engine.openvino_backend import Film
 from film.hub import registry
-from film.media import images, scene_detection, video_reader, video_writer
+from film.media import images, video_reader, video_writer
 from film.rendering import checkpoint, pipeline
-from film.rendering.options import PHOTO_FIELDS, SPACINGS, VIDEO_FIELDS, PhotoOptions, VideoOptions
-from film.rendering.pace import EASINGS
+from film.rendering.options import PHOTO_FIELDS, VIDEO_FIELDS, FilmOptions, PhotoOptions, VideoOptions
 from film.support import errors
 
 BAD_INPUT = 2  # what argparse itself exits with
@@ -34,8 +33,6 @@ FAILED = 1
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_SIGPIPE = 141  # 128 + SIGPIPE: whoever read what is printed has left
 MODEL = "see `models` (default film-lite); or a TensorFlow Hub URL, a SavedModel's folder, a file of RIFE weights"
-QUALITY = "1, the smallest file, to 100, the best picture (default 80)"
-PLAY = "loop (default), once, pingpong: forth and back, or seamless: from the end to the beginning as well"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -112,12 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     interpolate = command("interpolate", _interpolate, "Make the film through two photos or more.")
     retime = command("retime", _retime, "Show a video in slow motion, or at another frame rate, or both.")
     interpolate.add_argument("photos", nargs="+", type=Path, metavar="PHOTO", help="in order; or one folder of photos")
-    interpolate.add_argument("--fps", type=_rate, help="frames per second (default 30)")
-
     retime.add_argument("video", type=Path, metavar="VIDEO")
-    retime.add_argument("--slowdown", type=_rate, metavar="N", help="as many times as long: 1 to 16")
-    retime.add_argument("--fps", type=_rate, help="frames per second, such as 60 or 30000/1001 (default: the video's)")
-
     many = command("batch", _batch, "Make many films: of folders of photos, pairs of photos, and videos.")
     many.add_argument("inputs", nargs="*", type=Path, metavar="INPUT", help="folders, videos, two photos at a time")
     many.add_argument(
@@ -125,63 +117,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     many.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="made if it is not there")
     many.add_argument("--format", default="mp4", choices=[suffix[1:] for suffix in video_writer.WRITERS])
-    many.add_argument("--slowdown", type=_rate, metavar="N", help="of videos: as many times as long, 1 to 16")
-    many.add_argument("--fps", type=_rate, help="frames per second (default: 30 for photos, a video's own for videos)")
     many.add_argument(
         "--ray", metavar="ADDRESS", help="let a Ray cluster work: auto, HOST:6379, ray://HOST:10001, local"
     )
     many.set_defaults(backend="openvino")
     many.add_argument("--cpus-per-worker", type=int, default=CPUS, metavar="N", help=f"in the cluster (default {CPUS})")
 
-    for making in (interpolate, many):
-        length = making.add_mutually_exclusive_group()
-        length.add_argument("--depth", type=int, metavar="N", help="2^N - 1 frames between photos (default 5: 31)")
-        length.add_argument(
-            "--count", type=int, metavar="N", help="frames of a whole film of photos, an even number for a pingpong"
-        )
-        length.add_argument("--seconds", type=float, metavar="S", help="length of a whole film of photos, as played")
-        making.add_argument(
-            "--spacing",
-            choices=SPACINGS,
-            help="with --count or --seconds: every gap lasts as long, or in proportion to how much the photos differ",
-        )
-        making.add_argument("--easing", choices=EASINGS, help="from photo to photo (default linear)")
-    for making in (retime, many):
-        making.add_argument(
-            "--speed", metavar="CURVE", help="instead of --slowdown: points time:factor, such as 0:1,2.5:0.25,4:1"
-        )
-        making.add_argument("--start", metavar="TIME", help="of the part of a video: seconds or hh:mm:ss")
-        making.add_argument("--end", metavar="TIME", help="of the part of a video: seconds or hh:mm:ss")
-        making.add_argument(
-            "--no-sound", action="store_true", help="leave a video's sound out; else it is stretched with the film"
-        )
-        making.add_argument(
-            "--cut",
-            type=float,
-            metavar="T",
-            help="how different two frames are between which nothing is made (default 15; inf: make frames everywhere)",
-        )
-        making.add_argument(
-            "--duplicates",
-            choices=list(scene_detection.DUPLICATES),
-            help="frames that repeat the one before (default auto: left out, but what stands still for long stays)",
-        )
-        making.add_argument("--audio-track", type=int, metavar="N", help="of a video, from 1 (default: the default)")
-        making.add_argument("--keep-streams", action="store_true", help="keep a video's other audio tracks as well")
-    for making in (interpolate, retime):
-        making.add_argument(
-            "-o", "--output", type=Path, required=True, metavar="OUT", help=", ".join(video_writer.WRITERS)
-        )
+    _add_options(interpolate, PhotoOptions)
+    _add_options(retime, VideoOptions)
+    _add_options(many, PhotoOptions, VideoOptions)
     for making in (interpolate, retime, many):
-        making.add_argument("--play", choices=list(video_writer.PLAYS), help=PLAY)
-        making.add_argument("--quality", type=int, metavar="N", help=QUALITY)
-        making.add_argument(
-            "--background",
-            metavar="COLOUR",
-            help="a name or #rrggbb, under what is transparent (default: kept where the format can, else white)",
-        )
-        making.add_argument("--depth-bits", type=int, metavar="N", help="8 (default), or 10 for .mp4, .webm, .mov")
-        making.add_argument("--longest-side", type=int, metavar="PIXELS", help="make it smaller (default: original)")
         making.add_argument("--model", default="film-lite", metavar="M", help=MODEL)
         making.add_argument("--device", default="CPU", metavar="D", help="see `devices` (default CPU)")
         making.add_argument(
@@ -198,6 +143,8 @@ def _parser() -> argparse.ArgumentParser:
             help="for the model, or for that of each worker; larger frames are made in tiles",
         )
     for making in (interpolate, retime):
+        formats = ", ".join(video_writer.WRITERS)
+        making.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help=formats)
         making.add_argument(
             "--backend",
             default="openvino",
@@ -210,6 +157,23 @@ def _parser() -> argparse.ArgumentParser:
     command("models", _models, "List the models that can be chosen by name.")
     command("devices", _devices, "List the devices that can be chosen here.")
     return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, *kinds: type[FilmOptions]) -> None:
+    """The fields of these options that say what the command line calls them; what is not given is None."""
+    fields = {field.name: field for kind in kinds for field in dataclasses.fields(kind) if field.metadata}
+    for name, field in fields.items():
+        how, words = dict(field.metadata), str(field.type).split(" | ")
+        flag = f"--{name.replace('_', '-')}"
+        if field.default is True:
+            flag, how["action"] = flag.replace("--", "--no-"), "store_false"
+        elif field.default is False:
+            how["action"] = "store_true"
+        elif "int" in words:
+            how["type"] = int
+        elif "float" in words and "str" not in words:
+            how["type"] = _rate if "Fraction" in words else float
+        parser.add_argument(flag, dest=name, default=None, **how)
 
 
 def _interpolate(options: argparse.Namespace) -> None:
@@ -251,9 +215,9 @@ def _retime(options: argparse.Namespace) -> None:
 
 def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
     """The choices of a film that are given, by the names of `rendering.options`; `--precision` is the model's."""
-    named = vars(options).items()
-    given = {name: value for name, value in named if name in names and value is not None and name != "precision"}
-    return given | ({"sound": False} if getattr(options, "no_sound", False) else {})
+    given = {name: value for name, value in vars(options).items() if name in names and value is not None}
+    given.pop("precision", None)
+    return given
 
 
 def _batch(options: argparse.Namespace) -> None:
@@ -277,7 +241,7 @@ def _batch(options: argparse.Namespace) -> None:
                 print(f"Ray at {options.ray}: {cluster.size} workers on {machines}", file=sys.stderr)
             films = runner.run(planned, renderer, batch_options, manifest, identity, cluster.room if cluster else None)
             told = stack.enter_context(contextlib.closing(films))
-            failed = [job for job in shown if job not in planned] + progress.show_batch(told, planned)
+            failed = [job for job in shown if job not in planned] + progress.show(told, planned)
     except KeyboardInterrupt:
         print(f"film: what is finished lies in {options.output}; the same command goes on from there.", file=sys.stderr)
         raise
@@ -296,11 +260,11 @@ def _make(events: Generator[pipeline.Event], output: Path) -> None:
     """Show the events; tell where the parts are when the film is interrupted or fails."""
     begun = False
 
-    def watched() -> Iterator[pipeline.Event]:
+    def watched() -> Iterator[tuple[None, pipeline.Event]]:
         nonlocal begun
         for event in events:
             begun = begun or isinstance(event, pipeline.Stage) and event.name == runner.STARTED
-            yield event
+            yield None, event
 
     try:
         with contextlib.closing(events):

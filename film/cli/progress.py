@@ -13,39 +13,12 @@ from film.batch import runner
 from film.batch.jobs import Job
 from film.batch.runner import Failed, There, Told
 from film.media import video_writer
-from film.rendering import pipeline
+from film.rendering.events import Done, Event, Notice, Progress, Stage
 from film.rendering.planning import Plan
 
 LINES = 20  # at most, of a film's progress in a log
 STAGE = "{desc} … {elapsed}"  # how a terminal shows what has no frames yet
 FRAMES = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt} of {total_fmt} frames, {elapsed}{postfix}"
-
-
-def show(events: Iterable[pipeline.Event]) -> None:
-    """Show the events of one film."""
-    terminal = sys.stderr.isatty()
-    told = 0  # the last frame that has a line
-    with _bar(terminal) as bar:
-        for event in events:
-            match event:
-                case pipeline.Stage():
-                    bar.set_description_str(event.text)
-                    if not terminal:
-                        print(f"{event.text} …", file=sys.stderr)
-                case pipeline.Notice():
-                    bar.write(event.text, file=sys.stderr)
-                case pipeline.Progress():
-                    bar.total, bar.bar_format = event.total, FRAMES
-                    if event.seconds_left is not None:
-                        bar.set_postfix_str(f"{tqdm.format_interval(event.seconds_left)} left", refresh=False)
-                    bar.update(event.done - bar.n)
-                    if not terminal and _is_told(event, told):
-                        told = event.done
-                        left = "" if event.seconds_left is None else f", {event.seconds_left:.0f} s left"
-                        print(f"frame {event.done} of {event.total}{left}", file=sys.stderr)
-                case pipeline.Done():
-                    bar.close()
-                    print(_result(event))
 
 
 def show_plans(plans: Iterable[tuple[Job, Plan | Failed]]) -> dict[Job, Plan | Failed]:
@@ -66,35 +39,44 @@ def show_plans(plans: Iterable[tuple[Job, Plan | Failed]]) -> dict[Job, Plan | F
     return shown
 
 
-def show_batch(told: Iterable[Told], plans: Mapping[Job, Plan]) -> list[Job]:
-    """Show the events of many films; returns those that failed."""
+def show(told: Iterable[Told | tuple[None, Event]], plans: Mapping[Job, Plan] | None = None) -> list[Job]:
+    """Show the events of a batch's films, or of a single one, which has no job; returns the jobs that failed."""
+    plans = plans or {}
     terminal = sys.stderr.isatty()
-    made = dict.fromkeys(plans, 0)  # frames of each film
-    lines = dict.fromkeys(plans, 0)  # the last frame of each that has a line
+    made: dict[Job | None, int] = dict.fromkeys((None, *plans), 0)  # frames of each film
+    lines = dict(made)  # the last frame of each that has a line
     failed: list[Job] = []
     ended = 0
-    everything = sum(plan.frames for plan in plans.values())
-    with _bar(terminal, everything) as bar:
+    with _bar(terminal, sum(plan.frames for plan in plans.values()) or None) as bar:
         for job, event in told:
+            name = f"{job.name}: " if job else ""
             match event:
-                case pipeline.Stage():
-                    bar.set_description_str(f"{job.name}: {event.text}")
-                case pipeline.Notice():
-                    bar.write(f"{job.name}: {event.text}", file=sys.stderr)
-                case pipeline.Progress():
-                    if not terminal and _is_told(event, lines[job]):
+                case Stage():
+                    bar.set_description_str(name + event.text)
+                    if not (terminal or job):
+                        print(f"{event.text} …", file=sys.stderr)
+                case Notice():
+                    bar.write(name + event.text, file=sys.stderr)
+                case Progress():
+                    left = ""
+                    if not job:
+                        bar.total, bar.bar_format = event.total, FRAMES
+                        if event.seconds_left is not None:
+                            left = f", {event.seconds_left:.0f} s left"
+                            bar.set_postfix_str(f"{tqdm.format_interval(event.seconds_left)} left", refresh=False)
+                    if not terminal and (event.done - lines[job]) * LINES >= event.total:
                         lines[job] = event.done
-                        print(f"{job.name}: frame {event.done} of {event.total}", file=sys.stderr)
+                        print(f"{name}frame {event.done} of {event.total}{left}", file=sys.stderr)
                     bar.update(event.done - made[job])
                     made[job] = event.done
-                case pipeline.Done():
+                case Done():
                     bar.write(_result(event), file=sys.stdout)
-                case There():
+                case There() if job:
                     bar.write(f"{job.output} is there from an earlier run", file=sys.stdout)
-                case Failed():
-                    bar.write(f"film: {job.name}: {event.reason}", file=sys.stderr)
+                case Failed() if job:
+                    bar.write(f"film: {name}{event.reason}", file=sys.stderr)
                     failed.append(job)
-            if isinstance(event, runner.LAST):
+            if job and isinstance(event, runner.LAST):
                 ended += 1
                 bar.total -= plans[job].frames - made[job]
                 bar.set_postfix_str(f"{ended} of {len(plans)} films")
@@ -110,12 +92,7 @@ def _bar(terminal: bool, total: int | None = None) -> tqdm[NoReturn]:
     )
 
 
-def _is_told(progress: pipeline.Progress, last: int) -> bool:
-    """Whether this frame gets a line in a log, if `last` had the previous one."""
-    return (progress.done - last) * LINES >= progress.total
-
-
-def _result(done: pipeline.Done) -> str:
+def _result(done: Done) -> str:
     return (
         f"{done.path}: {done.frames} frames of {done.width}x{done.height}, {done.duration:.1f} s,"
         f" made in {done.seconds:.1f} s by {done.model} on {done.device_text}"

@@ -6,16 +6,16 @@ import contextlib
 import itertools
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import openvino as ov
 
 from film.engine import tiling
 from film.engine.devices import core, has_short_floats
-from film.engine.session import DirectSession, Session, WholeSession, aligned
-from film.engine.tiled_session import TiledSession
+from film.engine.session import DirectSession, PairSession, Session, aligned
 from film.hub.convert import Converted
 from film.networks import graph_split
 from film.networks.precision import handing_over_bfloat16
@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 EXECUTION_MODES = {"mixed": "PERFORMANCE", "exact": "ACCURACY"}
 # Scratch memory of the synthesizer, in float32 feature sets (3.3 measured for 64 filters).
 SCRATCH_SETS = 4
+# Of that and of the features, what is taken where convolutions are in bfloat16 (0.57 measured for FILM and film-lite).
+BFLOAT16_SHARE = 2 / 3
 # What the coarse half of a tiled frame needs, as a share of what the whole frame would (cut at the first level).
 COARSE_SHARE = 0.06
 # Of one compiled model, in sizes of its weights: as a file, as constants, packed for the processor, with margin.
@@ -66,19 +68,38 @@ class Compiled:
     device: str  # that really runs it
     precision: str  # "mixed" or "exact"
 
-    def session(self, size: tuple[int, int], budget: int) -> Session[Any]:
+    def session(self, size: tuple[int, int], budget: int) -> Session:
         """The means to make one stream of frames of this (height, width), padded to this shape, within `budget`."""
         graphs, shape = self.graphs, self.shape
         if self.converted.kind == "whole":
-            return WholeSession(graphs[0], size, self.converted.honours_time)
+            return PairSession(_between(graphs[0]), size, shape.frame, self.converted.honours_time)
         if shape.tiled:
-            return TiledSession(graphs, size, self.converted.alignment, self.converted.honours_time)
-        feature_set = self.converted.bytes_per_pixel * math.prod(shape.frame)
-        capacity = available(self.converted, shape.frame, budget) // feature_set - SCRATCH_SETS * shape.lanes
+            return tiling.TiledSession(graphs, size, self.converted.alignment, self.converted.honours_time)
+        bfloat16 = in_bfloat16(self.converted, self.device, self.precision)
+        sets = (SCRATCH_SETS + 2) * pixels_in_budget(self.converted, shape.frame, budget, bfloat16)
+        capacity = sets // math.prod(shape.frame) - SCRATCH_SETS * shape.lanes
         return DirectSession(graphs[0], graphs[1], size, capacity, shape.lanes, self.converted.honours_time)
 
 
-def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int) -> Shape:
+def _between(graph: ov.CompiledModel) -> Callable[[np.ndarray, np.ndarray, float], np.ndarray]:
+    """The frame at a time between two, (1, H, W, 3), by a SavedModel that was converted whole."""
+    request = graph.create_infer_request()
+    names = [port.get_any_name() for port in graph.inputs]
+
+    def between(x0: np.ndarray, x1: np.ndarray, time: float) -> np.ndarray:
+        given = {"x0": x0, "x1": x1, "time": np.array([[time]], np.float32)}
+        request.infer({name: given[name] for name in names})
+        return request.get_output_tensor().data
+
+    return between
+
+
+def in_bfloat16(converted: Converted, device: str, precision: str) -> bool:
+    """Whether a processor computes the convolutions so, and features are handed over so."""
+    return converted.kind == "direct" and precision == "mixed" and device.startswith("CPU") and has_short_floats(device)
+
+
+def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int, bfloat16: bool) -> Shape:
     """The shape for frames of this (height, width): whole if that fits the budget (bytes), else in tiles.
 
     `lanes` is how many middles may be made at once if there is memory for them.
@@ -87,7 +108,7 @@ def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int)
     frame = aligned(size, alignment)
     if converted.kind == "whole":
         return Shape(frame, frame)
-    pixels = pixels_in_budget(converted, frame, budget)
+    pixels = pixels_in_budget(converted, frame, budget, bfloat16)
     if math.prod(frame) <= pixels:
         return Shape(frame, frame, lanes=min(lanes, pixels // math.prod(frame)))
     if converted.honours_time:
@@ -101,15 +122,11 @@ def choose(converted: Converted, size: tuple[int, int], budget: int, lanes: int)
     return Shape(frame, tile, level=level) if tile != frame else Shape(frame, frame)
 
 
-def pixels_in_budget(converted: Converted, frame: tuple[int, int], budget: int) -> int:
-    """How many pixels may be inferred at once, where frames have this size."""
-    return available(converted, frame, budget) // ((SCRATCH_SETS + 2) * converted.bytes_per_pixel)
-
-
-def available(converted: Converted, frame: tuple[int, int], budget: int) -> int:
-    """Bytes of the budget beside the model's weights and the frames themselves."""
+def pixels_in_budget(converted: Converted, frame: tuple[int, int], budget: int, bfloat16: bool) -> int:
+    """How many pixels may be inferred at once, beside the model's weights and frames of this size."""
     weights = sum(path.with_suffix(".bin").stat().st_size for path in converted.files)
-    return max(0, budget - WEIGHT_COPIES * weights - FRAMES * math.prod(frame) * 3 * 4)
+    available = max(0, budget - WEIGHT_COPIES * weights - FRAMES * math.prod(frame) * 3 * 4)
+    return int(available / ((SCRATCH_SETS + 2) * converted.bytes_per_pixel * (BFLOAT16_SHARE if bfloat16 else 1)))
 
 
 def compile_model(
@@ -143,7 +160,7 @@ def compile_model(
         models = [coarse_encoder, flow, fine_encoder, fine]
     else:
         _reshape(models[0], models[1], shape.frame)
-    if precision == "mixed" and device.startswith("CPU") and has_short_floats(device):
+    if in_bfloat16(converted, device, precision):
         models = [handing_over_bfloat16(model) for model in models]
     entries = cache / converted.directory.name
     graphs = tuple(

@@ -10,7 +10,6 @@ from pathlib import Path
 import openvino as ov
 
 CONTAINER_LIMIT = Path("/sys/fs/cgroup/cpu.max")
-PRECISIONS = ("auto", "mixed", "exact")
 FASTEST = "FASTEST"  # of the devices themselves, as measured here; OpenVINO's own AUTO goes by their kind
 
 
@@ -62,20 +61,17 @@ def check_device(device: str) -> str:
     return device
 
 
-def check_precision(precision: str) -> str:
-    """`precision` itself; "fast" is an old name for mixed. ValueError if there is none of that name."""
-    if precision not in ("fast", *PRECISIONS):
-        raise ValueError(f"There is no precision {precision!r}; choose auto, mixed or exact.")
-    return "mixed" if precision == "fast" else precision
-
-
 def precision_on(device: str, precision: str) -> str:
-    """What `precision` comes to on that device: "mixed" or "exact". "auto" is mixed where that is quicker."""
-    if precision != "auto":
-        return check_precision(precision)
-    if device in real_devices():
-        return "mixed" if has_short_floats(device) else "exact"
-    return "mixed" if any(map(has_short_floats, real_devices())) else "exact"
+    """What `precision` comes to on that device: "mixed" ("fast" is its old name) or "exact".
+
+    "auto" is mixed where that is quicker. ValueError if there is none of that name.
+    """
+    if precision not in ("auto", "mixed", "fast", "exact"):
+        raise ValueError(f"There is no precision {precision!r}; choose auto, mixed or exact.")
+    if precision == "auto":
+        real = real_devices()
+        precision = "mixed" if any(map(has_short_floats, [device] if device in real else real)) else "exact"
+    return "exact" if precision == "exact" else "mixed"
 
 
 @functools.cache

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from film.engine import bisection, direct
+from film.engine import bisection
 from film.engine.devices import ExecutionInfo
-from film.engine.frame_pair import FramePair
 from film.engine.session import Session
 from film.media.images import Frame, check_frame
 from film.support import memory
 
 SetupSteps: TypeAlias = Iterator[tuple[str, Callable[[], object]]]  # (stage, work) pairs, in order
+
+
+@dataclass(frozen=True)
+class FramePair:
+    """Two frames of one size, and the ascending moments wanted between them, 0 and 1 included."""
+
+    left: Frame
+    right: Frame
+    moments: Sequence[Fraction]
+    numbers: tuple[int, int]  # of the two among the film's keyframes: equal numbers are one frame
 
 
 class ModelRunner(ABC):
@@ -65,16 +75,11 @@ class Interpolator(ModelRunner):
     def device(self) -> str:
         """The device that really ran the model last; before it is compiled, the one that was asked for."""
 
-    @property
-    def choice(self) -> str | None:
-        """Why `device`, as a sentence for the user; None where nothing was chosen, or not yet."""
-        return None
-
     def execution_info(self, height: int, width: int) -> ExecutionInfo:
         return ExecutionInfo(self.device, precision=self.precision)
 
     @abstractmethod
-    def session(self, height: int, width: int) -> Session[Any]:
+    def session(self, height: int, width: int) -> Session:
         """The means to make one stream of frames of this size."""
 
     def middle(self, a: Frame, b: Frame) -> Frame:
@@ -140,7 +145,6 @@ class Delegate(Interpolator):
     precision = _delegated("precision")
     requested_device = _delegated("requested_device")
     device = _delegated("device")
-    choice = _delegated("choice")
     honours_time = _delegated("honours_time")
     fingerprint = _delegated("fingerprint")
     timings_name = _delegated("timings_name")
@@ -157,7 +161,7 @@ class Stream:
 
     def __init__(self, model: Interpolator) -> None:
         self._model = model
-        self._session: Session[Any] | None = None  # a film that needs no middle needs no model
+        self._session: Session | None = None  # a film that needs no middle needs no model
         self._shape: tuple[int, ...] | None = None
         self._end: tuple[int, Any] | None = None  # the last pair's right frame: its number and keyframe
 
@@ -180,19 +184,15 @@ class Stream:
                     self._end = None
                     yield from (right if moment == 1 else left for moment in pair.moments)
 
-    def _keyframes(self, pair: FramePair, session: Session[Any]) -> Generator[Any]:
+    def _keyframes(self, pair: FramePair, session: Session) -> Generator[Any]:
         """The keyframes at the pair's moments. Whoever iterates holds the last one alone, so the past can be freed."""
         first, last = pair.numbers
         begin = self._end[1] if self._end and self._end[0] == first else session.keyframe(check_frame(pair.left))
         end = session.keyframe(check_frame(pair.right))
         self._end = last, end
+        ends = {Fraction(0): begin, Fraction(1): end}
         moments = pair.moments if session.honours_time else bisection.reachable(pair.moments)
-        if session.honours_time:
-            return direct.ahead(begin, end, moments, session.start_at, session.lanes)
-        if session.lanes > 1:
-            ends = {Fraction(0): begin, Fraction(1): end}
-            return bisection.walk_ahead(ends, moments, session.start, session.lanes)
-        return bisection.walk(begin, end, moments, session.middle)
+        return bisection.walk(ends, moments, session.start, session.lanes, session.honours_time)
 
 
 def _copies(frames: Generator[Frame]) -> Generator[Frame]:

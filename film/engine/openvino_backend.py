@@ -7,17 +7,16 @@ import math
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Any, cast
 
 import numpy as np
 
-from film.engine import compiled, device_benchmark, timings
+from film.engine import compiled, timings
 from film.engine.compiled import Compiled, Shape
 from film.engine.devices import FASTEST, ExecutionInfo, check_device, cores, precision_on
 from film.engine.interpolator import Interpolator, SetupSteps
 from film.engine.session import Session
 from film.hub import convert, registry, tensorflow_process
+from film.hub.convert import Converted
 from film.support import memory, validation
 
 # A single inference keeps a few cores busy; with more of them, independent middles are made side by side. On two cores
@@ -25,13 +24,6 @@ from film.support import memory, validation
 CORES_PER_LANE = 4
 MAX_LANES = 64
 COMPILED_SHAPES = 2  # kept per model: each holds its weights and scratch memory until it is dropped
-
-
-def must_download(model: registry.Model) -> bool:
-    """Whether its first film needs the network, at a glance: it is here neither as downloaded nor converted."""
-    noted = registry.noted_fingerprint(model)
-    converted = noted is not None and convert.seems_kept(noted, registry.cache_directory())
-    return not converted and registry.downloaded(model) is None
 
 
 class Film(Interpolator):
@@ -62,7 +54,7 @@ class Film(Interpolator):
         self._threads = threads
         self._lanes = lanes or max(1, (threads or cores()) // CORES_PER_LANE)
         self._lock = threading.RLock()  # guards what follows; held while converting or compiling
-        self._converted: convert.Converted | None = None
+        self._converted: Converted | None = None
         self._compiled: OrderedDict[Shape, Compiled] = OrderedDict()  # least recently used first
         self._choices: dict[int, ExecutionInfo] = {}  # by size class; for FASTEST
         self._last = ExecutionInfo(self.requested_device)  # what was compiled or used last
@@ -70,10 +62,6 @@ class Film(Interpolator):
     @property
     def device(self) -> str:
         return self._last.device
-
-    @property
-    def choice(self) -> str | None:
-        return self._last.why
 
     @property
     def honours_time(self) -> bool:
@@ -94,38 +82,34 @@ class Film(Interpolator):
             return self._last
 
     def setup_steps(self, height: int, width: int) -> SetupSteps:
-        if self._find_converted() is None:
+        if self._found() is None:
             if registry.downloaded(self.model) is None:
                 yield "downloading", lambda: tensorflow_process.fetch(self.model)
             yield "converting", self.converted
         shape = self.shape(height, width)
-        if self.requested_device == FASTEST and self._must_measure(shape.frame):
+        if self._must_measure(shape.frame):
             yield "measuring", lambda: self._chosen(shape.frame)
         if shape not in self._compiled:
             yield "compiling", lambda: self.compiled(height, width)
 
-    def session(self, height: int, width: int) -> Session[Any]:
+    def session(self, height: int, width: int) -> Session:
         return self.compiled(height, width).session((height, width), self._budget)
 
     def shape(self, height: int, width: int) -> Shape:
         """What the graphs are compiled for to make frames of this size within the memory budget."""
-        return compiled.choose(self.converted(), (height, width), self._budget, self._lanes)
+        return compiled.choose(self.converted(), (height, width), self._budget, self._lanes, self._bfloat16())
 
-    def converted(self) -> convert.Converted:
+    def converted(self) -> Converted:
         """The model as IR on disk, downloaded and converted now if it is not in the cache."""
         with self._lock:
-            if self._find_converted() is None:
-                self._converted = tensorflow_process.convert_model(self.model.handle, registry.cache_directory())
-                registry.note_fingerprint(self.model, self._converted.fingerprint)
-            return cast(convert.Converted, self._converted)
+            converted = self._converted = self._found() or tensorflow_process.convert_model(self.model)
+            return converted
 
     def compiled(self, height: int, width: int) -> Compiled:
         """The graphs for frames of that size, compiled now unless they are kept from before."""
         with self._lock, memory.told(memory.FOR_A_MODEL):
             shape = self.shape(height, width)
-            choice = (
-                self._chosen(shape.frame) if self.requested_device == FASTEST else ExecutionInfo(self.requested_device)
-            )
+            choice = self._chosen(shape.frame)
             if shape not in self._compiled:
                 self._make_room(shape)
                 self._compiled[shape] = self.compile(shape, choice.device)
@@ -141,59 +125,51 @@ class Film(Interpolator):
         return compiled.compile_model(self.converted(), shape, device, self.precision, cache, self._threads)
 
     def _must_measure(self, size: tuple[int, int]) -> bool:
-        pixels = math.prod(device_benchmark.measured_size(*size))
-        return timings.size_class(pixels) not in self._choices and device_benchmark.needs_measuring(
-            self.timings_name, pixels
-        )
+        pixels = math.prod(timings.measured_size(*size))
+        unknown = self.requested_device == FASTEST and timings.size_class(pixels) not in self._choices
+        return unknown and timings.needs_measuring(self.timings_name, pixels)
 
     def _chosen(self, size: tuple[int, int]) -> ExecutionInfo:
-        """The fastest device for frames of that (height, width), measured now if that was never done."""
+        """The device for frames of that (height, width): the one asked for, or the fastest, measured now if need be."""
+        if self.requested_device != FASTEST:
+            return ExecutionInfo(self.requested_device)
         with self._lock:
-            size = device_benchmark.measured_size(*size)
+            size = timings.measured_size(*size)
             size_class = timings.size_class(math.prod(size))
             if size_class not in self._choices:
                 measure = functools.partial(self._seconds, size=size)
-                self._choices[size_class] = device_benchmark.choose(self.timings_name, math.prod(size), measure)
+                self._choices[size_class] = timings.fastest(self.timings_name, math.prod(size), measure)
             return self._choices[size_class]
 
     def _seconds(self, device: str, size: tuple[int, int]) -> float:
         """What a middle frame of that (height, width) takes on a device, once it has warmed up."""
         with memory.told(memory.FOR_A_MODEL):
-            shape = compiled.choose(self.converted(), size, self._budget, lanes=1)
+            shape = compiled.choose(self.converted(), size, self._budget, 1, self._bfloat16())
             self._make_room(shape)
             session = self.compile(shape, device).session(size, self._budget)
             first, last = (
                 session.keyframe(frame) for frame in np.random.default_rng(0).random((2, *size, 3), np.float32)
             )
-            between = session.middle(first, last)
+            between = session.start(first, last)()
             began = time.perf_counter()
-            session.middle(first, last if session.honours_time else between)  # as in a film: halving encodes a frame
+            session.start(first, last if session.honours_time else between)()  # as in a film: halving encodes a frame
             return time.perf_counter() - began
 
     def _make_room(self, shape: Shape) -> None:
         """Drop the shapes that were not used for longest, until one more may be compiled."""
         kept = self._compiled
-        limit = compiled.pixels_in_budget(self.converted(), shape.frame, self._budget)
+        limit = compiled.pixels_in_budget(self.converted(), shape.frame, self._budget, self._bfloat16())
         while kept and (
             len(kept) >= COMPILED_SHAPES or sum(math.prod(s.tile) * s.lanes for s in [shape, *kept]) > limit
         ):
             kept.popitem(last=False)
 
-    def _find_converted(self) -> convert.Converted | None:
-        """The converted model if it is there already; needs neither TensorFlow nor the network."""
-        with self._lock:
-            if (
-                self._converted is None or not self._converted.present
-            ):  # the cache may be emptied under a running server
-                cache = registry.cache_directory()
-                self._converted = next(filter(None, (convert.find(key, cache) for key in self._fingerprints())), None)
-                if self._converted:
-                    registry.note_fingerprint(self.model, self._converted.fingerprint)
-            return self._converted
+    def _bfloat16(self) -> bool:
+        return compiled.in_bfloat16(self.converted(), self.requested_device, self.precision)
 
-    def _fingerprints(self) -> Iterator[str]:
-        """What the model may be known by: as it was when it was converted, or as it is where it was downloaded to."""
-        if noted := registry.noted_fingerprint(self.model):
-            yield noted
-        if source := registry.downloaded(self.model):
-            yield convert.fingerprint(source)
+    def _found(self) -> Converted | None:
+        """The converted model if it is there already; the cache may be emptied under a running server."""
+        with self._lock:
+            if self._converted is None or not self._converted.present:
+                self._converted = tensorflow_process.find_converted(self.model)
+            return self._converted

@@ -12,41 +12,47 @@ import math
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import openvino as ov
 
 from film.media.images import Frame
 
-K = TypeVar("K")
+
+class Keyframe:
+    """A frame and, once it has been an end of an interval, its features."""
+
+    __slots__ = ("frame", "features", "__weakref__")
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+        self.features: FeatureSet | None = None
 
 
-class Session(ABC, Generic[K]):
-    """Makes middles for one stream of frames of one size (height, width). Used by one thread at a time."""
+class Session(ABC):
+    """Makes frames for one stream of frames of one size. Used by one thread at a time.
+
+    What is kept of a frame goes with its keyframe; a subclass may have another kind of keyframe.
+    """
 
     lanes = 1  # how many frames may be in the works at once
     honours_time = False  # whether `start` makes any moment, and not only the middle
 
-    @abstractmethod
-    def keyframe(self, frame: Frame) -> K:
+    def keyframe(self, frame: Frame) -> Any:
         """Wrap a frame of the user's."""
+        return Keyframe(frame)
 
-    @abstractmethod
-    def frame(self, keyframe: K) -> Frame:
+    def frame(self, keyframe: Any) -> Frame:
         """The pixels of a keyframe; for one made by `keyframe`, the very frame it was given."""
-
-    def middle(self, left: K, right: K) -> K:
-        """The keyframe half-way between two others."""
-        return self.start(left, right)()
-
-    def start(self, left: K, right: K) -> Callable[[], K]:
-        """Begin a middle; what is returned waits for it. At most `lanes` may be in the works."""
-        return self.start_at(left, right, 0.5)
+        return keyframe.frame
 
     @abstractmethod
-    def start_at(self, left: K, right: K, time: float) -> Callable[[], K]:
-        """Begin the keyframe at `time`, as `start`; a half, unless the session honours the time."""
+    def start(self, left: Any, right: Any, time: float = 0.5) -> Callable[[], Any]:
+        """Begin the keyframe at `time` between two others; what is returned waits for it.
+
+        At most `lanes` may be in the works. The time is a half, unless the session honours it.
+        """
 
 
 def aligned(size: Sequence[int], alignment: int) -> tuple[int, int]:
@@ -70,16 +76,6 @@ def crop(padded: np.ndarray, size: tuple[int, int]) -> Frame:
     return padded[0, :, : size[0], : size[1]].transpose(1, 2, 0).copy()
 
 
-class Keyframe:
-    """A frame and, once it has been an end of an interval, its features."""
-
-    __slots__ = ("frame", "features", "__weakref__")
-
-    def __init__(self, frame: Frame) -> None:
-        self.frame = frame
-        self.features: FeatureSet | None = None
-
-
 class FeatureSet:
     """The encoder's input (as `image_0`) and outputs by name, for the keyframe that owns them at present."""
 
@@ -87,7 +83,7 @@ class FeatureSet:
         self.tensors = {port.get_any_name(): ov.Tensor(port.element_type, port.shape) for port in encoder.outputs}
         self.tensors["image_0"] = ov.Tensor(encoder.input().element_type, encoder.input().shape)
         self._owner: Callable[[], Keyframe | None] = lambda: None
-        self.readers = 0  # middles in the works that read these tensors
+        self.readers = 0  # frames in the works that read these tensors
 
     @property
     def owner(self) -> Keyframe | None:
@@ -104,7 +100,7 @@ class FeatureSet:
 class Encoder:
     """Runs an encoder graph, once per keyframe, and keeps the features with the keyframe.
 
-    At most `capacity` feature sets exist (or as many as the middles in the works read, if that is more). When another
+    At most `capacity` feature sets exist (or as many as the frames in the works read, if that is more). When another
     is needed, the one that was not used for longest is overwritten, and made again should its keyframe return.
     `image` makes the graph's input (1, 3, H, W) from a Frame.
     """
@@ -119,18 +115,17 @@ class Encoder:
     @contextlib.contextmanager
     def features(self, left: Keyframe, right: Keyframe) -> Iterator[dict[str, ov.Tensor]]:
         """The features of both ends of an interval, under the synthesizer's names, for as long as the context."""
-        with self._reading(left) as first, self._reading(right) as last:
-            ends = {"first": first.tensors, "last": last.tensors}
-            yield {f"{end}_{name}": tensor for end, tensors in ends.items() for name, tensor in tensors.items()}
-
-    @contextlib.contextmanager
-    def _reading(self, keyframe: Keyframe) -> Iterator[FeatureSet]:
-        features = self._encoded(keyframe)
-        features.readers += 1
+        read: list[FeatureSet] = []
         try:
-            yield features
+            tensors: dict[str, ov.Tensor] = {}
+            for end, keyframe in (("first", left), ("last", right)):
+                read.append(self._encoded(keyframe))
+                read[-1].readers += 1
+                tensors |= {f"{end}_{name}": tensor for name, tensor in read[-1].tensors.items()}
+            yield tensors
         finally:
-            features.readers -= 1
+            for features in read:
+                features.readers -= 1
 
     def _encoded(self, keyframe: Keyframe) -> FeatureSet:
         features = keyframe.features
@@ -183,17 +178,7 @@ def time_tensor(time: float) -> dict[str, ov.Tensor]:
     return {"time": ov.Tensor(np.array([time], np.float32))}
 
 
-class KeyframeSession(Session[Keyframe]):
-    """What is kept of a frame goes with its keyframe."""
-
-    def keyframe(self, frame: Frame) -> Keyframe:
-        return Keyframe(frame)
-
-    def frame(self, keyframe: Keyframe) -> Frame:
-        return keyframe.frame
-
-
-class DirectSession(KeyframeSession):
+class DirectSession(Session):
     """Encoder and synthesizer on whole frames."""
 
     def __init__(
@@ -211,7 +196,7 @@ class DirectSession(KeyframeSession):
         self._synthesizer = Synthesizer(synthesizer, lanes)
         self._size = size  # height and width of the frames, before padding
 
-    def start_at(self, left: Keyframe, right: Keyframe, time: float) -> Callable[[], Keyframe]:
+    def start(self, left: Keyframe, right: Keyframe, time: float = 0.5) -> Callable[[], Keyframe]:
         works = contextlib.ExitStack()
         features = works.enter_context(self._encoder.features(left, right)) | time_tensor(time)
         request = works.enter_context(self._synthesizer.started(features))
@@ -224,33 +209,26 @@ class DirectSession(KeyframeSession):
         return finish
 
 
-class PairSession(KeyframeSession):
-    """Nothing is kept between two middles: each starts from the pixels of two frames."""
+class PairSession(Session):
+    """Nothing is kept between two frames: each is made from the pixels of two others.
 
-    def __init__(self, size: tuple[int, int], padded: Sequence[int]) -> None:
-        self._size, self._padded = size, padded
+    `between` makes the frame at a time between two padded frames, all (1, *padded, 3) float32.
+    """
 
-    @abstractmethod
-    def between(self, x0: np.ndarray, x1: np.ndarray, time: float) -> np.ndarray:
-        """The frame at `time` between two padded frames, all (1, H, W, 3) float32; 0.5 if only middles can be made."""
-
-    def start_at(self, left: Keyframe, right: Keyframe, time: float) -> Callable[[], Keyframe]:
-        return lambda: self._made(left, right, time)
-
-    def _made(self, left: Keyframe, right: Keyframe, time: float) -> Keyframe:
-        ends = (pad(end.frame, self._padded).transpose(0, 2, 3, 1) for end in (left, right))
-        x0, x1 = map(np.ascontiguousarray, ends)
-        return Keyframe(crop(self.between(x0, x1, time).transpose(0, 3, 1, 2), self._size))
-
-
-class WholeSession(PairSession):
-    """One graph from two frames to one between: a SavedModel converted whole."""
-
-    def __init__(self, film: ov.CompiledModel, size: tuple[int, int], honours_time: bool = False) -> None:
-        super().__init__(size, tuple(film.input("x0").shape)[1:3])
+    def __init__(
+        self,
+        between: Callable[[np.ndarray, np.ndarray, float], np.ndarray],
+        size: tuple[int, int],
+        padded: Sequence[int],
+        honours_time: bool,
+    ) -> None:
         self.honours_time = honours_time
-        self._film = film.create_infer_request()
+        self._between, self._size, self._padded = between, size, padded
 
-    def between(self, x0: np.ndarray, x1: np.ndarray, time: float) -> np.ndarray:
-        self._film.infer({"x0": x0, "x1": x1} | ({"time": np.array([[time]], np.float32)} if self.honours_time else {}))
-        return self._film.get_output_tensor().data
+    def start(self, left: Keyframe, right: Keyframe, time: float = 0.5) -> Callable[[], Keyframe]:
+        def finish() -> Keyframe:
+            padded = (pad(end.frame, self._padded).transpose(0, 2, 3, 1) for end in (left, right))
+            x0, x1 = map(np.ascontiguousarray, padded)
+            return Keyframe(crop(self._between(x0, x1, time).transpose(0, 3, 1, 2), self._size))
+
+        return finish

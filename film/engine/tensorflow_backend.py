@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
-
-import numpy as np
 
 from film.engine.interpolator import Interpolator, SetupSteps
 from film.engine.session import PairSession, Session, aligned
@@ -13,28 +10,21 @@ from film.hub import convert, registry
 from film.hub.saved_model import SavedModel
 from film.networks import film as network
 
-ALIGNMENT = 2 ** (network.PYRAMID_LEVELS - 1)
-
 
 class Reference(Interpolator):
-    """A SavedModel of the catalog, called once per middle frame."""
+    """A SavedModel of the catalog, called once per frame."""
 
     precision = "exact"
+    device = "TensorFlow"
+    honours_time = False
 
     def __init__(self, model: registry.Model) -> None:
         self.model = model
         self.name = model.name
         self.requested_device = self.device
+        self.honours_time = model.honours_time
         self._lock = threading.Lock()
         self._loaded: SavedModel | None = None
-
-    @property
-    def device(self) -> str:
-        return "TensorFlow"
-
-    @property
-    def honours_time(self) -> bool:
-        return self.model.honours_time
 
     @property
     def fingerprint(self) -> str:
@@ -46,8 +36,9 @@ class Reference(Interpolator):
         if self._loaded is None:
             yield "loading", self.loaded
 
-    def session(self, height: int, width: int) -> Session[Any]:
-        return ReferenceSession(self.loaded(), (height, width), self.honours_time)
+    def session(self, height: int, width: int) -> Session:
+        size = height, width
+        return PairSession(self.loaded().at, size, aligned(size, network.ALIGNMENT), self.honours_time)
 
     def loaded(self) -> SavedModel:
         """The model in TensorFlow's memory, loaded now if it is not."""
@@ -55,15 +46,3 @@ class Reference(Interpolator):
             if self._loaded is None:
                 self._loaded = SavedModel(registry.fetch(self.model))
             return self._loaded
-
-
-class ReferenceSession(PairSession):
-    """The SavedModel on frames of one size."""
-
-    def __init__(self, model: SavedModel, size: tuple[int, int], honours_time: bool) -> None:
-        super().__init__(size, aligned(size, ALIGNMENT))
-        self.honours_time = honours_time
-        self._model = model
-
-    def between(self, x0: np.ndarray, x1: np.ndarray, time: float) -> np.ndarray:
-        return self._model.at(x0, x1, time) if self.honours_time else self._model.middle(x0, x1)

@@ -1,4 +1,4 @@
-"""Where the tiles of a large frame lie, and how they are blended.
+"""Frames too large for the memory: a network's coarse half on the whole frame, the fine half on tiles.
 
 Every tile has the same size, so one compiled shape serves them all. Of the overlap of two neighbours the outer
 quarters, where each suffers from its own border, count for nothing; over the half between them one fades into the
@@ -8,11 +8,17 @@ other along a raised cosine. The weights of all tiles add up to one at every pix
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import openvino as ov
+
+from film.engine.session import Encoder, Keyframe, Session, Synthesizer, aligned, pad, time_tensor
+from film.networks import graph_split
 
 OVERLAP = 256  # pixels; see the table of error against overlap in benchmarks/README.md
+COARSE_SETS = 4  # coarse features are a hundredth of a frame's; with four, few are made twice
 
 
 @dataclass(frozen=True)
@@ -80,3 +86,84 @@ def _fade_in(count: int) -> np.ndarray:
     """Nothing, a raised cosine from 0 to 1, then one: a quarter, a half and a quarter of `count` pixels."""
     position = (np.arange(count, dtype=np.float32) + 0.5) / count  # pixel centres
     return (0.5 - 0.5 * np.cos(np.pi * np.clip(2 * position - 0.5, 0, 1))).astype(np.float32)
+
+
+class TiledSession(Session):
+    """Keyframes carry their coarse features; the fine ones live for one tile.
+
+    A tile must reach as far beyond its share of the frame as anything moves into it, so the tiles' overlap follows
+    from the flow that was found for this very pair.
+    """
+
+    def __init__(
+        self,
+        graphs: Sequence[ov.CompiledModel],
+        size: tuple[int, int],
+        alignment: int,
+        honours_time: bool = False,
+        overlap: int = OVERLAP,
+    ) -> None:
+        """`graphs` are the four of `graph_split`: coarse encoder and flow, fine encoder and synthesizer."""
+        coarse_encoder, coarse_flow, fine_encoder, fine_synthesizer = graphs
+        self.honours_time = honours_time
+        tile = tuple(fine_encoder.input().shape)[2:]
+        self._alignment = alignment
+        self._overlap = overlap  # of neighbouring tiles, beside what the motion asks for
+        self._padded = aligned(size, alignment)
+        self._tile = tile
+        scale = self._padded[0] // tuple(coarse_encoder.input().shape)[2]
+        self._coarse = Encoder(coarse_encoder, COARSE_SETS, lambda frame: _shrink(pad(frame, self._padded), scale))
+        self._flow = Synthesizer(coarse_flow)
+        self._names = [port.get_any_name() for port in coarse_flow.outputs]
+        self._fine = Encoder(fine_encoder, 2, lambda frame: pad(frame, tile))
+        self._synthesizer = Synthesizer(fine_synthesizer)
+
+    def start(self, left: Keyframe, right: Keyframe, time: float = 0.5) -> Callable[[], Keyframe]:
+        return lambda: self._made(left, right, time_tensor(time))
+
+    def _made(self, left: Keyframe, right: Keyframe, time: dict[str, ov.Tensor]) -> Keyframe:
+        with self._coarse.features(left, right) as features, self._flow.started(features | time) as request:
+            request.wait()
+            coarse = {name: request.get_tensor(name).data.copy() for name in self._names}
+        reach = _reach(coarse, self._padded[0])
+        overlap = self._overlap + math.ceil(reach / self._alignment) * self._alignment
+        rows, columns = (
+            cover(length, side, overlap, self._alignment) for length, side in zip(self._padded, self._tile, strict=True)
+        )
+        middle = np.zeros_like(left.frame)
+        column_weights = columns.weights()
+        for top, row_weight in zip(rows.starts, rows.weights(), strict=True):
+            for start, column_weight in zip(columns.starts, column_weights, strict=True):
+                window = np.s_[top : top + rows.side, start : start + columns.side]
+                ends = (Keyframe(end.frame[window]) for end in (left, right))
+                of_tile = {name: self._part(tensor, top, start) for name, tensor in coarse.items()}
+                with self._fine.features(*ends) as features:
+                    with self._synthesizer.started(features | of_tile | time) as request:
+                        request.wait()
+                        made = request.get_output_tensor().data[0].transpose(1, 2, 0)  # (*tile, 3)
+                        made = made * row_weight[:, None, None] * column_weight[None, :, None]
+                part = middle[window]
+                part += made[: part.shape[0], : part.shape[1]]
+        return Keyframe(middle)
+
+    def _part(self, tensor: np.ndarray, top: int, start: int) -> ov.Tensor:
+        """What a tensor of the cut, (1, C, h, w), says of the tile whose corner is there in the frame."""
+        scale = self._padded[0] // tensor.shape[2]
+        rows, columns = (
+            slice(begin // scale, (begin + side) // scale) for begin, side in zip((top, start), self._tile, strict=True)
+        )
+        return ov.Tensor(np.ascontiguousarray(tensor[:, :, rows, columns]))
+
+
+def _reach(coarse: dict[str, np.ndarray], height: int) -> float:
+    """How far anything moves at most, in pixels of a frame of that height, as the coarse flow's outputs tell."""
+    lengths = {name: float(np.abs(one[:, :4]).max()) * (height // one.shape[2]) for name, one in coarse.items()}
+    added = [length for name, length in lengths.items() if name.startswith(graph_split.FLOW)]
+    return sum(added) if added else max(lengths.values())
+
+
+def _shrink(image: np.ndarray, factor: int) -> np.ndarray:
+    """Average pooling of (1, C, H, W) by `factor`: an image pyramid's level."""
+    _, channels, height, width = image.shape
+    blocks = image.reshape(1, channels, height // factor, factor, width // factor, factor)
+    return blocks.mean(axis=(3, 5), dtype=np.float32)

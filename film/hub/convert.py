@@ -31,26 +31,24 @@ from filelock import FileLock
 from PIL import Image
 
 from film.hub import torch_weights
+from film.hub.download import VARIABLES
 from film.hub.saved_model import SavedModel
 from film.networks import compact, precision, rife
 from film.networks import film as network
-from film.networks.blocks import Variables
 from film.support import atomic_file
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-VARIABLES = "variables.npz"  # by PyTorch's names, convolutions OIHW
-FORMAT = 7  # of what is kept: raise it when the graphs that are built from a model, or the manifest, change
+FORMAT = 8  # of what is kept: raise it when the graphs that are built from a model, or the manifest, change
 COMPILED = "compiled"  # the folder, in the cache, of what OpenVINO has compiled of each converted model
 # Of the output's range. Far above float32 rounding through 80 layers (1e-6 … 1e-5), far below any wrong graph.
 CHECK_TOLERANCE = 1e-3
 WHOLE_BYTES_PER_PIXEL = 3_500  # a full-size FILM converted whole takes 3.7 - 4.6 GB for 512x512, five such sets
 OTHER_LEVELS = (6, 5, 8)  # pyramid levels tried when the published 7 does not reproduce the SavedModel
 UNUSED_DAYS = 60  # a converted model that was not used for so long goes when another one comes
-
-
 KINDS = ("direct", "whole")
+FACTS = ("kind", "alignment", "bytes_per_pixel", "honours_time")  # of a converted model, in its manifest
 
 
 @dataclass(frozen=True)
@@ -113,8 +111,7 @@ def find(model_fingerprint: str, cache: Path) -> Converted | None:
     directory = _directory(model_fingerprint, cache)
     try:
         manifest = json.loads((directory / MANIFEST).read_text())
-        facts = {name: manifest[name] for name in ("kind", "alignment", "bytes_per_pixel", "honours_time")}
-        converted = Converted(directory, **facts)
+        converted = Converted(directory, **{name: manifest[name] for name in FACTS})
         for file in converted.files:
             for part in (file, file.with_suffix(".bin")):
                 if _sha256(part) != manifest["files"][part.name]:
@@ -145,8 +142,7 @@ def convert(saved_model: Path, cache: Path) -> Converted:
     directory = _directory(key, cache)
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
-        _delete_abandoned(directory.parent)
-        _delete_unused(directory.parent)
+        _delete_old(directory.parent)
         with _lock(directory):
             if converted := find(key, cache):
                 return converted
@@ -159,21 +155,17 @@ def convert(saved_model: Path, cache: Path) -> Converted:
     return replace(converted, directory=directory)
 
 
-def _delete_abandoned(directory: Path) -> None:
-    """What killed conversions left, also of other models and by other versions of this program."""
-    for partial in directory.glob("*.partial"):
-        with contextlib.suppress(OSError), _lock(partial.with_suffix(""), timeout=0):  # else it is being written
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-def _delete_unused(directory: Path) -> None:
-    """What earlier versions of this program, or of OpenVINO, or models that are no longer used left."""
+def _delete_old(directory: Path) -> None:
+    """Delete what killed conversions left, and models not used for long, also those of other versions of this program
+    or of OpenVINO."""
     oldest = time.time() - UNUSED_DAYS * 86_400
     for kept in directory.iterdir():
-        if (kept / MANIFEST).is_file() and kept.stat().st_mtime < oldest:
-            with contextlib.suppress(OSError), _lock(kept, timeout=0):
-                shutil.rmtree(kept, ignore_errors=True)
-                shutil.rmtree(directory.parent / COMPILED / kept.name, ignore_errors=True)
+        abandoned = kept.suffix == ".partial"
+        if abandoned or ((kept / MANIFEST).is_file() and kept.stat().st_mtime < oldest):
+            with contextlib.suppress(OSError), _lock(directory / kept.name.removesuffix(".partial"), timeout=0):
+                shutil.rmtree(kept, ignore_errors=True)  # nobody writes it, else its lock were taken
+                if not abandoned:
+                    shutil.rmtree(directory.parent / COMPILED / kept.name, ignore_errors=True)
 
 
 def _directory(model_fingerprint: str, cache: Path) -> Path:
@@ -184,64 +176,54 @@ def _lock(directory: Path, timeout: float = -1) -> FileLock:
     return FileLock(directory.with_name(f"{directory.name}.lock"), timeout)
 
 
-def _write(saved_model: Path, directory: Path) -> Converted:
-    if variables := of_variables(saved_model):
-        graphs, kind, alignment, honours_time = _timed_graphs(_read_variables(variables))
-    else:
-        graphs, kind, alignment, honours_time = _graphs(SavedModel(saved_model))
-    features = WHOLE_BYTES_PER_PIXEL if kind == "whole" else _bytes_per_pixel(graphs["encoder"])
+def _write(source: Path, directory: Path) -> Converted:
+    variables = of_variables(source)
+    graphs, alignment, honours_time = _timed_graphs(variables) if variables else _graphs(SavedModel(source))
+    kind = "whole" if "film" in graphs else "direct"
     for name, graph in graphs.items():
-        _save(graph, directory / f"{name}.xml")
-        if kind != "whole":
-            precision.mark(directory / f"{name}.xml")
+        path = directory / f"{name}.xml"
+        try:
+            ov.save_model(graph, path, compress_to_fp16=False)
+        except RuntimeError as error:  # of a full disk it only says "iostream error"
+            free = shutil.disk_usage(directory).free
+            raise OSError(f"{error} ({path.name}; {free / 1e6:.1f} MB are free)") from error
+        if kind == "direct":
+            precision.mark(path)
     files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
-    facts: dict[str, Any] = {
-        "kind": kind,
-        "alignment": alignment,
-        "bytes_per_pixel": features,
-        "honours_time": honours_time,
-    }
+    features = WHOLE_BYTES_PER_PIXEL if kind == "whole" else _bytes_per_pixel(graphs["encoder"])
+    converted = Converted(directory, kind, alignment, features, honours_time)
+    facts = {name: getattr(converted, name) for name in FACTS}
     (directory / MANIFEST).write_text(json.dumps(facts | {"files": files}, indent=2))
-    return Converted(directory, **facts)
+    return converted
 
 
-def _read_variables(path: Path) -> dict[str, np.ndarray]:
-    if path.suffix != ".npz":
-        return torch_weights.read(path)
-    try:
-        with np.load(path) as file:
-            return {name: file[name].astype(np.float32) for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} does not hold a network's variables: {error}") from error
-
-
-def _timed_graphs(variables: Variables) -> tuple[dict[str, Any], str, int, bool]:
-    """`_graphs` of a network that makes any moment."""
+def _timed_graphs(path: Path) -> tuple[dict[str, ov.Model], int, bool]:
+    """`_graphs` of a network that makes any moment, from its file of variables."""
+    if path.suffix == ".npz":
+        try:
+            with np.load(path) as file:
+                variables = {name: file[name].astype(np.float32) for name in file.files}
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{path} does not hold a network's variables: {error}") from error
+    else:
+        variables = torch_weights.read(path)
     family: Any = rife if "encode.cnn0.weight" in variables else compact
     size = family.Architecture.of(variables)
     graphs = {"encoder": family.encoder(variables, size), "synthesizer": family.synthesizer(variables, size)}
-    return graphs, "direct", size.alignment, True
+    return graphs, size.alignment, True
 
 
-def _save(graph: ov.Model, path: Path) -> None:
+def _graphs(source: SavedModel) -> tuple[dict[str, ov.Model], int, bool]:
+    """The graphs by file name, the alignment they need, and whether they honour the time."""
     try:
-        ov.save_model(graph, path, compress_to_fp16=False)
-    except RuntimeError as error:  # of a full disk it only says "iostream error"
-        free = shutil.disk_usage(path.parent).free
-        raise OSError(f"{error} ({path.name}; {free / 1e6:.1f} MB are free)") from error
-
-
-def _graphs(source: SavedModel) -> tuple[dict[str, Any], str, int, bool]:
-    """The graphs by file name, their kind, the alignment they need, and whether they honour the time."""
-    try:
-        architecture = network.Architecture.of(source.variables)
+        network.Architecture.of(source.variables)
     except ValueError as error:
         log.warning("%s The whole SavedModel is converted instead.", error)
     else:
-        for levels in (architecture.levels, *OTHER_LEVELS):
+        for levels in (network.PYRAMID_LEVELS, *OTHER_LEVELS):
             architecture = network.Architecture.of(source.variables, levels)
             x0, x1 = _check_pair(max(64, architecture.alignment))
-            expected = source.middle(x0, x1)
+            expected = source.at(x0, x1, 0.5)
             graphs = {
                 "encoder": network.encoder(source.variables, architecture),
                 "synthesizer": network.synthesizer(source.variables, architecture),
@@ -249,18 +231,17 @@ def _graphs(source: SavedModel) -> tuple[dict[str, Any], str, int, bool]:
             difference = float(np.abs(_run(graphs, x0, x1) - expected).max())
             if difference <= CHECK_TOLERANCE * max(1.0, float(np.ptp(expected))):
                 log.info("Direct graph with %d levels: within %.1e of TensorFlow.", levels, difference)
-                return graphs, "direct", architecture.alignment, False
+                return graphs, architecture.alignment, False
         log.warning(
             "The directly built graph differs from the SavedModel by %.1e; the whole SavedModel is converted instead.",
             difference,
         )
     try:
         honours_time = _honours_time(source)
-        traced = source.traced_with_time if honours_time else source.traced
-        whole = ov.convert_model(traced.get_concrete_function())
+        traced = source.traced(with_time=honours_time).get_concrete_function()
+        return {"film": ov.convert_model(traced)}, network.ALIGNMENT, honours_time
     except Exception as error:  # the frontend raises its own types
         raise RuntimeError(f"OpenVINO cannot convert {source.directory}: {error}") from error
-    return {"film": whole}, "whole", 2 ** (network.PYRAMID_LEVELS - 1), honours_time
 
 
 def _honours_time(source: SavedModel) -> bool:

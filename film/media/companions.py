@@ -56,12 +56,11 @@ class Companions:
             kinds = {"subtitles": self.subtitles, "chapters": chapters, "title and date": tags}
             lost = [name for name, there in kinds.items() if there]
             return [f"The film has no {_listed(lost)} of {self.source.name}: a {suffix} has none."] if lost else []
-        notes = []
+        notes, pictures = [], len(self.subtitles) - len(texts)
         if any(jump.after < jump.before for jump in self.jumps) and (texts or chapters):
             # Nobody knows which of two equal times is meant.
             notes.append(f"The film has no subtitles and chapters of {self.source.name}: its time stamps begin anew.")
             texts, chapters = [], []
-        pictures = len(self.subtitles) - len([track for track in self.subtitles if track.codec in TEXT])
         if pictures:
             notes.append(f"Subtitles that are pictures are not in the film; {self.source.name} has {pictures}.")
         others = self.others if suffix in audio.COPIED else ()

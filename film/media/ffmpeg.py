@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from collections.abc import Generator, Sequence
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
@@ -67,18 +68,25 @@ class Ffmpeg:
     killed. What it has written is the caller's to keep or to delete.
     """
 
-    def __init__(self, *arguments: str, reads: bool = False, writes: bool = False, limit: float | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        reads: bool = False,
+        writes: bool = False,
+        limit: float | None = None,
+        cwd: Path | None = None,
+    ) -> None:
         """`reads`: it is fed by `write` (pipe:0); `writes`: it fills `output` (pipe:1); `limit`: the seconds of
-        processor time it may take (not heeded on Windows)."""
+        processor time it may take (not heeded on Windows); `cwd`: where it runs."""
         seconds = [] if limit is None else ["-timelimit", str(math.ceil(limit))]
         self._arguments = ["-loglevel", "error", "-y", *seconds, *arguments]
         self._limit = limit
-        self._stdin = subprocess.PIPE if reads else subprocess.DEVNULL
-        self._stdout = subprocess.PIPE if writes else subprocess.DEVNULL
+        pipes = {True: subprocess.PIPE, False: subprocess.DEVNULL}
+        self._options = {"stdin": pipes[reads], "stdout": pipes[writes], "cwd": cwd}
 
     def __enter__(self) -> Ffmpeg:
         self._words = _notepad()  # what it says
-        self._process = started(self._arguments, stdin=self._stdin, stdout=self._stdout, stderr=self._words)
+        self._process = started(self._arguments, stderr=self._words, **self._options)
         return self
 
     @property

@@ -186,26 +186,28 @@ def fit(frame: Frame, size: tuple[int, int]) -> Frame:
     return np.clip(np.stack([np.asarray(channel) for channel in channels], axis=2), 0.0, 1.0)
 
 
-def check_frame(frame: Frame) -> Frame:
-    """`frame` itself, contiguous float32. ValueError if it is not a Frame, or far from one: see `check_values`."""
-    if not isinstance(frame, np.ndarray) or frame.ndim != 3 or frame.shape[2] != 3:
-        given = f"has shape {frame.shape}" if isinstance(frame, np.ndarray) else f"is of type {type(frame).__name__}"
-        raise ValueError(f"A frame must be a (height, width, 3) array; this one {given}.")
-    if frame.dtype.kind != "f":
-        raise ValueError(f"A frame holds float32 values in [0, 1]; this one has dtype {frame.dtype}.")
+def check_frame(frame: Any, name: str = "The frame", alpha: bool = False, integers: bool = False) -> npt.NDArray[Any]:
+    """`frame` itself, contiguous float32. With `alpha` it may have a fourth channel, with `integers` be of uint8, too.
+
+    ValueError if it is no Frame, or has values that are not finite, or not within OVERSHOOT of [0, 1].
+    """
+    is_array = isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] in ((3, 4) if alpha else (3,))
+    if not is_array or not (frame.dtype.kind == "f" or (integers and frame.dtype == np.uint8)):
+        kind = f"of type {type(frame).__name__}"
+        if isinstance(frame, np.ndarray):
+            kind = f"{frame.shape} of dtype {frame.dtype}"
+        whole = " or of uint8" if integers else ""
+        raise ValueError(f"{name} is {kind}; a frame is a (height, width, 3) array of float32 in [0, 1]{whole}.")
     if min(frame.shape[:2]) < 1:
-        raise ValueError(f"A frame must have pixels; this one is {frame.shape[1]}x{frame.shape[0]}.")
-    check_values(frame)
-    return np.ascontiguousarray(frame, np.float32)
-
-
-def check_values(frame: npt.NDArray[Any], name: str = "this one") -> None:
-    """ValueError where a frame of floats has values that are not finite, or not within OVERSHOOT of [0, 1]."""
+        raise ValueError(f"{name} is {frame.shape[1]}x{frame.shape[0]}; a frame must have pixels.")
+    if frame.dtype == np.uint8:
+        return np.ascontiguousarray(frame)
     low, high = frame.min(), frame.max()  # not a number if any value is none
     if not np.isfinite([low, high]).all():
-        raise ValueError(f"A frame holds float32 values in [0, 1]; {name} has values that are not finite.")
+        raise ValueError(f"{name} has values that are not finite; a frame holds float32 values in [0, 1].")
     if low < -OVERSHOOT or high > 1 + OVERSHOOT:
         raise ValueError(
-            f"A frame holds float32 values in [0, 1]; {name} has values from {low:g} to {high:g}: divide by 255 what"
+            f"{name} has values from {low:g} to {high:g}; a frame holds float32 values in [0, 1]: divide by 255 what"
             " counts to 255."
         )
+    return np.ascontiguousarray(frame, np.float32)

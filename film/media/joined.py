@@ -1,7 +1,7 @@
 """Recordings that were joined by their bytes (`cat a.flv b.flv`): where each of them lies in the file.
 
-ffmpeg goes on by itself from one to the next in MPEG-TS, MPEG, Matroska, AVI and GIF. Of the containers below it reads
-the first recording alone, so that it is told where the others are.
+ffmpeg goes on by itself from one to the next in MPEG-TS, MPEG, AVI and GIF. Of the containers below it reads the first
+recording alone, of Matroska two, so that it is told where the others are.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ HEAD = 27 + 255  # bytes by which an element of any container is known
 MOST_ELEMENTS = 1_000_000  # that are looked at, in three seconds: of FLV four hours of film
 FLV_HEADER = 13  # bytes before its first tag
 FLV_TAGS = (8, 9, 18)  # sound, picture, script data
+EBML_HEADER = bytes.fromhex("1a45dfa3")
 ASF_HEADER = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
@@ -71,6 +72,17 @@ def _of_asf(head: bytes) -> Element | None:
     return (head[:16] == ASF_HEADER, size) if size >= 24 else None
 
 
+def _of_matroska(head: bytes) -> Element | None:
+    """An element: its name, and its size; of either the first byte has as many leading zeros as more bytes follow."""
+    name = 9 - head[0].bit_length() if head else 9
+    width = 9 - head[name].bit_length() if name < min(5, len(head)) else 9
+    if width > 8:
+        return None
+    unknown = (1 << 7 * width) - 1
+    size = int.from_bytes(head[name : name + width], "big") & unknown
+    return head.startswith(EBML_HEADER), name + width + (size if size < unknown else 0)  # what it holds comes next
+
+
 def _of_ogg(head: bytes) -> Element | None:
     """A page: the sizes of its pieces are the last of its header. The streams of a recording begin in a row."""
     if head[:4] != b"OggS" or len(head) < 27:
@@ -82,5 +94,6 @@ CONTAINERS: Mapping[bytes, Callable[[bytes], Element | None]] = {
     b"FLV": _of_flv,
     b"ftyp": _of_mp4,
     ASF_HEADER: _of_asf,
+    EBML_HEADER: _of_matroska,
     b"OggS": _of_ogg,
 }

@@ -1,28 +1,25 @@
 """One function per format: segments -> one file, streaming, with memory that the film's length does not change.
 
-`play` is "loop", "once" or "pingpong", `quality` from 1 to 100; video_writer.py says what they mean.
+ffmpeg reads the lossless copies of the segments by itself, in the order in which they are played. `play` is "loop",
+"once" or "pingpong", `quality` from 1 to 100; video_writer.py says what they mean.
 """
 
 from __future__ import annotations
 
-import contextlib
-import io
-import itertools
 import os
+import re
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from film.media import audio, lossless_segments
+from film.media import audio, ffmpeg
 from film.media.audio import Sound
 from film.media.colour_depth import ColourDepth, even
 from film.media.ffmpeg import Ffmpeg, local
-from film.media.video_segments import Pixels, Segment, SegmentEncoder, h264_factor, raw_video
+from film.media.video_segments import Segment, h264, h264_factor
+from film.support import tempdirs
 
 # Browsers show a frame of 10 ms or less for 100 ms.
 MAX_GIF_FPS = Fraction(50)  # a GIF counts hundredths of a second: two are the fewest
@@ -30,13 +27,13 @@ MAX_WEBP_FPS = Fraction(90)  # a WebP counts thousandths: 11 are the fewest
 # Both filters of a GIF remember each colour they meet. In 6 bits those are few enough for a film of any length; of
 # 256 colours that is not seen.
 _LEVEL = "trunc(val/4)*255/63"
-SIX_BITS = f"lutrgb=r={_LEVEL}:g={_LEVEL}:b={_LEVEL}"
+SIX_BITS = f"format=rgb24,lutrgb=r={_LEVEL}:g={_LEVEL}:b={_LEVEL}"
 # An ordered pattern stands still where the film does, and compresses; 4 is the strongest that is not seen as one.
 DITHER = "paletteuse=dither=bayer:bayer_scale=4:diff_mode=rectangle"
 THREADS = 2  # of x265, whose result depends on it
 ENCODER_WORK = 2e-6  # seconds of processor time for each byte of a frame: twenty times what is usual
 MP4 = ["-movflags", "+faststart"]
-BITEXACT = ["-fflags", "+bitexact"]
+BITEXACT = ["-fflags", "+bitexact"]  # without a number drawn by lot
 
 
 @dataclass(frozen=True)
@@ -55,13 +52,9 @@ class Output:
         return self.segments[0].fps
 
     @property
-    def count(self) -> int:
-        """Frames, forth."""
-        return sum(segment.count for segment in self.segments)
-
-    @property
     def seconds(self) -> float:
-        return float(self.count / self.fps)
+        """Forth."""
+        return float(sum(segment.count for segment in self.segments) / self.fps)
 
     def with_sound(self) -> tuple[list[str], list[str], float | None]:
         """ffmpeg's arguments for its second input and for the output; and its limit of processor time: a stranger's
@@ -70,36 +63,38 @@ class Output:
             return [], [], None
         return *audio.arguments(self.sound, self.seconds, self.path.suffix), audio.WORK + self.seconds
 
-    @contextlib.contextmanager
-    def played(self, play: str | None = None) -> Iterator[tuple[Pixels, Iterator[Pixels]]]:
-        """The first frame, and all of them in the order in which they are played."""
-        with contextlib.ExitStack() as stack:
-            forth = stack.enter_context(contextlib.closing(lossless_segments.frames(self.segments)))
-            back = stack.enter_context(contextlib.closing(lossless_segments.back(self.segments)))
-            frames = itertools.chain(forth, back) if (play or self.play) == "pingpong" else forth
-            first = next(frames)
-            yield first, itertools.chain([first], frames)
+    @property
+    def copies(self) -> list[Path]:
+        """The lossless ones, all in one folder."""
+        return [segment.lossless_copy for segment in self.segments if segment.lossless_copy]
+
+    def shape(self) -> tuple[int, int, int]:
+        """Of its frames: height, width, channels."""
+        first = ["-i", local(self.copies[0]), "-frames:v", "1"]
+        told = ffmpeg.run(*first, "-c:v", "pam", "-f", "image2pipe", "pipe:1")
+        found = [int(number) for number in re.findall(rb"(?:WIDTH|HEIGHT|DEPTH) (\d+)", told[:99])]
+        if len(found) != 3:
+            raise RuntimeError("What the film is made of is damaged: its first frame cannot be decoded.")
+        return found[1], found[0], found[2]
 
 
 def mp4(output: Output) -> None:
-    """H.264: the segments as they are; for the way back of a ping-pong, more of them. In 10 bits H.265."""
+    """H.264, in 10 bits H.265, with the tags of HDR10 or HLG where the film has such colours.
+
+    What goes forth in 8 bits is made of the segments as they are.
+    """
     if output.depth.bits > 8:
-        _h265(output)
+        codec = ["-c:v", "libx265", "-preset", "veryfast", "-crf", f"{h264_factor(output.quality):g}"]
+        codec += ["-x265-params", f"log-level=error:pools={THREADS}:frame-threads=1"]
+        _encode(output, [*codec, "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"], MP4)  # as Apple's players want it called
         return
-    segments = [*output.segments]
     if output.play == "pingpong":
-        with (
-            SegmentEncoder(output.path.parent, output.fps, quality=output.quality, first=output.count) as encoder,
-            contextlib.closing(lossless_segments.back(segments)) as frames,
-        ):
-            for frame in frames:
-                encoder.write(frame)
-            encoder.finish()
-        segments += encoder.segments
+        _encode(output, h264(output.quality), MP4)
+        return
     inputs, outputs, limit = output.with_sound()
     command = ["-f", "mpegts", "-i", "pipe:0", *inputs, "-map", "0:v", "-c:v", "copy", *_times(output.fps)]
     with Ffmpeg(*command, *outputs, *MP4, local(output.path), reads=True, limit=limit) as process:
-        for segment in segments:  # MPEG-TS is made to be cut and joined: the files one after the other are the stream
+        for segment in output.segments:  # MPEG-TS is made to be cut and joined: the files in a row are the stream
             with open(segment.path, "rb") as file:
                 while block := file.read(1 << 20):
                     process.write(block)
@@ -107,64 +102,49 @@ def mp4(output: Output) -> None:
 
 def webm(output: Output) -> None:
     """VP9."""
-    rate = ["-c:v", "libvpx-vp9", "-crf", str(round(63 - 0.5 * output.quality)), "-b:v", "0"]
-    rate += ["-deadline", "good", "-cpu-used", "4", "-row-mt", "1"]
-    opaque = [*rate, "-pix_fmt", "yuv420p" if output.depth.bits == 8 else "yuv420p10le"]
-    transparent = [*rate, "-auto-alt-ref", "0", "-pix_fmt", "yuva420p"]  # libvpx takes no alternate references then
-    _encode(output, opaque, transparent, BITEXACT)  # else it is given a number drawn by lot
-
-
-def _h265(output: Output) -> None:
-    """H.265 main 10, with the tags of HDR10 or HLG where the film has such colours."""
-    codec = ["-c:v", "libx265", "-preset", "veryfast", "-crf", f"{h264_factor(output.quality):g}"]
-    codec += ["-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"]  # which is how Apple's players want it called
-    codec += ["-x265-params", f"log-level=error:pools={THREADS}:frame-threads=1"]
-    _encode(output, codec, codec, MP4)
+    codec = ["-c:v", "libvpx-vp9", "-crf", str(round(63 - 0.5 * output.quality)), "-b:v", "0"]
+    codec += ["-deadline", "good", "-cpu-used", "4", "-row-mt", "1"]
+    opaque = [*codec, "-pix_fmt", "yuv420p" if output.depth.bits == 8 else "yuv420p10le"]
+    transparent = [*codec, "-auto-alt-ref", "0", "-pix_fmt", "yuva420p"]  # libvpx takes no alternate references then
+    _encode(output, opaque, BITEXACT, transparent)
 
 
 def mov(output: Output) -> None:
     """ProRes 4444, which has 10 bits, and 16 for the opacity."""
     codec = ["-c:v", "prores_ks", "-profile:v", "4444", "-vendor", "apl0", "-pix_fmt"]
-    _encode(output, [*codec, "yuv444p10le"], [*codec, "yuva444p10le", "-alpha_bits", "16"], BITEXACT)
+    _encode(output, [*codec, "yuv444p10le"], BITEXACT, [*codec, "yuva444p10le", "-alpha_bits", "16"])
 
 
-def _encode(output: Output, opaque: list[str], transparent: list[str], options: list[str]) -> None:
+def _encode(output: Output, opaque: list[str], options: list[str], transparent: Sequence[str] = ()) -> None:
     """Frames and sound through one encoder. `opaque` and `transparent`: its arguments for such frames; `options`: the
     container's."""
     inputs, outputs, limit = output.with_sound()
-    with output.played() as (first, frames):
-        if output.path.suffix != ".mov":  # in 4:4:4 every size is possible
-            first, frames = even(first), map(even, frames)
-        codec = transparent if first.shape[2] == 4 else opaque
-        command = [*raw_video(first, output.fps), *inputs, "-map", "0:v", *codec]
-        command += ["-vf", output.depth.encoded(first.shape[2]), *outputs, *options, local(output.path)]
-        limit = None if limit is None else limit + first.nbytes * output.count * ENCODER_WORK
-        _feed(command, frames, limit)
+    height, width, channels = output.shape()
+    codec = transparent if channels == 4 else opaque
+    sides = "" if output.path.suffix == ".mov" else even(height, width)  # in 4:4:4 every size is possible
+    command = ["-map", "0:v", *codec, "-vf", f"{sides}{output.depth.encoded(channels)}", *outputs, *options]
+    if limit is not None:
+        frame = height * width * channels * (1 if output.depth.bits == 8 else 2)
+        limit += frame * output.seconds * float(output.fps) * ENCODER_WORK
+    _make(output, output.path, *inputs, *command, limit=limit)
 
 
 def gif(output: Output) -> None:
     """One palette for the whole film, so that what stands still does not flicker; the frames are read twice for it."""
-    palette = output.path.with_suffix(".png")
-    fps = min(output.fps, MAX_GIF_FPS)
-    with output.played("once") as (first, frames):
-        command = [*raw_video(first, fps), "-vf", f"{SIX_BITS},palettegen", "-frames:v", "1", "-c:v", "png"]
-        _feed([*command, "-f", "image2pipe", local(palette)], frames)
+    palette, fps = output.path.with_suffix(".png"), min(output.fps, MAX_GIF_FPS)
+    once = replace(output, play="once")
+    _make(once, palette, "-vf", f"{SIX_BITS},palettegen", "-c:v", "png", "-f", "image2pipe", shown=1)
+    command = ["-f", "png_pipe", "-i", local(palette), "-lavfi", f"{SIX_BITS}[film];[film][1]{DITHER}"]
     repeat = "-1" if output.play == "once" else "0"
-    with output.played() as (first, frames):
-        command = [*raw_video(first, fps), "-f", "png_pipe", "-i", local(palette)]
-        command += ["-lavfi", f"{SIX_BITS}[film];[film][1]{DITHER}", "-loop", repeat, "-f", "gif", local(output.path)]
-        _feed(command, frames)
+    _make(output, output.path, *command, "-loop", repeat, "-f", "gif", fps=fps)
 
 
 def webp(output: Output) -> None:
     """Animated WebP, frame by frame: libwebp's animation encoder keeps the whole file, and merges equal frames."""
     codec = ["-c:v", "libwebp", "-quality", str(output.quality), "-compression_level", "4", "-pix_fmt", "bgra"]
-    fps = min(output.fps, MAX_WEBP_FPS)
-    with output.played() as (first, frames):
-        command = [*raw_video(first, fps), *codec, "-loop", "1" if output.play == "once" else "0", "-f", "webp"]
-        _feed([*command, local(output.path)], frames)
-    if first.shape[2] == 4:
-        _replace_frames(output.path)
+    repeat = ["-loop", "1" if output.play == "once" else "0"]
+    _make(output, output.path, *codec, *repeat, "-f", "webp", fps=min(output.fps, MAX_WEBP_FPS))
+    _replace_frames(output.path)
 
 
 def _replace_frames(webp: Path) -> None:
@@ -182,17 +162,52 @@ def _replace_frames(webp: Path) -> None:
 
 def png_zip(output: Output) -> None:
     """PNG files named by their place, stored as they are, because they are compressed already."""
-    with zipfile.ZipFile(output.path, "w", zipfile.ZIP_STORED) as archive, output.played() as (_, frames):
-        for number, frame in enumerate(frames, 1):
-            png = io.BytesIO()
-            Image.fromarray(frame).save(png, "PNG", compress_level=1)
-            archive.writestr(zipfile.ZipInfo(f"frame-{number:06d}.png"), png.getbuffer())
+    with tempdirs.folder(output.path.parent) as folder:
+        names = Path(str(folder).replace("%", "%%")) / "frame-%06d.png"
+        _make(output, names, "-c:v", "png", "-compression_level", "1", "-f", "image2")
+        with zipfile.ZipFile(output.path, "w", zipfile.ZIP_STORED) as archive:
+            for png in sorted(folder.iterdir()):
+                archive.writestr(zipfile.ZipInfo(png.name), png.read_bytes())
+                png.unlink()
 
 
-def _feed(command: Sequence[str], frames: Iterator[Pixels], limit: float | None = None) -> None:
-    with Ffmpeg(*command, reads=True, limit=limit) as process:
-        for frame in frames:
-            process.write(np.ascontiguousarray(frame).data)
+def _make(
+    output: Output,
+    path: Path,
+    *arguments: str,
+    fps: Fraction | None = None,
+    shown: int | None = None,
+    limit: float | None = None,
+) -> None:
+    """A file of ffmpeg's whose first input are the frames, at that rate, as they are played. RuntimeError where it does
+    not have all of them, or as many as `shown`."""
+    names, count = [copy.name for copy in output.copies], sum(segment.count for segment in output.segments)
+    folder = output.copies[0].parent  # names in it need no escapes
+    with tempdirs.folder(folder) as back:
+        if output.play == "pingpong":
+            names += [f"{back.name}/{name}" for name in _turned(output, back)]
+            count = max(count, 2 * count - 2)
+        script = "ffconcat version 1.0\n" + "".join(f"file 'file:{name}'\n" for name in names)
+        source = ["-protocol_whitelist", "file,pipe", "-f", "concat", "-safe", "0", "-r", str(fps or output.fps)]
+        told = ["-progress", "pipe:1", "-stats_period", "1000000"]  # once, at the end
+        command = [*told, *source, "-i", "pipe:0", *arguments, "-fps_mode", "passthrough", local(path)]
+        with Ffmpeg(*command, reads=True, writes=True, limit=limit, cwd=folder) as process:
+            said = process.exchange(script.encode())
+    made = int(re.findall(rb"^frame= *(\d+)", said, re.MULTILINE)[-1])
+    if made != (shown or count):
+        raise RuntimeError(f"What the film is made of is damaged: there are {made} frames, not {shown or count}.")
+
+
+def _turned(output: Output, folder: Path) -> Iterator[str]:
+    """Write each segment backwards, the last one first, and without either end of the film. Their names."""
+    first, last = output.segments[0], output.segments[-1]
+    codec = output.depth.lossless(output.shape()[2])
+    for segment, copy in zip(reversed(output.segments), reversed(output.copies), strict=True):
+        begin, end = int(segment is first), segment.count - (segment is last)
+        if begin < end:
+            turned = ["-vf", f"trim=start_frame={begin}:end_frame={end},reverse", *codec, "-f", "matroska"]
+            ffmpeg.run("-i", local(copy), *turned, local(folder / copy.name))
+            yield copy.name
 
 
 def _times(fps: Fraction) -> list[str]:

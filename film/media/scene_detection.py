@@ -18,13 +18,16 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops
 
 from film.media.video_reader import TimedFrame
+
+T = TypeVar("T")
+Copy: TypeAlias = npt.NDArray[np.uint8]  # of a frame, see `small`
 
 SMALL = 128  # pixels, about, of the longer side of the copies that are compared
 HUE = 180 / 256  # OpenCV's hue, for which the thresholds are known, has 180 steps
@@ -45,17 +48,14 @@ SAME = 2.0  # largest difference of two small copies, of 255, for one to repeat 
 SAME_PIXEL = 24
 NEARLY_SAME = 0.2  # of the usual step from drawing to drawing: less is a repetition among others
 LONGEST_STAND = 6  # frames that a drawing stands for: fives, and one that is a little late
-MOST_REPEATS = 3  # more repetitions in a row than that are a scene in which nothing moves
 PATTERN = Fraction(1, 4)  # seconds each drawing stands at most for many of them to be motion
-PATTERN_JITTER = 2  # times as long as the shorter ones around it: threes and twos, or soft motion in uneven steps
 DUPLICATES = {
     "auto": "repeated frames are left out, and what stands still for long stays",
     "drop": "repeated frames are left out, and the motion goes on however long they stand",
     "keep": "every frame stays as it is",
 }
-FRAMES_COMPARED = 8  # of an interlaced video, to see whether both fields of each are of one time
-ONE_PICTURE = 0.5  # of the change from frame to frame: less from field to field is that of lines
 PAUSE = Fraction(1, 4)  # seconds a frame is shown at least for it to be a pause: jitter of a variable rate is less
+PAUSE_STEPS = 4  # times as long as its neighbours, too
 
 
 @dataclass(frozen=True)
@@ -127,187 +127,112 @@ def likeness(a: npt.NDArray[np.uint8], b: npt.NDArray[np.uint8]) -> float:
     return float((one * other).sum() / max(1e-9, np.sqrt((one**2).sum() * (other**2).sum())))
 
 
+class _Step(NamedTuple):
+    """A frame that differs from the one before it, and how it follows on that."""
+
+    frame: SceneFrame
+    content: float  # content value
+    likeness: float
+    interval: Fraction  # seconds
+
+
 def scene_frames(frames: Iterable[TimedFrame], cut: float = CUT, duplicates: str = "auto") -> Iterator[SceneFrame]:
     """Mark the cuts in a stream of frames, leave out what only repeats the frame before, and hold what is a pause.
 
     `cut` is the smallest content value of a cut; infinity finds none. `duplicates` is one of DUPLICATES. A few frames
     are held back, to be compared.
     """
-    waiting: deque[SceneFrame] = deque()
-    values: deque[float] = deque(maxlen=2 * NEIGHBOURS + 1)  # ends with those of the frames that wait
-    alike: deque[float] = deque(maxlen=2 * NEIGHBOURS + 1)
-    intervals: deque[Fraction] = deque(maxlen=2 * NEIGHBOURS + 1)  # of motion: from when one is held to the next
-    spans: deque[Fraction] = deque(maxlen=2 * NEIGHBOURS + 1)  # from when one appears to the next
-    before: npt.NDArray[np.uint8] | None = None
-    held = time = Fraction(0)
-
-    def next_frame() -> SceneFrame:
-        frame = _marked(waiting, list(values), list(alike), cut)
-        if waiting and duplicates == "auto":
-            frame = _in_pattern(frame, waiting[0].time, list(spans))
-        return frame if duplicates == "drop" else _paused(frame, waiting, list(intervals))
-
-    for frame, copy in _settled(_distinct(frames, duplicates)):
-        if before is not None:
-            values.append(content_value(before, copy))
-            alike.append(likeness(before, copy))
-            intervals.append(frame.time - held)
-            spans.append(frame.time - time)
-        before, held, time = copy, frame.held, frame.time
-        waiting.append(frame)
-        if len(waiting) > NEIGHBOURS:
-            yield next_frame()
-    while waiting:
-        yield next_frame()
+    for window, at in _windows(_steps(_distinct(frames, duplicates)), NEIGHBOURS, NEIGHBOURS):
+        frame = replace(window[at].frame, cut=_is_cut(window, at, cut))
+        yield frame if duplicates == "drop" else _paused(frame, window, at)
 
 
-def _marked(waiting: deque[SceneFrame], values: list[float], alike: list[float], cut: float) -> SceneFrame:
-    """Take the first frame that waits, and see by the values around it whether a scene begins with it."""
-    own = len(values) - len(waiting)
-    frame = waiting.popleft()
-    if own < 0 or values[own] < cut:  # the first of all follows nothing
-        return frame
-    around = values[max(0, own - NEIGHBOURS) : own] + values[own + 1 :]
-    ratio = STANDS_OUT if alike[own] >= UNRELATED else STANDS_OUT_UNRELATED
-    if around and values[own] < ratio * sum(around) / len(around):
-        return frame
-    return replace(frame, cut=True)
+def _windows(items: Iterable[T], before: int, after: int) -> Iterator[tuple[list[T], int]]:
+    """Each item among those around it, up to so many on either side: a list, and its place there."""
+    window: list[T] = []
+    at = 0
+    for item in items:
+        window.append(item)
+        if len(window) - at > after:
+            yield window, at
+            at += 1
+        if at > before:
+            del window[0]
+            at -= 1
+    for place in range(at, len(window)):
+        yield window[max(0, place - before) :], min(place, before)
 
 
-def _paused(frame: SceneFrame, waiting: deque[SceneFrame], intervals: list[Fraction]) -> SceneFrame:
+def _steps(frames: Iterable[tuple[SceneFrame, Copy]]) -> Iterator[_Step]:
+    last: tuple[SceneFrame, Copy] | None = None
+    for frame, copy in frames:
+        before, old = last or (frame, copy)
+        yield _Step(frame, content_value(old, copy), likeness(old, copy), frame.time - before.time)
+        last = frame, copy
+
+
+def _is_cut(window: list[_Step], at: int, cut: float) -> bool:
+    """Whether a scene begins with a frame, by the values around it."""
+    own = window[at]
+    if own.content < cut:
+        return False
+    around = [step.content for step in window if step is not own and step.interval]  # the first of all follows nothing
+    ratio = STANDS_OUT if own.likeness >= UNRELATED else STANDS_OUT_UNRELATED
+    return not around or own.content >= ratio * sum(around) / len(around)
+
+
+def _paused(frame: SceneFrame, window: list[_Step], at: int) -> SceneFrame:
     """The frame, held if it is shown for longer than its neighbours: the motion to the next lasts as long as theirs."""
-    if not waiting:
+    intervals = sorted(step.interval for step in window if step.interval)
+    if at + 1 == len(window):
         return frame
-    typical = sorted(intervals)[(len(intervals) - 1) // 2]  # of two the shorter: a film may begin with a pause
-    following = waiting[0].time
-    if following - frame.held <= max(PAUSE, (MOST_REPEATS + 1) * typical):
+    typical = intervals[(len(intervals) - 1) // 2]  # of two the shorter: a film may begin with a pause
+    following = window[at + 1].frame.time
+    if following - frame.time <= max(PAUSE, PAUSE_STEPS * typical):
         return frame
     return replace(frame, held=following - typical)
 
 
-def _in_pattern(frame: SceneFrame, following: Fraction, spans: list[Fraction]) -> SceneFrame:
-    """The frame, not held though it is repeated many times, where those around it are as well: drawings on fives."""
-    span, usual = following - frame.time, sorted(spans)[(len(spans) - 1) // 4]  # a few may stand shorter
-    if frame.held > frame.time and span <= min(PATTERN, PATTERN_JITTER * usual):
-        return replace(frame, held=frame.time)
-    return frame
+def _distinct(frames: Iterable[TimedFrame], duplicates: str) -> Iterator[tuple[SceneFrame, Copy]]:
+    """Each frame that differs from the last one of these, and its small copy."""
+    shown: SceneFrame | None = None
+    copy: Copy = np.empty(0, np.uint8)
+    for frame, now, stands in _compared(frames):
+        if shown is not None:
+            alike = duplicates != "keep" and np.abs(now.astype(np.int16) - copy).max() < SAME
+            stands = duplicates != "keep" and stands and frame.time - shown.time < PATTERN
+            if stands or (alike and _same(shown.pixels, frame.pixels)):
+                shown = replace(shown, end=frame.time + frame.duration)
+                continue
+            yield shown, copy
+        shown, copy = SceneFrame(frame.pixels, frame.time, frame.time, frame.time + frame.duration, cut=False), now
+    if shown is not None:
+        yield shown, copy
+
+
+def _compared(frames: Iterable[TimedFrame]) -> Iterator[tuple[TimedFrame, Copy, bool]]:
+    """Each frame, its small copy, and whether it seems to repeat the one before; see `_stands`."""
+    waiting: deque[tuple[TimedFrame, Copy]] = deque()
+    changes: deque[float] = deque(maxlen=3 * LONGEST_STAND)  # of each frame from the one before, 0 to 255
+    for frame in frames:
+        copy = small(frame.pixels)
+        changes.append(float(np.abs(copy.astype(np.int16) - waiting[-1][1]).mean()) if waiting else 255.0)
+        waiting.append((frame, copy))
+        if len(waiting) > LONGEST_STAND:
+            yield *waiting.popleft(), _stands(changes, len(changes) - len(waiting) - 1)
+    while waiting:
+        yield *waiting.popleft(), _stands(changes, len(changes) - len(waiting) - 1)
+
+
+def _stands(changes: Sequence[float], at: int) -> bool:
+    """Whether that frame is a repetition among others, coded otherwise: each drawing stands for two to five frames."""
+    drawn = NEARLY_SAME * sorted(changes)[-2] if len(changes) > 1 else 0.0  # the largest may be a cut
+    places = [place for place, change in enumerate(changes) if change >= drawn]
+    stand = [later - earlier for earlier, later in itertools.pairwise(places)]
+    return changes[at] < drawn and len(stand) >= 2 and stand.count(1) <= 1 and max(stand) <= LONGEST_STAND
 
 
 def _same(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
     """Whether no pixel of two frames differs by more than coding noise."""
     one, other = (Image.fromarray(eight_bits(pixels)).convert("L") for pixels in (a, b))
     return bool(np.asarray(ImageChops.difference(one, other)).max() < SAME_PIXEL)
-
-
-def without_repeated_fields(frames: Iterable[TimedFrame], duration: Fraction) -> Iterator[TimedFrame]:
-    """Of an interlaced video, each lasting `duration` seconds, without second fields that show what the first does.
-
-    So is a film that was filmed in whole frames: its two fields differ by their lines, and much more from those of the
-    next frame. A field that repeats one of another frame stays.
-    """
-    inside: deque[float] = deque(maxlen=FRAMES_COMPARED)  # from the first field of a frame to the second
-    between: deque[float] = deque(maxlen=FRAMES_COMPARED)  # from the second to the first of the next frame
-    first: TimedFrame | None = None
-    second: TimedFrame | None = None
-    before: npt.NDArray[np.int16] = np.empty(0, np.int16)
-
-    def repeated() -> bool:
-        """Whether the second field shows what the first does."""
-        assert first and second
-        return sum(inside) < ONE_PICTURE * sum(between) or _is_repeat(first.pixels, second.pixels)
-
-    for field in frames:
-        copy = small(field.pixels).astype(np.int16)
-        change = float(np.abs(copy - before).mean()) if first is not None else 0.0
-        before = copy
-        if first is not None and second is None and field.time - first.time < duration * Fraction(3, 4):
-            second = field
-            inside.append(change)
-            continue
-        if first is not None and second is not None:
-            between.append(change)
-            if not repeated():
-                yield second
-        yield field
-        first, second = field, None
-    if second is not None and not repeated():
-        yield second
-
-
-def _is_repeat(a: npt.NDArray[Any], b: npt.NDArray[Any]) -> bool:
-    return bool(np.abs(small(a).astype(np.int16) - small(b)).max() < SAME) and _same(a, b)
-
-
-def _stands(changes: Sequence[float]) -> bool:
-    """Whether the last frame is a repetition among others: drawings of which each stands for two to five frames.
-
-    `changes` are those of the last frames from the ones before them, 0 to 255.
-    """
-    usual = sorted(changes)[-2] if len(changes) > 1 else 0.0  # the largest may be a cut
-    drawn = [number for number, change in enumerate(changes) if change >= NEARLY_SAME * usual]
-    stand = [later - earlier for earlier, later in itertools.pairwise([*drawn, len(changes)])]
-    return len(drawn) >= 3 and stand.count(1) <= 1 and 1 < stand[-1] and max(stand) <= LONGEST_STAND
-
-
-def _settled(
-    distinct: Iterable[tuple[SceneFrame, npt.NDArray[np.uint8], bool]],
-) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8]]]:
-    """The frames of `_distinct` without those that turn out to be a drawing coded otherwise, once the next one comes:
-    among repetitions, and nearly the same as the frame before in comparison."""
-    waiting: deque[tuple[SceneFrame, npt.NDArray[np.uint8], bool]] = deque()
-    for frame, copy, repeated in distinct:
-        while len(waiting) > 1:
-            (before, old, stood), (last, new, stands) = waiting[-2], waiting[-1]
-            own, following = (np.abs(new.astype(np.int16) - other).mean() for other in (old, copy))
-            if not (stood or stands) or frame.time - before.time > PATTERN or own >= NEARLY_SAME * following:
-                break
-            waiting.pop()
-            waiting[-1] = replace(before, held=before.time, end=last.end), old, True
-        waiting.append((frame, copy, repeated))
-        if len(waiting) > NEIGHBOURS:
-            yield waiting.popleft()[:2]
-    for item in waiting:
-        yield item[:2]
-
-
-def _distinct(
-    frames: Iterable[TimedFrame], duplicates: str
-) -> Iterator[tuple[SceneFrame, npt.NDArray[np.uint8], bool]]:
-    """Each frame that differs from the last one of these, its small copy, and whether it is repeated.
-
-    Where many frames in a row are the same, the motion begins with the last of them.
-    """
-    shown: TimedFrame | None = None
-    copy: npt.NDArray[np.uint8] = np.empty(0, np.uint8)
-    repeats: list[Fraction] = []  # when it is repeated; of many, the last few
-    end = Fraction(0)
-
-    def scene_frame(frame: TimedFrame) -> SceneFrame:
-        held = repeats[-1] if len(repeats) > MOST_REPEATS and duplicates != "drop" else frame.time
-        return SceneFrame(frame.pixels, frame.time, held, end, cut=False)
-
-    steps: deque[float] = deque(maxlen=2 * NEIGHBOURS + 1)  # by how much each of the last ones differs from its own
-    changes: deque[float] = deque(maxlen=3 * LONGEST_STAND)  # of every frame, from the one before it
-    before: npt.NDArray[np.uint8] | None = None
-    for frame in frames:
-        now = small(frame.pixels)
-        changes.append(0.0 if before is None else float(np.abs(now.astype(np.int16) - before).mean()))
-        before = now
-        change = np.abs(now.astype(np.int16) - copy) if shown is not None else np.full(1, 255)
-        alike = duplicates != "keep" and shown is not None and change.max() < SAME
-        if alike and shown is not None:
-            alike = _same(shown.pixels, frame.pixels)
-        elif duplicates != "keep" and shown is not None and frame.time - shown.time < PATTERN:
-            # One that was coded otherwise: in a pattern of repetitions, or after one.
-            nearly = bool(repeats and steps) and change.mean() < NEARLY_SAME * sorted(steps)[len(steps) // 2]
-            alike = nearly or _stands(changes)
-        if alike:
-            repeats = [*repeats[-MOST_REPEATS:], frame.time]
-        else:
-            if shown is not None:
-                yield scene_frame(shown), copy, bool(repeats)
-                steps.append(float(change.mean()))
-            shown, copy, repeats = frame, now, []
-        end = frame.time + frame.duration
-    if shown is not None:
-        yield scene_frame(shown), copy, bool(repeats)

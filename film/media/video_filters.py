@@ -13,6 +13,8 @@ HD = 720  # rows from which an untagged video is taken for BT.709, as players do
 # Of two fields, each half the picture at its own moment, a whole frame each; other frames pass as they are. Any other
 # form of pixels would be converted for it, which changes colours, and no interlaced video has one.
 DEINTERLACE = "bwdif=mode=send_field:deint=interlaced,"
+# Film of 25 frames a second is called interlaced on discs; `idet` sees that both fields of a frame are of one moment.
+IS_INTERLACED = "idet,"
 # Of film at 24 frames a second that was spread over 60 fields (3:2 pulldown) the 24 again: fields of one picture are
 # put together, and of every five frames the one that repeats is left out.
 PULLDOWN = "fieldmatch=order=auto:combmatch=full,bwdif=mode=send_frame:deint=interlaced,decimate,"
@@ -41,6 +43,8 @@ def chain(
     `pulldown`: see PULLDOWN."""
     # Of any yuv video: one whose first frame is whole may have fields later.
     whole = PULLDOWN if pulldown else DEINTERLACE if re.fullmatch(FIELDS, told("fmt") or "") else ""
+    if told("i") in ("T", "B") and not pulldown:
+        whole = IS_INTERLACED + whole
     matrix = "auto"
     if told("color_space") in (None, "unknown"):
         matrix = "bt709" if height >= HD else "bt601"

@@ -6,7 +6,6 @@ ended. Only formats that hold a film by themselves are opened: no playlists, whi
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import re
@@ -184,7 +183,7 @@ def _checked_rate(path: Path, told: Fraction | None) -> Fraction | None:
     """The frame rate; of a file that has none, and tells how finely it counts, the rate at which its frames come."""
     if told is None or told <= max(RATES):
         return told
-    stamps = sorted({shown for _, shown, _ in _packets(path, MEASURED)})
+    stamps = sorted({shown for _, shown, _ in ffmpeg.packets(path, *VIDEO, "-frames:v", str(MEASURED))})
     steps = sorted(later - earlier for earlier, later in itertools.pairwise(stamps))
     if not steps:
         return told
@@ -200,15 +199,11 @@ def _lasting(path: Path, told: float | None, fps: Fraction) -> float | None:
     """Seconds; of a video with next to no bytes for what it tells, without the jumps of its clock."""
     if not told or path.stat().st_size / told > THIN:
         return told
-    stamps = [decoded for decoded, _, _ in _packets(path, STAMPS_READ)]
+    stamps = [decoded for decoded, _, _ in ffmpeg.packets(path, *VIDEO, "-frames:v", str(STAMPS_READ))]
     steps = [later - earlier for earlier, later in itertools.pairwise(stamps)]
     if len(stamps) == STAMPS_READ or all(0 <= step <= LONGEST_PAUSE for step in steps):
         return told  # such as a picture that stands still while the sound goes on
     return min(told, float(sum(step if 0 <= step <= LONGEST_PAUSE else 1 / fps for step in steps) + 1 / fps))
-
-
-def _packets(path: Path, most: int) -> Iterator[tuple[Fraction, Fraction, Fraction]]:
-    return ffmpeg.packets(path, *VIDEO, "-frames:v", str(most))
 
 
 @dataclass(frozen=True)
@@ -229,13 +224,24 @@ class ProbeResult:
 
 def _look(path: Path, max_pixels: int, *arguments: str) -> ProbeResult:
     """Decode the beginning of a file into nothing. ValueError when that takes too long."""
+    stalled = threading.Event()
     with started(path, max_pixels, [], *arguments, "-f", "null", "-", stdout=subprocess.DEVNULL) as process:
-        with ended_when_stalled(process) as stalled:
+
+        def end() -> None:
+            stalled.set()
+            process.kill()
+
+        timer = threading.Timer(STALLED, end)
+        timer.start()
+        try:
             assert process.stderr
             said = filter(TELLING.match, lines_of(process.stderr))
             lines = list(itertools.islice(said, LINES))
             deque(said, maxlen=0)  # ffmpeg would wait for somebody to read the rest
             status = process.wait()
+        finally:
+            process.kill()
+            timer.cancel()
     if stalled.is_set():
         raise ValueError(f"{path.name} is no video that can be read: nothing came of it in {STALLED:g} s.")
     return ProbeResult(lines, status != 0)
@@ -246,26 +252,6 @@ def started(path: Path, max_pixels: int, options: Sequence[str], *outputs: str, 
     told = ["-nostats", "-loglevel", "level+info", "-max_pixels", str(max_pixels)]
     arguments = [*told, *options, *ffmpeg.untrusted(path), *outputs]
     return ffmpeg.started(arguments, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE)
-
-
-@contextlib.contextmanager
-def ended_when_stalled(process: subprocess.Popen[bytes]) -> Iterator[threading.Event]:
-    """End a process, and set the event, when the context lasts longer than STALLED; also when it ends by an error."""
-    stalled = threading.Event()
-
-    def end() -> None:
-        stalled.set()
-        process.kill()
-
-    timer = threading.Timer(STALLED, end)
-    timer.start()
-    try:
-        yield stalled
-    except BaseException:
-        process.kill()
-        raise
-    finally:
-        timer.cancel()
 
 
 def lines_of(pipe: IO[bytes]) -> Iterator[str]:

@@ -9,40 +9,28 @@ range, and of an interlaced one each field becomes a frame.
 
 from __future__ import annotations
 
+import concurrent.futures
 import queue
 import re
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from film.media import images, joined
+from film.media import images, joined, video_metadata
 from film.media.video_clock import LONGEST_PAUSE, Clock
-from film.media.video_metadata import (
-    COMPLAINT,
-    LINES,
-    READ,
-    SHOWN,
-    STALLED,
-    SUFFIXES,
-    VIDEO,
-    VideoMetadata,
-    ended_when_stalled,
-    is_video,
-    lines_of,
-    ratio,
-    read_metadata,
-    reason,
-    started,
-)
+from film.media.video_metadata import READ, SUFFIXES, VideoMetadata, is_video, read_metadata
 
 __all__ = ["READ", "SUFFIXES", "TimedFrame", "VideoMetadata", "VideoReader", "is_video", "read_metadata"]
 
-OF_OUTPUT = r"\[(?:out#|rawvideo|null)"  # how a complaint begins that is not of the file
+COMPLAINT = rf"(?!\[(?:out#|rawvideo|null)){video_metadata.COMPLAINT}"  # of the file, not of the output
+
+
+_Decoded: TypeAlias = tuple[npt.NDArray[Any], Fraction | None, Fraction]  # pixels, time stamp, duration
 
 
 class TimedFrame(NamedTuple):
@@ -82,15 +70,16 @@ class VideoReader:
         pixels = "rgba64le" if clip.alpha else "rgb48le" if deep else "rgb24"
         filters = (clip.untoned if deep else "") or clip.filters
         before = [*(["-c:V", clip.decoder] if clip.decoder else []), *(["-ss", f"{seek:.6f}"] if seek else [])]
-        arguments = [*VIDEO, "-copyts", "-fps_mode", "passthrough"]
+        arguments = [*video_metadata.VIDEO, "-copyts", "-fps_mode", "passthrough"]
         arguments += ["-enc_time_base", "1/1000000"]  # a fine one: what is rounded to the frame rate's collides
         arguments += ["-vf", f"{filters.format(width=width, height=height, pixels=pixels)},showinfo=checksum=0"]
         arguments += ["-f", "rawvideo", "-pix_fmt", pixels, "pipe:1"]
-        self._process = started(clip.path, max_pixels, before, *arguments, stdout=subprocess.PIPE)
-        self._times: queue.Queue[tuple[Fraction | None, Fraction]] = queue.Queue()
+        self._process = video_metadata.started(clip.path, max_pixels, before, *arguments, stdout=subprocess.PIPE)
+        self._times: queue.Queue[tuple[Fraction | None, Fraction] | None] = queue.Queue()  # ends with None
         self._words: list[str] = []  # complaints
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
+        self._ahead = concurrent.futures.ThreadPoolExecutor(1)  # reads a frame while the one before is used
 
     def __enter__(self) -> VideoReader:
         return self
@@ -98,23 +87,26 @@ class VideoReader:
     def __exit__(self, *_: object) -> None:
         self._process.kill()
         self._process.wait()
+        self._ahead.shutdown()
         assert self._process.stdout
         self._process.stdout.close()
 
     def __iter__(self) -> Iterator[TimedFrame]:
-        frame = 1 / self._clip.fps
+        usual = 1 / self._clip.fps
         shown = False
-        while (pixels := self._next_picture()) is not None:
-            stamp, duration = self._times.get(timeout=STALLED)  # `showinfo` tells it before the picture comes
+        coming = self._ahead.submit(self._next)
+        while (frame := self._awaited(coming)) is not None:
+            coming = self._ahead.submit(self._next)
+            pixels, stamp, duration = frame
             shown = True
-            yield TimedFrame(pixels, self.clock.time(stamp), duration if duration > 0 else frame)
+            yield TimedFrame(pixels, self.clock.time(stamp), duration if duration > 0 else usual)
         status = self._process.wait()
         self._listener.join()
         words = self._words
         if not shown:  # the first complaint is the cause, the last that nothing was written
-            raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({reason(words)}).")
+            raise ValueError(f"{self._clip.name} holds no frame that can be decoded ({video_metadata.reason(words)}).")
         if status or words:
-            self.damage = f"{self._clip.name} is damaged; what could be read was used ({reason(words)})."
+            self.damage = f"{self._clip.name} is damaged; what could be read was used ({video_metadata.reason(words)})."
 
     def notes(self) -> Iterator[str]:
         """What the user should know, once all frames were read."""
@@ -131,28 +123,38 @@ class VideoReader:
         elif self.clock.stepped_back:
             yield f"The time stamps of {self._clip.name} run backwards; its pictures are shown in their order."
 
-    def _next_picture(self) -> npt.NDArray[Any] | None:
-        """None at the end. A pipe holds little: ffmpeg waits for who reads it."""
+    def _awaited(self, coming: concurrent.futures.Future[_Decoded | None]) -> _Decoded | None:
+        try:
+            return coming.result(timeout=video_metadata.STALLED)
+        except concurrent.futures.TimeoutError:
+            self._process.kill()
+            seconds = f"{video_metadata.STALLED:g} s"
+            raise RuntimeError(f"ffmpeg gave no frame of {self._clip.name} for {seconds} and was ended.") from None
+
+    def _next(self) -> _Decoded | None:
+        """None at the end."""
         pixels = np.empty(self._shape, self._dtype)
         left = pixels.data.cast("B")
         pipe: Any = self._process.stdout
-        with ended_when_stalled(self._process) as stalled:
-            while len(left) and (count := pipe.readinto(left)):
-                left = left[count:]
-        if stalled.is_set():
-            raise RuntimeError(f"ffmpeg gave no frame of {self._clip.name} for {STALLED:g} s and was ended.")
-        return None if len(left) else pixels
+        while len(left) and (count := pipe.readinto(left)):
+            left = left[count:]
+        if len(left):
+            return None
+        if (told := self._times.get()) is None:  # `showinfo` tells it before the picture comes
+            raise RuntimeError(f"ffmpeg did not tell when a frame of {self._clip.name} is shown.")
+        return pixels, *told
 
     def _listen(self) -> None:
         """Keep the time of each frame, and the first complaints."""
         base = Fraction(1)
         assert self._process.stderr
         with self._process.stderr as pipe:
-            for line in lines_of(pipe):
-                if found := re.match(SHOWN + r"n: *\d+ pts: *(\S+) .* duration: *(\d+)", line):
+            for line in video_metadata.lines_of(pipe):
+                if found := re.match(video_metadata.SHOWN + r"n: *\d+ pts: *(\S+) .* duration: *(\d+)", line):
                     time = base * int(found[1]) if found[1].lstrip("-").isdecimal() else None
                     self._times.put((time, base * int(found[2])))
-                elif found := re.match(SHOWN + r"config in time_base: (\d+/\d+)", line):
-                    base = ratio(found) or base
-                elif len(self._words) < LINES and re.match(COMPLAINT, line) and not re.match(OF_OUTPUT, line):
+                elif found := re.match(video_metadata.SHOWN + r"config in time_base: (\d+/\d+)", line):
+                    base = video_metadata.ratio(found) or base
+                elif len(self._words) < video_metadata.LINES and re.match(COMPLAINT, line):
                     self._words.append(line.strip())
+        self._times.put(None)

@@ -18,9 +18,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeAlias
 
+import numpy as np
 import numpy.typing as npt
 
-from film.media.colour_depth import STANDARD, ColourDepth, even, raw_format
+from film.media.colour_depth import STANDARD, ColourDepth, even
 from film.media.ffmpeg import Ffmpeg, local
 from film.media.images import Frame
 from film.support import validation
@@ -56,20 +57,19 @@ class Segment:
         return float(self.count / self.fps)
 
 
-def check_fps(fps: float | Fraction) -> Fraction:
-    """`fps` as a fraction. ValueError unless it is a number from 1/600 to 240."""
+def exact(fps: float | Fraction) -> Fraction:
+    """The frame rate as ffmpeg computes with it: the nearest fraction it can hold.
+
+    ValueError unless it is a number from 1/600 to 240.
+    """
     rate = validation.exact(fps)
+    if rate is not None:
+        rate = rate.limit_denominator(1_001_000)  # its numbers have 32 bits; that holds 30000/1001 and millionths
     if rate is None or not MIN_FPS <= rate <= MAX_FPS:
         raise ValueError(
             f"The frame rate is {validation.told(fps)} per second; it must be from {MIN_FPS} to {MAX_FPS}."
         )
     return rate
-
-
-def exact(fps: float | Fraction) -> Fraction:
-    """The frame rate as ffmpeg computes with it: the nearest fraction it can hold. ValueError as in `check_fps`."""
-    # ffmpeg's fractions are of 32 bits; a denominator of 1,001,000 holds 30000/1001 and millionths.
-    return check_fps(check_fps(fps).limit_denominator(1_001_000))
 
 
 def check_quality(quality: int) -> int:
@@ -87,10 +87,7 @@ def frame_count(seconds: float, fps: float | Fraction, most: int | None = None) 
     length = validation.exact(seconds)
     if length is None:
         raise ValueError(f"The length of the film is {validation.told(seconds)} s; it must be a number, such as 10.")
-    frames, film = (
-        length * check_fps(fps),
-        f"A film of {validation.told(seconds)} s at {float(fps):g} frames per second",
-    )
+    frames, film = length * exact(fps), f"A film of {validation.told(seconds)} s at {float(fps):g} frames per second"
     if frames < 1.5:
         raise ValueError(f"{film} has no two frames; make it longer.")
     if most is not None and round(frames) > most:
@@ -105,11 +102,6 @@ def segment_length(fps: float | Fraction) -> int:
     return max(1, round(exact(fps) * SEGMENT_SECONDS))
 
 
-def segment_path(directory: Path, first: int, count: int) -> Path:
-    """Where a segment lies that holds `count` frames from that one on. Its lossless copy ends in .mkv instead."""
-    return directory / f"{first:08d}-{count:06d}.ts"
-
-
 def h264_factor(quality: int) -> float:
     """x264's constant rate factor for a quality, which means about the same to x265."""
     return 49 - 0.4 * check_quality(quality)  # 100 is 9; a factor less is 12 % more bits, whatever the level
@@ -120,12 +112,6 @@ def h264(quality: int) -> list[str]:
     # Without B-frames every frame is shown when it is decoded, so segments join without a gap.
     codec = ["-c:v", "libx264", "-preset", "veryfast", "-bf", "0", "-threads", str(THREADS)]
     return [*codec, "-crf", f"{h264_factor(quality):g}", "-pix_fmt", "yuv420p"]
-
-
-def raw_video(pixels: Pixels, fps: Fraction) -> list[str]:
-    """ffmpeg's arguments for reading frames of that size from the pipe."""
-    size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-    return ["-f", "rawvideo", "-pix_fmt", raw_format(pixels), "-s", size, "-r", str(fps), "-i", "pipe:0"]
 
 
 class SegmentEncoder:
@@ -183,10 +169,10 @@ class SegmentEncoder:
                 f"Frame {number + 1} is {frame.shape[1]}x{frame.shape[0]},"
                 f" the film is {self._size[1]}x{self._size[0]}; all frames must have one size."
             )
-        pixels = even(self._depth.pixels(frame))
+        pixels = np.ascontiguousarray(self._depth.pixels(frame))
         if self._process is None:
             self._begun, self._ends = number, number + self._next_length(number)
-            self._process = Ffmpeg(*raw_video(pixels, self._fps), *self._outputs(), reads=True).__enter__()
+            self._process = Ffmpeg(*self._arguments(pixels), reads=True).__enter__()
         self._process.write(pixels.data)
         self.count += 1
         return self.finish() if number + 1 == self._ends else None
@@ -198,17 +184,18 @@ class SegmentEncoder:
         left = self._frames - self.count
         return left if left < 2 * self._length else self._length
 
-    def _outputs(self) -> list[str]:
-        assert self._size
-        offset = f"{float(self._begun / self._fps):.6f}"  # ffmpeg counts microseconds
-        channels = self._size[2]
-        outputs = [*self._codec, "-vf", self._depth.preview(channels), "-f", "mpegts", "-muxdelay", "0"]
-        outputs += ["-output_ts_offset", offset, local(self._part(".ts"))]
+    def _arguments(self, pixels: Pixels) -> list[str]:
+        height, width, channels = pixels.shape
+        form = {(3, 1): "rgb24", (4, 1): "rgba", (3, 2): "rgb48le", (4, 2): "rgba64le"}[channels, pixels.itemsize]
+        raw = ["-f", "rawvideo", "-pix_fmt", form, "-s", f"{width}x{height}", "-r", str(self._fps), "-i", "pipe:0"]
+        shown = f"{even(height, width)}{self._depth.preview(channels)}"
+        # ffmpeg counts microseconds.
+        stream = ["-f", "mpegts", "-muxdelay", "0", "-output_ts_offset", f"{float(self._begun / self._fps):.6f}"]
+        arguments = [*raw, *self._codec, "-vf", shown, *stream, local(self._part(".ts"))]
         if self._lossless:
-            crop = f"crop={self._size[1]}:{self._size[0]}:0:0:exact=1"
-            outputs += ["-vf", crop, *self._depth.lossless(channels), "-fflags", "+bitexact", "-f", "matroska"]
-            outputs.append(local(self._part(".mkv")))
-        return outputs
+            arguments += [*self._depth.lossless(channels), "-fflags", "+bitexact", "-f", "matroska"]
+            arguments.append(local(self._part(".mkv")))
+        return arguments
 
     def finish(self) -> Segment | None:
         """Complete the segment that is being written, and return it, if there is one. RuntimeError as in `write`."""
@@ -221,7 +208,7 @@ class SegmentEncoder:
             self._discard()
             raise
         count = self._first + self.count - self._begun
-        path = segment_path(self._directory, self._begun, count)
+        path = self._directory / f"{self._begun:08d}-{count:06d}.ts"  # as NAME says
         lossless_copy = path.with_suffix(".mkv") if self._lossless else None
         if lossless_copy:
             os.replace(self._part(".mkv"), lossless_copy)

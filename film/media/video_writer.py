@@ -23,9 +23,6 @@ import os
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from film.media import images, muxers, video_segments
 from film.media.audio import COPIED, Sound
@@ -186,23 +183,7 @@ def write_video(
         SegmentEncoder(folder, fps, quality=quality, lossless=lossless, depth=depth) as encoder,
     ):
         for number, frame in enumerate(frames, 1):
-            _check_frame(frame, number, path)
+            images.check_frame(frame, f"Frame {number}", alpha=carries_alpha(path), integers=True)
             encoder.write(frame)
         encoder.finish()
         return write(encoder.segments, path, play=play, quality=quality, depth=depth)
-
-
-def _check_frame(frame: Any, number: int, path: Path) -> None:
-    """ValueError for what is no frame, or none that can be in that file."""
-    is_array = isinstance(frame, np.ndarray)
-    is_frame = is_array and frame.ndim == 3 and (frame.dtype == np.uint8 or frame.dtype.kind == "f")
-    if not is_frame or frame.shape[2] not in ((3, 4) if carries_alpha(path) else (3,)):
-        given = f"{frame.shape} {frame.dtype}" if is_array else f"of type {type(frame).__name__}"
-        raise ValueError(
-            f"Frame {number} is {given}; a frame is a (height, width, 3) array of float32 in [0, 1] or of uint8."
-            f" Transparent, with a fourth channel, can be {', '.join(WITH_ALPHA)}."
-        )
-    if min(frame.shape[:2]) < 1:
-        raise ValueError(f"Frame {number} is {frame.shape[1]}x{frame.shape[0]}; a frame must have pixels.")
-    if frame.dtype.kind == "f":
-        images.check_values(frame, f"frame {number}")

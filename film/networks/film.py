@@ -16,6 +16,7 @@ names and the HWIO layout they have in TensorFlow.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from film.networks import blocks
 from film.networks.blocks import Tensor, Variables
 
 PYRAMID_LEVELS = 7  # the published models; the one number that does not follow from the variables' shapes
+ALIGNMENT = 2 ** (PYRAMID_LEVELS - 1)  # of their frames
 
 EXTRACTOR = "feat_net/sub_extractor/cfeat_conv_{}"
 PREDICTOR = "predict_flow/flow_predictor_{}/conv_{}"
@@ -52,14 +54,12 @@ class Architecture:
         """Infer it from the variables' names. ValueError if they are not FILM's."""
 
         def count(pattern: str, first: int = 0) -> int:
-            n = first
-            while f"{pattern.format(n)}/kernel" in variables:
-                n += 1
-            return n - first
+            numbers = itertools.count(first)
+            return next(n for n in numbers if f"{pattern.format(n)}/kernel" not in variables) - first
 
         extractor = count(EXTRACTOR)
         specialized = count(PREDICTOR.format("{}", 0))
-        fusion = count("fusion/conv2d_{}", first=1) + 1
+        fusion = count(FUSION.format("_{}"), first=1) + 1
         architecture = cls(levels, extractor // 2, specialized, (fusion - 1) // 3 + 1)
         expected = set(architecture.variable_names())
         if extractor < 2 or specialized < 1 or fusion < 4 or expected != set(variables):
@@ -107,42 +107,32 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     Inputs: the encoder's input and outputs for both frames, prefixed `first_` and `last_`.
     Output `middle` (1, 3, H, W), not clipped.
     """
+    levels, fused = range(architecture.levels), range(architecture.fusion_levels)
+    shapes = {f"image_{i}": [1, 3, -1, -1] for i in fused}
+    for i, width in enumerate(_feature_channels(variables, architecture)):
+        own = _layer(variables, PREDICTOR.format(architecture.predictor(i), 0))[1].size
+        shapes |= {f"features_{i}": [1, -1, -1, width], f"own_{i}": [1, -1, -1, own]}
+
     parameters: list[ov.Node] = []
-    channels = _feature_channels(variables, architecture)
 
     def frame(prefix: str) -> tuple[list[Tensor], list[Tensor], list[Tensor]]:
-        images = [
-            ops.parameter([1, 3, -1, -1], np.float32, name=f"{prefix}_image_{i}")
-            for i in range(architecture.fusion_levels)
-        ]
-        parameters.extend(images)
-
-        def pyramid(name: str, channels: Sequence[int]) -> list[Tensor]:
-            new = [
-                ops.parameter([1, -1, -1, c], np.float32, name=f"{prefix}_{name}{i}") for i, c in enumerate(channels)
-            ]
-            parameters.extend(new)
-            return [blocks.channels_first(node.output(0)) for node in new]
-
-        own = [
-            _layer(variables, PREDICTOR.format(architecture.predictor(i), 0))[1].size
-            for i in range(architecture.levels)
-        ]
-        return (
-            [image.output(0) for image in images],
-            pyramid("features_", channels),
-            pyramid("own_", own),
+        nodes = {name: ops.parameter(shape, np.float32, name=f"{prefix}_{name}") for name, shape in shapes.items()}
+        parameters.extend(nodes.values())
+        images = [nodes[f"image_{i}"].output(0) for i in fused]
+        features, own = (
+            [blocks.channels_first(nodes[f"{name}_{i}"].output(0)) for i in levels] for name in ("features", "own")
         )
+        return images, features, own
 
     first, last = frame("first"), frame("last")
     forward = _flow(own=first[2], other=last[1], variables=variables, architecture=architecture)
     backward = _flow(own=last[2], other=first[1], variables=variables, architecture=architecture)
-    for i in range(architecture.levels):  # names by which `graph_split.py` finds them
+    for i in levels:  # names by which `graph_split.py` finds them
         forward[i].get_node().set_friendly_name(f"forward_{i}")
         backward[i].get_node().set_friendly_name(f"backward_{i}")
 
     aligned = []
-    for i in range(architecture.fusion_levels):
+    for i in fused:
         to_first, to_last = blocks.scale(backward[i], 0.5), blocks.scale(forward[i], 0.5)
         warped_first = blocks.warps([first[0][i], first[1][i]], to_first)  # (1, 3, H_i, W_i), (1, C_i, H_i, W_i)
         warped_last = blocks.warps([last[0][i], last[1][i]], to_last)
@@ -167,11 +157,10 @@ def _feature_pyramid(images: Sequence[Tensor], variables: Variables, architectur
             sub_pyramid.append(net)  # (1, 64 << j, H_{i+j}, W_{i+j})
         sub_pyramids.append(sub_pyramid)
 
-    features = []
-    for i in range(architecture.levels):
-        terms = [sub_pyramids[i - j][j] for j in range(min(i + 1, architecture.sub_levels))]
-        features.append(blocks.concat(terms))  # 64, 192, 448, 960, 960, … channels
-    return features
+    return [
+        blocks.concat([sub_pyramids[i - j][j] for j in range(min(i + 1, architecture.sub_levels))])
+        for i in range(architecture.levels)
+    ]  # of 64, 192, 448, 960, 960, … channels
 
 
 def _feature_channels(variables: Variables, architecture: Architecture) -> list[int]:
@@ -209,13 +198,13 @@ def _flow(
 
 def _fuse(aligned: Sequence[Sequence[Tensor]], variables: Variables, architecture: Architecture) -> Tensor:
     """Decode the warped pyramids into the middle frame, coarse to fine (a U-Net's second half)."""
+    layers = [_layer(variables, _fusion_layer(n)) for n in range(3 * (architecture.fusion_levels - 1) + 1)]
     net = blocks.concat(aligned[-1])
     for i in reversed(range(architecture.fusion_levels - 1)):
-        net = _upsample_convolve(net, *_layer(variables, _fusion_layer(3 * i)))  # (1, 64 << i, H_i, W_i)
-        net = blocks.leaky(_convolve_all([*aligned[i], net], *_layer(variables, _fusion_layer(3 * i + 1))))
-        net = blocks.leaky(_convolve(net, *_layer(variables, _fusion_layer(3 * i + 2))))
-    last = 3 * (architecture.fusion_levels - 1)
-    return _convolve(net, *_layer(variables, _fusion_layer(last)))  # (1, 3, H, W)
+        net = _upsample_convolve(net, *layers[3 * i])  # (1, 64 << i, H_i, W_i)
+        net = blocks.leaky(_convolve_sum([*aligned[i], net], *layers[3 * i + 1]))
+        net = blocks.leaky(_convolve(net, *layers[3 * i + 2]))
+    return _convolve(net, *layers[-1])  # (1, 3, H, W)
 
 
 def _fusion_layer(n: int) -> str:
@@ -231,7 +220,7 @@ def _convolve(x: Tensor, kernel: np.ndarray, bias: np.ndarray | None = None) -> 
     return blocks.convolve(x, kernel.transpose(3, 2, 0, 1), bias)
 
 
-def _convolve_all(tensors: Sequence[Tensor], kernel: np.ndarray, bias: np.ndarray) -> Tensor:
+def _convolve_sum(tensors: Sequence[Tensor], kernel: np.ndarray, bias: np.ndarray) -> Tensor:
     """The convolution of a concatenation, without the concatenation: a sum of convolutions.
 
     The sum is accumulated in place, so the largest tensor of the network (202 channels at full resolution) is never
@@ -240,14 +229,11 @@ def _convolve_all(tensors: Sequence[Tensor], kernel: np.ndarray, bias: np.ndarra
     widths = [tensor.get_partial_shape()[1].get_length() for tensor in tensors]
     kernels = np.split(kernel, np.cumsum(widths)[:-1], axis=2)
     narrow = [i for i, width in enumerate(widths) if width < 4]
-    wide = [i for i in range(len(tensors)) if i not in narrow]
-    y = _convolve(
-        blocks.concat([tensors[i] for i in narrow]),
-        np.concatenate([kernels[i] for i in narrow], axis=2),
-        bias,
-    )
-    for i in reversed(wide):
-        y = ops.add(_convolve(tensors[i], kernels[i]), y).output(0)
+    together = np.concatenate([kernels[i] for i in narrow], axis=2)
+    y = _convolve(blocks.concat([tensors[i] for i in narrow]), together, bias)
+    for i in reversed(range(len(tensors))):
+        if i not in narrow:
+            y = ops.add(_convolve(tensors[i], kernels[i]), y).output(0)
     return y
 
 

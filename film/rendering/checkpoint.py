@@ -84,7 +84,12 @@ def _prepare(directory: Path, wanted: dict[str, Any], tell: Callable[[str], obje
     try:
         noted = atomic_file.notes(directory / NOTE).get("choices")
         if directory.exists() and noted != wanted:
-            _check_own(directory)
+            for path in sorted(directory.iterdir()):
+                if not OWN.fullmatch(path.name) or path.is_dir():
+                    raise RuntimeError(
+                        f"{directory} is not a folder of this program, because it holds {path.name}; choose another"
+                        " name for the film, or move the folder."
+                    )
             if any(directory.glob("*.ts")):
                 differing = _differing(noted, wanted)
                 tell(f"The parts in {directory} were made with other settings or files{differing} and are made anew.")
@@ -94,15 +99,6 @@ def _prepare(directory: Path, wanted: dict[str, Any], tell: Callable[[str], obje
             (directory / NOTE).write_text(json.dumps({"choices": wanted}, indent=2))
     except OSError as error:
         raise RuntimeError(f"The parts of the film cannot be kept in {directory}: {error}") from error
-
-
-def _check_own(directory: Path) -> None:
-    for path in sorted(directory.iterdir()):
-        if not OWN.fullmatch(path.name) or path.is_dir():
-            raise RuntimeError(
-                f"{directory} is not a folder of this program, because it holds {path.name}; choose another name for"
-                " the film, or move the folder."
-            )
 
 
 def _empty(directory: Path) -> None:

@@ -19,16 +19,17 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from film.engine import bisection, direct
-from film.engine.frame_pair import FramePair
-from film.engine.interpolator import Interpolator
+from film.engine import bisection
+from film.engine.interpolator import FramePair, Interpolator
 from film.engine.session import Session
 from film.media.images import Frame
 from film.media.video_segments import Segment
+from film.rendering import timeline
 from film.rendering.events import Level
 from film.rendering.renderer import Encoding, RenderedFrames
 from film.support import memory, tempdirs
 
+_NOTHING = np.zeros((0, 0, 3), np.float32)  # of pairs whose moments alone matter
 STORED_BYTES = 12  # per pixel of a frame that waits for the next level: three float32
 
 Gaps: TypeAlias = Sequence[Sequence[Fraction]]  # the moments wanted between each two photos
@@ -76,6 +77,14 @@ def render(
     places: dict[Fraction, list[int]] = {}  # several for a moment that is shown several times
     for place, time in enumerate(times):
         places.setdefault(time, []).append(place)
+    present = 0
+
+    def shown(time: Fraction, frame: Frame, calls: int) -> RenderedFrames:
+        nonlocal present
+        here = places.get(time, [])  # none: a moment on the way to others
+        present += len(here)
+        return RenderedFrames(len(here), calls, frame=frame, place=here[0] if here else None)
+
     session = model.session(*size)
     *coarse, finest = levels(gaps, session.honours_time)
     with tempdirs.folder() as directory, memory.told(memory.FOR_A_MODEL):
@@ -84,33 +93,29 @@ def render(
             """Where a frame waits, exactly as it was made."""
             return directory / f"{time.numerator}-{time.denominator}.npy"
 
-        present = 0
         for photo, frame in enumerate(_photos(pairs)):
             np.save(path(Fraction(photo)), frame)
-            if shown := places.get(Fraction(photo)):
-                present += len(shown)
-                yield RenderedFrames(len(shown), 0, frame=frame, place=shown[0])
+            yield shown(Fraction(photo), frame, 0)
         yield Level(0, present, len(times))
         for number, nodes in enumerate(coarse, 1):
             with contextlib.closing(middles(session, path, nodes)) as made:
                 for (_, _, time), frame in zip(nodes, made, strict=True):
                     np.save(path(time), frame)
-                    shown = places.get(time, [])  # none: a moment on the way to others, which is not shown
-                    present += len(shown)
-                    yield RenderedFrames(len(shown), 1, frame=frame, place=shown[0] if shown else None)
+                    yield shown(time, frame, 1)
             yield Level(number, present, len(times))
         made_now = {time for _, _, time in finest}
+        blank = [FramePair(_NOTHING, _NOTHING, moments, (0, 1)) for moments in gaps]
         with contextlib.closing(middles(session, path, finest)) as made:
             first = 0
-            for count in chunk_lengths(gaps, encoding.length):
+            for count in map(timeline.length, timeline.chunks(blank, encoding.length)):
                 with encoding.encoder(folder, first, count) as encoder:
                     for place in range(first, first + count):
                         time = times[place]
-                        if time in made_now and place == places[time][0]:
-                            frame = next(made)
-                            yield RenderedFrames(len(places[time]), 1, frame=frame, place=place)
-                        elif time not in made_now:
+                        if time not in made_now:
                             frame = np.load(path(time))
+                        elif place == places[time][0]:
+                            frame = next(made)
+                            yield shown(time, frame, 1)
                         if segment := encoder.write(frame):
                             yield segment
                     if segment := encoder.finish():
@@ -119,7 +124,7 @@ def render(
         yield Level(len(coarse) + 1, len(times), len(times))
 
 
-def middles(session: Session[Any], path: Callable[[Fraction], Path], nodes: Iterable[Node]) -> Generator[Frame]:
+def middles(session: Session, path: Callable[[Fraction], Path], nodes: Iterable[Node]) -> Generator[Frame]:
     """The middles of one level, in order, with as many in the works as the session has lanes.
 
     Neighbours in a level share an end, which is loaded and encoded once.
@@ -129,25 +134,10 @@ def middles(session: Session[Any], path: Callable[[Fraction], Path], nodes: Iter
         ends: dict[Fraction, Any] = {}
         for left, right, time in nodes:
             ends = {end: ends[end] if end in ends else session.keyframe(np.load(path(end))) for end in (left, right)}
-            if session.honours_time:
-                yield session.start_at(ends[left], ends[right], float(time - left))
-            else:
-                yield session.start(ends[left], ends[right])
+            yield session.start(ends[left], ends[right], float((time - left) / (right - left)))
 
-    with contextlib.closing(direct.in_order(started(), session.lanes)) as keyframes:
+    with contextlib.closing(bisection.in_order(started(), session.lanes)) as keyframes:
         yield from map(session.frame, keyframes)
-
-
-def chunk_lengths(gaps: Gaps, least: int) -> Iterator[int]:
-    """Frames of each chunk, as `timeline.chunks` groups them: where segments begin decides the file's bytes."""
-    count = 0
-    for moments in gaps:
-        count += len(moments)
-        if count >= least:
-            yield count
-            count = 0
-    if count:
-        yield count
 
 
 def _photos(pairs: Iterable[FramePair]) -> Iterator[Frame]:

@@ -11,25 +11,22 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from film.engine.frame_pair import FramePair
-from film.media import alpha, companions, images, photo_file, scene_detection
+from film.engine.interpolator import FramePair
+from film.media import alpha, images, photo_file, scene_detection
 from film.media.audio import Sound
 from film.media.companions import Companions
 from film.media.images import Frame, Reader
-from film.media.scene_detection import SceneFrame
-from film.media.video_clock import Jump
-from film.media.video_reader import TimedFrame, VideoMetadata
 from film.media.video_writer import SEAMLESS
-from film.rendering import planning, soundtrack, timeline, video_part
-from film.rendering.options import PhotoOptions, VideoOptions
-from film.rendering.pace import Pace, SpeedCurve, Steady
+from film.rendering import planning, timeline
+from film.rendering.events import Notice
+from film.rendering.options import PhotoOptions
 from film.support.fingerprint import fingerprint
 
 
@@ -49,9 +46,9 @@ class Source:
     alpha: bool = False  # whether its frames have an opacity: (H, W, 4), see `media.alpha`
     transfer: str | None = None  # how its colours are encoded, if in high dynamic range
 
-    def take_notes(self) -> Iterator[str]:
+    def take_notes(self) -> Iterator[Notice]:
         while self.notes:
-            yield self.notes.popleft()
+            yield Notice(self.notes.popleft())
 
 
 @contextlib.contextmanager
@@ -97,7 +94,7 @@ def open_photos(
         return frame
 
     frames: Iterator[Frame] = map(fitted, route)
-    frames = itertools.chain(_emptied(deque(itertools.islice(frames, 2))), frames)
+    frames = itertools.chain(emptied(deque(itertools.islice(frames, 2))), frames)
     yield Source(
         pairs=timeline.through(frames, moments),
         size=size,
@@ -125,103 +122,6 @@ def _differences(photos: Sequence[Path], max_pixels: int, reader: Reader) -> lis
     return [scene_detection.content_value(a, b) for a, b in itertools.pairwise(copies)]
 
 
-@contextlib.contextmanager
-def open_video(
-    looked: VideoMetadata,
-    pace: Pace,
-    options: VideoOptions,
-    max_pixels: int = images.MAX_PIXELS,
-    keep_alpha: bool = False,
-    precision: Fraction = timeline.VIDEO_PRECISION,
-) -> Iterator[Source]:
-    """A video shown anew: see `timeline.retimed`. ValueError if the part that is used holds no two frames."""
-    size = images.common_size([(looked.height, looked.width)], options.longest_side)
-    notes = deque(soundtrack.notes(looked))
-    heard = Sound(looked.path, Fraction(options.slowdown), track=looked.track) if looked.sound else None
-    if looked.sound and options.sound and options.speed is not None:
-        notes.append("The film is silent: sound cannot follow a curve of speeds.")
-    transfer = looked.transfer if options.depth_bits > 8 else None
-    ground = None if keep_alpha else options.ground()
-    deep, closes = options.depth_bits > 8, soundtrack.closes(heard)
-    with video_part.opened(looked, size, *options.part, max_pixels, deep=deep, closes=closes) as (decoder, frames):
-        first_two = deque(itertools.islice(frames, 2))
-        if len(first_two) < 2:
-            part = "" if options.start is None and options.end is None else "The part of "
-            raise ValueError(f"{part}{looked.name} holds a single frame; there is no motion in it.")
-        begin, end = options.part
-        if heard and not begin:
-            first_two[0] = soundtrack.begun(first_two[0], looked, heard, notes)
-        start, jumps = first_two[0].time, decoder.clock.jumps
-        if heard:
-            heard = replace(heard, start=float(start), jumps=jumps)
-
-        def pairs() -> Iterator[FramePair]:
-            every: Iterator[TimedFrame] = itertools.chain(_emptied(first_two), frames)
-            if heard and end is None:
-                every = soundtrack.held(every, looked, heard)
-            duplicates = options.duplicates
-            if looked.interlaced and duplicates == "auto":
-                every = scene_detection.without_repeated_fields(every, 1 / looked.fps)
-                duplicates = "keep"
-            scenes = scene_detection.scene_frames(every, options.cut, duplicates)
-            if options.play == SEAMLESS:
-                scenes = _closed(scenes, options.cut)
-            yield from timeline.retimed(scenes, pace, precision, ground)
-            notes.extend(decoder.notes())
-
-        yield Source(
-            pairs=pairs(),
-            size=size,
-            frames=planning.frames_of(looked, pace),
-            calls=None,
-            choices={
-                "video": [fingerprint(looked.path)],
-                "size": size,
-                "step": pace.step if isinstance(pace, Steady) else pace,
-                "cut": options.cut,
-                "duplicates": options.duplicates,
-                "lasting": heard is not None,
-                "precision": precision,
-                "part": options.part,
-                "seamless": options.play == SEAMLESS,
-                "background": ground if looked.alpha else None,
-            },
-            notes=notes,
-            companions=_companions(looked, heard, start, pace, options, jumps),
-            sound=heard if isinstance(pace, Steady) else None,
-            alpha=looked.alpha and keep_alpha,
-            transfer=transfer,
-        )
-
-
-def _companions(
-    looked: VideoMetadata,
-    heard: Sound | None,
-    start: Fraction,
-    pace: Pace,
-    options: VideoOptions,
-    jumps: Sequence[Jump],
-) -> Companions:
-    """What the film keeps beside picture and sound."""
-    if isinstance(pace, SpeedCurve):
-        return Companions(looked.path, looked.subtitles, start, pace.lasting, jumps=jumps)
-    slowdown = Fraction(options.slowdown)
-    others = companions.with_tracks(heard, looked.tracks) if heard and options.sound and options.keep_streams else []
-    return Companions(looked.path, looked.subtitles, start, lambda time: float(time * slowdown), others, jumps)
-
-
-def _closed(frames: Iterator[SceneFrame], cut: float) -> Iterator[SceneFrame]:
-    """The frames of a video, and the first one again when the last one ends: a cut if they are of two scenes."""
-    first = last = next(frames)
-    yield first
-    for last in frames:
-        yield last
-    a, b = (scene_detection.small(frame.pixels) for frame in (last, first))
-    unlike = scene_detection.likeness(a, b) < scene_detection.UNRELATED
-    other = unlike and scene_detection.content_value(a, b) >= cut
-    yield SceneFrame(first.pixels, last.end, last.end, last.end, cut=other)
-
-
 def _grounded(frame: Frame, ground: Sequence[float] | None, transparent: bool) -> Frame:
     """A photo as the film has it: over the ground, or in a transparent film with an opacity, if it had none, of 1."""
     if ground is not None:
@@ -231,7 +131,7 @@ def _grounded(frame: Frame, ground: Sequence[float] | None, transparent: bool) -
     return frame
 
 
-def _emptied(items: deque[Any]) -> Iterator[Any]:
+def emptied(items: deque[Any]) -> Iterator[Any]:
     """Each item, which is then held no longer."""
     while items:
         yield items.popleft()

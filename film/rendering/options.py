@@ -22,16 +22,25 @@ MAX_SLOWDOWN = 16
 SPACINGS = ("equal", "motion")  # of photos in a film of a given count of frames
 
 
+def option(default: Any, words: str, **how: Any) -> Any:
+    """A field with what is told of it, by the command line and by `help`; `how`: other arguments of `argparse`."""
+    return dataclasses.field(default=default, metadata={"help": words, **how})
+
+
 @dataclass(frozen=True, kw_only=True)
 class FilmOptions:
     """What every film is asked for with. ValueError for what no film can have."""
 
-    fps: float | Fraction | None = None  # None: 30 through photos, a video's own
-    longest_side: int | None = None  # pixels, 16 or more; None: as the photos or the video
-    quality: int = video_segments.QUALITY  # 1 to 100
-    play: str = "loop"  # one of video_writer.PLAYS
-    background: str | None = None  # colour under what is transparent; None: kept where the format can, else white
-    depth_bits: int = 8  # of each channel in the file: 8 or 10
+    fps: float | Fraction | None = option(
+        None, "frames per second, such as 60 or 30000/1001 (default: 30 for photos, a video's own for a video)"
+    )
+    longest_side: int | None = option(None, "make it smaller, 16 or more (default: original)", metavar="PIXELS")
+    quality: int = option(80, "1, the smallest file, to 100, the best picture (default 80)", metavar="N")
+    play: str = option("loop", "loop (default), once, pingpong: forth and back, or seamless: on to the beginning")
+    background: str | None = option(
+        None, "a name or #rrggbb, under what is transparent (default: kept where the format can, else white)"
+    )
+    depth_bits: int = option(8, "8 (default), or 10 for .mp4, .webm, .mov", metavar="N")
 
     def __post_init__(self) -> None:
         if self.fps is not None:
@@ -56,11 +65,11 @@ class FilmOptions:
 class PhotoOptions(FilmOptions):
     """A film through photos: see `pipeline.interpolate`. Its length is given in one way, or is of the default depth."""
 
-    depth: int | None = None
-    count: int | None = None
-    seconds: float | None = None
-    spacing: str = "equal"  # one of SPACINGS
-    easing: str = "linear"  # one of EASINGS
+    depth: int | None = option(None, "2^N - 1 frames between photos (default 5: 31)", metavar="N")
+    count: int | None = option(None, "frames of a whole film of photos, an even number for a pingpong", metavar="N")
+    seconds: float | None = option(None, "length of a whole film of photos, as played", metavar="S")
+    spacing: str = option("equal", "equal (default), or motion: with a count or seconds, gaps last as photos differ")
+    easing: str = option("linear", "from photo to photo: linear (default), ease-in, ease-out or ease-in-out")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,16 +93,21 @@ class PhotoOptions(FilmOptions):
 class VideoOptions(FilmOptions):
     """A video shown anew: see `pipeline.retime`. ValueError where that would be the video as it is."""
 
-    slowdown: float | Fraction = 1  # 1 to 16
-    speed: Curve | None = None  # instead of a slowdown
-    sound: bool = True
-    cut: float = scene_detection.CUT
-    duplicates: str = "auto"  # one of scene_detection.DUPLICATES
-    audio_track: int | None = None  # from 1; None: the default one
-    keep_streams: bool = False  # whether the other audio tracks are kept
-    precision: float | Fraction = timeline.VIDEO_PRECISION
-    start: float | Fraction | str | None = None  # of the part that is used: seconds or hh:mm:ss
-    end: float | Fraction | str | None = None
+    slowdown: float | Fraction = option(1, "of a video: as many times as long, 1 to 16", metavar="N")
+    speed: Curve | None = option(None, "instead of a slowdown: points time:factor, such as 0:1,2.5:0.25,4:1")
+    start: float | Fraction | str | None = option(None, "of the part of a video: seconds or hh:mm:ss")
+    end: float | Fraction | str | None = option(None, "of the part of a video: seconds or hh:mm:ss")
+    sound: bool = option(True, "a video's sound is left out, or stretched with the film, its pitch kept")
+    cut: float = option(
+        scene_detection.CUT,
+        "how different two frames are between which nothing is made (default 15; inf: make frames everywhere)",
+    )
+    duplicates: str = option(
+        "auto", "frames that repeat the one before: auto (default: left out, but a standstill stays), drop or keep"
+    )
+    audio_track: int | None = option(None, "of a video, from 1 (default: the default)", metavar="N")
+    keep_streams: bool = option(False, "keep a video's other audio tracks as well")
+    precision: float | Fraction = timeline.VIDEO_PRECISION  # of a moment between two frames: a power of 1/2
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -23,6 +24,7 @@ EASINGS: Mapping[str, Callable[[Fraction], Fraction]] = {
     "ease-in-out": lambda t: t * t * (3 - 2 * t),
 }
 SPEEDS = (Fraction(1, 16), Fraction(16))  # of a curve, from ... to ...
+TIME = re.compile(r"(?:(?:(\d{1,99}):)?(\d{1,99}):)?(\d{1,99}(?:\.\d*)?|\.\d+)", re.ASCII)  # seconds, mm:ss or hh:mm:ss
 Curve: TypeAlias = str | Mapping[Any, Any] | Sequence[Sequence[Any]]  # "0:1,2.5:0.25", {0: 1, 2.5: 0.25} or pairs
 
 
@@ -54,9 +56,9 @@ class Steady:
         """The number of the first frame of the film at or after that time of the video."""
         return math.ceil(time / self.step)
 
-    def frames(self, seconds: float) -> int:
-        """Of the film of a video that lasts so long."""
-        return math.ceil(round(seconds / float(self.step), 3))
+    def frames(self, seconds: float | None) -> int:
+        """Of the film of a video that lasts so long, as far as that is known; at least 2."""
+        return max(2, math.ceil(round((seconds or 0.0) / float(self.step), 3)))
 
 
 @dataclass(frozen=True)
@@ -77,11 +79,11 @@ class SpeedCurve:
 
     def first_at(self, time: Fraction) -> int:
         """As `Steady.first_at`."""
-        return self.frames(float(time))
+        return math.ceil(round(self.lasting(time) * float(self.fps), 6))
 
-    def frames(self, seconds: float) -> int:
+    def frames(self, seconds: float | None) -> int:
         """As `Steady.frames`."""
-        return math.ceil(round(self.lasting(seconds) * float(self.fps), 6))
+        return max(2, self.first_at(Fraction(seconds or 0.0)))
 
     def lasting(self, seconds: float | Fraction) -> float:
         """How long the film takes for so many seconds of the video from its beginning on."""
@@ -89,30 +91,22 @@ class SpeedCurve:
 
     def _film(self, time: float) -> float:
         """Seconds of film from the first point to that time of the video; negative before it."""
-        (start, speed), passed = self.points[0], 0.0
-        if time <= start:
-            return (time - start) / speed
+        (start, first), (end, last) = self.points[0], self.points[-1]
+        film = min(0.0, time - start) / first + max(0.0, time - end) / last
         for (a, u), (b, v) in itertools.pairwise(self.points):
-            passed += _lasting(u, (v - u) / (b - a), min(time, b) - a)
-            if time <= b:
-                return passed
-        end, speed = self.points[-1]
-        return passed + (time - end) / speed
+            film += _lasting(u, (v - u) / (b - a), min(max(a, time), b) - a)
+        return film
 
     def _video(self, film: float) -> float:
         """The time of the video so many seconds of film after the first point."""
-        (time, speed), passed = self.points[0], 0.0
-        if film <= 0:
-            return time + film * speed
+        start, first = self.points[0]
+        time, left = start + min(0.0, film) * first, max(0.0, film)
         for (a, u), (b, v) in itertools.pairwise(self.points):
             slope = (v - u) / (b - a)
-            lasting = _lasting(u, slope, b - a)
-            if film <= passed + lasting:
-                inside = film - passed
-                return a + (u * math.expm1(slope * inside) / slope if slope else u * inside)
-            passed += lasting
-        time, speed = self.points[-1]
-        return time + (film - passed) * speed
+            inside = min(left, _lasting(u, slope, b - a))
+            time += u * math.expm1(slope * inside) / slope if slope else u * inside
+            left -= inside
+        return time + left * self.points[-1][1]
 
 
 Pace: TypeAlias = Steady | SpeedCurve
@@ -133,6 +127,8 @@ def curve_points(curve: Curve) -> tuple[tuple[float, float], ...]:
     for point in given:
         try:
             time, factor = point
+            if isinstance(factor, str) and "e" in factor.lower():  # 1e999999999 has as many digits
+                raise ValueError
             speed = Fraction(factor.strip()) if isinstance(factor, str) else validation.exact(factor)
         except (ValueError, TypeError, ZeroDivisionError):
             speed = None
@@ -149,15 +145,9 @@ def curve_points(curve: Curve) -> tuple[tuple[float, float], ...]:
 def seconds(time: Any, name: str) -> Fraction:
     """A time in seconds, or as text: seconds, mm:ss or hh:mm:ss. ValueError for what is none, or negative."""
     told = validation.exact(time)
-    if isinstance(time, str):
-        told = Fraction(0)
-        for place, part in enumerate(reversed(parts := time.strip().split(":"))):
-            # Fraction also reads 1/2 and 1e999999, which nobody writes for a time.
-            digits = part.replace(".", "", 1)
-            if len(parts) > 3 or not (digits.isascii() and digits.isdecimal()) or ("." in part and place):
-                told = None
-                break
-            told += Fraction(part) * 60**place
+    if isinstance(time, str):  # Fraction also reads 1/2 and 1e999999, which nobody writes for a time
+        parts = TIME.fullmatch(time.strip())
+        told = sum(Fraction(part) * 60**k for k, part in enumerate(parts.groups("0")[::-1])) if parts else None
     if told is None or told < 0:
         raise ValueError(f"{name} is {validation.told(time)}; give seconds, or hh:mm:ss, such as 90 or 0:01:30.5.")
     return told

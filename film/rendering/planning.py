@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from film.engine import bisection, direct
+from film.engine import bisection
 from film.media import images, video_segments, video_writer
 from film.media.images import Reader
 from film.media.video_reader import VideoMetadata, read_metadata
@@ -63,18 +63,15 @@ def plan(
     honours_time: bool = False,
     **choices: Any,
 ) -> Plan:
-    """What `pipeline.interpolate` would make of these photos, or of any two if there are none yet.
+    """What `pipeline.interpolate` would make of these photos, or of any two if there are none yet. ValueError as there.
 
-    `choices` are the keywords of `PhotoOptions`, where no `options` are given. Reads the photos' headers only; of
-    `output` only the format matters. `honours_time` is the model's, see `engine.interpolator`. ValueError as there.
+    Reads the photos' headers only; of `output` only the format matters. `honours_time` is the model's.
     """
     options = chosen(PhotoOptions, options, choices)
     pairs, rate = length(options, max(2, len(photos)), output, honours_time=honours_time)
-    frames = sum(map(len, pairs))
-    size = None
-    if photos:
-        size = images.common_size([reader.image_size(photo) for photo in photos], options.longest_side)
-    return Plan(frames, rate, size, calls(pairs, honours_time), options.play, pairs, honours_time)
+    sizes = [reader.image_size(photo) for photo in photos]
+    size = images.common_size(sizes, options.longest_side) if sizes else None
+    return Plan(sum(map(len, pairs)), rate, size, calls(pairs, honours_time), options.play, pairs, honours_time)
 
 
 def plan_retime(
@@ -85,16 +82,12 @@ def plan_retime(
     look: Callable[[str | os.PathLike[str]], VideoMetadata] = read_metadata,
     **choices: Any,
 ) -> Plan:
-    """What `pipeline.retime` would make of this video, as far as its header tells. ValueError as there.
-
-    `choices` are the keywords of `VideoOptions`, where no `options` are given. Of `output` only the format matters.
-    `look` opens the video.
-    """
+    """What `pipeline.retime` would make of this video, as far as its header tells, which `look` reads."""
     options = chosen(VideoOptions, options, choices)
     clip = part_of(look(source), options)
     rate, step = pace(clip, options, output)
     size = images.common_size([(clip.height, clip.width)], options.longest_side)
-    frames = frames_of(clip, step)
+    frames = step.frames(clip.seconds)
     # What a browser records has no length, or one of 0. At a whole multiple of the video's rate a middle makes a frame;
     # other rates need up to twice as many.
     return Plan(frames, rate, size, frames if clip.seconds else None, options.play)
@@ -121,10 +114,7 @@ def length(
 def lasting(
     seconds: float, fps: float | Fraction, output: str | os.PathLike[str], play: str = "loop", photos: int = 2
 ) -> tuple[int, Fraction]:
-    """The count of frames of a film that lasts so long as it is played, and the frame rate at which its format does.
-
-    ValueError if so many photos make no such film.
-    """
+    """The count of frames of a film that lasts so long as it is played, and the frame rate at which its format does."""
     rate = video_writer.shown_fps(output, fps)
     return video_segments.frame_count(seconds, rate, most_shown(photos, play)), rate
 
@@ -187,15 +177,11 @@ def most_shown(photos: int, play: str) -> int:
 
 def calls(pairs: Sequence[Sequence[Fraction]], honours_time: bool = False) -> int:
     """How often the model is called for the moments of these gaps."""
-    count = direct.calls if honours_time else bisection.calls
-    return sum(count(pair)[-1] for pair in pairs if pair)
+    return sum(bisection.calls(pair, honours_time)[-1] for pair in pairs if pair)
 
 
 def pace(clip: VideoMetadata, options: VideoOptions, output: str | os.PathLike[str]) -> tuple[Fraction, Pace]:
-    """The film's frame rate, and how its frames go through the video. ValueError if the rate is absurd.
-
-    It is no faster than the format of `output` plays, so that the film lasts as long as it should.
-    """
+    """The film's frame rate, no faster than the format of `output` plays, and how its frames go through the video."""
     if options.fps is None and clip.fps > video_segments.MAX_FPS:
         raise ValueError(
             f"{clip.name} counts {float(clip.fps):g} frames per second, more than the {video_segments.MAX_FPS}"
@@ -216,8 +202,3 @@ def part_of(clip: VideoMetadata, options: VideoOptions) -> VideoMetadata:
         raise ValueError(f"The part begins at {float(begin):g} s, but {clip.name} lasts {clip.seconds:g} s.")
     last = clip.seconds if end is None else min(clip.seconds, float(end))
     return dataclasses.replace(clip, seconds=last - float(begin))
-
-
-def frames_of(clip: VideoMetadata, step: Pace) -> int:
-    """How many frames the film of a video has, as far as the header tells."""
-    return max(2, step.frames(clip.seconds or 0.0))

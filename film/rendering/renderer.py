@@ -8,21 +8,24 @@ the byte, whoever makes it, as far as their processors compute alike.
 from __future__ import annotations
 
 import contextlib
+import time
 from abc import abstractmethod
-from collections.abc import Callable, Generator, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from film.engine.frame_pair import FramePair
-from film.engine.interpolator import Interpolator, ModelRunner, Stream
+import numpy as np
+
+from film.engine.interpolator import FramePair, Interpolator, ModelRunner, Stream
 from film.media import alpha, video_segments
 from film.media.colour_depth import STANDARD, ColourDepth
 from film.media.images import Frame
 from film.media.video_segments import Segment, SegmentEncoder
 from film.rendering import timeline
-from film.rendering.transparent import TransparentStream
+from film.rendering.events import Progress
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,7 @@ class Encoding:
 
     def encoder(self, folder: Path, first: int, frames: int) -> SegmentEncoder:
         """For a chunk of so many frames, the first of which has that number in the film."""
-        return SegmentEncoder(
-            folder,
-            self.fps,
-            quality=self.quality,
-            lossless=self.lossless,
-            first=first,
-            frames=frames,
-            depth=self.depth,
-        )
+        return SegmentEncoder(folder, **vars(self), first=first, frames=frames)
 
     def finished(self, folder: Path) -> list[Segment]:
         """The segments in that folder, in the order of the film."""
@@ -104,7 +99,7 @@ def render(
     """Make the segments of a film's chunks, as `Renderer.make`; an `Interpolator` makes them here, in order."""
     if not isinstance(model, Interpolator):
         return model.make(chunks, folder, encoding)
-    frames = TransparentStream(Stream(model), Stream(model)).frames
+    frames = partial(_frames, Stream(model), Stream(model))
 
     def made(chunk: Chunk | Segment) -> Generator[RenderedFrames | Segment]:
         if isinstance(chunk, Segment):
@@ -112,7 +107,7 @@ def render(
             return
         with (
             encoding.encoder(folder, chunk.first, chunk.frames) as encoder,
-            contextlib.closing(frames(chunk.pairs)) as stream,
+            contextlib.closing(handed_over(chunk.pairs, frames)) as stream,
         ):
             calls = timeline.calls(chunk.pairs, model.honours_time)
             for place, (count, frame) in enumerate(zip(calls, stream, strict=True), start=chunk.first):
@@ -125,8 +120,93 @@ def render(
     return handed_over(chunks, made)
 
 
+def _frames(colours: Stream, opacity: Stream, pair: FramePair) -> Generator[Frame]:
+    """The frames at a pair's moments: (H, W, 3), or (H, W, 4) where the pair is.
+
+    The model moves the opacity as well, as a grey picture of its own. Colours are multiplied by the opacity before they
+    are moved (see `media.alpha`), so what is hidden leaves no trace at the edges; of the model's two answers each finds
+    the same outline, which is what moves in both. Where both ends have one opacity, it stays, and costs nothing.
+    """
+    if pair.left.shape[2] == 3:
+        yield from colours.frames([pair])
+        return
+    coloured = replace(pair, left=_colours(pair.left), right=_colours(pair.right))
+    grey = replace(pair, left=_opacity(pair.left), right=_opacity(pair.right))
+    still = np.array_equal(grey.left, grey.right)
+    opacities = (grey.left for _ in grey.moments) if still else opacity.frames([grey])
+    with contextlib.closing(colours.frames([coloured])) as frames, contextlib.closing(opacities):
+        for frame, made in zip(frames, opacities, strict=True):
+            share = np.clip(made.mean(axis=2, keepdims=True), 0, 1)
+            # No colour is stronger than what its opacity leaves of white.
+            yield np.concatenate([np.clip(frame, 0, share), share], axis=2)
+
+
+def _colours(frame: Frame) -> Frame:
+    return np.ascontiguousarray(frame[..., :3])
+
+
+def _opacity(frame: Frame) -> Frame:
+    return np.repeat(frame[..., 3:], 3, axis=2)
+
+
 def handed_over(items: Iterable[Item], work: Callable[[Item], Generator[Result]]) -> Generator[Result]:
     """All that `work` makes of each item. An item is no longer held when the next one is taken: frames are large."""
     for results in map(work, items):
         with contextlib.closing(results):
             yield from results
+
+
+def missing(pairs: Iterable[FramePair], least: int, there: Mapping[int, Segment]) -> Generator[Chunk | Segment]:
+    """The film in order: the segments that are there, and the chunks that are not, or what is missing of them.
+
+    `least` is how many frames a chunk has; segments are found by the number of their first frame.
+    """
+    begin = 0
+
+    def parts(chunk: list[FramePair]) -> Generator[Chunk | Segment]:
+        nonlocal begin
+        start, first = begin, begin
+        begin += timeline.length(chunk)
+        while first < begin:
+            if segment := there.get(first):
+                yield segment
+                first += segment.count
+            else:
+                until = next((number for number in range(first, begin) if number in there), begin)
+                yield Chunk(first, timeline.part(chunk, first - start, until - start))
+                first = until
+
+    return handed_over(timeline.chunks(pairs, least), parts)
+
+
+class ProgressClock:
+    """How far a film is, from the moment this is constructed, and how long the rest will take."""
+
+    def __init__(self, frames: int, calls: int | None) -> None:
+        """Of the whole film: frames, as far as that is known, and calls of the model, if it is."""
+        self.done = 0
+        self.per_call: float | None = None  # seconds
+        self._frames, self._calls = frames, calls
+        self._begun = time.monotonic()
+        self._called = self._skipped = 0
+        self._elsewhere = 0.0  # seconds that others worked for it, side by side
+
+    def skip(self, frames: int) -> None:
+        """Frames that need not be made."""
+        self.done += frames
+        self._skipped += frames
+
+    def tick(self, made: RenderedFrames) -> Progress:
+        """Frames were made."""
+        self.done += made.frames
+        self._called += made.calls
+        self._elsewhere += made.seconds or 0.0
+        passed = time.monotonic() - self._begun
+        total, left = max(self.done, self._frames), None
+        if self._called:
+            self.per_call = (self._elsewhere or passed) / self._called
+            if self._calls is None or self._skipped:
+                left = passed / (self.done - self._skipped) * (total - self.done)
+            else:
+                left = passed / self._called * max(0, self._calls - self._called)
+        return Progress(self.done, total, made.frame, self.per_call, left, made.place)

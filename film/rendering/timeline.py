@@ -10,12 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from film.engine import bisection, direct
-from film.engine.frame_pair import FramePair
+from film.engine import bisection
+from film.engine.interpolator import FramePair
 from film.media import alpha
 from film.media.images import Frame, to_frame
 from film.media.scene_detection import SceneFrame
-from film.rendering.pace import Pace, Steady
+from film.rendering.pace import Pace
 
 # Moments of a video's gaps are made to a sixteenth: half of that is an error nobody sees at 24 frames per second and
 # more, and finer ones would cost up to twice as many middles.
@@ -39,19 +39,15 @@ def through(photos: Iterable[Frame], moments: Iterable[Sequence[Fraction]]) -> I
 
 def retimed(
     shots: Iterable[SceneFrame],
-    pace: Fraction | Pace,
+    pace: Pace,
     precision: Fraction = VIDEO_PRECISION,
     ground: Sequence[float] | None = alpha.WHITE,
 ) -> Iterator[FramePair]:
     """A video shown anew: frame k of the film is what the video shows `pace.time(k)` seconds after its first frame.
 
-    A fraction is the steady pace of so many seconds from each frame of the film to the next. Frames of RGBA lie over
-    the ground; without one they stay transparent.
-
-    Nothing is made across a cut: the last frame of a scene stays until the next scene begins, and the last frame of
-    the video until its end.
+    Frames of RGBA lie over the ground; without one they stay transparent. Nothing is made across a cut: the last frame
+    of a scene stays until the next scene begins, and the last frame of the video until its end.
     """
-    pace = Steady(pace) if isinstance(pace, Fraction) else pace
 
     def opened(shot: SceneFrame) -> tuple[SceneFrame, Frame]:
         frame = to_frame(shot.pixels)
@@ -106,7 +102,7 @@ def length(chunk: Iterable[FramePair]) -> int:
 def calls(chunk: Iterable[FramePair], honours_time: bool = False) -> Iterator[int]:
     """For each of its frames, how often the model is called to come to it from the frame before."""
     for pair in chunk:
-        totals = (direct if honours_time else bisection).calls(pair.moments)
+        totals = bisection.calls(pair.moments, honours_time)
         yield from (later - earlier for earlier, later in zip([0, *totals], totals, strict=False))
 
 

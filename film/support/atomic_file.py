@@ -6,31 +6,11 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-
-
-def update(path: Path, change: Callable[[str | None], str]) -> None:
-    """Replace the text at `path` with `change(old)`; `old` is None if there is no file yet. OSError if that fails.
-
-    A lock admits one process at a time. A killed one leaves the old text, and a `.partial` that the next overwrites.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(_beside(path, "lock")):
-        partial = _beside(path, "partial")
-        partial.write_text(change(read(path)), encoding="utf-8")
-        os.replace(partial, path)
-
-
-def read(path: Path) -> str | None:
-    """The text at `path`, or None if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, ValueError):  # absent, unreadable or damaged: callers can do without it
-        return None
 
 
 @contextlib.contextmanager
@@ -51,19 +31,22 @@ def folder(path: Path) -> Iterator[Path]:
 
 
 def note(path: Path, key: str, value: object) -> None:
-    """Set a member of the JSON object at `path`. OSError as in `update`."""
-    update(path, lambda text: json.dumps(_members(text) | {key: value}, indent=1))
+    """Set a member of the JSON object at `path`. OSError if that fails.
+
+    A lock admits one process at a time. A killed one leaves the old text, and a `.partial` that the next overwrites.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(_beside(path, "lock")):
+        partial = _beside(path, "partial")
+        partial.write_text(json.dumps(notes(path) | {key: value}, indent=1), encoding="utf-8")
+        os.replace(partial, path)
 
 
 def notes(path: Path) -> dict[str, Any]:
-    """The JSON object at `path`; empty if there is none, or it is damaged."""
-    return _members(read(path))
-
-
-def _members(text: str | None) -> dict[str, Any]:
+    """The JSON object at `path`; empty if there is none, or it is damaged: callers can do without it."""
     try:
-        return dict(json.loads(text or "{}"))
-    except (ValueError, TypeError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
 
 

@@ -31,7 +31,7 @@ VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
         [-1, 9, 99, 1.0, "3", True, None, float("nan"), np.float64(2), np.bool_(True)],
     ),
     "count": (
-        bisection.evenly,
+        lambda count: bisection.moments(count=count),
         "The number of frames is .*; it must be a whole number from 2 to 10000",
         [1, 0, -5, 10_001, 24.0, "24", True],
     ),

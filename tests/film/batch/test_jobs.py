@@ -9,7 +9,7 @@ import pytest
 
 from film.batch import jobs
 from film.batch.jobs import Job
-from film.batch.options import BatchOptions
+from film.batch.runner import BatchOptions
 from film.rendering import checkpoint
 from tests.conftest import touch
 

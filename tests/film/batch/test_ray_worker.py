@@ -12,33 +12,13 @@ import pytest
 import film
 from film.batch import ray_worker
 from film.engine import bisection
-from film.engine.frame_pair import FramePair
+from film.engine.interpolator import FramePair
 from film.media import images
 from film.media.video_segments import Segment
 from film.rendering.renderer import Chunk, Encoding, render
 from tests.conftest import texture
 
 ENCODING = Encoding(Fraction(20), 60)
-
-
-def chunks(count: int, frames: int = 10) -> list[Chunk]:
-    still = np.zeros((16, 16, 3), np.float32)
-    return [Chunk(frames * n, [FramePair(still, still, [Fraction(0)] * frames, (0, 0))]) for n in range(count)]
-
-
-def segment(chunk: Chunk) -> Segment:
-    return Segment(Path(f"{chunk.first}"), chunk.first, chunk.frames, ENCODING.fps)
-
-
-@pytest.mark.parametrize(
-    ("frames", "length", "lengths"), [(64, 15, [64]), (65, 15, [30, 35]), (257, 15, [60, 60, 60, 60, 17])]
-)
-def test_long_stretches_come_in_pieces_of_whole_segments(frames: int, length: int, lengths: list[int]) -> None:
-    (chunk,) = chunks(1, frames)
-    cut = list(ray_worker.pieces([chunk, segment(chunk)], length))
-    assert cut.pop() == segment(chunk)
-    assert [piece.frames for piece in cut if isinstance(piece, Chunk)] == lengths
-    assert [piece.first for piece in cut] == [sum(lengths[:n]) for n in range(len(lengths))]
 
 
 def test_a_packed_stretch_is_the_same_and_no_larger_than_it_must_be() -> None:
@@ -58,24 +38,25 @@ def test_a_packed_stretch_is_the_same_and_no_larger_than_it_must_be() -> None:
 
 
 @pytest.mark.parametrize("honours_time", [False, True])
+@pytest.mark.slow
 def test_a_worker_makes_what_the_model_makes_here(averaging: Path, tmp_path: Path, honours_time: bool) -> None:
     name = "film-lite" if honours_time else str(averaging)
     model = film.load(name, precision="exact")
-    moments = bisection.evenly(7, bisection.EXACT) if honours_time else bisection.dyadic(5)
+    moments = bisection.moments(count=7, precision=bisection.EXACT) if honours_time else bisection.dyadic(5)
     pairs = [FramePair(texture(48, 64), texture(48, 64, 1), moments, (0, 1))]
     for lossless in (False, True):
         encoding = Encoding(Fraction(20), 60, lossless)
         here = [made for made in render(model, [Chunk(7, pairs)], tmp_path, encoding) if isinstance(made, Segment)]
-        who = ray_worker.load(ray_worker.WorkerConfig(name, "CPU", "exact", 1, 1.0))
+        who = ray_worker.load(name=name, precision="exact", threads=1, memory_gb=1.0)
         assert who.fingerprint == model.fingerprint
         answer = ray_worker.make(who, ray_worker.packed(Chunk(7, pairs)), encoding)
         (tmp_path / "there").mkdir(exist_ok=True)
-        there = ray_worker.stored(answer, tmp_path / "there")
+        there = ray_worker.stored(answer, tmp_path / "there", encoding)
         assert encoding.finished(tmp_path / "there") == there
         assert_alike(here, there)
         assert all(bool(segment.lossless_copy) is lossless for segment in here)
     with pytest.raises(ValueError, match="no model"):
-        ray_worker.load(ray_worker.WorkerConfig(str(tmp_path / "nowhere"), "CPU", "exact", 1, 1.0))
+        ray_worker.load(name=str(tmp_path / "nowhere"))
 
 
 def assert_alike(here: list[Segment], there: list[Segment]) -> None:
@@ -89,7 +70,7 @@ def assert_alike(here: list[Segment], there: list[Segment]) -> None:
 
 def test_in_pieces_a_stretch_has_the_same_segments(averaging: Path, tmp_path: Path) -> None:
     model = film.load(averaging)
-    whole = Chunk(7, [FramePair(texture(48, 64), texture(48, 64, 1), bisection.evenly(150), (0, 1))])
+    whole = Chunk(7, [FramePair(texture(48, 64), texture(48, 64, 1), bisection.moments(count=150), (0, 1))])
     pieces = list(ray_worker.pieces([whole], ENCODING.length))
     assert len(pieces) == 3
     made = []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import runpy
-import signal
 import subprocess
 import sys
 import time
@@ -38,8 +37,11 @@ def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.slow
 def test_interpolate_writes_the_film_and_tells_in_plain_lines(photos: list[str], tmp_path: Path) -> None:
     output = tmp_path / "film.mp4"
+    done = run("interpolate", *photos, "-o", str(output), "--depth", "99", code=2)
+    assert (done.stdout, done.stderr) == ("", "film: The depth is 99; it must be a whole number from 0 to 8.\n")
     done = run("interpolate", *photos, "-o", str(output), "--depth", "2", "--fps", "12")
     assert imageio.imread(output, plugin="FFMPEG").shape == (5, 96, 128, 3)
     (line,) = done.stdout.splitlines()
@@ -123,6 +125,12 @@ def test_user_errors_end_with_two_and_one_line(
         (["interpolate", photos[0], "-o", "x.mp4"], "folder"),
         (["interpolate", *photos], "output"),
         (["develop"], "develop"),
+        (["batch", "-o", "out"], "nothing to make"),
+        (["batch", *photos, "-o", "out", "--depth", "2", "--count", "9"], "in one way"),
+        (["batch", *photos, "-o", "out", "--format", "avi"], "avi"),
+        (["batch", *photos, "-o", "out", "--slowdown", "2"], "slowdown is for videos"),
+        (["batch", *photos, "-o", "out", "--memory-gb", "0", "--ray", "local"], "memory budget"),
+        (["batch", *photos, "-o", photos[0]], "cannot be written to"),
     ]
     for arguments, word in cases:
         try:
@@ -137,12 +145,6 @@ def test_user_errors_end_with_two_and_one_line(
     assert os.listdir() == ["-a.jpg"]
 
 
-def test_a_user_error_of_a_real_process_is_one_line(photos: list[str], tmp_path: Path) -> None:
-    done = run("interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "99", code=2)
-    assert done.stdout == ""
-    assert done.stderr == "film: The depth is 99; it must be a whole number from 0 to 8.\n"
-
-
 def test_a_name_that_cannot_be_printed_is_no_failure(
     tmp_path: Path, averaging: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,31 +157,25 @@ def test_a_name_that_cannot_be_printed_is_no_failure(
     assert "\\xfcbung.mp4: 2 frames" in done.stdout
 
 
-def test_only_parts_are_told_to_be_what_is_finished(
-    photos: list[str], tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = tmp_path / "film.mp4.parts"
-    folder.mkdir()
-    (folder / "notes.txt").write_text("precious")
-    command = ["interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "1", "--model", str(averaging)]
-    assert commands.main(command) == 1
-    err = capsys.readouterr().err
-    assert "film.mp4.parts is not a folder of this program" in err and "what is finished" not in err
-    assert os.listdir(folder) == ["notes.txt"]
-
-
 def test_only_a_run_that_had_its_parts_tells_of_them(
     photos: list[str], tmp_path: Path, averaging: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = checkpoint.folder(tmp_path / "film.mp4")
     command = ["interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "1", "--model", str(averaging)]
+
+    def told(code: int, *options: str) -> str:
+        assert commands.main([*command, *options]) == code
+        assert "what is finished" not in (err := capsys.readouterr().err)
+        return err
+
     with pytest.raises(KeyError), checkpoint.kept(folder, {}):
         (folder / "00000000-000015.ts").touch()
-        assert commands.main(command) == 1
-        assert "Another run is making the film" in (err := capsys.readouterr().err) and "what is finished" not in err
+        assert "Another run is making the film" in told(1)
         raise KeyError
-    assert checkpoint.is_kept(folder) and commands.main([*command, "--longest-side", "3"]) == 2
-    assert "what is finished" not in capsys.readouterr().err
+    told(2, "--longest-side", "3")
+    (folder / "notes.txt").write_text("precious")
+    assert "film.mp4.parts is not a folder of this program" in told(1)
+    assert (folder / "notes.txt").exists() and checkpoint.is_kept(folder)
 
 
 @pytest.mark.parametrize(("error", "goes_on"), [(KeyboardInterrupt(), True), (RuntimeError("It is full."), False)])
@@ -208,11 +204,13 @@ def test_the_same_command_is_not_promised_to_mend_what_failed(
 
 def test_a_log_has_few_lines_of_a_long_film(capsys: pytest.CaptureFixture[str]) -> None:
     for total in (5, 257, 10_000):
-        progress.show(pipeline.Progress(done, total, None, None, None) for done in range(1, total + 1))
+        progress.show((None, pipeline.Progress(done, total, None, None, None)) for done in range(1, total + 1))
         lines = capsys.readouterr().err.splitlines()
         assert len(lines) == (5 if total == 5 else 19 if total == 257 else 20)
         assert lines[0].startswith("frame ") and int(lines[-1].split()[1]) >= 0.9 * total
-    progress.show(pipeline.Progress(done, done, None, None, None) for done in range(1, 10_001))  # of unknown length
+    progress.show(
+        (None, pipeline.Progress(done, done, None, None, None)) for done in range(1, 10_001)
+    )  # of unknown length
     assert len(capsys.readouterr().err.splitlines()) < 200
 
 
@@ -246,12 +244,6 @@ def test_a_reader_that_leaves_is_no_failure() -> None:
     assert done.returncode == 141 and done.stderr == ""
 
 
-def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        commands.main(["--version"])
-    assert ended.value.code == 0 and capsys.readouterr().out == f"film {film.__version__}\n"
-
-
 def test_failures_of_the_environment_end_with_one(
     photos: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -265,29 +257,6 @@ def test_failures_of_the_environment_end_with_one(
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "no-ffmpeg"))
     assert commands.main(["interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "0"]) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith("film: ffmpeg cannot be started")
-
-
-def test_an_interrupt_ends_quietly(photos: list[str], tmp_path: Path, averaging: Path) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    command = [sys.executable, "-m", "film", "interpolate", *photos, "-o", str(tmp_path / "film.mp4"), "--depth", "8"]
-    process = subprocess.Popen(
-        [*command, "--model", str(averaging)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "TMPDIR": str(scratch)},
-    )
-    assert process.stderr
-    for line in process.stderr:
-        if line.startswith("frame "):
-            break
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    assert process.returncode == 130
-    assert out == "" and "Traceback" not in err
-    assert os.listdir(scratch) == [] and not (tmp_path / "film.mp4").exists()
 
 
 def test_convert_prints_where_the_model_is(capsys: pytest.CaptureFixture[str]) -> None:
@@ -310,12 +279,17 @@ def test_models_and_devices_are_listed(capsys: pytest.CaptureFixture[str]) -> No
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(film.devices())
 
 
-def test_help_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_and_version_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        commands.main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"film {film.__version__}\n"
     with pytest.raises(SystemExit) as ended:
         commands.main(["interpolate", "--help"])
     assert ended.value.code == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "default 5: 31" in text and "--device D see `devices`" in text
+    words = "from photo to photo: linear (default), ease-in"
+    assert f"--easing EASING {words}" in text and f"easing: {words}" in (film.interpolate.__doc__ or "")
     assert "--model M see `models`" in text and "{openvino,tensorflow} what runs the model" in text
     assert commands.main([]) == 0  # without a command, that of the whole
     text = capsys.readouterr().out

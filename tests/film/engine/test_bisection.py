@@ -1,8 +1,7 @@
-"""The order in which middles are made, with numbers in place of frames."""
+"""Which moments a film has, and the order in which they are made, with numbers in place of frames."""
 
 from __future__ import annotations
 
-import contextlib
 import math
 import weakref
 from collections.abc import Callable, Generator
@@ -12,49 +11,68 @@ import numpy as np
 import pytest
 
 from film.engine import bisection
+from film.engine.bisection import EXACT, dyadic, moments, nearest, pairs
+
+HALF = Fraction(1, 2)
+
+# Moments
 
 
-class Counter:
-    """`middle(a, b) = (a + b) / 2`, exactly, counting its calls."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __call__(self, a: Fraction, b: Fraction) -> Fraction:
-        self.calls += 1
-        return (a + b) / 2
-
-
-def walk(moments: list[Fraction], middle: Callable[[Fraction, Fraction], Fraction]) -> list[Fraction]:
-    return list(bisection.walk(Fraction(0), Fraction(1), moments, middle))
-
-
-@pytest.mark.parametrize("depth", range(bisection.MAX_DEPTH + 1))
-def test_a_depth_is_an_exactly_linear_film(depth: int) -> None:
-    middle = Counter()
-    moments = bisection.dyadic(depth)
-    made = [(moment, middle.calls) for moment in bisection.walk(Fraction(0), Fraction(1), moments, middle)]
-    assert [moment for moment, _ in made] == moments == [Fraction(k, 2**depth) for k in range(2**depth + 1)]
-    assert [calls for _, calls in made] == bisection.calls(moments)
-    assert middle.calls == 2**depth - 1
+@pytest.mark.parametrize("count", [2, 3, 5, 24, 25, 60, 129, 257, 1000])
+def test_a_count_is_evenly_spaced(count: int) -> None:
+    film = moments(count=count)
+    precision = min(bisection.PRECISION, Fraction(1, 2 ** math.ceil(math.log2(count - 1))))
+    assert len(film) == count and film[0] == 0 and film[-1] == 1
+    assert sorted(set(film)) == film  # ascending, none twice
+    for k, moment in enumerate(film):
+        assert abs(moment - Fraction(k, count - 1)) <= precision / 2 and moment.denominator.bit_count() == 1
+    # One call per frame, and one per shared ancestor: never more than the tree that holds them all.
+    assert count - 2 <= bisection.calls(film)[-1] <= min(1 / precision - 1, (count - 2) * 8)
+    if (count - 1).bit_count() == 1:
+        assert bisection.calls(film)[-1] == count - 2
+    exact = moments(count=count, precision=EXACT)
+    assert exact == [Fraction(k, count - 1) for k in range(count)]
+    assert bisection.calls(exact, honours_time=True)[-1] == count - 2
 
 
-def test_arrays_are_halved_exactly() -> None:
-    first, last = np.array([0.0, 32.0]), np.array([64.0, -32.0])
-    film = list(bisection.walk(first, last, bisection.dyadic(5), lambda a, b: (a + b) / 2))
-    np.testing.assert_array_equal(film, np.linspace(first, last, 33))
-    assert film[0] is first and film[-1] is last
+def test_times_go_to_the_nearest_multiple() -> None:
+    assert nearest([0, 0.3, 1 / 3, 1.0], Fraction(1, 4)) == [0, Fraction(1, 4), Fraction(1, 4), 1]
+    assert nearest([0.3]) == [Fraction(77, 256)]
+    assert nearest([Fraction(1, 3)], Fraction(1)) == [0]
+    assert nearest([]) == []
+    assert nearest([0.3], 1 / 16) == nearest([0.3], Fraction(1, 16))
+    assert moments(count=100, precision=1 / 16) == moments(count=100, precision=Fraction(1, 16))
 
 
-@pytest.mark.parametrize("depth", range(1, bisection.MAX_DEPTH + 1))
-def test_the_first_middle_comes_after_as_many_calls_as_levels(depth: int) -> None:
-    middle = Counter()
-    film = bisection.walk(Fraction(0), Fraction(1), bisection.dyadic(depth), middle)
-    assert next(film) == 0 and middle.calls == 0
-    assert next(film) == Fraction(1, 2**depth) and middle.calls == depth
-    assert next(film) == Fraction(2, 2**depth) and middle.calls == depth  # made on the way
-    film.close()
-    assert middle.calls == depth
+def test_a_film_is_given_in_one_way() -> None:
+    assert moments(depth=1) == moments(count=3) == moments(times=[0, 0.5, 1]) == [0, HALF, 1]
+    for several in ({}, {"depth": 1, "count": 3}, {"depth": 1, "times": [0]}, {"count": 3, "times": [0], "depth": 1}):
+        with pytest.raises(ValueError, match="one way"):
+            moments(**several)
+
+
+def test_every_gap_may_have_as_many_frames_as_a_film_of_two_photos() -> None:
+    film = pairs(4, count=30_000)
+    assert sum(map(len, film)) == 30_000 and max(map(len, film)) <= bisection.MAX_COUNT
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert dyadic(np.int64(2)) == dyadic(2)
+    assert moments(count=np.int64(5)) == moments(count=5)
+    assert pairs(3, depth=np.uint8(1)) == pairs(3, depth=1)
+
+
+def test_calls_are_counted_up_to_each_moment() -> None:
+    film = [Fraction(1, 8), Fraction(1, 8), Fraction(3, 8), HALF, Fraction(1)]
+    assert bisection.calls(film) == [3, 3, 4, 4, 4]  # 1/2, 1/4, 1/8; 3/8
+    assert bisection.calls(film, honours_time=True) == [1, 1, 2, 3, 3]
+    assert bisection.calls([Fraction(1, 3)]) == [8]  # planned for a model that honours the time: the nearest 1/256
+    assert bisection.calls([]) == []
+    with pytest.raises(ValueError, match="1/3 is not reached by halving"):
+        bisection.tree([Fraction(1, 3)])
+
+
+# The walk
 
 
 class Keyframe:
@@ -65,98 +83,11 @@ class Keyframe:
         alive.add(self)
 
 
-@pytest.mark.parametrize("depth", range(bisection.MAX_DEPTH + 1))
-def test_no_more_keyframes_are_alive_than_levels_and_one(depth: int) -> None:
-    alive: weakref.WeakSet[Keyframe] = weakref.WeakSet()
-
-    def middle(a: Keyframe, b: Keyframe) -> Keyframe:
-        assert len(alive) <= depth + 1
-        return Keyframe((a.moment + b.moment) / 2, alive)
-
-    film = bisection.walk(Keyframe(Fraction(0), alive), Keyframe(Fraction(1), alive), bisection.dyadic(depth), middle)
-    counts = []
-    for keyframe in film:
-        del keyframe
-        counts.append(len(alive))
-    assert len(counts) == 2**depth + 1
-    assert max(counts) <= max(2, depth + 1)
-    assert counts[-1] == 1 and not alive  # the past is not kept: at the end only the last was, and now nothing is
-
-
-def test_other_moments_share_their_ancestors() -> None:
-    middle = Counter()
-    moments = [Fraction(1, 8), Fraction(1, 8), Fraction(3, 8), Fraction(1, 2), Fraction(1)]
-    assert walk(moments, middle) == moments
-    assert middle.calls == 4  # 1/2, 1/4, 1/8, 3/8
-    assert bisection.calls(moments) == [3, 3, 4, 4, 4]
-    assert walk([], Counter()) == []
-    assert walk([Fraction(0), Fraction(1)], Counter()) == [0, 1]
-
-
-@pytest.mark.parametrize("count", [2, 3, 5, 24, 25, 60, 129, 257, 1000])
-def test_a_count_is_evenly_spaced(count: int) -> None:
-    moments = bisection.evenly(count)
-    precision = min(bisection.PRECISION, Fraction(1, 2 ** math.ceil(math.log2(count - 1))))
-    assert len(moments) == count and moments[0] == 0 and moments[-1] == 1
-    assert sorted(set(moments)) == moments  # ascending, none twice
-    for k, moment in enumerate(moments):
-        assert abs(moment - Fraction(k, count - 1)) <= precision / 2
-        assert moment.denominator.bit_count() == 1
-    middle = Counter()
-    assert walk(moments, middle) == moments
-    # One call per frame, and one per shared ancestor: never more than the tree that holds them all.
-    assert count - 2 <= middle.calls <= min(1 / precision - 1, (count - 2) * 8)
-    if (count - 1).bit_count() == 1:
-        assert middle.calls == count - 2
-
-
-def test_twenty_four_frames_cost_little_more_than_a_coarser_grid() -> None:
-    coarse, fine = (bisection.calls(bisection.evenly(24, Fraction(1, n)))[-1] for n in (32, 256))
-    assert coarse <= 31 and fine <= 22 * 4
-
-
-def test_times_go_to_the_nearest_multiple() -> None:
-    assert bisection.nearest([0, 0.3, 1 / 3, 1.0], Fraction(1, 4)) == [0, Fraction(1, 4), Fraction(1, 4), 1]
-    assert bisection.nearest([0.3]) == [Fraction(77, 256)]
-    assert bisection.nearest([Fraction(1, 3)], Fraction(1)) == [0]
-    assert bisection.nearest([]) == []
-
-
-def test_a_film_is_given_in_one_way() -> None:
-    assert bisection.moments(depth=1) == [0, Fraction(1, 2), 1]
-    assert bisection.moments(count=3) == [0, Fraction(1, 2), 1]
-    assert bisection.moments(times=[0.5], precision=Fraction(1, 2)) == [Fraction(1, 2)]
-    for several in ({}, {"depth": 1, "count": 3}, {"depth": 1, "times": [0]}, {"count": 3, "times": [0], "depth": 1}):
-        with pytest.raises(ValueError, match="one way"):
-            bisection.moments(**several)
-
-
-def test_every_gap_may_have_as_many_frames_as_a_film_of_two_photos() -> None:
-    film = bisection.pairs(4, count=30_000)
-    assert sum(map(len, film)) == 30_000 and max(map(len, film)) <= bisection.MAX_COUNT
-
-
-def test_numbers_of_numpy_are_numbers() -> None:
-    assert bisection.dyadic(np.int64(2)) == bisection.dyadic(2)
-    assert bisection.evenly(np.int64(5)) == bisection.evenly(5)
-    assert bisection.pairs(3, depth=np.uint8(1)) == bisection.pairs(3, depth=1)
-
-
-def test_a_precision_may_be_a_float() -> None:
-    assert bisection.nearest([0.3], 1 / 16) == bisection.nearest([0.3], Fraction(1, 16))
-    assert bisection.evenly(100, 1 / 16) == bisection.evenly(100, Fraction(1, 16))
-
-
-# Several middles at once
-
-WALKS = [*(bisection.dyadic(depth) for depth in range(7)), bisection.evenly(24)]
-WALKS += [bisection.nearest(times) for times in ([], [0], [1], [0.3], [0, 0, 0.5, 0.5, 1, 1], [0.1, 0.11, 0.9])]
-
-
 class Works:
-    """Begins middles and counts them: those in the works, and the keyframes alive."""
+    """Begins keyframes and counts them: those in the works, and those alive."""
 
-    def __init__(self) -> None:
+    def __init__(self, lanes: int = 1, honours_time: bool = False) -> None:
+        self.lanes, self.honours_time = lanes, honours_time
         self.running: list[Fraction] = []
         self.started: list[Fraction] = []
         self.most = 0  # that were running at once
@@ -164,12 +95,13 @@ class Works:
         self.fails_to_start: Fraction | None = None
         self.fails: set[Fraction] = set()
 
-    def walk(self, moments: list[Fraction], lanes: int) -> Generator[Keyframe]:
+    def walk(self, film: list[Fraction]) -> Generator[Keyframe]:
         ends = {moment: Keyframe(moment, self.alive) for moment in (Fraction(0), Fraction(1))}
-        return bisection.walk_ahead(ends, moments, self.start, lanes)
+        return bisection.walk(ends, film, self.start, self.lanes, self.honours_time)
 
-    def start(self, left: Keyframe, right: Keyframe) -> Callable[[], Keyframe]:
-        moment = (left.moment + right.moment) / 2
+    def start(self, left: Keyframe, right: Keyframe, time: float) -> Callable[[], Keyframe]:
+        assert self.honours_time or time == 0.5
+        moment = left.moment + (right.moment - left.moment) * Fraction(time).limit_denominator(1000)
         if moment == self.fails_to_start:
             raise RuntimeError("cannot begin")
         self.started.append(moment)
@@ -185,97 +117,98 @@ class Works:
         return finish
 
 
-@pytest.mark.parametrize("lanes", [1, 2, 3, 8])
-@pytest.mark.parametrize("moments", WALKS, ids=len)
-def test_lanes_give_the_same_keyframes_in_the_same_order(moments: list[Fraction], lanes: int) -> None:
-    works = Works()
-    made = []
-    for keyframe in works.walk(moments, lanes):
-        made.append(keyframe.moment)
-        del keyframe
-    assert made == moments
-    assert works.most <= lanes and not works.running
-    needed: list[Fraction] = []
-    walk(moments, lambda a, b: needed.append((a + b) / 2) or needed[-1])  # type: ignore[func-returns-value]
-    assert sorted(works.started) == sorted(needed)  # each of them once
-    if lanes == 1:
-        assert works.started == needed
-    assert not works.alive
-
-
-@pytest.mark.parametrize("lanes", [2, 3, 8])
-def test_lanes_are_used(lanes: int) -> None:
-    works = Works()
-    list(works.walk(bisection.dyadic(6), lanes))
-    assert works.most == lanes
+FILMS = [*map(dyadic, range(7)), moments(count=24)]
+FILMS += [nearest(times) for times in ([], [0], [1], [0.3], [0, 0, 0.5, 0.5, 1, 1], [0.1, 0.11, 0.9])]
+EXACT_FILMS = [*FILMS, moments(count=24, precision=EXACT)]
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 8])
-@pytest.mark.parametrize("depth", [3, 6, bisection.MAX_DEPTH])
+@pytest.mark.parametrize("honours_time", [False, True])
+def test_the_keyframes_come_in_order_each_made_once(honours_time: bool, lanes: int) -> None:
+    for film in EXACT_FILMS if honours_time else FILMS:
+        works = Works(lanes, honours_time)
+        made, counts = [], []
+        for keyframe in works.walk(film):
+            made.append(keyframe.moment)
+            counts.append(len(works.started))
+            del keyframe
+        assert made == film and works.most <= lanes and not works.running and not works.alive
+        expected = [node[2] for node in bisection.tree(film, honours_time)]
+        assert sorted(works.started) == sorted(expected) and len(set(expected)) == len(expected)
+        if lanes == 1:
+            assert works.started == expected and counts == bisection.calls(film, honours_time)
+        if film == dyadic(6):
+            assert works.most == lanes  # they are used
+
+
+def test_arrays_are_halved_exactly() -> None:
+    first, last = np.array([0.0, 32.0]), np.array([64.0, -32.0])
+    ends = {Fraction(0): first, Fraction(1): last}
+    film = list(bisection.walk(ends, dyadic(5), lambda a, b, _: lambda: (a + b) / 2))
+    np.testing.assert_array_equal(film, np.linspace(first, last, 33))
+    assert film[0] is first and film[-1] is last
+
+
+@pytest.mark.parametrize("depth", range(1, bisection.MAX_DEPTH + 1))
+def test_with_one_lane_nothing_is_begun_before_it_is_needed(depth: int) -> None:
+    works = Works()
+    film = works.walk(dyadic(depth))
+    begun = [0, 0, depth, depth]  # the third is made on the way to the second
+    for k, count in enumerate(begun):
+        assert len(works.started) == count
+        assert k == 3 or next(film).moment == Fraction(k, 2**depth)
+    film.close()
+    assert len(works.started) == depth and list(film) == []
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3, 8])
+@pytest.mark.parametrize("depth", [0, 1, 3, 6, bisection.MAX_DEPTH])
 def test_few_keyframes_are_alive_at_once(depth: int, lanes: int) -> None:
-    works = Works()
-    counts = []
-    for keyframe in works.walk(bisection.dyadic(depth), lanes):
+    works = Works(lanes)
+    counts, ahead = [], []
+    for k, keyframe in enumerate(works.walk(dyadic(depth))):
         del keyframe
         counts.append(len(works.alive))
-    assert max(counts) <= depth + 1 + 2 * lanes
-
-
-def test_nothing_is_begun_before_it_is_asked_for() -> None:
-    works = Works()
-    film = works.walk(bisection.dyadic(4), 3)
-    assert not works.started
-    film.close()
-    assert not works.started
-    film = works.walk(bisection.dyadic(4), 3)
-    ahead = []
-    for k, keyframe in enumerate(film):
         ahead.append(len(works.started) - k)
-        del keyframe
-    assert max(ahead) <= 4 + 2 * 3  # the levels above it, and a few more
+    assert max(counts) <= max(2, depth + 1 + (2 * lanes if lanes > 1 else 0))
+    assert max(ahead) <= depth + 2 * lanes  # the levels above it, and a few more
+    assert counts[-1] == 1 and not works.alive  # the past is not kept
 
 
+@pytest.mark.parametrize("honours_time", [False, True])
 @pytest.mark.parametrize("taken", [0, 1, 2, 7])
-@pytest.mark.parametrize("lanes", [1, 2, 3])
-def test_closing_waits_for_what_is_running(taken: int, lanes: int) -> None:
-    works = Works()
-    film = works.walk(bisection.dyadic(4), lanes)
+@pytest.mark.parametrize("lanes", [2, 3])
+def test_closing_waits_for_what_is_running(taken: int, lanes: int, honours_time: bool) -> None:
+    """Whatever becomes of those that nobody waits for."""
+    works = Works(lanes, honours_time)
+    film = works.walk(dyadic(4))
     for _ in range(taken):
         next(film)
     begun = list(works.started)
-    assert taken == 0 or works.running
+    works.fails = set(works.running)
+    assert bool(works.running) == bool(taken)
     film.close()
-    assert not works.running and works.started == begun and not works.alive
-    assert list(film) == []
+    assert not works.running and works.started == begun and not works.alive and list(film) == []
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3])
-@pytest.mark.parametrize("numerator", range(1, 16))
-def test_a_failure_stops_the_film_and_leaves_nothing_running(numerator: int, lanes: int) -> None:
-    moment = Fraction(numerator, 16)
-    for at_start in (True, False):
-        works = Works()
-        if at_start:
-            works.fails_to_start = moment
-        else:
-            works.fails = {moment}
-        film = works.walk(bisection.dyadic(4), lanes)
+@pytest.mark.parametrize("at_start", [False, True])
+def test_a_failure_stops_the_film_and_leaves_nothing_running(at_start: bool, lanes: int) -> None:
+    for numerator in range(1, 16):
+        moment = Fraction(numerator, 16)
+        works = Works(lanes)
+        works.fails_to_start, works.fails = (moment, set()) if at_start else (None, {moment})
+        film = works.walk(dyadic(4))
         with pytest.raises(RuntimeError, match="cannot begin" if at_start else f"failed at {moment}"):
             for keyframe in film:
                 assert keyframe.moment < moment
-        assert not works.running
-        assert list(film) == []
+        assert not works.running and list(film) == []
 
 
-@pytest.mark.parametrize("taken", [2, 3, 5])
-def test_failures_of_what_nobody_waits_for_leave_nothing_running(taken: int) -> None:
-    """The film is closed, or has failed already: the others are waited for, whatever becomes of them."""
-    works = Works()
-    film = works.walk(bisection.dyadic(4), 3)
-    for _ in range(taken):
-        next(film)
-    works.fails = set(works.running)
-    assert len(works.fails) > 1
-    with contextlib.suppress(RuntimeError):
-        film.close()
-    assert not works.running
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_works_in_order_are_begun_as_they_are_taken(lanes: int) -> None:
+    begun: list[int] = []
+    made = bisection.in_order((begun.append(k) or (lambda k=k: k) for k in range(9)), lanes)  # type: ignore[misc]
+    for k in range(4):
+        assert next(made) == k and len(begun) == k + lanes
+    assert list(made) == [4, 5, 6, 7, 8]

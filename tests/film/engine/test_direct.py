@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -13,74 +10,14 @@ import numpy as np
 import pytest
 
 import film
-from film.engine import bisection, direct
 from film.engine.compiled import Shape
 from film.engine.session import DirectSession
-from film.engine.tiled_session import TiledSession
+from film.engine.tiling import TiledSession
 from film.hub import convert, registry
 from film.rendering import planning
 from film.rendering.events import Done, Notice, Progress, Segment
 from tests.conftest import moved, photo, psnr
 from tests.support import clips
-
-HALF = Fraction(1, 2)
-
-
-def start(calls: list[float]) -> Callable[[float, float, float], Callable[[], float]]:
-    """Linear between two numbers; every call is noted when it begins."""
-
-    def begin(first: float, last: float, time: float) -> Callable[[], float]:
-        calls.append(time)
-        return lambda: first + (last - first) * time
-
-    return begin
-
-
-@pytest.mark.parametrize("lanes", [1, 3])
-@pytest.mark.parametrize("count", [2, 3, 24, 100])
-def test_n_frames_take_n_minus_2_calls_in_order(count: int, lanes: int) -> None:
-    calls: list[float] = []
-    moments = bisection.evenly(count, bisection.EXACT)
-    assert moments == [Fraction(k, count - 1) for k in range(count)]
-    made = list(direct.ahead(10.0, 20.0, moments, start(calls), lanes))
-    np.testing.assert_allclose(made, np.linspace(10, 20, count), rtol=1e-12)
-    assert calls == [float(moment) for moment in moments[1:-1]]
-    assert direct.calls(moments)[-1] == count - 2
-
-
-@pytest.mark.parametrize("lanes", [1, 3])
-def test_no_more_are_begun_than_lanes(lanes: int) -> None:
-    calls: list[float] = []
-    frames = direct.ahead(0.0, 1.0, bisection.evenly(20, bisection.EXACT), start(calls), lanes)
-    for shown in range(1, 6):
-        next(frames)
-        assert len(calls) == (0 if shown == 1 else shown - 2 + lanes)
-    frames.close()
-    assert len(calls) == 3 + lanes
-
-
-def test_a_moment_that_comes_twice_is_made_once() -> None:
-    calls: list[float] = []
-    moments = [Fraction(0), Fraction(0), HALF, HALF, Fraction(1), Fraction(1)]
-    assert list(direct.ahead(0.0, 4.0, moments, start(calls))) == [0, 0, 2, 2, 4, 4]
-    assert calls == [0.5] and direct.calls(moments) == [0, 0, 1, 1, 1, 1]
-
-
-def test_an_error_waits_for_what_was_begun() -> None:
-    finished: list[float] = []
-
-    def begin(_: float, __: float, time: float) -> Callable[[], float]:
-        def finish() -> float:
-            finished.append(time)
-            raise RuntimeError("no")
-
-        return finish
-
-    frames = direct.ahead(0.0, 1.0, bisection.evenly(9, bisection.EXACT), begin, 3)
-    next(frames)
-    with pytest.raises(RuntimeError, match="no"):
-        next(frames)
-    assert finished == [1 / 8, 2 / 8, 3 / 8]
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +31,13 @@ def model() -> film.Film:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The times of all calls of the synthesizer from now on."""
     noted: list[float] = []
-    real = DirectSession.start_at
+    real = DirectSession.start
 
-    def start_at(session: DirectSession, left: Any, right: Any, time: float) -> Any:
+    def start(session: DirectSession, left: Any, right: Any, time: float = 0.5) -> Any:
         noted.append(time)
         return real(session, left, right, time)
 
-    monkeypatch.setattr(DirectSession, "start_at", start_at)
+    monkeypatch.setattr(DirectSession, "start", start)
     return noted
 
 
@@ -116,7 +53,10 @@ def test_24_frames_take_22_calls_and_each_photo_is_encoded_once(
     monkeypatch.setattr(
         "film.engine.session.pad", lambda *a, real=film.engine.session.pad: encoded.append(1) or real(*a)
     )
-    frames = list(model.frames(*pair, count=24))
+    frames = []
+    for k, frame in enumerate(model.frames(*pair, count=24)):
+        assert len(calls) == min(k, 22)  # each when it is asked for
+        frames.append(frame)
     assert calls == [k / 23 for k in range(1, 23)] and len(encoded) == 2
     np.testing.assert_array_equal(frames[0], pair[0])
     np.testing.assert_array_equal(frames[-1], pair[1])
@@ -125,29 +65,17 @@ def test_24_frames_take_22_calls_and_each_photo_is_encoded_once(
     assert len(calls) == 25 and len(list(model.frames(*pair, depth=3))) == 9 and len(calls) == 32
 
 
-def test_frames_are_made_when_they_are_asked_for(model: film.Film, pair: tuple, calls: list[float]) -> None:
-    frames = model.frames(*pair, count=50)
-    for _ in itertools.islice(frames, 4):
-        pass
-    frames.close()
-    assert len(calls) == 3
-
-
-def test_lanes_make_the_same_frames(model: film.Film, pair: tuple) -> None:
-    wide = film.load("film-lite", lanes=2, precision="exact")
-    for one, two in zip(model.frames(*pair, count=7), wide.frames(*pair, count=7), strict=True):
-        np.testing.assert_allclose(one, two, atol=1e-5)
-
-
+@pytest.mark.slow
 def test_tiles_share_the_coarse_flow_of_the_whole_frame(model: film.Film) -> None:
     a, b = moved(384, 512)
     graphs = model.compile(Shape((384, 512), (256, 384), level=3)).graphs
     tiled = TiledSession(graphs, (384, 512), 64, True, overlap=128)
     for time in (0.5, 0.3):
-        made = tiled.frame(tiled.start_at(tiled.keyframe(a), tiled.keyframe(b), time)())
+        made = tiled.frame(tiled.start(tiled.keyframe(a), tiled.keyframe(b), time)())
         assert psnr(made, model.at(a, b, time)) >= 45
 
 
+@pytest.mark.slow
 def test_a_film_is_planned_made_stopped_and_resumed(model: film.Film, calls: list[float], tmp_path: Path) -> None:
     photos = [photo(tmp_path / f"{n}.png", moved(64, 96, n)[0]) for n in range(2)]
     assert planning.plan(photos, count=48, honours_time=True).calls == 46

@@ -7,16 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import film
-from film.engine import openvino_backend
-from film.hub import registry
+from film.hub import registry, tensorflow_process
 from tests.conftest import SMALL_FILM, moved
 
 ROOT = Path(film.__file__).parents[1]
@@ -38,42 +37,17 @@ def test_auto_says_what_it_chose(average: film.Film, averaging: Path) -> None:
     assert model.device != "AUTO"
 
 
-def test_threads_share_a_model_and_get_their_own_frames(small_film: film.Film) -> None:
-    pairs = [moved(64, 64, seed) for seed in range(4)]
-    alone = [list(small_film.frames(*pair, depth=2)) for pair in pairs]
-    together: dict[int, list[np.ndarray]] = {}
-
-    def make(k: int) -> None:
-        together[k] = list(small_film.frames(*pairs[k], depth=2))
-
-    threads = [threading.Thread(target=make, args=(k,)) for k in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for k in range(4):
-        np.testing.assert_allclose(together[k], alone[k], atol=1e-6)
-
-
-def test_threads_with_different_sizes_of_a_fresh_model(averaging: Path) -> None:
+def test_threads_share_a_model_and_get_their_own_frames(averaging: Path) -> None:
     """They all compile, and drop what the others compiled, while frames are being made."""
     model = film.load(averaging)
-    wrong: list[object] = []
 
     def make(side: int) -> None:
         a, b = moved(side, 64, side)
-        try:
-            for k, frame in enumerate(model.frames(a, b, depth=3)):
-                np.testing.assert_allclose(frame, a + (b - a) * k / 8, atol=1e-6)
-        except BaseException as error:
-            wrong.append(error)
+        for k, frame in enumerate(model.frames(a, b, depth=3)):
+            np.testing.assert_allclose(frame, a + (b - a) * k / 8, atol=1e-6)
 
-    threads = [threading.Thread(target=make, args=(side,)) for side in (64, 128, 192, 256, 64, 128)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(make, (64, 128, 192, 256, 64, 128)))
 
 
 def test_interleaved_streams_do_not_disturb_each_other(small_film: film.Film) -> None:
@@ -127,14 +101,14 @@ def test_a_downloaded_model_stays_when_the_hub_cache_is_emptied(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """TensorFlow Hub keeps its modules in the temporary directory, which is cleared now and then."""
-    url = "http://127.0.0.1:9/film"
+    url = "http://127.0.0.1:9/kept"
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))
     module = tmp_path / "hub" / hashlib.sha1(url.encode()).hexdigest()
-    assert openvino_backend.must_download(registry.find(url))
+    assert tensorflow_process.must_download(registry.find(url))
     shutil.copytree(SMALL_FILM, module)
-    assert not openvino_backend.must_download(registry.find(url))
+    assert not tensorflow_process.must_download(registry.find(url))
     film.load(url).middle(*moved(64, 64))
     shutil.rmtree(module)
-    assert not openvino_backend.must_download(registry.find(url))
+    assert not tensorflow_process.must_download(registry.find(url))
     a, b = moved(64, 64)
     np.testing.assert_allclose(film.load(url).middle(a, b), film.load(SMALL_FILM).middle(a, b), atol=1e-6)

@@ -28,17 +28,6 @@ def test_odd_sizes_are_padded_by_their_border_and_cropped_back(reference: film.R
     np.testing.assert_allclose(middle, reference.middle(*padded)[:50, :100], atol=1e-6)
 
 
-def test_a_film_is_made_of_middles(reference: film.Reference) -> None:
-    a, b = moved(64, 64)
-    frames = list(reference.frames(a, b, depth=2))
-    assert len(frames) == 5
-    np.testing.assert_array_equal(frames[0], a)
-    np.testing.assert_array_equal(frames[4], b)
-    np.testing.assert_array_equal(frames[2], reference.middle(a, b))
-    np.testing.assert_array_equal(frames[1], reference.middle(a, frames[2]))
-    np.testing.assert_array_equal(frames[3], reference.middle(frames[2], b))
-
-
 def test_it_says_what_runs(reference: film.Reference) -> None:
     assert (reference.name, reference.device) == (str(SMALL_FILM), "TensorFlow")
     reference.loaded()

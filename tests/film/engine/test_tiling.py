@@ -43,19 +43,13 @@ def test_there_are_no_more_tiles_than_needed_and_they_lie_evenly() -> None:
         assert len(steps) == 0 or steps.max() - steps.min() <= alignment
 
 
-def test_one_tile_is_the_whole_side() -> None:
-    for length in (64, 1024):
-        for overlap in (0, 256, 10_000):
-            axis = cover(length, length, overlap, ALIGNMENT)
-            assert axis.starts == (0,)
-            (weights,) = axis.weights()
-            np.testing.assert_array_equal(weights, np.ones(length, np.float32))
-
-
 def test_an_overlap_above_half_a_tile_is_cut_to_half() -> None:
+    """And one tile that is the whole side has none."""
     half = cover(4096, 768, 384, ALIGNMENT)
     assert cover(4096, 768, 385, ALIGNMENT) == cover(4096, 768, 100_000, ALIGNMENT) == half
     assert len(cover(4096, 768, 256, ALIGNMENT).starts) < len(half.starts) == 10
+    whole = cover(1024, 1024, 10_000, ALIGNMENT)
+    assert whole.starts == (0,) and (whole.weights()[0] == 1).all()
 
 
 def test_the_weights_add_up_to_one_everywhere() -> None:
@@ -95,28 +89,17 @@ BUDGETS = [1, 400_000, 600_000, 1_000_000, 3_000_000, 20_000_000]
 
 
 @pytest.mark.parametrize(("height", "width"), FRAMES)
-def test_a_tile_fits_the_memory_and_the_frame(height: int, width: int) -> None:
-    smallest = min(3 * OVERLAP, height) * min(3 * OVERLAP, width)
+def test_a_tile_fits_the_memory_and_the_frame_and_is_no_smaller_than_three_overlaps(height: int, width: int) -> None:
+    least = min(3 * OVERLAP, height), min(3 * OVERLAP, width)
     for max_pixels in BUDGETS:
         rows, columns = tile_size(height, width, max_pixels, ALIGNMENT)
-        assert rows * columns <= max(max_pixels, smallest)
-        assert min(3 * OVERLAP, height) <= rows <= height and min(3 * OVERLAP, width) <= columns <= width
+        assert rows * columns <= max(max_pixels, math.prod(least))
+        assert least[0] <= rows <= height and least[1] <= columns <= width
         assert rows % ALIGNMENT == 0 and columns % ALIGNMENT == 0
-
-
-@pytest.mark.parametrize(("height", "width"), FRAMES)
-def test_a_frame_that_fits_is_one_tile(height: int, width: int) -> None:
-    assert tile_size(height, width, height * width, ALIGNMENT) == (height, width)
-    assert tile_size(height, width, 10**12, ALIGNMENT) == (height, width)
+    assert tile_size(height, width, height * width, ALIGNMENT) == (height, width)  # what fits is one tile
     if height * width > (3 * OVERLAP) ** 2:
         assert tile_size(height, width, height * width - 1, ALIGNMENT) != (height, width)
-
-
-@pytest.mark.parametrize("max_pixels", [-(10**9), 0, 1, 64 * 64])
-def test_no_tile_is_smaller_than_three_overlaps(max_pixels: int) -> None:
-    assert tile_size(3008, 4032, max_pixels, ALIGNMENT) == (768, 768)
-    assert tile_size(128, 4032, max_pixels, ALIGNMENT) == (128, 768)
-    assert tile_size(512, 640, max_pixels, ALIGNMENT) == (512, 640)
+    assert tile_size(height, width, -(10**9), ALIGNMENT) == least
 
 
 def test_more_memory_never_costs_more() -> None:

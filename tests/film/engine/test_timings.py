@@ -1,44 +1,80 @@
-"""What a film took is remembered per model and device, and never stands in the way."""
+"""What films took, and what each device took when they were compared once: noted, told, and never in the way."""
 
 from __future__ import annotations
 
+import json
+import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import film
-from film.engine import timings
+from film.engine import devices, timings
+from film.rendering import pipeline
+from film.support import memory
 from tests.conftest import moved, photo
+
+# OpenVINO runs a model on the CPU under either name, so both can really be measured anywhere; the third fails.
+THREE = {"CPU": "a processor", "HETERO:CPU": "the same, in another way", "GPU.99": "nothing"}
 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A FILM_CACHE in which nothing is noted."""
     monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
+@pytest.fixture(scope="module")
+def converted(averaging: Path) -> Path:
+    """The averaging model's IR."""
+    return film.load(averaging).converted().directory
+
+
+@pytest.fixture
+def three(converted: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three devices, and the averaging model in the cache."""
+    shutil.copytree(converted, cache / "ir" / converted.name)
+    monkeypatch.setattr(devices, "real_devices", lambda: THREE)
+
+
+def noted(cache: Path) -> dict[str, object]:
+    return json.loads((cache / "speed.json").read_text()) if (cache / "speed.json").exists() else {}
+
+
+def stages(model: film.Interpolator, side: int) -> list[str]:
+    told = []
+    for stage, work in model.setup_steps(side, side):
+        told.append(stage)
+        work()
+    return told
+
+
+# What a film took
+
+
 def test_an_estimate_is_in_proportion_to_the_pixels(cache: Path) -> None:
-    assert film.estimate("film", "CPU", 512, 512, precision="exact") is None
+    def estimate(model: str, height: int, width: int, device: str = "CPU") -> float | None:
+        return film.estimate(model, device, height, width, precision="exact")
+
+    assert estimate("film", 512, 512) is None
     timings.remember("film", "CPU", 512 * 512, 8.0)
-    assert film.estimate("film", "CPU", 512, 512, precision="exact") == pytest.approx(8.0)
-    assert film.estimate("film", "CPU", 256, 512, precision="exact") == pytest.approx(4.0)
-    assert film.estimate("film", "CPU", 64, 64, precision="exact") is None  # too different to conclude anything
-    assert film.estimate("film", "GPU", 512, 512, precision="exact") is None
-    assert film.estimate("film-lite", "CPU", 512, 512, precision="exact") is None
+    assert estimate("film", 512, 512) == pytest.approx(8.0) and estimate("film", 256, 512) == pytest.approx(4.0)
+    assert estimate("film", 64, 64) is None  # too different to conclude anything
+    assert estimate("film", 512, 512, "GPU") is None and estimate("film-lite", 512, 512) is None
     timings.remember("film-lite", "CPU", 100, 1.0)
     timings.remember("film", "CPU", 512 * 512, 2.0)
-    assert film.estimate("film", "CPU", 512, 512, precision="exact") == pytest.approx(2.0)
-    assert film.estimate("film-lite", "CPU", 10, 10, precision="exact") == pytest.approx(1.0)
+    assert estimate("film", 512, 512) == pytest.approx(2.0) and estimate("film-lite", 10, 10) == pytest.approx(1.0)
     assert {path.name for path in cache.iterdir()} == {"speed.json", "speed.json.lock"}
 
 
-@pytest.mark.parametrize(
-    "damage", ["", "{", "[1]", "null", "3", '{"film on CPU": "fast"}', '{"film on CPU": null}', "\xff"]
-)
+@pytest.mark.parametrize("damage", ["", "{", "[1]", "null", "3", '{"film on CPU, 2^7 pixels": "fast"}', "\xff"])
 def test_a_damaged_note_is_no_estimate(cache: Path, damage: str) -> None:
     cache.mkdir()
     (cache / "speed.json").write_text(damage, encoding="latin-1")
-    assert film.estimate("film", "CPU", 100, 100, precision="exact") is None
+    assert film.estimate("film", "CPU", 10, 10, precision="exact") is None
     timings.remember("film", "CPU", 100, 1.0)
     assert film.estimate("film", "CPU", 10, 10, precision="exact") == pytest.approx(1.0)
 
@@ -50,11 +86,136 @@ def test_a_cache_that_cannot_be_written_does_not_matter(cache: Path, caplog: pyt
     assert film.estimate("film", "CPU", 10, 10, precision="exact") is None
 
 
+@pytest.mark.usefixtures("three")
 def test_another_precision_is_noted_apart(averaging: Path, tmp_path: Path) -> None:
     photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 64))]
-    exact, mixed = (film.load(averaging, precision=precision) for precision in ("exact", "mixed"))
-    list(film.interpolate(photos, mixed, tmp_path / "film.mp4", depth=1))
-    assert film.estimate(exact.name, "CPU", 64, 64, "exact") is None
-    assert film.estimate(exact.name, "CPU", 64, 64, "mixed")
-    list(film.interpolate(photos, exact, tmp_path / "film.mp4", depth=1))
-    assert film.estimate(exact.name, "CPU", 64, 64, "exact")
+    model = film.load(averaging, precision="mixed")
+    list(film.interpolate(photos, model, tmp_path / "film.mp4", depth=1))
+    assert film.estimate(model.name, "CPU", 64, 64, "mixed")
+    assert film.estimate(model.name, "CPU", 64, 64, "exact") is None
+
+
+# Devices that OpenVINO really runs
+
+
+@pytest.mark.usefixtures("three")
+def test_a_single_device_needs_no_measuring(averaging: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "real_devices", lambda: {"CPU": "a processor"})
+    model = film.load(averaging, device="FASTEST")
+    assert model.device == "FASTEST"  # nothing is done before it is needed
+    assert stages(model, 64) == ["compiling"]
+    told = model.execution_info(64, 64)
+    assert (model.device, told.why) == ("CPU", "CPU was chosen: it is the only device here.") and noted(cache) == {}
+    assert film.load(averaging).execution_info(64, 64).why is None  # nobody asked
+
+
+@pytest.mark.usefixtures("three")
+def test_the_devices_are_compared_once(averaging: Path, cache: Path, tmp_path: Path) -> None:
+    model = film.load(averaging, device="FASTEST")
+    assert stages(model, 64) == ["measuring", "compiling"]
+    assert model.device == "CPU"  # what really runs, under either name
+    why = model.execution_info(64, 64).why
+    assert why and why.startswith(("CPU was chosen, the fastest here. ", "HETERO:CPU was chosen, the fastest here. "))
+    assert why.count(" s per frame") == 2 and "GPU.99 failed: OpenVINO cannot compile" in why and "\n" not in why
+    known = noted(cache)
+    assert sorted(type(value).__name__ for value in known.values()) == ["float", "float", "str"]
+    assert all("averaging" in key and " on " in key and ", OpenVINO " in key for key in known)
+
+    again = film.load(averaging, device="FASTEST")
+    assert stages(again, 64) == ["compiling"] and again.execution_info(64, 64).why == why and noted(cache) == known
+    assert stages(again, 200) == ["measuring", "compiling"]  # another size class
+    assert stages(again, 300) == ["compiling"]
+    other = film.load(averaging, device="FASTEST", precision="exact" if model.precision == "mixed" else "mixed")
+    photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 64))]
+    events = list(pipeline.interpolate(photos, other, tmp_path / "film.mp4", depth=1))
+    texts = [event.text for event in events if isinstance(event, pipeline.Stage | pipeline.Notice)]
+    why = str(other.execution_info(64, 64).why)
+    assert texts.index("Comparing the devices, once") < texts.index(why) < texts.index("Making frames")
+    assert film.estimate(other.name, "FASTEST", 64, 64, str(other.precision))  # for the next film
+
+
+@pytest.mark.usefixtures("three")
+def test_each_size_has_its_own_device_measured_once(averaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever was used last, and however many threads ask."""
+    measured = []
+
+    def seconds(self: film.Film, device: str, size: tuple[int, int]) -> float:
+        measured.append(device)
+        return float((device == "CPU") == (size[0] > 100)) if device in ("CPU", "HETERO:CPU") else 9.0
+
+    monkeypatch.setattr(film.Film, "_seconds", seconds)
+    model = film.load(averaging, device="FASTEST")
+    threads = [threading.Thread(target=model.middle, args=moved(64, 64)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(measured) == sorted(THREE)
+    for _ in range(2):
+        for side, device in ((64, "CPU"), (200, "HETERO:CPU")):
+            assert str(model.execution_info(side, side).why).startswith(f"{device} was chosen")
+
+
+# The choice itself
+
+
+class Clock:
+    """Measures devices as a test says: seconds, or an error to raise. Counts."""
+
+    def __init__(self, **results: float | Exception) -> None:
+        self.results = results
+        self.asked: list[str] = []
+
+    def __call__(self, device: str) -> float:
+        self.asked.append(device)
+        result = self.results[device]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+
+@pytest.fixture
+def fake_devices(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def are(*names: str, kind: str = "a kind") -> None:
+        monkeypatch.setattr(devices, "real_devices", lambda: {name: f"{kind} of {name}" for name in names})
+
+    return are
+
+
+def test_the_fastest_is_chosen_and_remembered(fake_devices: Callable[..., None]) -> None:
+    fake_devices("CPU", "GPU", "NPU")
+    clock = Clock(CPU=0.25, GPU=1.3, NPU=RuntimeError("no such\noperation"))
+    choice = timings.fastest("film-lite", 1000, clock)
+    why = "CPU was chosen, the fastest here. CPU: 0.25 s per frame; GPU: 1.3 s per frame; NPU failed: no such operation"
+    assert choice == devices.ExecutionInfo("CPU", why)
+    assert timings.fastest("film-lite", 1000, clock) == choice and clock.asked == ["CPU", "GPU", "NPU"]
+    asked = [("film-lite", 1000), ("film", 1000), ("film-lite", 3000)]
+    assert [timings.needs_measuring(*one) for one in asked] == [False, True, True]
+    fake_devices("CPU", "GPU", "NPU", "GPU.1")  # a new device is measured alone
+    clock = Clock(**{"GPU.1": 0.1})
+    assert timings.fastest("film-lite", 1000, clock).device == "GPU.1" and clock.asked == ["GPU.1"]
+    fake_devices("CPU", "GPU", kind="another kind")  # another machine with the same cache
+    assert timings.fastest("film-lite", 1000, Clock(CPU=2.0, GPU=1.0)).device == "GPU"
+
+
+def test_what_says_nothing_of_the_next_time_is_not_remembered(fake_devices: Callable[..., None]) -> None:
+    """Memory that ran out; and all devices failing, which may be the fault of something else."""
+    fake_devices("CPU", "GPU")
+    assert timings.fastest("film", 1000, Clock(CPU=2.0, GPU=memory.NotEnoughMemory("not now"))).device == "CPU"
+    clock = Clock(GPU=1.0)
+    assert timings.fastest("film", 1000, clock).device == "GPU" and clock.asked == ["GPU"]
+
+    with pytest.raises(RuntimeError, match="No device here can run film-lite. CPU failed: broken; GPU failed: absent"):
+        timings.fastest("film-lite", 1000, Clock(CPU=RuntimeError("broken"), GPU=RuntimeError("absent")))
+    assert timings.needs_measuring("film-lite", 1000)
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (512, 512), (2160, 3840), (16, 100_000), (3, 1)])
+def test_large_frames_are_judged_by_smaller_ones(height: int, width: int) -> None:
+    size = timings.measured_size(height, width)
+    assert 1 <= size[0] <= height and 1 <= size[1] <= width and size[0] * size[1] <= timings.MEASURED_PIXELS
+    if height * width <= timings.MEASURED_PIXELS:
+        assert size == (height, width)
+    elif min(height, width) > 100:
+        assert size[0] * size[1] > 0.98 * timings.MEASURED_PIXELS
+        assert size[0] / size[1] == pytest.approx(height / width, rel=0.02)

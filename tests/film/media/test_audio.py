@@ -70,6 +70,7 @@ CLIPS = {
 
 @pytest.mark.parametrize("clip", CLIPS)
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+@pytest.mark.slow
 def test_sound_stays_with_the_picture(out: Path, clip: str, suffix: str) -> None:
     """Whichever begins first in the source, copied or encoded, from its beginning or its middle."""
     codec, video_late, sound_late = CLIPS[clip]
@@ -105,6 +106,7 @@ def test_sound_that_the_container_takes_is_copied(out: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 @pytest.mark.parametrize("slowdown", [Fraction(5, 4), 6])
+@pytest.mark.slow
 def test_slow_sound_keeps_its_pitch_and_its_place(out: Path, suffix: str, slowdown: int | Fraction) -> None:
     path = source(out / "clip.mp4", "aac", sound_late=0.48)
     start, seconds = 0.2, 3.2 * float(slowdown)

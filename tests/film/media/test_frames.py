@@ -99,38 +99,10 @@ def test_fitting_crops_the_centre_and_scales_both_ways_alike(pair: tuple[tuple[i
         np.testing.assert_allclose(centre, [width / 2, height / 2], atol=0.05 * scale)
 
 
-def test_fitting_works_for_any_pair_of_sizes() -> None:
-    random = np.random.default_rng(2)
-    for height, width, other_height, other_width in random.integers(32, 120, (300, 4)):
-        pair = [(int(height), int(width)), (int(other_height), int(other_width))]
-        size = images.common_size(pair)
-        for shape in pair:
-            fitted = images.fit(np.full((*shape, 3), 0.25, np.float32), size)
-            np.testing.assert_allclose(fitted, np.full((*size, 3), 0.25), atol=1e-6)
-
-
 def test_fitting_to_its_own_size_changes_nothing() -> None:
     frame = texture(50, 70)
     assert images.fit(frame, (50, 70)) is frame
     assert 0 <= images.fit(frame, (31, 40)).min() and images.fit(frame, (31, 40)).max() <= 1
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        np.zeros((4, 4), np.float32),
-        np.zeros((4, 4, 4), np.float32),
-        np.zeros((4, 4, 3), np.uint8),
-        np.zeros((0, 4, 3), np.float32),
-        np.full((4, 4, 3), np.nan, np.float32),
-        np.full((4, 4, 3), np.inf, np.float32),
-        [[[0.0, 0.0, 0.0]]],
-        None,
-    ],
-)
-def test_what_is_not_a_frame_is_refused(wrong: object) -> None:
-    with pytest.raises(ValueError, match="[Ff]rame"):
-        images.check_frame(wrong)  # type: ignore[arg-type]
 
 
 def test_a_frame_is_passed_on_contiguous() -> None:

@@ -54,8 +54,6 @@ def refusal(path: Path, **options: int) -> str:
     return message
 
 
-# Formats
-
 COLOUR, ALPHA = pixels(), np.tile(np.linspace(0, 255, WIDTH).astype(np.uint8), (HEIGHT, 1))[:, :, None]
 GREY, SHARE = COLOUR[:, :, :1], ALPHA / 255
 DEEP = np.linspace(0, 65535, HEIGHT * WIDTH).astype(np.uint16).reshape(HEIGHT, WIDTH)
@@ -158,8 +156,6 @@ def test_sixteen_bit_colour_png(tmp_path: Path, channels: int) -> None:
     np.testing.assert_allclose(images.read_image(path), colour * alpha + 1 - alpha, atol=3 * LEVEL)
 
 
-# Orientation
-
 UPRIGHT = {  # EXIF orientation -> how the stored pixels are turned to stand upright
     1: lambda s: s,
     2: lambda s: s[:, ::-1],
@@ -184,9 +180,6 @@ def test_orientation_is_applied(tmp_path: Path, suffix: str, orientation: int) -
     frame = images.read_image(path)
     assert frame.shape == expected.shape == (*images.image_size(path), 3)
     assert np.abs(frame - expected).mean() < LOSSY_MEAN
-
-
-# Refusals
 
 
 def test_what_is_not_a_photo_or_swells_is_refused(tmp_path: Path) -> None:
@@ -222,28 +215,24 @@ def test_impossible_sizes_are_refused_by_their_header(tmp_path: Path, width: int
         images.image_size(path)
 
 
-def test_sides_below_sixteen_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "small.png"
-    for size in ((15, 100), (100, 15), (1, 1)):
-        Image.new("RGB", size).save(path)
-        assert f"{size[0]}x{size[1]}" in refusal(path)
-    Image.new("RGB", (16, 16)).save(path)
-    assert images.read_image(path).shape == (16, 16, 3)
-
-
-def test_the_pixel_limit_counts_pixels(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "limit", "told"),
+    [
+        ((15, 100), 10**8, "15x100"),
+        ((100, 15), 10**8, "100x15"),
+        ((50, 40), 1999, "50x40"),
+        ((20_000, 10_000), 300_000_000, "more pixels than the limit of 179 megapixels"),  # Pillow's own
+    ],
+)
+def test_sides_and_pixels_have_limits(tmp_path: Path, size: tuple[int, int], limit: int, told: str) -> None:
     path = tmp_path / "photo.png"
-    Image.new("RGB", (50, 40)).save(path)
-    assert images.read_image(path, max_pixels=2000).shape == (40, 50, 3)
-    assert "50x40" in refusal(path, max_pixels=1999)
-    with pytest.raises(ValueError, match="50x40"):
-        images.image_size(path, max_pixels=1999)
-
-
-def test_beyond_pillows_own_limit_that_one_is_told(tmp_path: Path) -> None:
-    path = tmp_path / "large.png"
-    path.write_bytes(corpus.png(20_000, 10_000, (8, 2), b""))
-    assert "more pixels than the limit of 179 megapixels" in refusal(path, max_pixels=300_000_000)
+    path.write_bytes(corpus.png(*size, (8, 2), b""))
+    assert told in refusal(path, max_pixels=limit)
+    with pytest.raises(ValueError, match=told):
+        images.image_size(path, max_pixels=limit)
+    for smallest in ((16, 16), (50, 40)):
+        Image.new("RGB", smallest).save(path)
+        assert images.read_image(path, max_pixels=2000).shape == (*smallest[::-1], 3)
 
 
 def test_photos_read_by_threads_leave_the_warnings_as_they_are(tmp_path: Path) -> None:

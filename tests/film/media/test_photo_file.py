@@ -44,14 +44,8 @@ def test_a_phone_photo_with_a_preview_beside_it_is_read(tmp_path: Path) -> None:
 
 def tiff(path: Path, *pages: tuple[Image.Image, dict[int, int]]) -> Path:
     """A TIFF of several pages with tags of their own."""
-    first, *others = pages
-    for image, tags in pages:
-        info = TiffImagePlugin.ImageFileDirectory_v2()
-        for tag, value in tags.items():
-            info[tag] = value
-        image.encoderinfo = {"tiffinfo": info}
     with TiffImagePlugin.AppendingTiffWriter(str(path), new=True) as file:
-        for image, tags in (first, *others):
+        for image, tags in pages:
             info = TiffImagePlugin.ImageFileDirectory_v2()
             for tag, value in tags.items():
                 info[tag] = value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import pytest
@@ -11,27 +12,39 @@ from film.media.video_clock import Clock
 FRAME = Fraction(1, 25)
 
 
-def times(stamps: list[Fraction], closes: bool = True) -> tuple[list[Fraction], Clock]:
+def even(count: int, start: float = 0) -> list[Fraction]:
+    return [Fraction(start) + k * FRAME for k in range(count)]
+
+
+def times(stamps: Sequence[Fraction | None], closes: bool = True) -> tuple[list[Fraction], Clock]:
     clock = Clock(FRAME, lambda before, after: closes)
     return [clock.time(stamp) for stamp in stamps], clock
 
 
-def even(count: int, start: Fraction = Fraction(0)) -> list[Fraction]:
-    return [start + k * FRAME for k in range(count)]
+HOUR, UNEVEN = [*even(10), *even(10, 3600)], [Fraction(3), Fraction(7, 2), Fraction(18, 5), Fraction(9)]
+SHORT = [*even(10), *even(10, 5)]
+# Stamps, whether a long gap is to be closed, and the times due.
+CASES: dict[str, tuple[Sequence[Fraction | None], bool, list[Fraction]]] = {
+    "what goes on": (UNEVEN, True, UNEVEN),
+    "a gap that is a pause": (HOUR, False, HOUR),
+    "a gap that none explains": (HOUR, True, even(20)),
+    "a short gap, of which nobody is asked": (SHORT, True, SHORT),
+    "frames without a stamp": ([Fraction(0), None, None], True, even(3)),
+    **{
+        f"recordings that begin at {start}": ([*even(50, 10), *even(50, start), *even(50, start)], True, even(150, 10))
+        for start in (0, 7, 20_000, -5)
+    },
+}
 
 
-def test_what_goes_on_is_not_touched() -> None:
-    stamps = [Fraction(3), Fraction(7, 2), Fraction(18, 5), Fraction(9)]
-    assert times(stamps)[0] == stamps
-    assert not times(stamps)[1].jumps
-
-
-@pytest.mark.parametrize("second", [Fraction(0), Fraction(7), Fraction(20_000), Fraction(-5)])
-def test_recordings_that_were_joined_follow_each_other(second: Fraction) -> None:
-    got, clock = times([*even(50, Fraction(10)), *even(50, second), *even(50, second)])
-    assert got == even(150, Fraction(10))
-    assert len(clock.jumps) == 2
-    assert clock.jumps[0].after == second and clock.jumps[0].offset == got[50] - second
+@pytest.mark.parametrize("case", CASES)
+def test_time_only_goes_on(case: str) -> None:
+    stamps, closes, due = CASES[case]
+    got, clock = times(stamps, closes)
+    assert got == due and not clock.stepped_back
+    for jump in clock.jumps:
+        assert jump.after in stamps and jump.after + jump.offset in due
+    assert len(clock.jumps) == (2 if case.startswith("recordings") else case.endswith("explains"))
 
 
 def test_a_clock_that_runs_backwards_counts_by_its_pictures() -> None:
@@ -41,19 +54,8 @@ def test_a_clock_that_runs_backwards_counts_by_its_pictures() -> None:
     assert not clock.jumps and clock.stepped_back
 
 
-def test_a_pause_stays_and_a_gap_that_none_explains_is_closed() -> None:
-    stamps = [*even(10), *even(10, Fraction(3600))]
-    assert times(stamps, closes=False)[0] == stamps
-    assert times(stamps, closes=True)[0] == even(20)
-    short = [*even(10), *even(10, Fraction(5))]
-    assert times(short, closes=True)[0] == short  # nobody is asked
-
-
-def test_a_frame_out_of_place_or_without_a_stamp_puts_no_other_off() -> None:
+def test_a_frame_out_of_place_puts_no_other_off() -> None:
     stamps = even(10)
-    twice = [*stamps[:5], stamps[4], *stamps[5:]]
-    got, clock = times(twice)
+    got, clock = times([*stamps[:5], stamps[4], *stamps[5:]])
     assert [time for k, time in enumerate(got) if k != 5] == stamps and stamps[4] < got[5] < stamps[5]
     assert not clock.jumps and not clock.stepped_back
-    got, _ = times([Fraction(0), None, None])  # type: ignore[list-item]
-    assert got == even(3)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import film
-from film.media import lossless_segments, video_segments, video_writer
+from film.media import video_segments, video_writer
 from tests.conftest import texture
 from tests.support.clips import COLOUR_TOLERANCE, decoded, duration, encoders, fake_ffmpeg, numbered, times, words
 
@@ -31,9 +31,6 @@ def boxes(path: Path) -> list[str]:
 
 FULL = "head -c 3000 > /dev/null\necho 'the film reel is full' >&2\nexit 1"  # it reads a little and gives up
 AT_THE_END = "cat > /dev/null\necho 'cannot write the trailer' >&2\nexit 1"
-
-
-# One file
 
 
 def test_values_outside_the_range_are_clipped(out: Path) -> None:
@@ -76,9 +73,9 @@ def test_unusable_films_are_refused_and_leave_nothing(out: Path) -> None:
         ),
         (bright[:, :30], "Frame 2 is 30x32, the film is 32x32"),
         (bright[:0], "Frame 2 is 32x0; a frame must have pixels"),
-        (bright * 510, "frame 2 has values from 255 to 255: divide by 255"),
-        (bright - 2, "frame 2 has values from -1.5 to -1.5"),
-        (bright * np.float32("nan"), "frame 2 has values that are not finite"),
+        (bright * 510, "Frame 2 has values from 255 to 255; .*divide by 255"),
+        (bright - 2, "Frame 2 has values from -1.5 to -1.5"),
+        (bright * np.float32("nan"), "Frame 2 has values that are not finite"),
     ):
         with pytest.raises(ValueError, match=message):
             film.write_video(out / "film.mp4", [bright, wrong])  # type: ignore[list-item]
@@ -127,9 +124,6 @@ def test_the_film_is_read_frame_by_frame(out: Path) -> None:
     assert peak < 20 * frame.nbytes
 
 
-# Failures of ffmpeg
-
-
 @pytest.mark.parametrize(
     ("script", "words"),
     [
@@ -158,10 +152,8 @@ def test_joins_that_fail_speak(out: Path) -> None:
     assert not (out / "film.mp4").exists() and not encoders()
 
 
-# Segments
-
-
 @pytest.mark.parametrize(("fps", "count"), [(30, 33), (24, 50), (25, 40), (7, 11), (60, 61), (1, 3), (12.5, 20)])
+@pytest.mark.slow
 def test_segments_play_by_themselves_and_join_exactly(out: Path, fps: float, count: int) -> None:
     frames = list(numbered(count))
     segments = []
@@ -219,9 +211,6 @@ def test_an_abandoned_segment_leaves_no_process_and_no_file(out: Path) -> None:
     assert not encoders() and os.listdir(out) == ["00000000-000015.ts"]
 
 
-# What a film that is made in several runs needs
-
-
 def written(
     directory: Path, frames: Sequence[np.ndarray], first: int = 0, fps: float | Fraction = 30
 ) -> list[video_segments.Segment]:
@@ -241,8 +230,8 @@ def contents(directory: Path) -> dict[str, bytes]:
 def test_lossless_copies_hold_the_frames_exactly(out: Path, height: int, width: int) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (20, height, width, 3), dtype=np.uint8)
     segments = written(out, list(frames))
-    np.testing.assert_array_equal(list(lossless_segments.frames(segments)), frames)
-    np.testing.assert_array_equal(list(lossless_segments.back(segments)), frames[-2:0:-1])
+    copies = [decoded(segment.lossless_copy) for segment in segments if segment.lossless_copy]
+    np.testing.assert_array_equal(np.concatenate(copies), frames)
     assert len(decoded(segments[0].path)) == 15
 
 
@@ -298,15 +287,6 @@ def test_times_are_exact_after_hours(out: Path, fps: float | Fraction) -> None:
     np.testing.assert_allclose(times(out / "film.mp4"), [float(k / rate) for k in range(40)], atol=1e-6)
 
 
-def test_rates_are_held_exactly() -> None:
-    assert video_segments.exact(Fraction(30000, 1001)) == Fraction(30000, 1001)
-    assert video_segments.exact(12.5) == Fraction(25, 2) and video_segments.exact(29.97) == Fraction(2997, 100)
-    assert (
-        video_segments.check_fps(Fraction(24000, 1001)) == Fraction(24000, 1001) and video_segments.check_fps(30) == 30
-    )
-    assert video_segments.exact(1 / 600) == Fraction(1, 600)
-
-
 @pytest.mark.parametrize("frames", [1, 14, 15, 29, 31, 46, 100])
 def test_where_segments_begin_in_a_known_number_of_frames(out: Path, frames: int) -> None:
     """Every 15 frames, and the last has no fewer; gone on with or stopped at any of them, they are cut the same."""
@@ -323,3 +303,9 @@ def test_where_segments_begin_in_a_known_number_of_frames(out: Path, frames: int
     for number, first in enumerate(whole[1:], 1):
         assert cuts(first) == whole[number:]
         assert cuts(0, first) == whole[:number]
+
+
+def test_rates_are_held_exactly() -> None:
+    for rate in (30, Fraction(30000, 1001), 12.5, Fraction(1, 600)):
+        assert video_segments.exact(rate) == rate
+    assert video_segments.exact(29.97) == Fraction(2997, 100) and video_segments.exact(1 / 600) == Fraction(1, 600)

@@ -6,9 +6,10 @@ import contextlib
 import io
 import os
 import re
-import threading
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 
@@ -65,14 +66,12 @@ def in_segments(
     return encoder.segments
 
 
-# Pictures
-
-
 @pytest.mark.parametrize("suffix", FORMATS)
-@pytest.mark.parametrize("play", ["loop", "pingpong"])
-def test_frames_come_back_in_order(out: Path, suffix: str, play: str) -> None:
-    """33 frames of an odd size, so that segments end inside the film and the sides show."""
-    frames = [to_uint8(frame) for frame in numbered(33, 33, 47)]
+@pytest.mark.parametrize(("play", "count"), [("loop", 33), ("pingpong", 33), ("pingpong", 1), ("pingpong", 2)])
+def test_frames_come_back_in_order(out: Path, suffix: str, play: str, count: int) -> None:
+    """33 frames of an odd size, so that segments end inside the film and the sides show; forth and back neither end
+    is shown twice."""
+    frames = [to_uint8(frame) for frame in numbered(count, 33, 47)]
     path = out / f"film{suffix.upper()}"
     assert film.write_video(path, frames, play=play) == path
     assert os.listdir(out) == [path.name]
@@ -80,20 +79,10 @@ def test_frames_come_back_in_order(out: Path, suffix: str, play: str) -> None:
     expected = frames + (frames[-2:0:-1] if play == "pingpong" else [])
     back = frames_of(path)
     size = (34, 48, 3) if suffix in (".mp4", ".webm") else (33, 47, 3)
-    assert back.shape == (33 if play == "loop" else 64, *size)
+    assert back.shape == (len(expected), *size)
     for shown, frame in zip(back, expected, strict=True):
         error = np.abs(shown[:33, :47].astype(int) - frame).mean()
         assert error <= {".zip": 0, ".gif": 6}.get(suffix, COLOUR_TOLERANCE), error
-
-
-@pytest.mark.parametrize("suffix", [".mp4", ".webp"])
-@pytest.mark.parametrize("count", [1, 2, 4])
-def test_a_pingpong_doubles_neither_end(out: Path, suffix: str, count: int) -> None:
-    film.write_video(out / f"film{suffix}", numbered(count, 32, 32), play="pingpong")
-    back = frames_of(out / f"film{suffix}")
-    assert len(back) == max(count, 2 * count - 2)
-    brightness = back.mean((1, 2, 3))
-    assert np.all(np.diff(brightness[:count]) > 0) and np.all(np.diff(brightness[count - 1 :]) < 0)
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -191,9 +180,6 @@ def test_a_webm_is_tagged_and_always_the_same_bytes(out: Path) -> None:
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-# What is refused, and what fails
-
-
 def test_only_an_mp4_that_goes_forth_needs_no_lossless_copies() -> None:
     needed = {
         (suffix, play)
@@ -229,15 +215,16 @@ def test_an_existing_film_survives_a_failure(
     assert path.read_bytes() == b"the film before" and os.listdir(out) == [path.name] and not encoders()
 
 
-def test_a_damaged_lossless_copy_is_told(out: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_damaged_lossless_copy_is_told(out: Path, tmp_path: Path, number: int) -> None:
     segments = in_segments(tmp_path / "segments", 40)
-    lossless_copy = segments[1].lossless_copy
+    lossless_copy = segments[number].lossless_copy
     assert lossless_copy
     whole = lossless_copy.read_bytes()
-    for damage, reason in ((whole[: len(whole) // 2], "is damaged|ffmpeg failed"), (b"", "ffmpeg failed")):
+    for damage in (whole[: len(whole) // 2], whole[:600], b""):
         lossless_copy.write_bytes(damage)
-        for suffix in (".gif", ".zip"):
-            with pytest.raises(RuntimeError, match=reason):
+        for suffix in (".gif", ".zip", ".webm"):
+            with pytest.raises(RuntimeError, match="is damaged: |ffmpeg failed"):
                 video_writer.write(segments, out / f"film{suffix}")
     assert os.listdir(out) == [] and not encoders()
 
@@ -255,45 +242,18 @@ def test_a_name_is_only_a_name(out: Path, name: str, monkeypatch: pytest.MonkeyP
     assert os.listdir(folder) == [path.name] and len(frames_of(folder / path)) == 4
 
 
-# Memory
-
-
 @pytest.fixture(scope="module")
-def lengths(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Segment], list[Segment]]:
-    """A film, and one ten times as long, no two of their frames alike."""
+def films(tmp_path_factory: pytest.TempPathFactory) -> list[list[Segment]]:
+    """One, and one ten times as long, no two of their frames alike."""
     noise = np.random.default_rng(0).random((64, 64, 3), dtype=np.float32)
-    films = []
+    made = []
     for count in (60, 600):
         with SegmentEncoder(tmp_path_factory.mktemp("film"), 60, lossless=True) as encoder:
             for k in range(count):
                 encoder.write(np.float32(0.2 + 0.8 * k / count) * (texture(64, 64, k % 10) + 0.1 * noise))
             encoder.finish()
-        films.append(encoder.segments)
-    return films[0], films[1]
-
-
-@contextlib.contextmanager
-def watched() -> Iterator[list[int]]:
-    """The peak memory of each ffmpeg that this process has run, in kB, when the context is left."""
-    peaks: dict[int, int] = {}
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.01):
-            for pid in encoders():
-                with contextlib.suppress(OSError):
-                    if found := re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text()):
-                        peaks[pid] = int(found[1])
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    result: list[int] = []
-    try:
-        yield result
-    finally:
-        over.set()
-        thread.join()
-        result += peaks.values()
+        made.append(encoder.segments)
+    return made
 
 
 @pytest.mark.slow
@@ -301,12 +261,18 @@ def watched() -> Iterator[list[int]]:
     ("suffix", "play"),
     [(".gif", "pingpong"), (".webp", "loop"), (".webm", "loop"), (".mp4", "pingpong")],
 )
-def test_memory_does_not_grow_with_the_film(
-    lengths: tuple[list[Segment], list[Segment]], out: Path, suffix: str, play: str
-) -> None:
-    highest = []
-    for segments in lengths:
-        with watched() as peaks:
-            video_writer.write(segments, out / f"film{suffix}", play=play)
-        highest.append(max(peaks))
-    assert highest[1] < 1.1 * highest[0]
+def test_memory_does_not_grow_with_the_film(films: list[list[Segment]], out: Path, suffix: str, play: str) -> None:
+    peaks = []  # of the largest ffmpeg, in kB
+    for segments in films:
+        peak = 0
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(video_writer.write, segments, out / f"film{suffix}", play=play)
+            while not writing.done():
+                for pid in encoders():
+                    with contextlib.suppress(OSError):
+                        found = re.search(r"VmHWM:\s*(\d+)", Path(f"/proc/{pid}/status").read_text())
+                        peak = max(peak, int(found[1]) if found else 0)
+                time.sleep(0.01)
+        assert writing.result()
+        peaks.append(peak)
+    assert 0 < peaks[1] < 1.1 * peaks[0]

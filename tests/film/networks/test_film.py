@@ -64,31 +64,24 @@ def test_other_variables_are_refused(variables: dict[str, np.ndarray]) -> None:
 # The whole
 
 
-@pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 192), (192, 128)])
 def test_the_graphs_equal_tensorflow(
-    variables: dict[str, np.ndarray],
-    architecture: network.Architecture,
-    reference: film.Reference,
-    height: int,
-    width: int,
+    variables: dict[str, np.ndarray], architecture: network.Architecture, reference: film.Reference
 ) -> None:
-    x0, x1 = (frame[None] for frame in moved(height, width, seed=height + width))
+    x0, x1 = (frame[None] for frame in moved(64, 192))
     graphs = {
         "encoder": network.encoder(variables, architecture),
         "synthesizer": network.synthesizer(variables, architecture),
     }
-    expected = reference.loaded().middle(x0, x1)
-    middle = convert._run(graphs, x0, x1)
-    assert middle.shape == expected.shape == (1, height, width, 3)
+    expected = reference.loaded().at(x0, x1, 0.5)
     assert np.abs(expected - (x0 + x1) / 2).max() > 0.05  # it is no average: the comparison says something
-    np.testing.assert_allclose(middle, expected, atol=1e-5)
+    np.testing.assert_allclose(convert._run(graphs, x0, x1), expected, atol=1e-5)
 
 
 # Warping, whose corners no trained flow reaches
 
 
 def bilinear(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
-    """(C, H, W) sampled at (x + dx, y + dy), every coordinate clamped into the image."""
+    """(C, H, W) sampled at (x + dx, y + dy), every coordinate clamped into the image; a flow is horizontal first."""
     _, height, width = image.shape
     rows, columns = np.mgrid[:height, :width]
     x = np.clip(columns + flow[0].astype(np.float64), 0, width - 1)
@@ -101,18 +94,11 @@ def bilinear(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return upper * (1 - dy) + lower * dy
 
 
-@pytest.mark.parametrize("reach", [0.0, 0.4, 3.0, 200.0])
-@pytest.mark.parametrize(("height", "width"), [(12, 17), (2, 2), (33, 8), (2, 9), (1, 1), (1, 5)])
+@pytest.mark.parametrize("reach", [0.4, 3.0, 200.0])
+@pytest.mark.parametrize(("height", "width"), [(12, 17), (2, 9), (1, 1), (1, 5)])
 @pytest.mark.parametrize("channels", [4, blocks.WIDE], ids=["sampled", "gathered"])
 def test_warping_is_bilinear_with_a_clamped_border(channels: int, height: int, width: int, reach: float) -> None:
     random = np.random.default_rng(height * width)
     image = random.random((1, channels, height, width), np.float32)
     flow = random.uniform(-reach, reach, (1, 2, height, width)).astype(np.float32)
     np.testing.assert_allclose(warped(image, flow)[0], bilinear(image[0], flow[0]), atol=2e-5)
-
-
-def test_a_flow_is_horizontal_first_and_points_to_where_it_samples() -> None:
-    image = np.arange(5 * 7, dtype=np.float32).reshape(1, 1, 5, 7)
-    flow = np.zeros((1, 2, 5, 7), np.float32)
-    flow[:, 0], flow[:, 1] = 2, -1
-    np.testing.assert_allclose(warped(image, flow)[0, 0, 2, 1], image[0, 0, 1, 3], atol=1e-4)

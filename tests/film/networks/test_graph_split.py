@@ -8,7 +8,7 @@ import pytest
 
 import film
 from film.engine.session import pad
-from film.engine.tiled_session import _shrink
+from film.engine.tiling import _shrink
 from film.networks import graph_split
 from tests.conftest import moved
 from tests.support.graphs import Tensors, encoded, ends, run
@@ -43,6 +43,7 @@ def whole(graphs: tuple[ov.Model, ov.Model], frames: list[np.ndarray]) -> tuple[
 
 
 @pytest.mark.parametrize("level", graph_split.LEVELS)
+@pytest.mark.slow
 def test_the_four_graphs_are_the_two(
     graphs: tuple[ov.Model, ov.Model], frames: list[np.ndarray], whole: tuple[list[Tensors], np.ndarray], level: int
 ) -> None:
@@ -83,14 +84,6 @@ def test_nothing_is_computed_in_vain(graphs: tuple[ov.Model, ov.Model], level: i
 
 
 def test_a_cut_starts_as_many_image_levels_above_as_the_extractor_gathers(graphs: tuple[ov.Model, ov.Model]) -> None:
-    assert [graph_split.image_level(graphs[0], level) for level in graph_split.LEVELS] == [
-        1,
-        2,
-        3,
-    ]  # it gathers four
-
-
-def test_another_extractor_starts_elsewhere() -> None:
     """Channels of the feature levels grow until every sub-level is there."""
 
     def encoder(*widths: int) -> ov.Model:
@@ -102,6 +95,8 @@ def test_another_extractor_starts_elsewhere() -> None:
                 results[-1].output(0).get_tensor().set_names({name})
         return ov.Model(results, [image], "encoder")
 
+    levels = [graph_split.image_level(graphs[0], level) for level in graph_split.LEVELS]
+    assert levels == [1, 2, 3]  # it gathers four
     assert graph_split.image_level(encoder(1, 1, 1, 1, 1, 1, 1), 5) == 5
     assert graph_split.image_level(encoder(1, 3, 3, 3, 3, 3, 3), 5) == 4
     assert graph_split.image_level(encoder(1, 3, 7, 15, 31, 31, 31), 6) == 2

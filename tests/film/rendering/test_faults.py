@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -36,42 +36,25 @@ ROOT = Path(film.__file__).parents[1]
 
 
 class Disk:
-    """A small disk of its own."""
+    """A small disk of its own, of 16 MB."""
 
-    def __init__(self, path: Path, kilobytes: int) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         path.mkdir()
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(path)], capture_output=True, text=True
-        )
+        command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
-            path.rmdir()
             pytest.skip(f"This needs the right to mount a small disk: {done.stderr.strip()}")
 
-    def resize(self, kilobytes: int) -> None:
-        self._remount(f"size={kilobytes}k")
-
-    def allow_writing(self, allowed: bool) -> None:
-        self._remount("rw" if allowed else "ro")
-
-    def _remount(self, option: str) -> None:
+    def remount(self, option: str) -> None:
+        """With another size, as size=40k, or for reading only (ro) or writing (rw)."""
         subprocess.run(["mount", "-o", f"remount,{option}", str(self.path)], check=True)
-
-    def close(self) -> None:
-        subprocess.run(["umount", "-l", str(self.path)], check=True)
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[int], Disk]]:
-    """Makes a disk of that many kilobytes; it is gone after the test."""
-    with contextlib.ExitStack() as disks:
-
-        def make(kilobytes: int) -> Disk:
-            made = Disk(tmp_path / "disk", kilobytes)
-            disks.callback(made.close)
-            return made
-
-        yield make
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    yield (made := Disk(tmp_path / "disk"))
+    subprocess.run(["umount", "-l", str(made.path)], check=True)
 
 
 @pytest.fixture
@@ -88,66 +71,60 @@ def make(photos: list[Path], model: film.Interpolator, output: Path, depth: int 
     return done
 
 
-# Disks that are full
-
-
-def test_a_full_cache(disk: Callable[[int], Disk], averaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = disk(4)
-    monkeypatch.setenv("FILM_CACHE", str(small.path))
+def test_a_full_cache(disk: Disk, averaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk.remount("size=4k")
+    monkeypatch.setenv("FILM_CACHE", str(disk.path))
     with pytest.raises(RuntimeError, match="cannot be written to .*disk.*FILM_CACHE") as raised:
-        convert.convert(averaging, small.path)
+        convert.convert(averaging, disk.path)
     assert one_line(raised.value)
-    assert [path for path in (small.path / "ir").iterdir() if path.suffix != ".lock"] == []
-    small.resize(4096)
-    convert.convert(averaging, small.path)
+    assert [path for path in (disk.path / "ir").iterdir() if path.suffix != ".lock"] == []
+    disk.remount("size=4096k")
+    convert.convert(averaging, disk.path)
 
-    with contextlib.suppress(OSError), open(small.path / "filling", "wb", buffering=0) as filling:
+    with contextlib.suppress(OSError), open(disk.path / "filling", "wb", buffering=0) as filling:
         while filling.write(b"\0" * 4096):
             pass
     a, b = moved(64, 64)
     for _ in range(2):  # compiled without the entry in OpenVINO's cache, then with it
         np.testing.assert_allclose(film.load(averaging).middle(a, b), (a + b) / 2, atol=1e-6)
-        (small.path / "filling").unlink(missing_ok=True)
+        (disk.path / "filling").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("place", ["output", "temporary"])
 def test_a_full_disk_for_the_film(
-    disk: Callable[[int], Disk],
+    disk: Disk,
     place: str,
     photos: list[Path],
     averaging: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    small = disk(40)
-    output = (small.path if place == "output" else tmp_path) / "film.mp4"
-    monkeypatch.setattr(tempfile, "tempdir", str(small.path if place == "temporary" else tmp_path))
+    disk.remount("size=40k")
+    output = (disk.path if place == "output" else tmp_path) / "film.mp4"
+    monkeypatch.setattr(tempfile, "tempdir", str(disk.path if place == "temporary" else tmp_path))
     model = film.load(averaging)
     with pytest.raises(RuntimeError, match="No space left on device") as raised:
         make(photos, model, output)
     assert "ffmpeg failed" in str(raised.value) and not encoders()
-    assert os.listdir(small.path) == [] and not output.exists()
-    small.resize(4096)
+    assert os.listdir(disk.path) == [] and not output.exists()
+    disk.remount("size=4096k")
     assert make(photos, model, output).frames == 17
-    assert sorted(os.listdir(small.path)) == (["film.mp4"] if place == "output" else [])
+    assert sorted(os.listdir(disk.path)) == (["film.mp4"] if place == "output" else [])
 
 
-def test_a_full_disk_for_a_download(disk: Callable[[int], Disk], hub: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = disk(1024)
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(small.path))
+def test_a_full_disk_for_a_download(disk: Disk, hub: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk.remount("size=1024k")
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(disk.path))
     model = registry.find(hub.url)
     with pytest.raises(RuntimeError, match="could not be downloaded.*No space left on device.*film-lite"):
         registry.fetch(model)
-    assert registry.downloaded(model) is None and not list(small.path.glob("*partial*"))
-    small.resize(8192)
+    assert registry.downloaded(model) is None and not list(disk.path.glob("*partial*"))
+    disk.remount("size=8192k")
     assert (registry.fetch(model) / "saved_model.pb").read_bytes() == (SMALL_FILM / "saved_model.pb").read_bytes()
 
 
-# Caches
-
-
 def test_a_cache_that_cannot_be_written(
-    disk: Callable[[int], Disk],
+    disk: Disk,
     small_film: film.Film,
     photos: list[Path],
     tmp_path: Path,
@@ -156,32 +133,28 @@ def test_a_cache_that_cannot_be_written(
 ) -> None:
     """An empty one is an error in words; one that holds the model is all that a film needs."""
     converted = small_film.converted().directory
-    cache = disk(16_000)
-    monkeypatch.setenv("FILM_CACHE", str(cache.path))
-    cache.allow_writing(False)
+    monkeypatch.setenv("FILM_CACHE", str(disk.path))
+    disk.remount("ro")
     with pytest.raises(RuntimeError, match="cannot be written to .*disk.*Read-only file system.*FILM_CACHE") as raised:
         film.load(SMALL_FILM).middle(*moved(64, 64))
     assert one_line(raised.value)
 
-    cache.allow_writing(True)
-    shutil.copytree(converted, cache.path / "ir" / converted.name)
-    cache.allow_writing(False)
+    disk.remount("rw")
+    shutil.copytree(converted, disk.path / "ir" / converted.name)
+    disk.remount("ro")
     with caplog.at_level(logging.WARNING):
         make(photos, film.load(SMALL_FILM), tmp_path / "film.mp4", depth=1)
     assert "cannot be noted" in caplog.text
-    assert [path.name for path in cache.path.rglob("*.*")] == [path.name for path in (cache.path / "ir").rglob("*.*")]
+    assert [path.name for path in disk.path.rglob("*.*")] == [path.name for path in (disk.path / "ir").rglob("*.*")]
 
 
-def test_an_output_folder_that_cannot_be_written(
-    disk: Callable[[int], Disk], photos: list[Path], averaging: Path
-) -> None:
-    folder = disk(1024)
-    folder.allow_writing(False)
+def test_an_output_folder_that_cannot_be_written(disk: Disk, photos: list[Path], averaging: Path) -> None:
+    disk.remount("ro")
     for attempt in (
-        lambda: film.write_video(folder.path / "film.mp4", [texture(64, 64)] * 2),
+        lambda: film.write_video(disk.path / "film.mp4", [texture(64, 64)] * 2),
         # Before there are any events: nothing is converted for it.
-        lambda: film.interpolate(photos, film.load(averaging), folder.path / "film.mp4", depth=1),
-        lambda: Manifest(folder.path),
+        lambda: film.interpolate(photos, film.load(averaging), disk.path / "film.mp4", depth=1),
+        lambda: Manifest(disk.path),
     ):
         with pytest.raises(RuntimeError, match="Nothing can be written to .*disk.*Read-only file system") as raised:
             attempt()
@@ -230,9 +203,6 @@ def test_two_versions_share_a_cache(
     assert json.loads((tmp_path / "cache" / "speed.json").read_text())
 
 
-# ffmpeg (one that fails by itself, or is not there: test_video_segments.py)
-
-
 def test_an_encoder_that_is_killed(averaging: Path, photos: list[Path], tmp_path: Path) -> None:
     output = tmp_path / "film.mp4"
     model = film.load(averaging)
@@ -244,9 +214,6 @@ def test_an_encoder_that_is_killed(averaging: Path, photos: list[Path], tmp_path
                 os.kill(encoder, signal.SIGKILL)
     assert not output.exists() and not encoders() and not list(tmp_path.glob(f"{tempdirs.PREFIX}*"))
     make(photos, model, output)
-
-
-# Memory
 
 
 def test_memory_that_runs_out(small_film: film.Film, tmp_path: Path) -> None:

@@ -183,7 +183,7 @@ def leftovers(program: Program) -> list[Path]:
     """What lies in the program's folders beside films, modules, models, notes, and the locks of these."""
     found = [path for place in program.places.values() for path in place.rglob("*")]
     kept = [program.output, *program.places["hub"].rglob("*"), program.places["cache"] / "speed.json"]
-    for pattern in ("ir", "ir/*", "ir/*/*.*", "compiled", "compiled/*", "compiled/*/*.blob", "handles", "handles/*"):
+    for pattern in ("ir", "ir/*", "ir/*/*.*", "compiled", "compiled/*", "compiled/*/*.blob", "fingerprints.json"):
         kept += program.places["cache"].glob(pattern)
     kept = [path for path in kept if not path.name.endswith(".partial")]
     return sorted(path for path in found if path not in kept and not path.name.endswith(".json.lock"))

@@ -49,12 +49,15 @@ def brightening(folder: Path, frames: int = 24, sound: bool = False) -> Path:
         (VideoOptions, {"slowdown": 2, "start": -1}, "The start is -1"),
         (VideoOptions, {"slowdown": 2, "end": "1:2:3:4"}, "The end is '1:2:3:4'"),
         (VideoOptions, {"slowdown": 2, "end": "1e9"}, "The end is '1e9'"),
+        (VideoOptions, {"slowdown": 2, "end": "9" * 400}, "The end is '999"),  # more than a float holds
         (VideoOptions, {"slowdown": 2, "start": 4, "end": "0:03"}, "ends at 3 s, but begins at 4 s"),
         (VideoOptions, {"slowdown": 2, "speed": "0:1,1:2"}, "a slowdown or a curve of speeds, not both"),
         (VideoOptions, {"speed": "0:1"}, "two points or more"),
         (VideoOptions, {"speed": "0:1,0:2"}, "two points or more, their times ascending"),
         (VideoOptions, {"speed": "0:1,1:0"}, "A speed of 0 is asked for; it must be from 1/16 to 16"),
         (VideoOptions, {"speed": "fast"}, "The speed is 'fast'; give points as time:factor"),
+        (VideoOptions, {"speed": "0:1,1:1e999999999"}, "give points as time:factor"),  # a number that fills the memory
+        (VideoOptions, {"fps": 60, "cut": -1}, "The threshold of a cut is -1"),
         (VideoOptions, {}, "Say what to make of the video"),
     ],
 )

@@ -102,14 +102,14 @@ def test_closing_stops_everything(
 ) -> None:
     """At every event in turn: nothing is computed after it, no file and no process is left."""
     made = 0
-    middle = type(model.session(48, 64)).middle
+    start = type(model.session(48, 64)).start
 
-    def counted(self: object, left: object, right: object) -> object:
+    def counted(self: object, left: object, right: object, time: float) -> object:
         nonlocal made
         made += 1
-        return middle(self, left, right)  # type: ignore[arg-type]
+        return start(self, left, right, time)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(model.session(48, 64)), "middle", counted)
+    monkeypatch.setattr(type(model.session(48, 64)), "start", counted)
     whole = len(list(pipeline.interpolate(photos, model, tmp_path / "whole.mp4", depth=4, fps=20)))
     total, encoding = made, 0
     assert total == 15
@@ -165,12 +165,12 @@ def test_photos_that_are_not_shown_are_told(photos: list[Path], model: film.Inte
     assert words not in notices(pipeline.interpolate(three, model, output, count=3))
 
 
-def test_bad_input_is_refused_before_anything_starts(
-    photos: list[Path], model: film.Interpolator, tmp_path: Path
-) -> None:
+def test_bad_input_is_refused(photos: list[Path], model: film.Interpolator, tmp_path: Path) -> None:
+    """Bad arguments before there are any events, photos with them."""
     output = tmp_path / "film.mp4"
     still = photo(tmp_path / "still.webp", texture(48, 64))
     (tmp_path / "link.webp").symlink_to(still)
+    (tmp_path / "list.jpg").write_text("eggs, milk")
     for wrong, message in (
         ({"photos": photos[:1]}, "two photos or more; 1 were given"),
         ({"output": tmp_path / "nowhere" / "film.mp4"}, "no directory .*nowhere"),
@@ -180,18 +180,13 @@ def test_bad_input_is_refused_before_anything_starts(
     ):
         with pytest.raises(ValueError, match=message):
             pipeline.interpolate(**({"photos": photos, "model": model, "output": output} | wrong))
-
-
-def test_bad_photos_are_refused(photos: list[Path], model: film.Interpolator, tmp_path: Path) -> None:
-    output = tmp_path / "film.mp4"
-    (tmp_path / "list.jpg").write_text("eggs, milk")
-    for wrong, options, error, message in (
+    for bad, options, error, message in (
         (tmp_path / "list.jpg", {}, ValueError, "list.jpg is not an image"),
         (tmp_path / "absent.jpg", {}, FileNotFoundError, "absent.jpg"),
         (photos[1], {"max_pixels": 3000}, ValueError, "one.png is 64x48"),
     ):
         with pytest.raises(error, match=message):
-            list(pipeline.interpolate([photos[0], wrong], model, output, **options))
+            list(pipeline.interpolate([photos[0], bad], model, output, **options))
     assert not output.exists()
 
 
