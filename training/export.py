@@ -78,7 +78,7 @@ def moving(first, last):
     """`training.network.moving`."""
     different = tf.nn.avg_pool2d(tf.reduce_sum(tf.square(first - last), -1, keepdims=True), 4, 4, "VALID")
     different = tf.nn.avg_pool2d(tf.pad(different, [[0, 0], [4, 4], [4, 4], [0, 0]]), 9, 1, "VALID")
-    return double(double(tf.minimum(DIFFERENT * different, 1.0)))
+    return double(tf.minimum(DIFFERENT * different, 1.0))
 
 
 def unit(x):
@@ -171,8 +171,11 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
             name = "coarse" if n else "quarter"
             x = activate(self.conv(x, f"extractor/{name}_0", 2))
             x = activate(self.conv(x, f"extractor/{name}_1"))
-            pyramid.append((x, self.conv(x, "extractor/matching")))
+            pyramid.append(x)
         return half, pyramid
+
+    def compared(self, features):
+        return unit(self.conv(features, "extractor/matching"))
 
     def __call__(self, x0, x1, time):
         """(B, H, W, 3), (B, H, W, 3), (B, 1) -> (B, H, W, 3)."""
@@ -181,8 +184,7 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
         (half_first, first), (half_last, last) = self.extract(x0), self.extract(x1)
         flow = context = None
         for n, visit in visits(LEVELS):
-            (one, one_matching), (two, two_matching) = first[n], last[n]
-            ends = unit(one_matching), unit(two_matching)
+            one, two = first[n], last[n]
             if flow is None:
                 shape = tf.shape(one)[:3]
                 flow = tf.zeros(tf.concat([shape, [4]], 0))
@@ -191,9 +193,8 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
             else:
                 if visit == 0:
                     flow, context = double(2.0 * flow), double(context)
-                one, one_matching = warp(one, flow[..., :2]), warp(one_matching, flow[..., :2])
-                two, two_matching = warp(two, flow[..., 2:]), warp(two_matching, flow[..., 2:])
-            costs, motion = proposal(unit(one_matching), unit(two_matching), time)
+                one, two = warp(one, flow[..., :2]), warp(two, flow[..., 2:])
+            costs, motion = proposal(self.compared(one), self.compared(two), time)
             plane = tf.zeros_like(flow[..., :1]) + at
             x = tf.concat([one, two, costs, flow * FLOW_SCALE, motion, context, plane], -1)
             name = "coarse_update" if n else "update"
@@ -205,19 +206,21 @@ class TensorFlowNetwork(tf.__internal__.tracking.AutoTrackable):
             x = self.conv(x, f"{name}/leave")
             flow = flow + tf.concat([-2 * at * motion, 2 * (1 - at) * motion], -1) + x[..., :4]
             context = activate(x[..., 4:])
-            for distance, neighbours in NEIGHBOURS.get(n, []):
-                flow = chosen(*ends, flow, distance, neighbours)
+            if n in NEIGHBOURS:
+                ends = self.compared(first[n]), self.compared(last[n])
+                for distance, neighbours in NEIGHBOURS[n]:
+                    flow = chosen(*ends, flow, distance, neighbours)
         flow = double(2.0 * flow)
         near = [warp(half_first, flow[..., :2]), warp(half_last, flow[..., 2:])]
         plane = tf.zeros_like(flow[..., :1]) + at
         x = self.conv(tf.concat([*near, flow * FLOW_SCALE, plane], -1), "head/enter")
         x = activate(x + double(self.conv(context, "head/context")))
-        x = self.conv(self.residual(x, "head/block"), "head/leave")
+        gate = moving(x0, x1)
+        x = self.conv(self.residual(x, "head/block"), "head/leave") * gate
         # PyTorch's pixel_shuffle has the channel outside of the block, TensorFlow's depth_to_space inside.
         order = [channel * 4 + place for place in range(4) for channel in range(5)]
         x = tf.nn.depth_to_space(tf.gather(x, order, axis=-1), 2)
-        flow = double(2.0 * flow) + x[..., :4]
-        flow *= moving(x0, x1)
+        flow = double(2.0 * flow * gate) + x[..., :4]
         mask = tf.sigmoid(x[..., 4:])
         return mask * warp_bicubic(x0, flow[..., :2]) + (1 - mask) * warp_bicubic(x1, flow[..., 2:])
 

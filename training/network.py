@@ -87,11 +87,11 @@ def warp(x, flow, mode: str = "bilinear"):
 
 
 def moving(first, last):
-    """1 where the photos differ within some 18 pixels, 0 where they are equal, (B, 1, H, W): what does not move stays
-    exactly as it is. The sum of squared differences around a pixel decides."""
+    """1 where the photos differ within some 18 pixels, 0 where they are equal, (B, 1, H/2, W/2): what does not move
+    stays exactly as it is. The sum of squared differences around a pixel decides."""
     different = F.avg_pool2d((first - last).square().sum(1, keepdim=True), 4)
     different = F.avg_pool2d(different, 9, 1, 4)
-    return double(double((DIFFERENT * different).clamp(max=1.0)))
+    return double((DIFFERENT * different).clamp(max=1.0))
 
 
 class Residual(nn.Module):
@@ -113,13 +113,14 @@ class Extractor(nn.Module):
         self.matching = conv(config.quarter, config.matching, size=1)
 
     def forward(self, images, levels: int):
-        """(B, 3, H, W) -> features at 1/2, and at 1/4, 1/8, ...: `levels` of them, each with what is compared."""
+        """(B, 3, H, W) -> features at 1/2, and at 1/4, 1/8, ...: `levels` of them. `matching` makes of these what is
+        compared, be they warped or not: each of its pixels depends on one alone, and linearly."""
         x = half = activate(self.half_1(activate(self.half_0(images - 0.5))))
         pyramid = []
         for n in range(levels):
             one, two = (self.coarse_0, self.coarse_1) if n else (self.quarter_0, self.quarter_1)
             x = activate(two(activate(one(x))))
-            pyramid.append((x, self.matching(x)))
+            pyramid.append(x)
         return half, pyramid
 
 
@@ -188,10 +189,10 @@ def fetched(x, flow):
     rows = (torch.arange(height, device=x.device)[:, None] + flow[:, 1]).clamp(0, height - 1).add(0.5).long()
     start = height * width * torch.arange(batch, device=x.device)[:, None, None]
     pixels = x.permute(0, 2, 3, 1).reshape(-1, channels)
-    return pixels[(start + rows * width + columns).flatten()].view(batch, height, width, channels)
+    found = pixels.index_select(0, (start + rows * width + columns).flatten())
+    return found.view(batch, height, width, channels)
 
 
-@torch.no_grad()
 def chosen(first, last, flow, distance: int, neighbours: list[tuple[int, int]]):
     """The flow (B, 4, H, W) of that neighbour `distance` pixels away along which both photos match best, or a mixture
     of several; `first` and `last` are unit features."""
@@ -228,7 +229,8 @@ class Update(nn.Module):
 
 
 class Head(nn.Module):
-    """At 1/2: flows (B, 4, H, W) and mask (B, 1, H, W) of the full size. The context is read at 1/4, where it is."""
+    """At 1/2: flows (B, 4, H, W) and mask (B, 1, H, W) of the full size. The context is read at 1/4, where it is; there
+    is no flow where nothing is `moving`, (B, 1, H/2, W/2)."""
 
     def __init__(self, config: Config):
         super().__init__()
@@ -238,13 +240,13 @@ class Head(nn.Module):
         self.leave = conv(config.head, 5 * 4)
         nn.init.normal_(self.leave.weight, std=1e-3)
 
-    def forward(self, first, last, flow, context, time: float):
+    def forward(self, first, last, flow, context, moving, time: float):
         time = torch.full_like(flow[:, :1], time)
         x = torch.cat([first, last, flow * FLOW_SCALE, time], 1)
         x = self.enter(x.contiguous(memory_format=torch.channels_last)) + double(self.context(context))
         x = self.block(activate(x))
-        x = F.pixel_shuffle(self.leave(x).float(), 2)
-        return double(2 * flow) + x[:, :4], x[:, 4:]
+        x = F.pixel_shuffle(self.leave(x).float() * moving, 2)
+        return double(2 * flow * moving) + x[:, :4], x[:, 4:]
 
 
 def visits(levels: int) -> list[tuple[int, int]]:
@@ -275,7 +277,7 @@ class CompactNetwork(nn.Module):
         flow = context = None
         flows = []
         for n, visit in visits(levels):
-            features, matching = pyramid[n]
+            features = pyramid[n]
             if flow is None:
                 shape = (batch, 1, *features.shape[2:])
                 flow = features.new_zeros(shape, dtype=torch.float32).expand(-1, 4, -1, -1)
@@ -284,26 +286,23 @@ class CompactNetwork(nn.Module):
                 flow = double(2 * (flow.detach() if teacher is None else teacher[n + 1]))
                 context = double(context)
             flow = flow.detach()
-            seen = torch.cat([features, matching], 1).float()
-            seen_first, seen_last = seen[:batch], seen[batch:]
+            seen = features.float().split(batch)
             if flows:
-                seen_first, seen_last = warp(seen_first, flow[:, :2]), warp(seen_last, flow[:, 2:])
-            width = self.config.quarter
-            costs, motion = proposal(unit(seen_first[:, width:]), unit(seen_last[:, width:]), time)
+                seen = warp(seen[0], flow[:, :2]), warp(seen[1], flow[:, 2:])
+            costs, motion = proposal(*(unit(self.convolve(self.extractor.matching, x)) for x in seen), time)
             update = self.coarse_update if n else self.update
-            residual, context = self.convolve(
-                update, seen_first[:, :width], seen_last[:, :width], costs, flow, motion, context, time
-            )
+            residual, context = self.convolve(update, *seen, costs, flow, motion, context, time)
             flow = flow + torch.cat([-2 * time * motion, 2 * (1 - time) * motion], 1) + residual
             flows.append(flow)
-            ends = unit(matching.detach()).split(batch) if n in NEIGHBOURS else ()
-            for distance, neighbours in NEIGHBOURS.get(n, []):
-                flow = chosen(*ends, flow, distance, neighbours)
+            if n in NEIGHBOURS:
+                ends = unit(self.convolve(self.extractor.matching, features)).split(batch)
+                for distance, neighbours in NEIGHBOURS[n]:
+                    flow = chosen(*ends, flow, distance, neighbours)
+                flows.append(flow)
         flow = double(2 * (flow.detach() if teacher is None else teacher[0]))
         half = half.float()
         near = [warp(half[:batch], flow[:, :2]), warp(half[batch:], flow[:, 2:])]
-        flow, mask = self.convolve(self.head, *near, flow, context, time)
-        flow = flow * moving(first, last)
+        flow, mask = self.convolve(self.head, *near, flow, context, moving(first, last), time)
         flows.append(flow)
         warped = warp(first, flow[:, :2], "bicubic"), warp(last, flow[:, 2:], "bicubic")
         mask = torch.sigmoid(mask)

@@ -13,7 +13,7 @@ and the time wanted. Variables carry the names and the OIHW layout that they hav
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,15 +22,12 @@ import openvino as ov
 from openvino import opset1
 from openvino import opset9 as ops
 
-from film.networks import blocks
+from film.networks import blocks, cost_volume
 from film.networks.blocks import Tensor, Variables
 
 LEVELS = 5  # of the flows: 1/4, 1/8, ... 1/64
 VISITS = 2  # updates at each level coarser than 1/16
 CUT = 0  # the level whose input from coarser ones is where the graph may be cut, see `graph_split.py`
-RADIUS = 3  # of the cost volume, in pixels of a level
-DISTANCES = range(-RADIUS, RADIUS + 1)
-SHARPNESS = 8.0  # of the softmax over the costs
 CROSS = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]  # the pixel itself, and its neighbours: rows, columns
 SQUARE = [*CROSS, (1, 1), (1, -1), (-1, 1), (-1, -1)]
 # By level (0 is 1/4), how far the neighbours are in pixels, and which: what a pixel may take its flow from, in order.
@@ -76,8 +73,7 @@ def visits(levels: int) -> list[tuple[int, int]]:
 
 def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
     """Input `image` (1, 3, H, W) in [0, 1]. Outputs: `half` (1, H/2, W/2, C), and of each level, finest first,
-    `features_i` and `matching_i`, and `unit_i`, the latter of unit length at each pixel, where flows of neighbours are
-    compared: (1, H_i, W_i, C) with H_i = H >> i + 2."""
+    `features_i`, and `unit_i` where flows of neighbours are compared: (1, H_i, W_i, C) with H_i = H >> i + 2."""
     image = ops.parameter([1, 3, -1, -1], np.float32, name="image")
     x = ops.add(image, blocks.constant(-0.5)).output(0)
     x = _conv(_conv(x, variables, "extractor.half_0", 2), variables, "extractor.half_1")
@@ -86,10 +82,8 @@ def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
         name = "coarse" if i else "quarter"
         x = _conv(_conv(x, variables, f"extractor.{name}_0", 2), variables, f"extractor.{name}_1")
         outputs[f"features_{i}"] = blocks.channels_last(x)
-        matching = blocks.convolve(x, *blocks.layer(variables, "extractor.matching"))
-        outputs[f"matching_{i}"] = blocks.channels_last(matching)
         if i in NEIGHBOURS:
-            outputs[f"unit_{i}"] = blocks.channels_last(_unit(matching))
+            outputs[f"unit_{i}"] = blocks.channels_last(_compared(x, variables))
     return blocks.model(outputs, [image], "compact-encoder")
 
 
@@ -100,7 +94,7 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
     parameters = [time]
     shapes = {"half": architecture.half}
     for i in range(architecture.levels):
-        shapes |= {f"features_{i}": architecture.quarter, f"matching_{i}": architecture.matching}
+        shapes[f"features_{i}"] = architecture.quarter
         if i in NEIGHBOURS:
             shapes[f"unit_{i}"] = architecture.matching
 
@@ -112,25 +106,24 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
         return {"image_0": image.output(0)} | others
 
     first, last = photo("first"), photo("last")
-    moment = _Moment(time.output(0), _shifts(time.output(0)))
+    moment = _Moment(time.output(0), cost_volume.shifts(time.output(0)))
     state: _State | None = None
     for i, visit in visits(architecture.levels):
-        one, two = ([end[f"features_{i}"], end[f"matching_{i}"]] for end in (first, last))
+        one, two = (end[f"features_{i}"] for end in (first, last))
         if state:
             if i == CUT:
                 state.flow.get_node().set_friendly_name("cut_flow")
                 state.context.get_node().set_friendly_name("cut_context")
             if visit == 0:
                 state = _State(blocks.scale(blocks.resize(state.flow, 2.0), 2.0), blocks.resize(state.context, 2.0))
-            one = blocks.warps(one, blocks.channels(state.flow, 0, 2))
-            two = blocks.warps(two, blocks.channels(state.flow, 2, 4))
+            one = blocks.warp(one, blocks.channels(state.flow, 0, 2))
+            two = blocks.warp(two, blocks.channels(state.flow, 2, 4))
         state = _update(one, two, state, moment, variables, "coarse_update" if i else "update")
         for distance, neighbours in NEIGHBOURS.get(i, []):
             flow = _chosen(first[f"unit_{i}"], last[f"unit_{i}"], state.flow, distance, neighbours)
             state = state._replace(flow=flow)
     assert state
     flow, mask = _head(first, last, state, moment.time, variables)
-    flow = ops.multiply(flow, _moving(first["image_0"], last["image_0"])).output(0)
     warped = [
         blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2), mode="bicubic")
         for n, end in ((0, first), (2, last))
@@ -139,7 +132,7 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
 
 
 class _Moment(NamedTuple):
-    """The time that is wanted, (1,), and `_shifts` of it."""
+    """The time that is wanted, (1,), and `cost_volume.shifts` of it."""
 
     time: Tensor
     shifts: list[ov.Node]
@@ -162,8 +155,8 @@ def _residual(x: Tensor, variables: Variables, name: str) -> Tensor:
 
 
 def _moving(first: Tensor, last: Tensor) -> Tensor:
-    """1 where the photos differ within some 18 pixels, 0 where they are equal, (1, 1, H, W): what does not move stays
-    exactly as it is."""
+    """1 where the photos differ within some 18 pixels, 0 where they are equal, (1, 1, H/2, W/2): what does not move
+    stays exactly as it is."""
     difference = ops.add(first, blocks.scale(last, -1.0))
     square = ops.multiply(difference, difference).output(0)
     red, green, blue = (blocks.channels(square, n, n + 1) for n in range(3))
@@ -171,83 +164,37 @@ def _moving(first: Tensor, last: Tensor) -> Tensor:
     different = ops.avg_pool(different, [4, 4], [0, 0], [0, 0], [4, 4], exclude_pad=False)
     different = ops.avg_pool(different, [1, 1], [4, 4], [4, 4], [9, 9], exclude_pad=False)
     gate = ops.clamp(blocks.scale(different.output(0), DIFFERENT), 0.0, 1.0).output(0)
-    return blocks.resize(blocks.resize(gate, 2.0), 2.0)
+    return blocks.resize(gate, 2.0)
 
 
-def _unit(x: Tensor) -> Tensor:
-    """Freed of its mean over the channels and scaled to unit length."""
+def _compared(features: Tensor, variables: Variables) -> Tensor:
+    """What is compared of features, freed of its mean over the channels and scaled to unit length. A linear function of
+    each pixel comes first: of warped features it is what warping it would give."""
     axis = ops.constant([1])
+    x = blocks.convolve(features, *blocks.layer(variables, "extractor.matching"))
     width = x.get_partial_shape()[1].get_length()
     x = ops.add(x, blocks.scale(ops.reduce_sum(x, axis, True).output(0), -1 / width)).output(0)
     squares = ops.add(ops.reduce_sum(ops.multiply(x, x), axis, True), blocks.constant(1e-4))
     return ops.multiply(x, ops.power(squares, blocks.constant(-0.5))).output(0)
 
 
-def _shifts(time: Tensor) -> list[ov.Node]:
-    """2 * time * d, rounded to whole pixels, of each distance."""
-    doubled = [ops.multiply(time, blocks.constant(2 * distance)) for distance in DISTANCES]
-    return [ops.convert(ops.floor(ops.add(one, blocks.constant(0.5))), "i32") for one in doubled]
-
-
-def _matches(first: Tensor, last: Tensor, shifts: list[ov.Node]) -> tuple[Tensor, Tensor]:
-    """Costs (1, 49, H, W) in [-1, 1] and the motion they speak for, (1, 2, H, W): see `training.network.proposal`.
-
-    The 49 products are taken on the first photo's grid, where they do not depend on the time; each is then moved by
-    `shifts` to the grid of the frame that is made. Constants are shared: each node costs time when it is compiled."""
-    reach = 2 * RADIUS
-    margin = ops.constant(np.array([0, 0, reach, reach], np.int64))
-    zero, one, rows, columns = blocks.constant(0), ops.constant([1]), ops.constant([2]), ops.constant([3])
-    padded = ops.pad(last, margin, margin, "constant", zero)
-    # Where the part of H or W pixels that lies d further begins and ends, in what has `reach` more on either side.
-    ends = [ops.constant([reach + 2 * d - 2 * reach]) for d in DISTANCES[:-1]] + [ops.constant([2**31 - 1])]
-    parts = [(ops.constant([reach + 2 * d]), end) for d, end in zip(DISTANCES, ends, strict=True)]
-    first_index, step = (ops.constant(np.int32(number)) for number in (reach, 1))
-    sources = []  # of each axis and distance, which rows or columns are taken
-    for side in blocks.sides(first):
-        index = ops.range(first_index, ops.add(ops.convert(side, "i32"), first_index), step, "i32")
-        sources.append([ops.subtract(index, shift) for shift in shifts])
-
-    lines = []
-    for (begin, end), source in zip(parts, sources[0], strict=True):
-        row = ops.slice(padded, begin, end, one, rows)
-        others = [ops.slice(row, start, stop, one, columns) for start, stop in parts]
-        products = ops.concat([ops.reduce_sum(ops.multiply(first, other), one, True) for other in others], 1)
-        line = ops.pad(products, margin, margin, "constant", zero)  # (1, 7, H + 2 reach, W + 2 reach)
-        lines.append(ops.gather(line, source, rows))
-    moved = ops.concat(lines, 1)  # (1, 49, H, W + 2 reach), rows outer, columns inner
-    count = len(DISTANCES)
-    costs = ops.concat(
-        [
-            ops.gather(ops.gather(moved, ops.constant(np.arange(n, count**2, count)), one), source, columns)
-            for n, source in enumerate(sources[1])
-        ],
-        1,
-    )  # columns outer, rows inner
-    costs = ops.avg_pool(costs, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=False)
-    weights = opset1.softmax(ops.multiply(costs, blocks.constant(SHARPNESS)), 1).output(0)
-    offsets = np.array([[dx for dx in DISTANCES for _ in DISTANCES], [dy for _ in DISTANCES for dy in DISTANCES]])
-    return costs.output(0), blocks.convolve(weights, offsets.reshape(2, -1, 1, 1))
-
-
 def _update(
-    first: Sequence[Tensor],
-    last: Sequence[Tensor],
+    first: Tensor,
+    last: Tensor,
     state: _State | None,
     moment: _Moment,
     variables: Variables,
     name: str,
 ) -> _State:
-    """The next state; at the coarsest level there is none yet. `first` and `last`: each photo's features, and what is
-    compared of it, from where the frame that is made sees them."""
-    costs, motion = _matches(_unit(first[1]), _unit(last[1]), moment.shifts)
+    """The next state; at the coarsest level there is none yet. `first` and `last`: each photo's features, from where
+    the frame that is made sees them."""
+    costs, motion = cost_volume.matches(_compared(first, variables), _compared(last, variables), moment.shifts)
     leave, leave_bias = blocks.layer(variables, f"{name}.leave")
     kernel, bias = blocks.layer(variables, f"{name}.enter")
-    side, quarter = len(DISTANCES), first[0].get_partial_shape()[1].get_length()
-    widths = [quarter, quarter, side**2, 4, 2, len(leave) - 4, 1]
+    quarter = first.get_partial_shape()[1].get_length()
+    widths = [quarter, quarter, cost_volume.COSTS, 4, 2, len(leave) - 4, 1]
     of_first, of_last, of_costs, of_flow, of_motion, of_context, of_time = np.split(kernel, np.cumsum(widths)[:-1], 1)
-    # From rows outer and columns inner to the order of `_matches`.
-    of_costs = of_costs.reshape(-1, side, side, *kernel.shape[2:]).swapaxes(1, 2).reshape(of_costs.shape)
-    by_pixel = [(first[0], of_first), (last[0], of_last)]
+    by_pixel = [(first, of_first), (last, of_last)]
     by_channel = [(costs, of_costs), (motion, of_motion), (blocks.plane(moment.time, motion), of_time)]
     if state:
         by_pixel.append((state.context, of_context))
@@ -308,6 +255,9 @@ def _head(
     x = blocks.convolve(blocks.concat([*near, flow, blocks.plane(time, flow)]), kernel * scales, bias)
     seen = blocks.resize(blocks.convolve(state.context, *blocks.layer(variables, "head.context")), 2.0)
     x = _residual(blocks.leaky(ops.add(x, seen).output(0)), variables, "head.block")
-    x = ops.depth_to_space(blocks.convolve(x, *blocks.layer(variables, "head.leave")), "depth_first", 2).output(0)
-    flow = ops.add(blocks.scale(blocks.resize(flow, 2.0), 2.0), blocks.channels(x, 0, 4)).output(0)
+    moving = _moving(first["image_0"], last["image_0"])
+    x = ops.multiply(blocks.convolve(x, *blocks.layer(variables, "head.leave")), moving)
+    x = ops.depth_to_space(x, "depth_first", 2).output(0)
+    flow = ops.multiply(flow, blocks.scale(moving, 2.0)).output(0)
+    flow = ops.add(blocks.resize(flow, 2.0), blocks.channels(x, 0, 4)).output(0)
     return flow, blocks.channels(x, 4, 5)
