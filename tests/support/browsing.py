@@ -99,6 +99,12 @@ def click(page: Any, button: str) -> None:
     page.get_by_role("button", name=button, exact=True).click()
 
 
+def create(page: Any, told: str | re.Pattern[str]) -> None:
+    """Press Create, and wait until that is told of the film."""
+    click(page, "Create")
+    expect_text(page, "#state", told)
+
+
 def expect_text(page: Any, selector: str, text: str | re.Pattern[str]) -> None:
     sync_api.expect(page.locator(selector)).to_contain_text(text, timeout=TIMEOUT * 1000)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import itertools
 import os
 import threading
 import time
@@ -14,16 +15,21 @@ import httpx
 LOOK_SECONDS = 0.5
 
 
-def family(process: int) -> list[int]:
-    """A process and all that it, and they, have started, by whichever thread. A child that is not yet the program
-    it is to become is left out: until then its memory is its parent's, and would count twice."""
-    found, own = [process], command_line(process)
+def children(process: int) -> list[int]:
+    """Started by whichever of its threads."""
+    found: list[int] = []
     for listed in glob.glob(f"/proc/{process}/task/*/children"):
         with contextlib.suppress(OSError):  # the thread has just ended
-            for child in map(int, Path(listed).read_text().split()):
-                if command_line(child) != own:
-                    found += family(child)
+            found += map(int, Path(listed).read_text().split())
     return found
+
+
+def family(process: int) -> list[int]:
+    """A process and all that it, and they, have started. A child that is not yet the program it is to become is left
+    out: until then its memory is its parent's, and would count twice."""
+    own = command_line(process)
+    below = [family(child) for child in children(process) if command_line(child) != own]
+    return [process, *itertools.chain.from_iterable(below)]
 
 
 def command_line(process: int) -> bytes:

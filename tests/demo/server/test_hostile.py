@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from demo.api.endpoints import ENDPOINTS
 from tests.support import corpus
 from tests.support.attacks import (
     API,
-    PARAMETERS,
     VIDEOS,
     Answer,
     Attacker,
     listener,
+    pair_order,
     wrong_bodies,
     wrong_orders,
     wrong_requests,
@@ -67,9 +68,9 @@ def unharmed(server: Server, attacker: Attacker, photo: dict[str, Any], trap: tu
     """After each test the server makes a film, computes for nobody, and nobody was visited."""
     yield
     assert trap[1] == []
-    answer = attacker.order(photo, photo, 1, 15, "film-lite", "CPU", 512, case="afterwards")
+    answer = attacker.order(*pair_order(photo, photo))
     assert answer.made, answer
-    wait_until(lambda: '"running":0,"waiting":0' in attacker.request("GET", "/health").text, "the end of all computing")
+    wait_until(lambda: server.health().items() >= {"running": 0, "waiting": 0}.items(), "the end of all computing")
 
 
 def faults(answers: list[Answer]) -> list[str]:
@@ -98,7 +99,7 @@ def test_hostile_orders(
     picked = job_requests[:: max(1, len(job_requests) // ORDERS)]
     with ThreadPoolExecutor(4) as visitors:
         answers = list(visitors.map(lambda order: attacker.order(*order[2], case=order[1], endpoint=order[0]), picked))
-    assert {endpoint for endpoint, _, _ in picked} == set(PARAMETERS)
+    assert {endpoint for endpoint, _, _ in picked} == set(ENDPOINTS)
     assert faults(answers) == []
     assert [answer.case for answer in answers if answer.made or len(answer.refusal) < 20] == []
 

@@ -20,7 +20,6 @@ from demo.ui import updates
 from demo.ui.plan import show_plan
 from film.hub.registry import BUNDLED
 from film.rendering import planning
-from film.rendering.events import Done
 from tests.conftest import photo, texture
 from tests.film.rendering.test_planning import recorded
 from tests.support.clips import pan, video
@@ -95,6 +94,7 @@ def test_what_has_expired_is_said_to_be_gone(service: JobService, tmp_path: Path
         ("gif", "loop", {"count": 500}, "500 frames, 10 s"),  # no GIF plays faster
         # At a rate that can be chosen, though the nearest to 60 that halving gives is above.
         ("mp4", "loop", {"seconds": 2}, "65 frames, 2.0 s at 32.5 frames a second"),
+        ("mp4", "loop", {"seconds": "long"}, "it must be a number of 0 or more"),
         ("gif", "pingpong", {"seconds": 2}, "33 frames each way, forth and back, 2.0 s at 32 frames a second"),
     ],
 )
@@ -177,13 +177,6 @@ def test_what_is_taken(service: JobService) -> None:
     assert isinstance(checked, PhotoRequest) and checked.count == 4
 
 
-@pytest.mark.slow
-def test_the_page_makes_a_film_whose_moments_no_halving_reaches(service: JobService, tmp_path: Path) -> None:
-    asked = PhotoRequest(photos(tmp_path, 2), MAKING, count=7, by_level=True)
-    *_, done = service.make(asked)
-    assert isinstance(done, Done) and done.frames == 7
-
-
 def test_frames_that_somebody_has_sent_are_not_opened(service: JobService, tmp_path: Path) -> None:
     """A page tells which frames a stopped film had; they are opened without the photos' sandbox."""
     storage, names = service.storage, []
@@ -192,7 +185,7 @@ def test_frames_that_somebody_has_sent_are_not_opened(service: JobService, tmp_p
             kept = storage.keep(photo(tmp_path / f"{place}.jpg", texture(64, 96)))
             storage.add([str(kept)], owner)
             names.append(f"{kept.parent.name}/{kept.name}")
-    for frames, there in ((names[:3], True), (names[3:], False)):
+    for frames, there in ((names[:3], True), (names[3:], False), (["../../etc/passwd", "x/y", "z"], False)):
         told = {"fps": 15, "frames": dict(enumerate(frames))}
         changes = updates.stopped(json.dumps(told), [], service)
         assert ("can be downloaded" in str(changes.get("state"))) is there

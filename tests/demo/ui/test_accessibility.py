@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.browsing import choose, click, expect_text, needs_chromium, set_depth, upload, visiting
+from tests.support.browsing import choose, click, create, expect_text, needs_chromium, set_depth, upload, visiting
 from tests.support.serving import Server, photos
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
@@ -47,8 +47,7 @@ def test_axe_finds_no_serious_fault(server: Server, browser: Any, tmp_path: Path
         choose(page, "kind", "Two photos")
         upload(page, *photos(tmp_path, 64, 96))
         set_depth(page, 2)
-        click(page, "Create")
-        expect_text(page, "#state", "made by")
+        create(page, "made by")
         page.wait_for_selector("#views")
         assert faults(page) == []
 

@@ -15,6 +15,7 @@ from film.engine import devices, timings
 from tests.support.browsing import (
     choose,
     click,
+    create,
     downloaded,
     expect_motion,
     expect_text,
@@ -25,7 +26,8 @@ from tests.support.browsing import (
     upload,
     visiting,
 )
-from tests.support.serving import LOSSY, Server, decoded, difference, long_pair, photos, serve, wait_until
+from tests.support.clips import decoded
+from tests.support.serving import LOSSY, Server, difference, long_pair, photos, serve
 
 pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
 
@@ -39,51 +41,45 @@ def wrong_photo(folder: Path) -> Path:
 
 
 def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, page: Any, tmp_path: Path) -> None:
-    stopped = server.log().count("stopped after frame")
+    def create_long() -> None:
+        # Coarse to fine is what takes longer to make than to play: on a fast machine, too.
+        timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 768 * 1024, 10.0)
+        set_depth(page, 8)
+        click(page, "Create")
+        expect_text(page, "#preview .chip", GETTING_SMOOTHER)
+
     upload(page, *long_pair(tmp_path))
-    # Coarse to fine is what takes longer to make than to play: on a fast machine, too.
-    timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 768 * 1024, 10.0)
-    set_depth(page, 8)
-    click(page, "Create")
-    expect_text(page, "#preview .chip", GETTING_SMOOTHER)
-    expect_motion(page)
-    assert re.search(r"Frame \d+ of 257", page.inner_text("#state"))
-    click(page, "Stop")
-    expect_text(page, "#state", "frames that were made can be downloaded")
-    assert len(decoded(downloaded(page, tmp_path / "stopped.mp4"))) >= 4
-    sync_api.expect(page.locator("#create")).to_have_text("Continue")
-    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
-    wait_until(lambda: server.scratch() == [], "the folder to be removed")
+    with server.stopping():
+        create_long()
+        expect_motion(page)
+        assert re.search(r"Frame \d+ of 257", page.inner_text("#state"))
+        click(page, "Stop")
+        expect_text(page, "#state", "frames that were made can be downloaded")
+        assert len(decoded(downloaded(page, tmp_path / "stopped.mp4"))) >= 4
+        sync_api.expect(page.locator("#create")).to_have_text("Continue")
     assert "made frame 257" not in server.log()
     assert "can be downloaded" in page.inner_text("#state")  # what ends later does not take it back
 
-    set_depth(page, 1)
-    click(page, "Create")  # another film does not go on from that one
-    expect_text(page, "#state", "3 frames each way, forth and back, 1024 × 768")
+    set_depth(page, 1)  # another film does not go on from that one
+    create(page, "3 frames each way, forth and back, 1024 × 768")
 
-    timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 768 * 1024, 10.0)
-    set_depth(page, 8)
-    click(page, "Create")  # what is made shows, and not the film before
-    expect_text(page, "#preview .chip", GETTING_SMOOTHER)
-    assert page.locator("#screen").get_attribute("data-mode") == "making"
-
-    page.set_input_files("#last input[type=file]", wrong_photo(tmp_path))  # it says why it is not taken, and goes on
-    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
-    expect_text(page, "#preview .chip", "A film of something else is being made.")
-    before = page.inner_text("#state")
-    page.wait_for_function("(before) => document.querySelector('#state').innerText != before", arg=before)
-    assert "notes.jpg is not an image" in page.inner_text("#refused")
-    stopped = server.log().count("stopped after frame")
-    page.goto("about:blank")  # who leaves stops the computing
-    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
+    with server.stopping():
+        create_long()  # what is made shows, and not the film before
+        assert page.locator("#screen").get_attribute("data-mode") == "making"
+        page.set_input_files("#last input[type=file]", wrong_photo(tmp_path))  # why it is not taken; and it goes on
+        expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
+        expect_text(page, "#preview .chip", "A film of something else is being made.")
+        before = page.inner_text("#state")
+        page.wait_for_function("(before) => document.querySelector('#state').innerText != before", arg=before)
+        assert "notes.jpg is not an image" in page.inner_text("#refused")
+        page.goto("about:blank")  # who leaves stops the computing
 
 
 def test_the_whole_film_plays_and_is_compared_and_downloaded(page: Any, tmp_path: Path) -> None:
     first, last = photos(tmp_path, 64, 96)
     upload(page, first, last)
     set_depth(page, 6)
-    click(page, "Create")
-    expect_text(page, "#state", "made by film-lite on CPU")
+    create(page, "made by film-lite on CPU")
     assert "65 frames each way, forth and back, 96 × 64, 8.5 s" in page.inner_text("#state")
     frames = decoded(downloaded(page, tmp_path / "film.mp4"))
     assert frames.shape == (128, 64, 96, 3)
@@ -162,8 +158,7 @@ def test_the_plan_follows_the_choices_and_photos_are_made_to_fit(page: Any, cach
     upload(page, heic, photos(tmp_path, 96, 64, seed=1)[1])
     page.wait_for_function("() => document.querySelector('#first img')?.naturalWidth == 96")  # a JPEG
     set_depth(page, 1)
-    click(page, "Create")
-    expect_text(page, "#state", "made by")
+    create(page, "made by")
     expect_text(page, "#state", "both are cropped")
 
 

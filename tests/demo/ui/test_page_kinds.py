@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ import pytest
 from PIL import Image
 
 from film.media import video_reader
-from tests.conftest import photo
 from tests.support.browsing import (
     choose,
     click,
+    create,
     downloaded,
     drop,
     expect_text,
@@ -25,25 +24,13 @@ from tests.support.browsing import (
     set_number,
     upload,
 )
-from tests.support.clips import ffmpeg, pan, video
-from tests.support.serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
+from tests.support.clips import decoded, ffmpeg, pan, video, walk
+from tests.support.serving import LOSSY, difference, photos, served, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
 
-MEGAPIXELS = 0.5  # of one film here: 81 frames of 96x64
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    limits = {"FILM_MAX_MEGAPIXELS": str(MEGAPIXELS), "FILM_MAX_VIDEO_MB": "1", "FILM_MAX_UPLOAD_MB": "1"}
-    with serve(tmp_path_factory.mktemp("server"), **limits) as server:
-        yield server
-
-
-def walk(folder: Path) -> list[Path]:
-    """Photos of one scene that moves on, in an order that is not that of letters."""
-    pictures = pan(3, step=4)
-    return [photo(folder / f"walk {n}.jpg", picture / 255.0) for n, picture in zip((1, 2, 10), pictures, strict=True)]
+# A film here may have 81 frames of 96x64.
+server = served(FILM_MAX_MEGAPIXELS="0.5", FILM_MAX_VIDEO_MB="1", FILM_MAX_UPLOAD_MB="1")
 
 
 def expect_names(page: Any, *names: str) -> None:
@@ -80,8 +67,7 @@ def test_many_photos_are_dropped_moved_removed_and_become_a_film(page: Any, tmp_
     page.locator("#sheet li").nth(0).drag_to(page.locator("#sheet li").nth(2))
     expect_names(page, "walk 1.jpg", "walk 2.jpg", "walk 10.jpg")
     set_depth(page, 2, frames=9)
-    click(page, "Create")
-    expect_text(page, "#state", "9 frames, 96 × 64")
+    create(page, "9 frames, 96 × 64")
     frames = decoded(downloaded(page, tmp_path / "film.mp4"))
     for place, path in ((0, one), (4, two), (8, ten)):
         assert difference(frames[place], path) < LOSSY
@@ -96,8 +82,7 @@ def test_length_in_frames_and_in_seconds(page: Any, tmp_path: Path) -> None:
     set_number(page, "Seconds", 0.5, "5 frames each way, forth and back, 0.5 s at 16 frames a second")
     choose(page, "measure", "Frames")
     set_number(page, "Frames", 7, "7 frames each way, forth and back, 0.8 s at 15 frames a second")
-    click(page, "Create")
-    expect_text(page, "#state", "7 frames each way, forth and back, 96 × 64, 0.8 s")
+    create(page, "7 frames each way, forth and back, 96 × 64, 0.8 s")
     frames = decoded(downloaded(page, tmp_path / "film.mp4"))
     assert len(frames) == 12
     assert np.abs(frames[1:6] / 255.0 - frames[:6:-1] / 255.0).mean() < LOSSY  # there, and back
@@ -111,8 +96,7 @@ def test_a_video_in_slow_motion_and_at_another_rate(page: Any, tmp_path: Path) -
     page.set_input_files("#clip input[type=file]", video(tmp_path / "pan.mp4", pan(24), sound=True))
     choose(page, "slowdown", "× 2")
     expect_text(page, "#plan", re.compile("(48|49|50) frames, 2.[01] s at"))  # sound ends a little later
-    click(page, "Create")
-    expect_text(page, "#state", re.compile("(48|49|50) frames, 96 × 64, 2.[01] s"))
+    create(page, re.compile("(48|49|50) frames, 96 × 64, 2.[01] s"))
     made = video_reader.read_metadata(downloaded(page, tmp_path / "slow.mp4"))
     assert made.sound and made.seconds == pytest.approx(2, abs=0.1)
     wait_until(lambda: pictures(page) >= 3, "the frames to be seen")
@@ -121,8 +105,7 @@ def test_a_video_in_slow_motion_and_at_another_rate(page: Any, tmp_path: Path) -
     select(page, "Frames per second", "60")
     expect_text(page, "#plan", re.compile("6[0-3] frames, 1.[01] s at 60 frames a second"))
     page.get_by_label("Keep the sound").uncheck()
-    click(page, "Create")
-    expect_text(page, "#state", re.compile("6[0-3] frames, 96 × 64, 1.[01] s"))
+    create(page, re.compile("6[0-3] frames, 96 × 64, 1.[01] s"))
     made = video_reader.read_metadata(downloaded(page, tmp_path / "film.mp4"))
     assert made.fps == 60 and not made.sound
 

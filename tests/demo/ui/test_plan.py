@@ -52,6 +52,7 @@ def test_what_phones_make_is_taken_with_the_defaults(tmp_path: Path) -> None:
             assert (told, request.options.longest_side) == expected
 
 
+@pytest.mark.slow
 def test_a_smaller_film_offers_the_size_that_was_asked_for(tmp_path: Path) -> None:
     photos = [str(photo(tmp_path / f"{n}.png", frame)) for n, frame in enumerate(moved(600, 800))]
     service = service_of({"FILM_MAX_MEGAPIXELS": "10"}, tmp_path)
@@ -96,17 +97,6 @@ def test_every_model_is_estimated_once_one_was_run(tmp_path: Path, monkeypatch: 
     timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 192 * 256, 1.0)
     for model, time in (("film-lite", "31 s"), ("rife", "22 s"), ("film", "6 min 12 s")):
         assert f"about {time}" in cards()[model]
-
-
-def test_a_length_in_seconds_makes_no_frame_that_is_not_shown() -> None:
-    assert planning.by_halving(4, 15, "film.mp4", 2, "loop", range(1, 9)) == (6, Fraction(65, 4))
-    assert planning.by_halving(4, 15, "film.mp4", 2, "pingpong", range(1, 9)) == (5, 16)
-    assert planning.by_halving(2, 30, "film.gif", 2, "loop", range(1, 9))[1] <= 50
-    with pytest.raises(ValueError, match="length of the film is 'long'"):
-        planning.by_halving("long", 15, "film.mp4", 2, "loop", range(1, 9))  # type: ignore[arg-type]
-    halved = plan.in_halves(PhotoRequest(["a", "b"], OPTIONS, seconds=4), range(1, 9))
-    assert isinstance(halved, PhotoRequest)
-    assert (halved.depth, halved.fps, halved.seconds) == (6, 16.25, None)
 
 
 def test_frames_that_are_asked_for_are_those_that_differ() -> None:
