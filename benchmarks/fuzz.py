@@ -28,6 +28,7 @@ from urllib.parse import urlsplit
 from gradio_client import Client, handle_file
 
 from benchmarks.command import number
+from benchmarks.watching import Watch, log_lines
 from tests.support import corpus
 from tests.support.attacks import (
     API,
@@ -43,7 +44,6 @@ from tests.support.attacks import (
 )
 from tests.support.clips import decoded
 from tests.support.serving import LOSSY, TIMEOUT, Server, difference, photos, serve, wait_until
-from tests.support.watching import Watch
 
 VISITORS = 4  # at once
 LIMIT = 60  # seconds after which an answer hangs
@@ -141,7 +141,7 @@ def measure(files: int, seed: int, every: int) -> dict[str, Any]:
                 after = False
                 unanswered.append(f"afterwards: {error!r}")
             crashed = server.process.poll() is not None
-            lines = server.lines()
+            lines = log_lines(server)
             server.process.kill()
         killed = time.monotonic()
         with serve(folder) as server:

@@ -39,11 +39,11 @@ from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
 from benchmarks.command import Size, even_size, number
+from benchmarks.watching import Watch, log_lines
 from demo.config import Config
 from film.engine import bisection
 from tests.support.attacks import API, file, pair_order
 from tests.support.serving import Server, photos, serve
-from tests.support.watching import Watch
 
 KEEP_MINUTES = 2  # long enough for the slowest visitor to fetch his film
 PATIENCE = 600  # seconds until a visitor without an answer counts as one who gets none
@@ -173,7 +173,7 @@ def measure(visitors: int, sizes: list[Size], depth: int, waiting: int, slow: in
                 client.close()
             left = expired(server)
             crashed = server.process.poll() is not None
-            lines = server.lines()
+            lines = log_lines(server)
         outcomes = [each.outcome for each in told]
         films = [each for each in told if each.outcome == "film"]
         return {
@@ -226,7 +226,7 @@ def measure_attacked(attacker: str, visitors: int, size: Size, depth: int, secon
             ended.set()
             attacking.join()
             crashed = server.process.poll() is not None
-            lines = server.lines()
+            lines = log_lines(server)
     return {
         "films_without": len(without),
         "films_attacked": len(attacked),

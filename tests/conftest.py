@@ -36,10 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache() -> Iterator[str]:
+def cache() -> str:
     """The session's FILM_CACHE."""
-    yield CACHE.name
-    CACHE.cleanup()
+    return CACHE.name
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:

@@ -6,10 +6,10 @@ import asyncio
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -54,10 +54,7 @@ def leave_a_tool(server: Server, first: Path, last: Path) -> None:
 
     async def leave(session: ClientSession) -> None:
         begun = asyncio.Event()
-
-        async def progress(*_: Any) -> None:
-            begun.set()
-
+        progress = AsyncMock(side_effect=lambda *_: begun.set())
         work = asyncio.create_task(session.call_tool("interpolate", job_request, progress_callback=progress))
         await begun.wait()
         work.cancel()
@@ -66,9 +63,7 @@ def leave_a_tool(server: Server, first: Path, last: Path) -> None:
 
 
 @pytest.mark.parametrize("leave", [cancel, hang_up, leave_a_tool])
-def test_who_leaves_stops_the_computing(
-    server: Server, tmp_path: Path, leave: Callable[[Server, Path, Path], None]
-) -> None:
+def test_who_leaves_stops_the_computing(server: Server, tmp_path: Path, leave: Any) -> None:
     with server.stopping():
         leave(server, *long_pair(tmp_path))
 
@@ -86,8 +81,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             yield server
             job.cancel()
             wait_until(lambda: server.health()["running"] == 0, "the end of all computing")
-        stored = partial(server.temporary.glob, "film-page-*/**/*")
-        wait_until(lambda: not any(path.is_file() for path in stored()), "uploads and films to expire")
+        wait_until(lambda: not any(map(Path.is_file, server.temporary.glob("film-page-*/**/*"))), "files to expire")
 
 
 def test_who_waits_is_told_and_can_leave(busy: Server, tmp_path: Path) -> None:

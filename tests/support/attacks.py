@@ -75,8 +75,7 @@ class Attacker:
     """Speaks plain HTTP to a server, byte for byte: no client library tidies up what it sends."""
 
     def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
-        """These headers come with every request."""
-        self._address, self._headers = urlsplit(url), headers or {}
+        self._address, self._headers = urlsplit(url), headers or {}  # which come with every request
 
     def request(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, case: str = ""
@@ -97,20 +96,19 @@ class Attacker:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         return self.request("POST", path, body, {"content-type": "application/json"}, case)
 
-    def upload(self, name: str, data: bytes) -> Answer:
-        return self.form(self.part(name.replace('"', "%22"), data), case=name)
-
     @staticmethod
     def part(name: str, data: bytes) -> bytes:
         """A file of a form."""
         return f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode() + data
 
+    def upload(self, name: str, data: bytes) -> Answer:
+        return self.form(self.part(name.replace('"', "%22"), data), case=name)
+
     def form(self, *parts: bytes, case: str = "") -> Answer:
         """Send an upload whose parts are given whole, headers and all."""
         body = b"".join(b"--a-mark\r\n" + part + b"\r\n" for part in parts) + b"--a-mark--\r\n"
-        return self.request(
-            "POST", f"{API}/upload", body, {"content-type": "multipart/form-data; boundary=a-mark"}, case
-        )
+        kind = {"content-type": "multipart/form-data; boundary=a-mark"}
+        return self.request("POST", f"{API}/upload", body, kind, case)
 
     def order(self, *values: Any, case: str = "", endpoint: str = "interpolate") -> Answer:
         """Ask for a film and wait for its end."""
@@ -153,10 +151,9 @@ def wrong_orders(photo: dict[str, Any], clip: dict[str, Any], listener: str) -> 
     """(endpoint, name, values) of orders that must be refused; `listener` is an address that must never be visited."""
     rests = ("photo.jpg", "saved_model.pb", "@169.254.169.254/", "%2e%2e/photo.png")
     places = [*PLACES, "photo\0.jpg", *(f"{listener}/{rest}" for rest in rests)]
+    here, above, *_ = Path(photo["path"]).parents
     places += [str(ROOT / "app.py"), str(ROOT / "film" / "models" / "film-lite")]
-    places += [
-        f"{Path(photo['path']).parents[up]}/{rest}" for up, rest in ((0, "../" * 6 + "etc/passwd"), (1, "scratch"))
-    ]
+    places += [f"{here}/{'../' * 6}etc/passwd", f"{above}/scratch"]
     photos = pair_order(photo, photo)
     many = [[photo, photo], *photos[2:]]
     for endpoint, right in (("interpolate", photos), ("interpolate_many", many), ("retime", [clip, *RETIMED])):
@@ -194,11 +191,9 @@ def wrong_bodies(photo: dict[str, Any], clip: dict[str, Any]) -> Iterator[tuple[
     yield "large", call, b'{"data": ["' + b"x" * 3 * 2**20 + b'"]}'
     yield "two keys", call, b'{"data": [], "data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]}'
     empty = [b"", b"null", b"[]", b"{}", b'"', b"\xff\xfe", b"data=1"]
-    for body in [*empty, b'{"data": {}}', b'{"data": 5}', b'{"data": null}']:
-        yield f"body {body!r}", call, body
-        yield f"join {body!r}", f"{API}/queue/join", body
-        yield f"cancel {body!r}", f"{API}/cancel", body
-        yield f"run {body!r}", f"{API}/run/predict", body
+    empty += [b'{"data": %s}' % nothing for nothing in (b"{}", b"5", b"null")]
+    for body, place in itertools.product(empty, ("call/interpolate", "queue/join", "cancel", "run/predict")):
+        yield f"{place} {body!r}", f"{API}/{place}", body
     for index in (-1, 0, 3, 99, 2**40, "x", None, [], 1.5):
         for values in ([], [None] * 12, [photo] * 12, ["x"] * 12, [10**6], [{}] * 2):
             body = {"data": values, "fn_index": index, "session_hash": "hostile"}

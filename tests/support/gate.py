@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 from demo.config import Config
 from demo.server.http_guard import Guard
@@ -87,9 +88,7 @@ class Gate:
                 return {"type": "http.disconnect"}
             return {"type": "http.request", "body": left.pop(0), "more_body": bool(left) or size is not None}
 
-        async def send(message: Message) -> None:
-            sent.append(message)
-
+        send = AsyncMock(side_effect=sent.append)
         return Begun(asyncio.ensure_future(self.guard(scope, receive, send)), sent, waits, gone)
 
 

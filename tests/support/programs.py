@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Any
 
 from gradio_client import Client
@@ -14,12 +14,9 @@ from mcp.client.streamable_http import streamablehttp_client
 from tests.support.serving import TIMEOUT
 
 
-@contextmanager
-def connected(url: str) -> Iterator[Client]:
+def connected(url: str) -> closing[Client]:
     """Its own patience, 5 s, is little where all cores compute."""
-    client = Client(url, verbose=False, httpx_kwargs={"timeout": TIMEOUT})
-    yield client
-    client.close()
+    return closing(Client(url, verbose=False, httpx_kwargs={"timeout": TIMEOUT}))
 
 
 def called(url: str, calls: Callable[[ClientSession], Awaitable[Any]], headers: dict[str, str] | None = None) -> Any:

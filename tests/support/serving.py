@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -44,10 +43,6 @@ class Server:
     def log(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def lines(self) -> list[tuple[str, str]]:
-        """(level, line) of its log; "stray" is what no logger wrote, such as the last words of a crash."""
-        return [(level(line), line) for line in self.log().splitlines()]
-
     def scratch(self) -> list[Path]:
         """Folders of films in the making."""
         return list(self.temporary.glob("film-page-*/scratch/film-*"))
@@ -64,13 +59,6 @@ class Server:
         wait_until(lambda: self.scratch() == [], "the folder to be removed")
 
 
-def level(line: str) -> str:
-    try:
-        return json.loads(line)["level"]
-    except (ValueError, TypeError, KeyError):
-        return "stray"
-
-
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + TIMEOUT
     while not condition():
@@ -78,13 +66,16 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @contextmanager
 def serve(folder: Path, **settings: str) -> Iterator[Server]:
     """A running server; `settings` are environment variables."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    temporary, output = folder / "tmp", folder / "log.txt"
+    port, temporary, output = free_port(), folder / "tmp", folder / "log.txt"
     temporary.mkdir(exist_ok=True)
     environment = os.environ | {"FILM_PORT": str(port), "TMPDIR": str(temporary)} | GENEROUS | settings
     with output.open("wb") as log:

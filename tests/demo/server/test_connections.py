@@ -69,9 +69,8 @@ async def test_an_answer_that_is_not_read_is_given_up(parts: int) -> None:
     ],
     ids=["nothing", "half a head", "no HTTP", "a request"],
 )
-async def test_who_falls_silent_keeps_no_connection_and_writes_no_log(
-    caplog: pytest.LogCaptureFixture, sent: bytes, told: bytes
-) -> None:
+async def test_who_falls_silent_keeps_no_connection(caplog: pytest.LogCaptureFixture, sent: bytes, told: bytes) -> None:
+    """And writes no log."""
     caplog.set_level(logging.INFO)
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:

@@ -52,9 +52,7 @@ def test_the_pace_is_that_of_the_frames_that_were_made(small_film: film.Film, st
 
 @pytest.mark.parametrize("ceiling", [GIGABYTE, 2**17])
 @pytest.mark.slow
-def test_a_frame_that_has_expired_or_found_no_room_is_made_again(
-    small_film: film.Film, tmp_path: Path, ceiling: int
-) -> None:
+def test_a_frame_that_is_not_there_is_made_again(small_film: film.Film, tmp_path: Path, ceiling: int) -> None:
     storage, pair = Storage(tmp_path / "page", 3600, ceiling), moved(64, 96)
 
     def found() -> int:

@@ -108,9 +108,8 @@ def test_the_first_film_ever_tells_the_pace_of_the_next(opened: Open, photo: Pho
         assert isinstance(next(third), Progress)
 
 
-def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
-    opened: Open, photo: PhotoRequest, logged: Logged
-) -> None:
+def test_a_film_of_unknown_length_counts_as_long(opened: Open, photo: PhotoRequest, logged: Logged) -> None:
+    """And may become as large as any."""
     job_service = opened(max_running=2, max_waiting=5)
     video = VideoRequest(photo.photos[0], photo.options)
     with closing(job_service.make(photo)) as short:

@@ -14,6 +14,7 @@ from demo.config import Config
 from demo.server.job_queue import QueueFull
 from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService
+from demo.server.storage import Storage
 from demo.ui import exports, html, plan, updates
 from demo.ui.layout import shown_count
 from film.engine import devices, timings
@@ -128,13 +129,12 @@ def test_every_refusal_that_can_be_solved_has_its_button() -> None:
     assert not updates.remedy(ValueError("anything"), None, "")
 
 
-def test_what_was_streamed_before_a_stop_is_a_film(tmp_path: Path) -> None:
+def test_what_was_streamed_before_a_stop_is_a_film(storage: Storage, tmp_path: Path) -> None:
     with Encoding(Fraction(8)).encoder(tmp_path, 0, 32) as encoder:
         written = [encoder.write(np.float32(picture) / 255) for picture in pan(32)]
     segments = [(segment.path.read_bytes(), segment.count) for segment in written if segment]
     assert len(segments) > 2
     made = segments[: len(segments) // 2]
-    storage = service_of({}, tmp_path).storage
     path = exports.joined([data for data, _ in made], storage)
     assert storage.keeps(str(path))
     looked = video_reader.read_metadata(path)
