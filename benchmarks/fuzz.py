@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import socket
 import statistics
 import sys
 import tempfile
@@ -22,28 +23,30 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from gradio_client import Client, handle_file
 
 from benchmarks.command import number
+from benchmarks.watching import Watch, log_lines
 from tests.support import corpus
 from tests.support.attacks import (
     API,
-    LIMIT,
-    REST,
     VIDEOS,
     Answer,
     Attacker,
     foreign_requests,
     listener,
+    pair_order,
     wrong_bodies,
     wrong_orders,
     wrong_requests,
 )
-from tests.support.serving import LOSSY, Server, decoded, difference, photos, serve, wait_until
-from tests.support.watching import Watch
+from tests.support.clips import decoded
+from tests.support.serving import LOSSY, TIMEOUT, Server, difference, photos, serve, wait_until
 
 VISITORS = 4  # at once
+LIMIT = 60  # seconds after which an answer hangs
 ENOUGH = 20  # requests without an answer after which no more are sent: the server hangs
 T = TypeVar("T")
 
@@ -96,10 +99,10 @@ def attack(server: Server, trap: str, files: int, seed: int, every: int) -> tupl
     own = server.url.removeprefix("http://")
     foreign = list(foreign_requests(own))
     send("foreign", foreign, lambda case: attacker.request(case[0], case[1], b"", case[2], str(case)[:200]))
-    send("half sent", list(half_requests(own)), lambda case: attacker.half(case[1], case[0]))
+    send("half sent", list(half_requests(own)), lambda case: half(server.url, *case))
     many = [attacker.part(f"{number}.jpg", bytes(12)) for number in range(1000)]
     send("small files", [1000, 100, 101] * 5, lambda count: attacker.form(*many[:count]))
-    unheard = {"data": [photo, photo, 8, 15, "film-lite", "CPU", 512, *REST]}  # nobody listens to these long films
+    unheard = {"data": pair_order(photo, photo, depth=8)}  # nobody listens to these long films
     send("unheard", range(100), lambda number: attacker.post(f"{API}/call/interpolate", unheard, f"unheard {number}"))
     return answers, unanswered
 
@@ -110,6 +113,15 @@ def half_requests(own: str) -> Iterator[tuple[str, bytes]]:
     form = b"Content-Type: multipart/form-data; boundary=m\r\n\r\n--m\r\nContent-Disposition: form-data; na"
     parts = {"nothing": b"", "half a line": head[:9], "half a head": head, "no body": head + b"\r\n"}
     yield from (parts | {"half a form": head + form, "no HTTP": b"\x16\x03\x01\x02\x00\x01"}).items()
+
+
+def half(url: str, case: str, data: bytes) -> Answer:
+    """Send the beginning of a request and wait until the server ends it."""
+    started, address = time.monotonic(), urlsplit(url)
+    with socket.create_connection((address.hostname or "", address.port), timeout=TIMEOUT) as line:
+        line.sendall(data)
+        text = b"".join(iter(lambda: line.recv(2**16), b"")).decode(errors="replace")
+    return Answer(case, int((text.split(" ", 2) + ["0", "0"])[1]), text, time.monotonic() - started, str(data))
 
 
 def measure(files: int, seed: int, every: int) -> dict[str, Any]:
@@ -129,7 +141,7 @@ def measure(files: int, seed: int, every: int) -> dict[str, Any]:
                 after = False
                 unanswered.append(f"afterwards: {error!r}")
             crashed = server.process.poll() is not None
-            lines = server.lines()
+            lines = log_lines(server)
             server.process.kill()
         killed = time.monotonic()
         with serve(folder) as server:

@@ -39,11 +39,11 @@ from gradio_client.client import Job
 from gradio_client.exceptions import AppError
 
 from benchmarks.command import Size, even_size, number
+from benchmarks.watching import Watch, log_lines
 from demo.config import Config
 from film.engine import bisection
-from tests.support.attacks import API, REST, file
+from tests.support.attacks import API, file, pair_order
 from tests.support.serving import Server, photos, serve
-from tests.support.watching import Watch
 
 KEEP_MINUTES = 2  # long enough for the slowest visitor to fetch his film
 PATIENCE = 600  # seconds until a visitor without an answer counts as one who gets none
@@ -173,7 +173,7 @@ def measure(visitors: int, sizes: list[Size], depth: int, waiting: int, slow: in
                 client.close()
             left = expired(server)
             crashed = server.process.poll() is not None
-            lines = server.lines()
+            lines = log_lines(server)
         outcomes = [each.outcome for each in told]
         films = [each for each in told if each.outcome == "film"]
         return {
@@ -226,7 +226,7 @@ def measure_attacked(attacker: str, visitors: int, size: Size, depth: int, secon
             ended.set()
             attacking.join()
             crashed = server.process.poll() is not None
-            lines = server.lines()
+            lines = log_lines(server)
     return {
         "films_without": len(without),
         "films_attacked": len(attacked),
@@ -265,7 +265,9 @@ def film_seconds(server: Server, pair: tuple[Path, Path], depth: int, address: s
     with httpx.Client(base_url=server.url, headers={"x-forwarded-for": address}, timeout=PATIENCE) as client:
         files = [("files", (path.name, path.read_bytes())) for path in pair]
         paths = client.post(f"{API}/upload", files=files).raise_for_status().json()
-        asked = client.post(f"{API}/call/interpolate", json={"data": order_of(*paths, depth)}).raise_for_status()
+        asked = client.post(
+            f"{API}/call/interpolate", json={"data": pair_order(*map(file, paths), depth)}
+        ).raise_for_status()
         told = client.get(f"{API}/call/interpolate/{asked.json()['event_id']}").text
         if "event: complete" not in told:
             raise RuntimeError(f"A visitor got no film: {told[-300:]}")
@@ -284,12 +286,8 @@ def attack_until(ended: threading.Event, server: Server, attacker: str, answers:
                     many = [("files", (f"{number}.jpg", os.urandom(12))) for number in range(count)]
                     answers[client.post(f"{API}/upload", files=many).status_code] += 1
             else:
-                order = {"data": order_of(path, path, bisection.MAX_DEPTH)}
+                order = {"data": pair_order(file(path), file(path), bisection.MAX_DEPTH)}
                 answers[client.post(f"{API}/call/interpolate", json=order).status_code] += 1
-
-
-def order_of(first: str, last: str, depth: int) -> list[Any]:
-    return [file(first), file(last), depth, 15, "film-lite", "CPU", 512, *REST]
 
 
 def order_long_film(server: Server, pair: tuple[Path, Path]) -> Job:

@@ -12,14 +12,14 @@ import argparse
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
+from benchmarks.watching import log_lines
 from film.media import video_reader
 from tests.conftest import moved, photo
 from tests.support import browsing
-from tests.support.browsing import choose, click, downloaded, expect_text, select, upload, visiting
+from tests.support.browsing import Visit, visiting
 from tests.support.clips import ffmpeg
 from tests.support.serving import serve
 
@@ -52,17 +52,17 @@ def portraits(folder: Path) -> list[Path]:
     return paths
 
 
-def make(page: Any, side: int | None, plan: str, out: Path) -> None:
+def make(page: Visit, side: int | None, plan: str, out: Path) -> None:
     """Press Create once the plan is there, wait for the film, and say what it is."""
     if side:
-        select(page, "Longest side", f"{side} pixels")
-    expect_text(page, "#plan", plan)
+        page.select("Longest side", f"{side} pixels")
+    page.expect_text("#plan", plan)
     print("plan: ", " ".join(page.inner_text("#plan").split()), flush=True)
     begun = time.monotonic()
-    click(page, "Create")
-    expect_text(page, "#state", "made by")
+    page.click("Create")
+    page.expect_text("#state", "made by")
     print("state:", " ".join(page.inner_text("#state").split()))
-    path = downloaded(page, out)
+    path = page.downloaded(out)
     looked = video_reader.read_metadata(path)
     print(
         f"file:  {path.name}, {path.stat().st_size / 1e6:.1f} MB, {looked.width}x{looked.height},"
@@ -88,14 +88,14 @@ def main() -> None:
         video, pair = clip(folder / "VID_1.mp4", options.seconds), portraits(folder)
         with serve(folder, **settings) as server:
             with visiting(server, browser) as page:
-                upload(page, *pair)
+                page.upload(*pair)
                 make(page, options.side, "31 calls", out / "photos.mp4")
             with visiting(server, browser) as page:
-                choose(page, "kind", "Video")
+                page.choose("kind", "Video")
                 page.set_input_files("#clip input[type=file]", video)
                 page.wait_for_selector("#clip video")
                 make(page, options.side, "calls of the model", out / "video.mp4")
-            for level, line in server.lines():
+            for level, line in log_lines(server):
                 if level not in ("INFO", "info"):
                     print(level, line)
 

@@ -36,10 +36,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def cache() -> Iterator[str]:
+def cache() -> str:
     """The session's FILM_CACHE."""
-    yield CACHE.name
-    CACHE.cleanup()
+    return CACHE.name
 
 
 def texture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -135,7 +134,7 @@ def averaging(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def small_film_copy(tmp_path: Path) -> Path:
-    """film-lite's SavedModel, to be damaged."""
+    """The small FILM's SavedModel, to be damaged."""
     return Path(shutil.copytree(SMALL_FILM, tmp_path / "copy"))
 
 
@@ -179,7 +178,7 @@ def one_line(error: BaseException) -> str:
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A hub that serves film-lite, and an empty TensorFlow Hub cache."""
+    """A hub that serves the small FILM, and an empty TensorFlow Hub cache."""
     from tests.support.hub_server import Server, archive
 
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "hub"))

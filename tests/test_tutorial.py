@@ -10,7 +10,6 @@ import pytest
 from nbclient import NotebookClient
 
 NOTEBOOK = Path(__file__).parent.parent / "examples" / "tutorial.ipynb"
-MAX_BYTES = 1_000_000
 UNREACHABLE = "http://127.0.0.1:9"  # a proxy that is not there: TensorFlow Hub cannot be reached, wherever this runs
 
 
@@ -33,7 +32,7 @@ def kinds(notebook: nbformat.NotebookNode) -> list[set[str]]:
 
 def test_the_tutorial_is_committed_with_small_outputs() -> None:
     notebook, text = nbformat.read(NOTEBOOK, as_version=4), NOTEBOOK.read_text()
-    assert NOTEBOOK.stat().st_size < MAX_BYTES
+    assert NOTEBOOK.stat().st_size < 1_000_000
     assert not any(output.output_type == "error" for cell in notebook.cells for output in cell.get("outputs", []))
     assert not any(place in text for place in (str(NOTEBOOK.parents[1]), str(Path.home()), "site-packages"))
 

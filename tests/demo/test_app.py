@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
-from gradio_client import Client, handle_file
+from gradio_client import handle_file
 from gradio_client.exceptions import AppError
 from mcp import ClientSession
-from mcp.client.streamable_http import streamablehttp_client
 
-from tests.support.attacks import API, REST, Attacker
+from tests.support.attacks import API, Attacker, pair_order
+from tests.support.programs import called, connected
 from tests.support.serving import ENDLESS, ROOT, TIMEOUT, Server, long_pair, photos, serve, wait_until
 
 pytestmark = pytest.mark.server
@@ -29,61 +31,41 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     assert list(server.temporary.glob("film-*")) == []  # ended by SIGTERM, it left no upload and no film
 
 
-def connected(server: Server) -> Client:
-    # Its own patience, 5 s, is little where all cores compute.
-    return Client(server.url, verbose=False, httpx_kwargs={"timeout": TIMEOUT})
-
-
 def cancel(server: Server, first: Path, last: Path) -> None:
-    client = connected(server)
-    photos = {"first": handle_file(first), "last": handle_file(last)}
-    job = client.submit(**photos, count=ENDLESS, api_name="/interpolate")
-    wait_until(lambda: bool(job.outputs()), "the first frame")
-    job.cancel()
-    client.close()
+    with connected(server.url) as client:
+        photos = {"first": handle_file(first), "last": handle_file(last)}
+        job = client.submit(**photos, count=ENDLESS, api_name="/interpolate")
+        wait_until(lambda: bool(job.outputs()), "the first frame")
+        job.cancel()
 
 
 def hang_up(server: Server, first: Path, last: Path) -> None:
     attacker = Attacker(server.url)
-    pair = [attacker.photo(path.name, path.read_bytes()) for path in (first, last)]
-    format, quality, play, _, *rest = REST
-    job_request = {"data": [*pair, 1, 15, "film-lite", "CPU", 1024, format, quality, play, ENDLESS, *rest]}
-    event = httpx.post(f"{server.url}{API}/call/interpolate", json=job_request, timeout=TIMEOUT).json()["event_id"]
-    with httpx.stream("GET", f"{server.url}{API}/call/interpolate/{event}", timeout=TIMEOUT) as events:
+    order = pair_order(*attacker.photos(first, last), count=ENDLESS, longest_side=1024)
+    call = f"{API}/call/interpolate"
+    event = attacker.post(call, {"data": order}).event
+    with httpx.stream("GET", f"{server.url}{call}/{event}", timeout=TIMEOUT) as events:
         assert next(line for line in events.iter_lines() if "done" in line)
 
 
 def leave_a_tool(server: Server, first: Path, last: Path) -> None:
-    attacker = Attacker(server.url)
-    pair = [f"{API}/file={attacker.photo(path.name, path.read_bytes())['path']}" for path in (first, last)]
+    pair = [f"{API}/file={photo['path']}" for photo in Attacker(server.url).photos(first, last)]
     job_request = {"first": pair[0], "last": pair[1], "count": ENDLESS}
 
-    async def leave() -> None:
+    async def leave(session: ClientSession) -> None:
         begun = asyncio.Event()
+        progress = AsyncMock(side_effect=lambda *_: begun.set())
+        work = asyncio.create_task(session.call_tool("interpolate", job_request, progress_callback=progress))
+        await begun.wait()
+        work.cancel()
 
-        async def progress(*_: Any) -> None:
-            begun.set()
-
-        async with (
-            streamablehttp_client(f"{server.url}{API}/mcp/") as (read, write, _),
-            ClientSession(read, write) as session,
-        ):
-            await session.initialize()
-            work = asyncio.create_task(session.call_tool("interpolate", job_request, progress_callback=progress))
-            await begun.wait()
-            work.cancel()
-
-    asyncio.run(asyncio.wait_for(leave(), TIMEOUT))
+    called(server.url, leave)
 
 
 @pytest.mark.parametrize("leave", [cancel, hang_up, leave_a_tool])
-def test_who_leaves_stops_the_computing(
-    server: Server, tmp_path: Path, leave: Callable[[Server, Path, Path], None]
-) -> None:
-    stopped = server.log().count("stopped after frame")
-    leave(server, *long_pair(tmp_path))
-    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
-    wait_until(lambda: server.scratch() == [], "the folder to be removed")
+def test_who_leaves_stops_the_computing(server: Server, tmp_path: Path, leave: Any) -> None:
+    with server.stopping():
+        leave(server, *long_pair(tmp_path))
 
 
 @pytest.fixture(scope="module")
@@ -92,52 +74,35 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("busy")
     limits = {"FILM_MAX_RUNNING": "1", "FILM_MAX_WAITING": "1", "FILM_KEEP_MINUTES": "0.2"}
     with serve(folder, **limits) as server:
-        client = connected(server)
-        first, last = map(handle_file, long_pair(folder))
-        job = client.submit(first=first, last=last, count=ENDLESS, api_name="/interpolate")
-        wait_until(lambda: bool(job.outputs()), "the first frame")
-        yield server
-        job.cancel()
-        wait_until(lambda: health(server)["running"] == 0, "the end of all computing")
-        client.close()
-        wait_until(lambda: stored(server) == [], "uploads and films to expire")
-
-
-def health(server: Server) -> dict[str, Any]:
-    return httpx.get(f"{server.url}/health", timeout=TIMEOUT).json()
-
-
-def stored(server: Server) -> list[Path]:
-    """What visitors left on the disk."""
-    return [path for path in server.temporary.glob("film-page-*/**/*") if path.is_file()]
-
-
-def test_health_answers_while_a_film_is_made(busy: Server) -> None:
-    assert health(busy).items() >= {"status": "ok", "running": 1, "waiting": 0, "model": "film-lite"}.items()
+        with connected(server.url) as client:
+            first, last = map(handle_file, long_pair(folder))
+            job = client.submit(first=first, last=last, count=ENDLESS, api_name="/interpolate")
+            wait_until(lambda: bool(job.outputs()), "the first frame")
+            yield server
+            job.cancel()
+            wait_until(lambda: server.health()["running"] == 0, "the end of all computing")
+        wait_until(lambda: not any(map(Path.is_file, server.temporary.glob("film-page-*/**/*"))), "files to expire")
 
 
 def test_who_waits_is_told_and_can_leave(busy: Server, tmp_path: Path) -> None:
-    client = connected(busy)
+    assert busy.health().items() >= {"status": "ok", "running": 1, "waiting": 0, "model": "film-lite"}.items()
     job_request = dict(zip(("first", "last"), map(handle_file, photos(tmp_path, 64, 64)), strict=True)) | {"depth": 1}
-    waiting = client.submit(**job_request, api_name="/interpolate")
-    wait_until(lambda: bool(waiting.outputs()), "news of the line")
-    assert waiting.outputs()[0][1]["place"] == 1
-    assert health(busy)["waiting"] == 1
-    with pytest.raises(AppError, match="Busy: 1 film is being made here and 1 visitor waits"):
-        client.predict(**job_request, api_name="/interpolate")
-    waiting.cancel()
-    wait_until(lambda: health(busy)["waiting"] == 0, "the place in the line to be free")
-    assert health(busy)["running"] == 1
-    client.close()
+    with connected(busy.url) as client:
+        waiting = client.submit(**job_request, api_name="/interpolate")
+        wait_until(lambda: bool(waiting.outputs()), "news of the line")
+        assert waiting.outputs()[0][1]["place"] == 1
+        assert busy.health()["waiting"] == 1
+        with pytest.raises(AppError, match="Busy: 1 film is being made here and 1 visitor waits"):
+            client.predict(**job_request, api_name="/interpolate")
+        waiting.cancel()
+        wait_until(lambda: busy.health()["waiting"] == 0, "the place in the line to be free")
+        assert busy.health()["running"] == 1
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak memory is read from Linux's /proc")
 def test_importing_the_page_is_light() -> None:
-    code = (
-        "import re, sys, app; app.build_app(); print('tensorflow' in sys.modules,"
-        " re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1])"
-    )
+    code = "import sys, app; app.build_app(); print('tensorflow' in sys.modules, open('/proc/self/status').read())"
     printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    tensorflow, kilobytes = printed.split()
-    assert tensorflow == "False"
-    assert int(kilobytes) < 600 * 1024
+    assert printed.startswith("False")
+    peak = re.search(r"VmHWM:\s+(\d+) kB", printed)
+    assert peak and int(peak[1]) < 600 * 1024

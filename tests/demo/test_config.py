@@ -12,19 +12,17 @@ import pytest
 
 from demo.app import build_app, open_service
 from demo.config import Config
-from tests.support.serving import ROOT, TIMEOUT
+from tests.support.serving import ROOT, TIMEOUT, free_port
 
 
 def test_settings() -> None:
     assert Config.read({}) == Config(max_megapixels=math.inf)  # on one's own computer
     assert Config.read({"FILM_HOST": "0.0.0.0"}).max_megapixels == Config().max_megapixels == 300
-    assert Config.read({"FILM_MAX_MEGAPIXELS": "8"}).max_megapixels == 8
     assert Config().host == "127.0.0.1"
     assert Config.read({"SPACE_ID": "someone/film"}).host == "0.0.0.0"
     assert Config.read({"SPACE_ID": "someone/film", "FILM_HOST": "::1"}).host == "::1"
-    assert Config.read({"FILM_PORT": "8080", "FILM_MAX_DEPTH": " 6 "}) == Config(
-        port=8080, max_depth=6, max_megapixels=math.inf
-    )
+    given = {"FILM_PORT": "8080", "FILM_MAX_DEPTH": " 6 ", "FILM_MAX_MEGAPIXELS": "8"}
+    assert Config.read(given) == Config(port=8080, max_depth=6, max_megapixels=8)
     assert Config.read({"FILM_KEEP_MINUTES": "0.5", "FILM_MAX_SIDE": "0"}).keep_minutes == 0.5
     with pytest.raises(ValueError, match="FILM_MODEL is 'nonesuch'; choose one of film-lite, rife, film"):
         open_service(Config(model="nonesuch"))
@@ -35,8 +33,7 @@ def test_settings() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("PORT", "0", "a whole number, from 1 to 65535"),
-        ("PORT", "70000", "a whole number, from 1 to 65535"),
+        *(("PORT", wrong, "a whole number, from 1 to 65535") for wrong in ("0", "70000")),
         ("MAX_DEPTH", "0", "a whole number, 1 or more"),
         ("MAX_SIDE", "-1", "a whole number, 0 or more"),
         ("MAX_MEGAPIXELS", "0", "a number, 0.01 or more"),
@@ -51,15 +48,23 @@ def test_what_nothing_could_be_made_with_is_refused(name: str, value: str, words
         Config.read({f"FILM_{name}": value})
 
 
+PROGRAM = """
+import os, sys, app
+for setting in sys.argv[1:]:
+    os.environ |= [setting.split("=")]
+    try:
+        app.main()
+    except SystemExit as ended:
+        print(ended, file=sys.__stdout__)
+    del os.environ[setting.split("=")[0]]
+"""
+
+
 @pytest.mark.server
 def test_nothing_is_served_with_an_unusable_setting() -> None:
     """All in one process, because it takes seconds to import what would serve."""
-    with socket.socket() as free, socket.socket() as taken:
-        for each in (free, taken):
-            each.bind(("127.0.0.1", 0))
-        port, other = free.getsockname()[1], taken.getsockname()[1]
-        free.close()
-        taken.listen()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port, other = free_port(), taken.getsockname()[1]
         words = {
             "FILM_MAX_DEPTH=0": "FILM_MAX_DEPTH is '0'; it must be a whole number, 1 or more.",
             "FILM_MEMORY_GB=0": "The memory budget is 0 GB; it must be a number above 0.",
@@ -67,22 +72,9 @@ def test_nothing_is_served_with_an_unusable_setting() -> None:
             "FILM_HOST=nonsense.invalid": f"Nothing can be served at nonsense.invalid:{port} (",
             f"FILM_PORT={other}": f"Nothing can be served at 127.0.0.1:{other} (",
         }
-        program = """
-import os, sys, app
-for setting in sys.argv[1:]:
-    name, value = setting.split("=")
-    os.environ[name] = value
-    try:
-        app.main()
-    except SystemExit as ended:
-        print(ended, file=sys.__stdout__)
-    del os.environ[name]
-"""
-        command = [sys.executable, "-c", program, *words]
         environment = os.environ | {"FILM_PORT": str(port)}
-        ended = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=True
-        )
+        told = {"cwd": ROOT, "env": environment, "capture_output": True, "text": True, "timeout": TIMEOUT}
+        ended = subprocess.run([sys.executable, "-c", PROGRAM, *words], check=True, **told)
     assert "Traceback" not in ended.stderr and "GRADIO" not in ended.stderr
     for line, beginning in zip(ended.stdout.splitlines(), words.values(), strict=True):
         assert line.startswith(beginning)

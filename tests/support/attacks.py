@@ -10,38 +10,26 @@ import http.client
 import itertools
 import json
 import re
-import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from demo.api.endpoints import ENDPOINTS, FILES
 from tests.support.serving import ROOT, TIMEOUT
 
-LIMIT = 60  # seconds after which the benchmark says that an answer hangs
 WORDS = ["Traceback", 'File "', "site-packages", "root:x:0", "PATH=", str(ROOT), sys.prefix, sys.base_prefix]
 SHOWN = re.compile("|".join(map(re.escape, dict.fromkeys(WORDS))))  # what no answer shows
 API = "/gradio_api"
-REST = ["mp4", 80, "loop", None, None, "linear", None, 8]  # of an order for two photos, after its first seven values
 RETIMED = [2, "film-lite", "CPU", 512, "mp4", 80, "loop", True, 15, None]  # an order for a video, after the video
 RETIMED += [None, None, None, None, 8, "auto", None, False]
 VIDEOS = (".mp4", ".webm", ".mkv")  # names of files that are ordered as videos
-FILM = "model device longest_side format quality play"  # what an order for any film names
-LENGTH = "count seconds easing background depth_bits"
-PARAMETERS = {
-    "interpolate": f"first last depth fps {FILM} {LENGTH}".split(),
-    "interpolate_many": f"photos depth fps {FILM} {LENGTH}".split(),
-    "retime": (
-        f"video slowdown {FILM} sound cut fps start end speed background depth_bits duplicates audio_track keep_streams"
-    ).split(),
-}
-FILES = {"first", "last", "photos", "video"}
 # What no parameter takes.
 NOTHING = [[], [1], {}, {"path": 1}, {"a": {}}, "x", -1, 1e308, "9" * 5000]
 PLACES = r"""
@@ -71,6 +59,11 @@ class Answer:
         return "event: complete" in self.text
 
     @property
+    def event(self) -> str:
+        """The name of the film that was asked for."""
+        return str(json.loads(self.text)["event_id"])
+
+    @property
     def refusal(self) -> str:
         """The words in which an order was refused, if it was."""
         if error := re.search(r"event: error\ndata: (.*)", self.text):
@@ -81,73 +74,57 @@ class Answer:
 class Attacker:
     """Speaks plain HTTP to a server, byte for byte: no client library tidies up what it sends."""
 
-    def __init__(self, url: str) -> None:
-        self._address = urlsplit(url)
+    def __init__(self, url: str, headers: dict[str, str] | None = None) -> None:
+        self._address, self._headers = urlsplit(url), headers or {}  # which come with every request
 
     def request(
         self, method: str, path: str, body: bytes = b"", headers: dict[str, str] | None = None, case: str = ""
     ) -> Answer:
         started = time.monotonic()
-        assert self._address.hostname
-        connection = http.client.HTTPConnection(self._address.hostname, self._address.port, timeout=TIMEOUT)
-        try:
-            headers = {"host": self._address.netloc, "content-length": str(len(body))} | (headers or {})
-            line = method, path.encode("latin-1", "replace").decode("latin-1")
-            connection.putrequest(*line, skip_host=True, skip_accept_encoding=True)
-            for name, value in headers.items():
-                connection.putheader(name, value)
-            connection.endheaders(body)
+        line = http.client.HTTPConnection(self._address.hostname or "", self._address.port, timeout=TIMEOUT)
+        with closing(line) as connection:
+            connection.request(method, path, body, self._headers | (headers or {}))
             response = connection.getresponse()
             try:
-                data = response.read(2**20)
+                text = response.read(2**20).decode(errors="replace")
             except http.client.IncompleteRead as cut:  # a stream of events that ends with an error
-                data = cut.partial
-            status, text = response.status, data.decode(errors="replace")
-        finally:
-            connection.close()
+                text = cut.partial.decode(errors="replace")
         asked = f"{path} {body[:4096]!r}"
-        return Answer(case or f"{method} {path}", status, text, time.monotonic() - started, asked)
+        return Answer(case or f"{method} {path}", response.status, text, time.monotonic() - started, asked)
 
     def post(self, path: str, payload: Any, case: str = "") -> Answer:
         body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         return self.request("POST", path, body, {"content-type": "application/json"}, case)
-
-    def upload(self, name: str, data: bytes) -> Answer:
-        return self.form(self.part(name.replace('"', "%22"), data), case=name)
 
     @staticmethod
     def part(name: str, data: bytes) -> bytes:
         """A file of a form."""
         return f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n\r\n'.encode() + data
 
+    def upload(self, name: str, data: bytes) -> Answer:
+        return self.form(self.part(name.replace('"', "%22"), data), case=name)
+
     def form(self, *parts: bytes, case: str = "") -> Answer:
         """Send an upload whose parts are given whole, headers and all."""
         body = b"".join(b"--a-mark\r\n" + part + b"\r\n" for part in parts) + b"--a-mark--\r\n"
-        return self.request(
-            "POST", f"{API}/upload", body, {"content-type": "multipart/form-data; boundary=a-mark"}, case
-        )
+        kind = {"content-type": "multipart/form-data; boundary=a-mark"}
+        return self.request("POST", f"{API}/upload", body, kind, case)
 
-    def half(self, data: bytes, case: str) -> Answer:
-        """Send the beginning of a request and wait until the server ends it."""
+    def order(self, *values: Any, case: str = "", endpoint: str = "interpolate") -> Answer:
+        """Ask for a film and wait for its end."""
         started = time.monotonic()
-        with socket.create_connection((self._address.hostname or "", self._address.port), timeout=TIMEOUT) as line:
-            line.sendall(data)
-            text = b"".join(iter(lambda: line.recv(2**16), b"")).decode(errors="replace")
-        return Answer(case, int((text.split(" ", 2) + ["0", "0"])[1]), text, time.monotonic() - started, str(data))
-
-    def order(self, *values: Any, case: str, endpoint: str = "interpolate") -> Answer:
-        """Ask for a film and wait for its end. Seven values, of two photos, are followed by the rest of an order."""
-        started = time.monotonic()
-        values = (*values, *REST) if endpoint == "interpolate" and len(values) == 7 else values
         asked = self.post(f"{API}/call/{endpoint}", {"data": list(values)}, case)
         if asked.status != 200:
             return asked
-        told = self.request("GET", f"{API}/call/{endpoint}/{json.loads(asked.text)['event_id']}")
+        told = self.request("GET", f"{API}/call/{endpoint}/{asked.event}")
         return Answer(case, told.status, told.text, time.monotonic() - started, asked.asked)
 
     def photo(self, name: str, data: bytes) -> dict[str, Any]:
         """A photo, or a video, that was uploaded, as an order names it."""
         return file(json.loads(self.upload(name, data).text)[0])
+
+    def photos(self, *paths: Path) -> list[dict[str, Any]]:
+        return [self.photo(path.name, path.read_bytes()) for path in paths]
 
     def order_with(self, name: str, data: bytes, other: dict[str, Any]) -> Answer:
         """The slow motion of this file if it is named as a video, else a film from it to a photo that is in order."""
@@ -157,25 +134,30 @@ class Attacker:
         sent = file(json.loads(uploaded.text)[0])
         if name.endswith(VIDEOS):
             return self.order(sent, *RETIMED, case=name, endpoint="retime")
-        return self.order(sent, other, 1, 15, "film-lite", "CPU", 512, case=name)
+        return self.order(*pair_order(sent, other), case=name)
 
 
 def file(path: Any, **more: Any) -> dict[str, Any]:
     return {"path": path, "meta": {"_type": "gradio.FileData"}, **more}
 
 
+def pair_order(first: Any, last: Any, depth: int = 1, count: int | None = None, longest_side: int = 512) -> list[Any]:
+    """An order for a film of two photos."""
+    values = [first, last, depth, 15, "film-lite", "CPU", longest_side, "mp4", 80, "loop", count]
+    return [*values, None, "linear", None, 8]
+
+
 def wrong_orders(photo: dict[str, Any], clip: dict[str, Any], listener: str) -> Iterator[tuple[str, str, list[Any]]]:
     """(endpoint, name, values) of orders that must be refused; `listener` is an address that must never be visited."""
     rests = ("photo.jpg", "saved_model.pb", "@169.254.169.254/", "%2e%2e/photo.png")
     places = [*PLACES, "photo\0.jpg", *(f"{listener}/{rest}" for rest in rests)]
+    here, above, *_ = Path(photo["path"]).parents
     places += [str(ROOT / "app.py"), str(ROOT / "film" / "models" / "film-lite")]
-    places += [
-        f"{Path(photo['path']).parents[up]}/{rest}" for up, rest in ((0, "../" * 6 + "etc/passwd"), (1, "scratch"))
-    ]
-    photos = [photo, photo, 1, 15, "film-lite", "CPU", 512, *REST]
+    places += [f"{here}/{'../' * 6}etc/passwd", f"{above}/scratch"]
+    photos = pair_order(photo, photo)
     many = [[photo, photo], *photos[2:]]
     for endpoint, right in (("interpolate", photos), ("interpolate_many", many), ("retime", [clip, *RETIMED])):
-        for place, name in enumerate(PARAMETERS[endpoint]):
+        for place, name in enumerate(ENDPOINTS[endpoint][0].split()):
             before, after = right[:place], right[place + 1 :]
             for value in NOTHING:
                 yield endpoint, f"{name} is {str(value)[:20]!r}", [*before, value, *after]
@@ -198,7 +180,7 @@ def wrong_orders(photo: dict[str, Any], clip: dict[str, Any], listener: str) -> 
 
 def wrong_bodies(photo: dict[str, Any], clip: dict[str, Any]) -> Iterator[tuple[str, str, bytes]]:
     """(name, path, body) of requests that are no orders at all."""
-    data = json.dumps([photo, photo, 1, 15, "film-lite", "CPU", 512, *REST])
+    data = json.dumps(pair_order(photo, photo))
     video = json.dumps([clip, *RETIMED])
     call = f"{API}/call/interpolate"
     values = (("depth", data, " 1,"), ("fps", data, " 15,"), ("slowdown", video, " 2,"), ("cut", video, " 15,"))
@@ -209,11 +191,9 @@ def wrong_bodies(photo: dict[str, Any], clip: dict[str, Any]) -> Iterator[tuple[
     yield "large", call, b'{"data": ["' + b"x" * 3 * 2**20 + b'"]}'
     yield "two keys", call, b'{"data": [], "data": [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}]}'
     empty = [b"", b"null", b"[]", b"{}", b'"', b"\xff\xfe", b"data=1"]
-    for body in [*empty, b'{"data": {}}', b'{"data": 5}', b'{"data": null}']:
-        yield f"body {body!r}", call, body
-        yield f"join {body!r}", f"{API}/queue/join", body
-        yield f"cancel {body!r}", f"{API}/cancel", body
-        yield f"run {body!r}", f"{API}/run/predict", body
+    empty += [b'{"data": %s}' % nothing for nothing in (b"{}", b"5", b"null")]
+    for body, place in itertools.product(empty, ("call/interpolate", "queue/join", "cancel", "run/predict")):
+        yield f"{place} {body!r}", f"{API}/{place}", body
     for index in (-1, 0, 3, 99, 2**40, "x", None, [], 1.5):
         for values in ([], [None] * 12, [photo] * 12, ["x"] * 12, [10**6], [{}] * 2):
             body = {"data": values, "fn_index": index, "session_hash": "hostile"}
@@ -239,14 +219,9 @@ def wrong_requests(own: str, listener: str) -> Iterator[tuple[str, str]]:
     files += [f"{folder}/{rest}" for rest in ("", "scratch", "scratch/", "examples", "../log.txt")]
     files += [f"{parent}/..%2f..%2f..%2f..%2f..%2fetc%2fpasswd", f"{parent}/%2e%2e/%2e%2e/%2e%2e/etc/passwd"]
     files += [f"{up}/../../../../../../etc/passwd" for up in (parent, own, f"{folder}/examples")]
-    for path in files:
-        yield "GET", f"{API}/file={path}"
-        yield "GET", f"{API}/file/{path}"
-        yield "HEAD", f"{API}/file={path}"
-        yield "GET", f"{API}/proxy={path}"
-        yield "GET", f"/static/{path}"
-        yield "GET", f"/assets/{path}"
-        yield "GET", f"{API}/stream/{path}"
+    for place in (f"{API}/file=", f"{API}/file/", f"{API}/proxy=", "/static/", "/assets/", f"{API}/stream/"):
+        yield from (("GET", place + path) for path in files)
+    yield from (("HEAD", f"{API}/file={path}") for path in files)
     elsewhere = """
         /monitoring /monitoring/summary /monitoring/x /docs /redoc /openapi.json /login /logout /token
         /?deep_link=x /?deep_link=../../etc /?deep_link=%2e%2e%2f /config?deep_link=../../etc
@@ -256,36 +231,26 @@ def wrong_requests(own: str, listener: str) -> Iterator[tuple[str, str]]:
         token user login_check deep_link?session_hash=x dev/reload runs mcp/ mcp/sse profiling/traces vibe-code
         vibe-code/ queue/status process_recording upload_progress?upload_id=x queue/data call/interpolate/x heartbeat/
         custom_component/x/client/component/index.js custom_component/../x/client/component/index.js
-        custom_component/%2e%2e/client/component/index.js
+        custom_component/%2e%2e/client/component/index.js mcp/messages/ mcp/http mcp/x component_server stream/x login
+        component_server/ vibe-edit undo-vibe-edit vibe-starter-queries
     """.split()
     for path in [*elsewhere, "/" + "a" * 9000, *(f"{API}/{name}" for name in below)]:
         yield "GET", path
         yield "POST", path
     methods = "PUT DELETE PATCH TRACE OPTIONS CONNECT".split()
     yield from itertools.product(methods, ("/", f"{API}/upload", "/config"))
-    names = "component_server component_server/ vibe-edit undo-vibe-edit vibe-starter-queries stream/x login"
-    for name in names.split():
-        yield "POST", f"{API}/{name}"
 
 
 def foreign_requests(own: str) -> Iterator[tuple[str, str, dict[str, str]]]:
     """(method, path, headers) of requests in the name of another site, all to be refused; `own` is this one's."""
     port = own.rpartition(":")[2]
-    hosts = (
-        "evil.example evil.example:80 127.0.0.1.evil.example localhost.evil.example 0.0.0.0 169.254.169.254 [::2] x@y"
-    )
-    for host, path in itertools.product([*hosts.split(), "", "a" * 5000], ("/", "/config", f"{API}/info", "/health")):
+    hosts = "evil.example evil.example:80 127.0.0.1.evil.example localhost.evil.example 0.0.0.0 169.254.169.254".split()
+    paths = ("/", "/config", f"{API}/info", "/health")
+    for host, path in itertools.product([*hosts, "[::2]", "x@y", "", "a" * 5000], paths):
         yield "GET", path, {"host": host}
-    origins = [
-        "http://evil.example",
-        "null",
-        "",
-        f"http://{own}.evil.example",
-        f"http://evil.example:{port}",
-        "file://",
-    ]
+    origins = f"http://evil.example null http://{own}.evil.example http://evil.example:{port} file://".split()
     changing = [f"{API}/{name}" for name in ("upload", "queue/join", "call/interpolate", "mcp/", "cancel", "reset")]
-    for origin, path in itertools.product([*origins, f"https://localhost:{int(port) - 1}"], changing):
+    for origin, path in itertools.product([*origins, "", f"https://localhost:{int(port) - 1}"], changing):
         yield "POST", path, {"origin": origin, "content-type": "text/plain"}
 
 

@@ -30,87 +30,94 @@ def browsing() -> Iterator[Any]:
         browser.close()
 
 
+class Visit:
+    """What a visitor does on the page; all else is Playwright's."""
+
+    def __init__(self, page: Any) -> None:
+        self.page = page
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.page, name)
+
+    def upload(self, first: Path, last: Path) -> None:
+        for name, path in (("first", first), ("last", last)):
+            self.set_input_files(f"#{name} input[type=file]", path)
+            self.wait_for_selector(f"#{name} img")
+
+    def drop(self, selector: str, *files: Path) -> None:
+        """Drop files onto a part of the page, as from a folder's window."""
+        script = """([place, files]) => {
+            const dataTransfer = new DataTransfer();
+            for (const [name, type, data] of files) {
+                const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+                dataTransfer.items.add(new File([bytes], name, { type }));
+            }
+            for (const kind of ["dragenter", "dragover", "drop"])
+                place.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer }));
+        }"""
+        sent = [
+            [file.name, mimetypes.guess_type(file)[0] or "", b64encode(file.read_bytes()).decode()] for file in files
+        ]
+        self.evaluate(script, [self.query_selector(selector), sent])
+
+    def choose(self, group: str, text: str) -> None:
+        """Click one of a row of buttons."""
+        self.locator(f"#{group} label").get_by_text(text, exact=True).click()
+
+    def select(self, label: str, text: str) -> None:
+        """Take an entry of a dropdown."""
+        self.get_by_role("combobox", name=label).click()
+        self.get_by_role("option", name=text, exact=True).click()
+
+    def set_number(self, label: str, value: float, plan: str) -> None:
+        """Type a number and see the plan follow; typed again where a busy machine's page was not listening yet."""
+        box = self.get_by_label(f"number input for {label}", exact=True).locator("visible=true")
+        for attempt in range(6):
+            box.fill(str(value))
+            self.keyboard.press("Tab")
+            try:
+                return sync_api.expect(self.locator("#plan")).to_contain_text(plan, timeout=TIMEOUT * 1000 / 6)
+            except AssertionError:
+                if attempt == 5:
+                    raise
+                box.fill(str(value + 1))
+
+    def set_depth(self, depth: int, frames: int | None = None) -> None:
+        self.set_number("Depth", depth, f"{frames or 2**depth + 1} frames")
+
+    def click(self, button: str) -> None:
+        self.get_by_role("button", name=button, exact=True).click()
+
+    def create(self, told: str | re.Pattern[str]) -> None:
+        """Press Create, and wait until that is told of the film."""
+        self.click("Create")
+        self.expect_text("#state", told)
+
+    def expect_text(self, selector: str, text: str | re.Pattern[str]) -> None:
+        sync_api.expect(self.locator(selector)).to_contain_text(text, timeout=TIMEOUT * 1000)
+
+    def downloaded(self, path: Path) -> Path:
+        with self.expect_download() as download:
+            self.locator("#download").click()
+        download.value.save_as(path)
+        return path
+
+    def expect_motion(self) -> None:
+        """Wait until the stage draws something else than now."""
+        drawn = "document.querySelector('#preview canvas').toDataURL('image/jpeg', 0.5)"
+        self.wait_for_function(f"(before) => {drawn} !== before", arg=self.evaluate(drawn))
+
+
 @contextmanager
-def visiting(server: Server, browser: Any, **settings: Any) -> Iterator[Any]:
+def visiting(server: Server, browser: Any, **settings: Any) -> Iterator[Visit]:
     """The page in a context of such settings, ready to be clicked; at the end it has asked no other host for files."""
     context = browser.new_context(**settings)
     context.set_default_timeout(TIMEOUT * 1000)
-    page = context.new_page()
+    page = Visit(context.new_page())
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(server.url)
-    expect_text(page, "#plan", "33 frames")
+    page.expect_text("#plan", "33 frames")
     yield page
     context.close()
     assert [url for url in asked if not url.startswith((server.url, "blob:", "data:"))] == []
-
-
-def upload(page: Any, first: Path, last: Path) -> None:
-    for name, path in (("first", first), ("last", last)):
-        page.set_input_files(f"#{name} input[type=file]", path)
-        page.wait_for_selector(f"#{name} img")
-
-
-def drop(page: Any, selector: str, *files: Path) -> None:
-    """Drop files onto a part of the page, as from a folder's window."""
-    script = """([place, files]) => {
-        const dataTransfer = new DataTransfer();
-        for (const [name, type, data] of files) {
-            const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
-            dataTransfer.items.add(new File([bytes], name, { type }));
-        }
-        for (const kind of ["dragenter", "dragover", "drop"])
-            place.dispatchEvent(new DragEvent(kind, { bubbles: true, cancelable: true, dataTransfer }));
-    }"""
-    sent = [[file.name, mimetypes.guess_type(file)[0] or "", b64encode(file.read_bytes()).decode()] for file in files]
-    page.evaluate(script, [page.query_selector(selector), sent])
-
-
-def choose(page: Any, group: str, text: str) -> None:
-    """Click one of a row of buttons."""
-    page.locator(f"#{group} label").get_by_text(text, exact=True).click()
-
-
-def select(page: Any, label: str, text: str) -> None:
-    """Take an entry of a dropdown."""
-    page.get_by_role("combobox", name=label).click()
-    page.get_by_role("option", name=text, exact=True).click()
-
-
-def set_number(page: Any, label: str, value: float, plan: str) -> None:
-    """Type a number and see the plan follow; typed again where a busy machine's page was not listening yet."""
-    box = page.get_by_label(f"number input for {label}", exact=True).locator("visible=true")
-    for attempt in range(6):
-        box.fill(str(value))
-        page.keyboard.press("Tab")
-        try:
-            return sync_api.expect(page.locator("#plan")).to_contain_text(plan, timeout=TIMEOUT * 1000 / 6)
-        except AssertionError:
-            if attempt == 5:
-                raise
-            box.fill(str(value + 1))
-
-
-def set_depth(page: Any, depth: int, frames: int | None = None) -> None:
-    set_number(page, "Depth", depth, f"{frames or 2**depth + 1} frames")
-
-
-def click(page: Any, button: str) -> None:
-    page.get_by_role("button", name=button, exact=True).click()
-
-
-def expect_text(page: Any, selector: str, text: str | re.Pattern[str]) -> None:
-    sync_api.expect(page.locator(selector)).to_contain_text(text, timeout=TIMEOUT * 1000)
-
-
-def downloaded(page: Any, path: Path) -> Path:
-    with page.expect_download() as download:
-        page.locator("#download").click()
-    download.value.save_as(path)
-    return path
-
-
-def expect_motion(page: Any) -> None:
-    """Wait until the stage draws something else than now."""
-    drawn = "document.querySelector('#preview canvas').toDataURL('image/jpeg', 0.5)"
-    page.wait_for_function(f"(before) => {drawn} !== before", arg=page.evaluate(drawn))

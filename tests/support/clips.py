@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from film.media.video_reader import TimedFrame, VideoMetadata, VideoReader, read_metadata
-from tests.conftest import texture
+from tests.conftest import photo, texture
+from tests.support.watching import children, command_line
 
 # 4:2:0 halves the colour resolution and x264 at QUALITY rounds a little: mean error on a smooth texture, in levels
 # of 255. A wrong matrix or range costs 5 to 20.
@@ -34,6 +35,12 @@ def pan(count: int, height: int = 64, width: int = 96, step: int = 2, seed: int 
     """`count` pictures, (H, W, 3) uint8, of a texture that moves `step` pixels to the left each time."""
     wide = np.rint(texture(height, width + step * count, seed) * 255).astype(np.uint8)
     return [wide[:, step * k : step * k + width].copy() for k in range(count)]
+
+
+def walk(folder: Path) -> list[Path]:
+    """Photos of one scene that moves on, in an order that is not that of letters."""
+    pictures = pan(3, step=4)
+    return [photo(folder / f"walk {n}.jpg", picture / 255.0) for n, picture in zip((1, 2, 10), pictures, strict=True)]
 
 
 def video(path: Path, pictures: Sequence[np.ndarray], fps: str = "24", *options: str, sound: bool = False) -> Path:
@@ -63,7 +70,7 @@ def numbered(count: int, height: int = 48, width: int = 64) -> Iterator[np.ndarr
         yield np.float32(0.8 * k / max(1, count - 1)) + still
 
 
-def words(path: Path) -> str:
+def words(path: str | Path) -> str:
     """What ffmpeg says of a file: its streams, their colours and their times."""
     return ffmpeg("-i", str(path), "-f", "null", "-")
 
@@ -83,9 +90,9 @@ def times(path: Path) -> list[float]:
     return [float(time) for time in re.findall(r"pts_time:\s*([-\d.]+)", said)]
 
 
-def decoded(path: Path) -> np.ndarray:
+def decoded(path: str | Path) -> np.ndarray:
     """(N, H, W, 3) uint8, through imageio, which does not take segments, or through what it uses."""
-    if path.suffix != ".ts":
+    if Path(path).suffix != ".ts":
         return imageio.imread(path, plugin="FFMPEG")
     # A segment of a few small frames is too short for ffmpeg to guess its format.
     options = {"input_params": ["-f", "mpegts"], "output_params": ["-fps_mode", "passthrough"]}
@@ -113,13 +120,4 @@ def read(path: Path | VideoMetadata) -> list[TimedFrame]:
 
 def encoders() -> list[int]:
     """This process's children that are ffmpeg."""
-    children = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
-            line = (status.parent / "cmdline").read_bytes()
-        except (OSError, IndexError):
-            continue
-        if parent == os.getpid() and b"ffmpeg" in line:
-            children.append(int(status.parent.name))
-    return children
+    return [child for child in children(os.getpid()) if b"ffmpeg" in command_line(child)]

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -68,18 +68,15 @@ def mutations(sources: Mapping[str, bytes], count: int, seed: int = 0) -> Iterat
         yield f"{number:04d}-{way.__name__}.{suffix}", way(sources[suffix], other, dice)
 
 
-def flip_bits(data: bytes, other: bytes, dice: random.Random) -> bytes:
+def flip_bits(data: bytes, other: bytes, dice: random.Random, counts: Sequence[int] = (1, 4, 32, 256)) -> bytes:
     changed = bytearray(data)
-    for _ in range(dice.choice([1, 4, 32, 256])):
+    for _ in range(dice.choice(counts)):
         changed[dice.randrange(len(changed))] ^= 1 << dice.randrange(8)
     return bytes(changed)
 
 
 def flip_header_bits(data: bytes, other: bytes, dice: random.Random) -> bytes:
-    changed = bytearray(data)
-    for _ in range(dice.choice([1, 2, 8])):
-        changed[dice.randrange(min(len(changed), 64))] ^= 1 << dice.randrange(8)
-    return bytes(changed)
+    return flip_bits(data[:64], other, dice, (1, 2, 8)) + data[64:]
 
 
 def truncate(data: bytes, other: bytes, dice: random.Random) -> bytes:
@@ -124,20 +121,16 @@ def impostors() -> Iterator[tuple[str, bytes]]:
     yield "byte.png", b"\x89"
     yield "notes.jpg", b"This is no photo."
     yield "page.png", b"<!doctype html><script>alert(document.cookie)</script>"
-    yield (
-        "drawing.svg",
-        b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64"><script>alert(1)</script></svg>',
-    )
-    yield (
-        "laughs.jpg",
-        b'<?xml version="1.0"?><!DOCTYPE svg [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
-        b'<svg xmlns="http://www.w3.org/2000/svg"><text>&b;</text></svg>',
-    )
+    svg, entities = b'svg xmlns="http://www.w3.org/2000/svg"', b'<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+    yield "drawing.svg", b'<%s width="64" height="64"><script>alert(1)</script></svg>' % svg
+    yield "laughs.jpg", b'<?xml version="1.0"?><!DOCTYPE svg [%s]><%s><text>&b;</text></svg>' % (entities, svg)
     yield "script.jpg", b"#!/bin/sh\ntouch /tmp/was-here\n"
     yield "drawing.jpg", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n(/etc/passwd) (r) file\n"
     yield "paper.png", b"%PDF-1.7\n1 0 obj<</Type/Catalog>>endobj\n"
     yield "pickle.webp", b"\x80\x04\x95\x1d\x00\x00\x00\x00\x00\x00\x00\x8c\x05posix\x94\x8c\x06system\x94\x93\x94."
-    yield "archive.tif", _zip_bomb()
+    with zipfile.ZipFile(file := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(2**26))
+    yield "archive.tif", file.getvalue()
     yield "list.jpg", b"#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"
     yield "concat.jpg", b"ffconcat version 1.0\nfile /etc/passwd\n"
     yield "wide.png", png(30_000, 30_000, BITS, zlib.compress(bytes(3751) * 200))
@@ -150,11 +143,13 @@ def impostors() -> Iterator[tuple[str, bytes]]:
     yield "screen.gif", b"GIF89a" + struct.pack("<HH", 65535, 65535) + valid["gif"][10:]
     yield "frames.gif", valid["gif"][:-1] * 500 + b";"
     yield "loop.tif", b"II*\0\x08\0\0\0" + struct.pack("<H", 0) + struct.pack("<I", 8)
-    yield "strips.tif", _tiff(60_000, 60_000, b"\0" * 64)
-    yield (
-        "canvas.webp",
-        valid["webp"][:12] + b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + b"\xff" * 6 + valid["webp"][12:],
-    )
+    tags = [(256, 4, 60_000), (257, 4, 60_000), (258, 3, 8), (259, 3, 1), (262, 3, 2), (273, 4, 8), (277, 3, 3)]
+    tags += [(278, 4, 60_000), (279, 4, 2**32 - 1)]  # RGB in one strip, much shorter than the size it declares
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
+    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
+    yield "strips.tif", b"II*\0" + struct.pack("<I", 8 + 64) + bytes(64) + directory
+    canvas = b"VP8X" + struct.pack("<I", 10) + b"\0\0\0\0" + b"\xff" * 6
+    yield "canvas.webp", valid["webp"][:12] + canvas + valid["webp"][12:]
     yield f"{'n' * 300}.jpg", valid["jpg"]
     yield "../../up.jpg", valid["jpg"]
     yield "a;b&c|d`e$(f).jpg", valid["jpg"]
@@ -185,10 +180,13 @@ def _gap() -> bytes:
     """A film whose sound goes on hours after it stopped, while the header says that all of it lasts a second."""
     late = f"asetpts='PTS+gt(T,0.5)*{GAP_HOURS * 3600}/TB'"
     sound = ["-f", "lavfi", "-i", "sine=duration=1", "-af", late, "-c:a", "libopus"]
-    data = _ffmpeg("mkv", *PICTURES, *sound, "-c:v", "libx264")
-    mark = b"\x44\x89\x88"  # Duration, in 8 bytes: milliseconds as a double
-    place = data.index(mark) + len(mark)
-    return data[:place] + struct.pack(">d", 1000) + data[place + 8 :]
+    return with_duration(_ffmpeg("mkv", *PICTURES, *sound, "-c:v", "libx264"), 1000)
+
+
+def with_duration(data: bytes, milliseconds: float) -> bytes:
+    """A Matroska or WebM file whose header tells another duration."""
+    place = data.index(b"\x44\x89\x88") + 3  # a double
+    return data[:place] + struct.pack(">d", milliseconds) + data[place + 8 :]
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -215,21 +213,4 @@ def _with_png_checksums(data: bytes) -> bytes:
 
 @functools.cache
 def _deflated_zeros(count: int) -> bytes:
-    packer = zlib.compressobj(9)
-    blocks = [packer.compress(bytes(2**20)) for _ in range(count // 2**20)]
-    return b"".join([*blocks, packer.compress(bytes(count % 2**20)), packer.flush()])
-
-
-def _zip_bomb() -> bytes:
-    with zipfile.ZipFile(file := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("zeros", bytes(2**26))
-    return file.getvalue()
-
-
-def _tiff(width: int, height: int, pixels: bytes) -> bytes:
-    """An uncompressed RGB TIFF of one strip that is much shorter than the size it declares."""
-    tags = [(256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 2)]
-    tags += [(273, 4, 8), (277, 3, 3), (278, 4, height), (279, 4, 2**32 - 1)]
-    entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
-    directory = struct.pack("<H", len(tags)) + entries + struct.pack("<I", 0)
-    return b"II*\0" + struct.pack("<I", 8 + len(pixels)) + pixels + directory
+    return zlib.compress(bytes(count), 9)

@@ -8,6 +8,7 @@ from collections.abc import MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 from demo.config import Config
 from demo.server.http_guard import Guard
@@ -50,11 +51,11 @@ class Gate:
             raise KeyError("/secret/path")
         await send({"type": "http.response.body", "body": b"reached"})
 
-    def ask(self, method: str, path: str, body: bytes = b"", query: str = "", headers: Any = None) -> tuple[int, str]:
+    def ask(self, method: str, path: str, body: bytes = b"", **more: Any) -> tuple[int, str]:
         """(status, text) of the answer. The body comes in two parts."""
 
         async def visit() -> tuple[int, str]:
-            begun = self.asked(method, path, [body[:10], body[10:]], query, len(body) if headers is None else headers)
+            begun = self.asked(method, path, body[:10], body[10:], **more)
             await begun.task
             return begun.answer
 
@@ -65,35 +66,30 @@ class Gate:
 
     async def begin(self, path: str, size: int, *parts: bytes) -> Begun:
         """Announce a body of that size and send parts of it, until more is waited for or there is an answer."""
-        begun = self.asked("POST", path, [*parts, None], "", size)
+        begun = self.asked("POST", path, *parts, size=size)
         await asyncio.wait([begun.task, asyncio.ensure_future(begun.waits.wait())], return_when="FIRST_COMPLETED")
         return begun
 
-    def asked(self, method: str, path: str, parts: list[Any], query: str, headers: Any) -> Begun:
-        """A request whose body comes in these parts; at None nothing comes, at an event, once it is set, the end."""
-        given = [(b"content-length", b"%d" % headers)] if isinstance(headers, int) else headers
-        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": given}
+    def asked(
+        self, method: str, path: str, *parts: bytes, size: int | None = None, query: str = "", headers: Any = None
+    ) -> Begun:
+        """A request whose body comes in these parts. Of a larger `size` the rest does not come."""
+        left, whole = list(parts), b"".join(parts)
+        length = [(b"content-length", b"%d" % (len(whole) if size is None else size))]
+        scope = {"type": "http", "method": method, "path": path, "query_string": query.encode()}
+        scope["headers"] = length if headers is None else headers
         sent: list[Message] = []
-        waits = asyncio.Event()
+        waits, gone = asyncio.Event(), asyncio.Event()
 
         async def receive() -> Message:
-            part = parts.pop(0)
-            if part is None:
+            if not left:
                 waits.set()
-                await asyncio.Event().wait()
-            if isinstance(part, asyncio.Event):
-                await part.wait()
+                await gone.wait()
                 return {"type": "http.disconnect"}
-            return {
-                "type": "http.request",
-                "body": part,
-                "more_body": bool(parts) and not isinstance(parts[0], asyncio.Event),
-            }
+            return {"type": "http.request", "body": left.pop(0), "more_body": bool(left) or size is not None}
 
-        async def send(message: Message) -> None:
-            sent.append(message)
-
-        return Begun(asyncio.ensure_future(self.guard(scope, receive, send)), sent, waits)
+        send = AsyncMock(side_effect=sent.append)
+        return Begun(asyncio.ensure_future(self.guard(scope, receive, send)), sent, waits, gone)
 
 
 @dataclass
@@ -102,7 +98,8 @@ class Begun:
 
     task: asyncio.Future[None]
     sent: list[Message]
-    waits: asyncio.Event
+    waits: asyncio.Event  # set once the server waits for what does not come
+    gone: asyncio.Event  # to be set when the client leaves
 
     @property
     def answer(self) -> tuple[int, str]:

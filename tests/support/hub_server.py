@@ -23,7 +23,26 @@ def archive(directory: Path = SMALL_FILM) -> bytes:
     return file.getvalue()
 
 
-class Server:
+class Handler(http.server.BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Type", self.server.kind)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        with contextlib.suppress(ConnectionError):  # the client was killed, or has lost its patience
+            for start in range(0, len(self.server.body), BLOCK):
+                if self.server.pace(start) or self.server.closing.is_set():
+                    return
+                self.wfile.write(self.server.body[start : start + BLOCK])
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
     """A web server on this machine that answers every request with one body.
 
     `pace` is called before each block with the number of bytes sent so far: it may sleep, or return True to end the
@@ -31,37 +50,14 @@ class Server:
     """
 
     def __init__(self, body: bytes, kind: str = "application/gzip") -> None:
-        self.requests: list[str] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.body, self.kind, self.requests = body, kind, list[str]()
         self.pace: Callable[[int], object] = lambda sent: None
         self.closing = threading.Event()
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.requests.append(self.path)
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                with contextlib.suppress(ConnectionError):  # the client was killed, or has lost its patience
-                    for start in range(0, len(body), BLOCK):
-                        if server.pace(start) or server.closing.is_set():
-                            return
-                        self.wfile.write(body[start : start + BLOCK])
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/film"
-
-    def __enter__(self) -> Server:
-        return self
+        self.url = f"http://127.0.0.1:{self.server_port}/film"
+        threading.Thread(target=self.serve_forever, args=(0.02,)).start()
 
     def __exit__(self, *_: object) -> None:
         self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self.shutdown()
+        self.server_close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -12,10 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import imageio.v3 as imageio
 import numpy as np
+import pytest
 
 from tests.conftest import moved, photo
 
@@ -42,20 +43,20 @@ class Server:
     def log(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def lines(self) -> list[tuple[str, str]]:
-        """(level, line) of its log; "stray" is what no logger wrote, such as the last words of a crash."""
-        return [(level(line), line) for line in self.log().splitlines()]
-
     def scratch(self) -> list[Path]:
         """Folders of films in the making."""
         return list(self.temporary.glob("film-page-*/scratch/film-*"))
 
+    def health(self) -> dict[str, Any]:
+        return httpx.get(f"{self.url}/health", timeout=TIMEOUT).json()
 
-def level(line: str) -> str:
-    try:
-        return json.loads(line)["level"]
-    except (ValueError, TypeError, KeyError):
-        return "stray"
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        """What stops a film within the context, so that its computing ends and its folder is removed."""
+        stopped = self.log().count("stopped after frame")
+        yield
+        wait_until(lambda: self.log().count("stopped after frame") > stopped, "the end of the computing")
+        wait_until(lambda: self.scratch() == [], "the folder to be removed")
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -65,13 +66,16 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
         time.sleep(0.1)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @contextmanager
 def serve(folder: Path, **settings: str) -> Iterator[Server]:
     """A running server; `settings` are environment variables."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    temporary, output = folder / "tmp", folder / "log.txt"
+    port, temporary, output = free_port(), folder / "tmp", folder / "log.txt"
     temporary.mkdir(exist_ok=True)
     environment = os.environ | {"FILM_PORT": str(port), "TMPDIR": str(temporary)} | GENEROUS | settings
     with output.open("wb") as log:
@@ -96,6 +100,17 @@ def answers(url: str) -> bool:
         return False
 
 
+def served(scope: Any = "module", **settings: str) -> Any:
+    """A fixture: a running server with these settings."""
+
+    @pytest.fixture(scope=scope)
+    def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+        with serve(tmp_path_factory.mktemp("server"), **settings) as server:
+            yield server
+
+    return server
+
+
 def photos(folder: Path, height: int, width: int, seed: int = 0) -> tuple[Path, Path]:
     """Two JPEG photos of a scene that moved a little."""
     first, last = moved(height, width, seed)
@@ -105,11 +120,6 @@ def photos(folder: Path, height: int, width: int, seed: int = 0) -> tuple[Path, 
 def long_pair(folder: Path, seed: int = 0) -> tuple[Path, Path]:
     """Photos so large that a film of 257 frames outlasts what a test does meanwhile, on a fast machine, too."""
     return photos(folder, 768, 1024, seed)
-
-
-def decoded(path: str | Path) -> np.ndarray:
-    """(N, H, W, 3) uint8: every frame of a video."""
-    return imageio.imread(path, plugin="FFMPEG")
 
 
 def difference(frame: np.ndarray, image: Path) -> float:

@@ -17,8 +17,8 @@ from demo.server import connections
 
 
 @asynccontextmanager
-async def connected(answer: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, asyncio.Event]]:
-    """A connection to a server before this application, and what is set when the server has given it up."""
+async def connected(answer: Any) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection to a server before this application, which the server must give up."""
     config = uvicorn.Config(answer, lifespan="off", log_config=None)
     connections.limit(config, Config())
     lost = asyncio.Event()
@@ -35,15 +35,16 @@ async def connected(answer: Any) -> AsyncIterator[tuple[asyncio.StreamReader, as
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Impatient(config, ServerState(), {"lost": lost}), "127.0.0.1", 0)
     reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname(), limit=1024)
-    yield reader, writer, lost
+    yield reader, writer
     await asyncio.wait_for(lost.wait(), 60)
     writer.close()
     server.close()
     assert not Impatient._open
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("parts", [1, 10**6], ids=["the rest of an answer", "an answer without an end"])
-def test_an_answer_that_is_not_read_is_given_up(parts: int) -> None:
+async def test_an_answer_that_is_not_read_is_given_up(parts: int) -> None:
     """Else each would hold a connection, a file and a piece of memory for ever."""
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
@@ -53,13 +54,11 @@ def test_an_answer_that_is_not_read_is_given_up(parts: int) -> None:
             if scope["state"]["lost"].is_set():
                 return
 
-    async def visit() -> None:
-        async with connected(answer) as (_, writer, _):
-            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-
-    asyncio.run(visit())
+    async with connected(answer) as (_, writer):
+        writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("sent", "told"),
     [
@@ -70,19 +69,15 @@ def test_an_answer_that_is_not_read_is_given_up(parts: int) -> None:
     ],
     ids=["nothing", "half a head", "no HTTP", "a request"],
 )
-def test_who_falls_silent_keeps_no_connection_and_writes_no_log(
-    caplog: pytest.LogCaptureFixture, sent: bytes, told: bytes
-) -> None:
+async def test_who_falls_silent_keeps_no_connection(caplog: pytest.LogCaptureFixture, sent: bytes, told: bytes) -> None:
+    """And writes no log."""
     caplog.set_level(logging.INFO)
 
     async def answer(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    async def visit() -> None:
-        async with connected(answer) as (reader, writer, _):
-            writer.write(sent)
-            assert (await reader.read()).partition(b"\r\n")[0] == told
-
-    asyncio.run(visit())
+    async with connected(answer) as (reader, writer):
+        writer.write(sent)
+        assert (await reader.read()).partition(b"\r\n")[0] == told
     assert [record for record in caplog.records if record.name != "uvicorn.access"] == []

@@ -14,57 +14,28 @@ import pytest
 import film
 from demo.server.frame_cache import CachedInterpolator
 from demo.server.storage import GIGABYTE, Storage
-from film.engine.openvino_backend import Film
 from film.rendering import pipeline
 from film.rendering.events import Done, Level, Progress
 from tests.conftest import moved, photo
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(tmp_path / "page", 3600, GIGABYTE)
-
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """One entry for each session of the model: how many frames it has made."""
-    counts: list[int] = []
-    session = Film.session
-
-    def counted(model: Film, height: int, width: int) -> Any:
-        made = session(model, height, width)
-        start, number = made.start, len(counts)
-        counts.append(0)
-
-        def count(*ends: Any) -> Any:
-            counts[number] += 1
-            return start(*ends)
-
-        made.start = count  # type: ignore[method-assign]
-        return made
-
-    monkeypatch.setattr(Film, "session", counted)
-    return counts
-
-
 @pytest.mark.slow
-def test_a_film_goes_on_from_what_was_made(
-    small_film: film.Film, storage: Storage, tmp_path: Path, calls: list[int]
-) -> None:
+def test_a_film_goes_on_from_what_was_made(small_film: film.Film, storage: Storage, tmp_path: Path) -> None:
     photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 96))]
+    models: list[CachedInterpolator] = []
 
-    def make(name: str, model: Any, depth: int = 4) -> Any:
-        return pipeline.interpolate(photos, model, tmp_path / name, depth=depth, by_level=True)
+    def make(name: str, owner: str = "me", depth: int = 4) -> Any:
+        models.append(CachedInterpolator(small_film, storage, owner))
+        return pipeline.interpolate(photos, models[-1], tmp_path / name, depth=depth, by_level=True)
 
-    whole = list(make("whole.mp4", small_film))[-1].path
-    with closing(make("stopped.mp4", CachedInterpolator(small_film, storage, "me"))) as events:
+    with closing(make("stopped.mp4")) as events:
         assert any(isinstance(event, Level) and event.number == 3 for event in events)
-    again = CachedInterpolator(small_film, storage, "me")
-    assert list(make("again.mp4", again))[-1].path.read_bytes() == whole.read_bytes()
-    list(make("longer.mp4", CachedInterpolator(small_film, storage, "me"), depth=5))
-    list(make("other.mp4", CachedInterpolator(small_film, storage, "somebody else")))
-    assert calls == [15, 7, 8, 16, 15]
-    assert (again.found, again.made) == (7, 8) and not again.timings_name  # what was half there tells no speed
+    again = list(make("again.mp4"))[-1].path
+    list(make("longer.mp4", depth=5))
+    whole = list(make("other.mp4", "somebody else"))[-1].path
+    assert again.read_bytes() == whole.read_bytes()
+    assert [(model.found, model.made) for model in models] == [(0, 7), (7, 8), (15, 16), (0, 15)]
+    assert [bool(model.timings_name) for model in models] == [True, False, False, True]  # half of it tells no speed
 
 
 def test_the_pace_is_that_of_the_frames_that_were_made(small_film: film.Film, storage: Storage) -> None:
@@ -81,9 +52,7 @@ def test_the_pace_is_that_of_the_frames_that_were_made(small_film: film.Film, st
 
 @pytest.mark.parametrize("ceiling", [GIGABYTE, 2**17])
 @pytest.mark.slow
-def test_a_frame_that_has_expired_or_found_no_room_is_made_again(
-    small_film: film.Film, tmp_path: Path, ceiling: int
-) -> None:
+def test_a_frame_that_is_not_there_is_made_again(small_film: film.Film, tmp_path: Path, ceiling: int) -> None:
     storage, pair = Storage(tmp_path / "page", 3600, ceiling), moved(64, 96)
 
     def found() -> int:

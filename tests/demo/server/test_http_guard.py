@@ -8,6 +8,7 @@ import itertools
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -26,41 +27,29 @@ def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path)
 
 
+OPEN = f"""
+    / /health /assets/a.js /?theme=dark&__theme=light {API}/info {API}/heartbeat/a1 {ORDER}/{SESSION}
+    {API}/queue/data?session_hash={SESSION}
+"""
+CLOSED = f"""
+    /?deep_link=x /monitoring /config/x {API}/proxy=http://127.0.0.1:1/ {API}/file/etc/passwd {API}/deep_link
+    {ORDER}/other {ORDER}/x/../../upload {API}/queue/data?session_hash=other
+"""
+UNKNOWN = "component_server vibe-edit process_recording stream/x mcp/sse call/v2/a1".split()
+
+
 @pytest.mark.parametrize(
-    ("method", "path", "query", "status"),
+    ("method", "address", "status"),
     [
-        ("GET", "/", "", 200),
-        ("GET", "/", "theme=dark&__theme=light", 200),
-        ("GET", "/health", "", 200),
-        ("HEAD", "/config", "", 200),
-        ("GET", "/assets/a.js", "", 200),
-        ("GET", f"{API}/info", "", 200),
-        ("GET", f"{API}/heartbeat/a1", "", 200),
-        ("GET", f"{API}/queue/data", f"session_hash={SESSION}", 200),
-        ("GET", f"{API}/queue/data", "session_hash=other", 404),
-        ("GET", f"{ORDER}/{SESSION}", "", 200),
-        ("GET", f"{ORDER}/other", "", 404),
-        ("GET", "/", "deep_link=x", 404),
-        ("GET", f"{API}/proxy=http://127.0.0.1:1/", "", 404),
-        ("GET", f"{API}/file/etc/passwd", "", 404),
-        ("GET", "/monitoring", "", 404),
-        ("GET", "/config/x", "", 404),
-        ("GET", f"{API}/deep_link", "", 404),
-        ("GET", f"{ORDER}/x/../../upload", "", 404),
-        ("GET", TOOL, "", 405),
-        *(
-            ("POST", f"{API}/{path}", "", 404)
-            for path in ("component_server", "vibe-edit", "process_recording", "stream/x")
-        ),
-        ("POST", f"{API}/call/v2/{SESSION}", "", 404),
-        ("POST", "/", "", 404),
-        ("PUT", UPLOAD, "", 404),
-        ("DELETE", "/config", "", 404),
+        *(("GET", address, 200) for address in OPEN.split()),
+        *(("GET", address, 404) for address in CLOSED.split()),
+        *(("POST", f"{API}/{name}", 404) for name in UNKNOWN),
+        *(("HEAD", "/config", 200), ("GET", TOOL, 405)),
+        *(("POST", "/", 404), ("PUT", UPLOAD, 404), ("DELETE", "/config", 404)),
     ],
 )
-def test_what_the_product_needs_passes_and_nothing_else(
-    gate: Gate, method: str, path: str, query: str, status: int
-) -> None:
+def test_what_the_product_needs_passes_and_nothing_else(gate: Gate, method: str, address: str, status: int) -> None:
+    path, _, query = address.partition("?")
     assert gate.ask(method, path, query=query)[0] == status
     assert [reached[:2] for reached in gate.reached] == ([(method, path)] if status == 200 else [])
 
@@ -80,9 +69,7 @@ def test_only_files_of_the_page_and_of_visitors_can_be_read(gate: Gate, tmp_path
 
 
 @pytest.mark.parametrize("path", ["/a" * 300_000, "/" + "a" * 5000, "/a" * 100])
-def test_a_path_that_takes_long_to_follow_is_not_followed(
-    gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
+def test_a_long_path_is_not_followed(gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """Of each of its parts the disk is asked: of a million bytes for minutes, while nobody else is answered."""
     monkeypatch.setattr("os.path.realpath", lambda path: pytest.fail("followed"))
     assert gate.ask("GET", f"{API}/file={path}")[0] == 403
@@ -147,7 +134,8 @@ def test_an_address_takes_no_more_than_its_share_of_the_thread_that_answers_all(
     assert taken == [200] * times + [429]
 
 
-def test_an_address_listens_so_often_at_once(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.anyio
+async def test_an_address_listens_so_often_at_once(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("demo.server.http_guard.LISTENERS", 2)
     over = asyncio.Event()
 
@@ -155,16 +143,13 @@ def test_an_address_listens_so_often_at_once(gate: Gate, monkeypatch: pytest.Mon
         await over.wait()
         await gate.behind(scope, receive, send)
 
-    async def visit() -> None:
-        gate.guard._app = listens
-        begun = [gate.asked("GET", f"{ORDER}/{SESSION}", [b""], "", 0) for _ in range(3)]
-        await begun[2].task
-        assert begun[2].answer[0] == 429
-        over.set()
-        await asyncio.wait([each.task for each in begun])
-        assert [each.answer[0] for each in begun] == [200, 200, 429] and not gate.guard._listeners
-
-    asyncio.run(visit())
+    gate.guard._app = listens
+    begun = [gate.asked("GET", f"{ORDER}/{SESSION}", b"") for _ in range(3)]
+    await begun[2].task
+    assert begun[2].answer[0] == 429
+    over.set()
+    await asyncio.wait([each.task for each in begun])
+    assert [each.answer[0] for each in begun] == [200, 200, 429] and not gate.guard._listeners
 
 
 def test_the_files_in_a_tools_call_are_uploads(tmp_path: Path) -> None:
@@ -184,69 +169,54 @@ def test_the_files_in_a_tools_call_are_uploads(tmp_path: Path) -> None:
     assert full.ask("POST", TOOL, b'{"first": "/gradio_api/file=x"}')[0] == 200
 
 
-def test_a_full_disk_takes_no_upload(tmp_path: Path) -> None:
-    gate = Gate(tmp_path, ceiling=100)
-    status, text = gate.ask("POST", UPLOAD, bytes(500))
-    assert status == 507 and "of the disk" in text
-    assert gate.reached == []
-
-
 def test_the_room_for_an_upload_is_given_back(gate: Gate) -> None:
     for gate.fails in ("", "before", "after"):
         gate.ask("POST", UPLOAD, bytes(500))
         assert gate.storage._rooms == []
 
 
-def test_an_upload_takes_room_when_it_comes_and_not_when_it_is_announced(tmp_path: Path) -> None:
+@pytest.mark.anyio
+async def test_an_upload_takes_room_when_it_comes_and_not_when_it_is_announced(tmp_path: Path) -> None:
     gate = Gate(tmp_path, ceiling=16 * PART_BYTES, upload_bytes=4 * PART_BYTES)
-
-    async def visit() -> None:
-        begun = [await gate.begin(UPLOAD, 4 * PART_BYTES) for _ in range(4)]
-        assert [visitor.sent for visitor in begun] == [[]] * 4  # they are waited for
-        begun.append(await gate.begin(UPLOAD, 4 * PART_BYTES, bytes(PART_BYTES)))
-        assert [room.size for room in gate.storage._rooms] == [0, 0, 0, 0, 2 * PART_BYTES]
-        begun.append(await gate.begin(UPLOAD, 4 * PART_BYTES, bytes(PART_BYTES)))
-        assert begun[-1].answer[0] == 507  # its address has a quarter
-        for visitor in begun:
-            await visitor.leave()
-        assert gate.storage._rooms == []
-
-    asyncio.run(visit())
+    begun = [await gate.begin(UPLOAD, 4 * PART_BYTES) for _ in range(4)]
+    assert [visitor.sent for visitor in begun] == [[]] * 4  # they are waited for
+    begun.append(await gate.begin(UPLOAD, 4 * PART_BYTES, bytes(PART_BYTES)))
+    assert [room.size for room in gate.storage._rooms] == [0, 0, 0, 0, 2 * PART_BYTES]
+    begun.append(await gate.begin(UPLOAD, 4 * PART_BYTES, bytes(PART_BYTES)))
+    assert begun[-1].answer[0] == 507  # its address has a quarter
+    for visitor in begun:
+        await visitor.leave()
+    assert gate.storage._rooms == []
 
 
 @pytest.mark.parametrize("path", [UPLOAD, ORDER, TOOL])
 @pytest.mark.parametrize("parts", [[], [b"{"]])
-def test_a_body_that_falls_silent_is_not_waited_for(
+@pytest.mark.anyio
+async def test_a_silent_body_is_not_waited_for(
     gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str, parts: list[bytes]
 ) -> None:
     monkeypatch.setattr("demo.server.bodies.SILENCE_SECONDS", 0.01)
     monkeypatch.setattr("demo.server.bodies.SLOWEST", 0.01)
-
-    async def visit() -> None:
-        visitor = await gate.begin(path, 10, *parts)
-        await visitor.task
-        assert visitor.answer == (408, '{"detail":"Nothing came of the request for 0.01 s; send it again."}')
-        assert (b"connection", b"close") in visitor.sent[0]["headers"]
-
-    asyncio.run(asyncio.wait_for(visit(), 60))
+    visitor = await gate.begin(path, 10, *parts)
+    await asyncio.wait_for(visitor.task, 60)
+    assert visitor.answer == (408, '{"detail":"Nothing came of the request for 0.01 s; send it again."}')
+    assert (b"connection", b"close") in visitor.sent[0]["headers"]
     assert gate.reached == [] and gate.storage._rooms == []
 
 
 @pytest.mark.parametrize("path", [UPLOAD, ORDER])
-def test_a_body_that_trickles_is_not_waited_for(gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+@pytest.mark.anyio
+async def test_a_body_that_trickles_is_not_waited_for(gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     clock = itertools.chain([0.0, 0.0, 20.0, 40.0], itertools.repeat(61.0))  # at the beginning, then at each part
     monkeypatch.setattr("demo.server.bodies.current_time", lambda: next(clock))
-
-    async def visit() -> None:
-        visitor = await gate.begin(path, 100, b"{", b"}", b"}")
-        await visitor.task
-        assert visitor.answer == (408, '{"detail":"The request took more than 60 s; use a faster line for it."}')
-
-    asyncio.run(asyncio.wait_for(visit(), 60))
+    visitor = await gate.begin(path, 100, b"{", b"}", b"}")
+    await asyncio.wait_for(visitor.task, 60)
+    assert visitor.answer == (408, '{"detail":"The request took more than 60 s; use a faster line for it."}')
 
 
 @pytest.mark.parametrize("path", [UPLOAD, ORDER])
-def test_who_has_sent_everything_may_be_silent(gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+@pytest.mark.anyio
+async def test_who_has_sent_everything_may_be_silent(gate: Gate, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """What comes after the body is that the client has left, and it may listen for hours before."""
     monkeypatch.setattr("demo.server.bodies.SILENCE_SECONDS", 0.01)
     left: list[str] = []
@@ -255,16 +225,13 @@ def test_who_has_sent_everything_may_be_silent(gate: Gate, monkeypatch: pytest.M
         await gate.behind(scope, receive, send)
         left.append((await receive())["type"])
 
-    async def visit() -> None:
-        gate.guard._app, gone = listens, asyncio.Event()
-        begun = gate.asked("POST", path, [b"{}", gone], "", 2)
-        await asyncio.sleep(0.1)
-        assert left == []
-        gone.set()
-        await begun.task
-        assert begun.answer[0] == 200 and left == ["http.disconnect"]
-
-    asyncio.run(visit())
+    gate.guard._app = listens
+    begun = gate.asked("POST", path, b"{}")
+    await asyncio.sleep(0.1)
+    assert left == []
+    begun.gone.set()
+    await begun.task
+    assert begun.answer[0] == 200 and left == ["http.disconnect"]
 
 
 def test_a_failure_behind_is_a_sentence(gate: Gate, caplog: pytest.LogCaptureFixture) -> None:
@@ -275,11 +242,8 @@ def test_a_failure_behind_is_a_sentence(gate: Gate, caplog: pytest.LogCaptureFix
     assert gate.ask("GET", "/config") == (200, "")
 
 
-def test_what_is_no_http(gate: Gate) -> None:
-    sent: list[str] = []
-
-    async def send(message: Any) -> None:
-        sent.append(message["type"])
-
-    asyncio.run(gate.guard({"type": "websocket", "path": "/"}, send, send))  # type: ignore[arg-type]
-    assert sent == ["websocket.close"]
+@pytest.mark.anyio
+async def test_what_is_no_http(gate: Gate) -> None:
+    send = AsyncMock()
+    await gate.guard({"type": "websocket", "path": "/"}, send, send)  # type: ignore[arg-type]
+    send.assert_awaited_once_with({"type": "websocket.close"})

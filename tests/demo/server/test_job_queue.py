@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import random
-import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
 import pytest
@@ -17,16 +17,16 @@ SHORT, LONG = 1.0, LONG_SECONDS * 10
 
 @contextmanager
 def visitors(
-    queue: JobQueue, *seconds: float | None
+    queue: JobQueue, *films: float | None | Callable[[], float | None]
 ) -> Iterator[list[tuple[Slot, Iterator[Waiting], Callable[[], None]]]]:
     """A visitor for each film of so many seconds, in order of arrival: (place, what it is told, how it leaves)."""
     with ExitStack() as all_of_them:
         come = []
-        for each in seconds:
-            stay = ExitStack()
-            all_of_them.enter_context(stay)
+        for film in films:
+            stay = all_of_them.enter_context(ExitStack())
             slot = stay.enter_context(queue.slot())
-            come.append((slot, queue.wait(slot, lambda each=each: each), stay.close))
+            estimate = film if callable(film) else lambda film=film: film
+            come.append((slot, queue.wait(slot, estimate), stay.close))
         yield come
 
 
@@ -52,8 +52,8 @@ def test_a_full_line_turns_away() -> None:
     queue = JobQueue(2, 1)
     with visitors(queue, SHORT, SHORT, SHORT) as come:
         assert [begun(told) for _, told, _ in come[:2]] == [True, True]
-        with pytest.raises(QueueFull, match="2 films are being made here and 1 visitor waits"), queue.slot():
-            pass
+        with pytest.raises(QueueFull, match="2 films are being made here and 1 visitor waits"):
+            queue.slot().__enter__()
         come[2][2]()
         with queue.slot() as slot:
             assert not slot.working
@@ -74,14 +74,12 @@ def test_a_long_film_leaves_a_place_for_short_ones() -> None:
 
 
 def test_a_film_of_unknown_length_is_a_long_one_until_it_is_known() -> None:
-    queue, known = JobQueue(2, 5), []
-    with ExitStack() as places:
-        long, unknown = places.enter_context(queue.slot()), places.enter_context(queue.slot())
-        assert begun(queue.wait(long, lambda: LONG))
-        told = queue.wait(unknown, lambda: known[0] if known else None)
-        assert next(told).position == 1
+    known: list[float] = []
+    with visitors(JobQueue(2, 5), LONG, lambda: known[0] if known else None) as (long, unknown):
+        assert begun(long[1])
+        assert next(unknown[1]).position == 1
         known.append(SHORT)
-        assert begun(told)
+        assert begun(unknown[1])
 
 
 def test_who_is_not_ready_holds_nobody_up() -> None:
@@ -111,31 +109,22 @@ def test_an_unknown_wait_is_told_as_such_until_films_have_been_made() -> None:
 
 
 def test_many_threads_never_exceed_the_places_and_all_get_one() -> None:
-    queue = JobQueue(3, 100)
-    now, most, lock, done = [0], [0], threading.Lock(), itertools.count()
-    hurry = random.Random(0)
+    queue, at_work, most, hurry = JobQueue(3, 100), list[int](), list[int](), random.Random(0)
 
     def visit(seconds: float | None, patience: int) -> None:
         with queue.slot() as slot:
             for turn, _ in enumerate(queue.wait(slot, lambda: seconds)):
                 if turn == patience:
-                    return next(done) and None  # left while waiting
-            with lock:
-                now[0] += 1
-                most[0] = max(most[0], now[0])
-            threading.Event().wait(hurry.random() / 100)
-            with lock:
-                now[0] -= 1
-        next(done)
+                    return  # left while waiting
+            at_work.append(id(slot))
+            most.append(len(at_work))
+            time.sleep(hurry.random() / 100)
+            at_work.remove(id(slot))
 
     kinds = [hurry.choice([(SHORT, 99), (LONG, 99), (None, 99), (SHORT, 0)]) for _ in range(60)]
-    threads = [threading.Thread(target=visit, args=kind) for kind in kinds]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert next(done) == 60
-    assert most[0] <= 3
+    with ThreadPoolExecutor(len(kinds)) as threads:
+        list(threads.map(visit, *zip(*kinds, strict=True)))
+    assert max(most) <= 3
     assert queue.status() == {"running": 0, "waiting": 0}
 
 
@@ -147,8 +136,8 @@ def test_who_fails_frees_his_place_and_harms_nobody_else() -> None:
 
     with visitors(queue, SHORT, SHORT) as (first, second):
         assert begun(first[1])
-        with pytest.raises(ValueError, match="no longer here"), queue.slot() as third:
-            next(queue.wait(third, fail))
+        with pytest.raises(ValueError, match="no longer here"), visitors(queue, fail) as ((_, told, _),):
+            next(told)
         assert next(second[1]).position == 1
         first[2]()
         assert begun(second[1])
@@ -158,11 +147,8 @@ def test_who_has_no_film_in_the_making_comes_first_and_nobody_exceeds_his_share(
     queue = JobQueue(2, 4, share=2)
     with ExitStack() as line:
         come = [line.enter_context(queue.slot(owner)) for owner in ("a", "a", "b", "", "", "")]
-        with (
-            pytest.raises(QueueFull, match="2 films from your address are being made or wait already"),
-            queue.slot("a"),
-        ):
-            pass
+        with pytest.raises(QueueFull, match="2 films from your address are being made or wait already"):
+            line.enter_context(queue.slot("a"))
         told = [queue.wait(slot, lambda: SHORT) for slot in come]
         assert begun(told[0])
         come[1].ready = come[2].ready = True

@@ -7,10 +7,12 @@ import logging
 import sys
 import traceback
 from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -30,24 +32,20 @@ from film.rendering.events import Done, Event, Progress
 PLAN = planning.Plan(3, Fraction(15), (64, 96), 1)
 UNKNOWN = planning.Plan(2, Fraction(20), (64, 96), None)
 Open = Callable[..., JobService]
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is noted yet."""
-    monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
+Logged = Callable[[], list[dict[str, object]]]
 
 
 @pytest.fixture
 def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Open:
     """A service whose films are scripted; a video does not tell its length."""
 
+    monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))  # where nothing is noted yet
+
     def open_service(**settings: float) -> JobService:
         chosen = {"max_running": 1, "max_waiting": 1, "disk_gb": 1, "max_megapixels": 300} | settings
         service = JobService(Config(**chosen), tmp_path / "page")  # type: ignore[arg-type]
-        plan = lambda job_request: PLAN if isinstance(job_request, PhotoRequest) else UNKNOWN  # noqa: E731
-        monkeypatch.setattr(service, "plan", plan)
-        monkeypatch.setattr(service, "_film", film)
+        service.plan = lambda asked: PLAN if isinstance(asked, PhotoRequest) else UNKNOWN  # type: ignore
+        service._film = film  # type: ignore
         return service
 
     return open_service
@@ -76,26 +74,25 @@ def film(_: JobRequest, plan: planning.Plan, model: Interpolator, folder: Path, 
 
 def unused(job_service: JobService) -> bool:
     """Whether nothing is held: no place, no room, no folder."""
-    with job_service.storage.reserved(GIGABYTE - job_service.storage.used()):
-        pass
-    return (
-        job_service.queue.status() == {"running": 0, "waiting": 0} and list(job_service.storage.scratch.iterdir()) == []
-    )
+    storage = job_service.storage
+    with storage.reserved(GIGABYTE - storage.used()):
+        return job_service.queue.status() == {"running": 0, "waiting": 0} and list(storage.scratch.iterdir()) == []
 
 
-def lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, object]]:
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Logged:
     """What was logged, as it would stand in the log."""
-    return [json.loads(JsonLines().format(record)) for record in caplog.records]
-
-
-def test_a_film(job_service: JobService, photo: PhotoRequest, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
+    return lambda: [json.loads(JsonLines().format(record)) for record in caplog.records]
+
+
+def test_a_film(job_service: JobService, photo: PhotoRequest, logged: Logged) -> None:
     *progress, done = job_service.make(photo)
     assert [event.done for event in progress if isinstance(event, Progress)] == [1, 2, 3]
     assert isinstance(done, Done) and done.path.read_bytes() == b"a film"
     assert done.path.parent.parent == job_service.storage.folder
     assert unused(job_service)
-    begun, made = lines(caplog)
+    begun, made = logged()
     assert begun["request"] == made["request"] and made["message"] == "made frame 3 of 3"
     known = {"model": "film-lite", "device": "CPU", "size": "96x64", "frames": 3, "seconds": 1.5}
     assert (known | {"seconds_per_frame": 0.25}).items() <= made.items()
@@ -104,41 +101,32 @@ def test_a_film(job_service: JobService, photo: PhotoRequest, caplog: pytest.Log
 def test_the_first_film_ever_tells_the_pace_of_the_next(opened: Open, photo: PhotoRequest) -> None:
     job_service = opened(max_running=2, max_waiting=5)
     # Nothing is noted yet, so each may be a long one.
-    first, second, waiting = job_service.make(photo), job_service.make(photo), job_service.make(photo)
-    assert isinstance(next(first), Progress)  # 0.1 s a frame
-    assert isinstance(next(second), Progress)
-    first.close()
-    assert isinstance(next(waiting), Progress)
-    second.close()
-    waiting.close()
+    with closing(job_service.make(photo)) as second, closing(job_service.make(photo)) as third:
+        with closing(job_service.make(photo)) as first:
+            assert isinstance(next(first), Progress)  # 0.1 s a frame
+            assert isinstance(next(second), Progress)
+        assert isinstance(next(third), Progress)
 
 
-def test_a_film_of_unknown_length_is_a_long_one_and_may_become_as_large_as_any(
-    opened: Open, photo: PhotoRequest, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
+def test_a_film_of_unknown_length_counts_as_long(opened: Open, photo: PhotoRequest, logged: Logged) -> None:
+    """And may become as large as any."""
     job_service = opened(max_running=2, max_waiting=5)
     video = VideoRequest(photo.photos[0], photo.options)
-    short, first, second = job_service.make(photo), job_service.make(video), job_service.make(video)
-    assert isinstance(next(short), Progress)  # tells the pace of this model
-    short.close()
+    with closing(job_service.make(photo)) as short:
+        assert isinstance(next(short), Progress)  # tells the pace of this model
+    first, second = job_service.make(video), job_service.make(video)
     event = next(first)
     assert isinstance(event, Progress) and (event.done, event.total, event.seconds_left) == (1, 0, None)
-    assert (
-        job_service.storage._rooms[0].size == 300_000_000
-    )  # an encoded frame takes at most a byte for each of its pixels
+    assert job_service.storage._rooms[0].size == 300_000_000  # a frame takes at most a byte for each of its pixels
     assert next(second) == Waiting(1, None)  # the other place is for short ones, and nobody knows when this one is free
     first.close()
     second.close()
     assert job_service.storage._rooms == []
-    assert "stopped after frame 1 of an unknown number" in [line["message"] for line in lines(caplog)]
-    assert {line.get("frames") for line in lines(caplog)} == {3, None}
+    assert "stopped after frame 1 of an unknown number" in [line["message"] for line in logged()]
+    assert {line.get("frames") for line in logged()} == {3, None}
 
 
-def test_leaving_while_waiting_and_while_it_is_made(
-    job_service: JobService, photo: PhotoRequest, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
+def test_leaving_while_waiting_and_made(job_service: JobService, photo: PhotoRequest, logged: Logged) -> None:
     ended: list[str] = []
 
     def watched(*given: Any) -> Generator[Event]:
@@ -147,7 +135,7 @@ def test_leaving_while_waiting_and_while_it_is_made(
         finally:
             ended.append("the film's own generator")
 
-    monkeypatch.setattr(job_service, "_film", watched)
+    job_service._film = watched  # type: ignore[method-assign]
     first, second = job_service.make(photo), job_service.make(photo)
     next(first)
     next(second)
@@ -155,12 +143,12 @@ def test_leaving_while_waiting_and_while_it_is_made(
     first.close()
     assert ended == ["the film's own generator"]
     assert unused(job_service)
-    assert [line["message"] for line in lines(caplog)][1:] == ["stopped after no frame", "stopped after frame 1 of 3"]
+    assert [line["message"] for line in logged()][1:] == ["stopped after no frame", "stopped after frame 1 of 3"]
 
 
 @pytest.mark.parametrize("stage", ["plan", "_film"])
 @pytest.mark.parametrize(
-    ("error", "words", "logged"),
+    ("error", "words", "kept"),
     [
         (ValueError("/a/photo.png is bad."), r"^photo\.png is bad\.$", "/a/(a file) is bad."),  # no name of an upload
         (RuntimeError("ffmpeg: /tmp/x/film.mp4: failed"), r"^ffmpeg: film\.mp4: failed$", "/tmp/x/film.mp4"),
@@ -170,39 +158,27 @@ def test_leaving_while_waiting_and_while_it_is_made(
     ],
 )
 def test_errors_are_sentences_and_free_the_place(
-    job_service: JobService,
-    photo: PhotoRequest,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    stage: str,
-    error: Exception,
-    words: str,
-    logged: str,
+    job_service: JobService, photo: PhotoRequest, logged: Logged, stage: str, error: Exception, words: str, kept: str
 ) -> None:
-    def fail(*given: Any) -> Generator[Event]:
-        if stage == "plan":  # which needs no place at work
-            raise error
-        return failing(*given)
-
     def failing(*given: Any) -> Generator[Event]:
         yield from list(film(*given))[:2]
         raise error
 
-    monkeypatch.setattr(job_service, stage, fail)
+    # A plan needs no place at work.
+    setattr(job_service, stage, Mock(side_effect=error if stage == "plan" else failing))
     with pytest.raises((ValueError, RuntimeError), match=words):
         list(job_service.make(photo))
     assert unused(job_service)
-    assert logged in json.dumps(lines(caplog), ensure_ascii=False)  # the log keeps the whole
+    assert kept in json.dumps(logged(), ensure_ascii=False)  # the log keeps the whole
 
 
 def test_its_photos_do_not_expire_while_it_is_made(job_service: JobService, photo: PhotoRequest) -> None:
     path = job_service.storage.folder / ("a" * 64) / "photo.jpg"
     path.parent.mkdir()
     path.touch()
-    events = job_service.make(replace(photo, photos=[str(path), *photo.photos[1:]]))
-    next(events)
-    assert job_service.storage._held == [[str(path)]]
-    events.close()
+    with closing(job_service.make(replace(photo, photos=[str(path), *photo.photos[1:]]))) as events:
+        next(events)
+        assert job_service.storage._held == [[str(path)]]
     assert not job_service.storage._held
 
 
@@ -227,9 +203,7 @@ def test_paths_are_cut_down_to_names(text: str, shown: str) -> None:
     assert without_paths(text) == shown
 
 
-def test_what_libraries_print_becomes_lines(
-    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_libraries_print_becomes_lines(logged: Logged) -> None:
     stray = _Stray(logging.getLogger("stray"), sys.stdout)
     print("a warning", "in parts", file=stray)  # type: ignore[call-overload]
     try:
@@ -240,7 +214,7 @@ def test_what_libraries_print_becomes_lines(
     except ValueError:
         traceback.print_exc(file=stray)
     print("after", file=stray)  # type: ignore[call-overload]
-    told = lines(caplog)
+    told = logged()
     assert (told[0]["message"], told[-1]["message"]) == ("a warning in parts", "after")
     assert any("KeyError" in str(queue.get("traceback")) for queue in told)
     assert len(told) <= 6

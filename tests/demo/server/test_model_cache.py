@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -48,22 +49,18 @@ def test_the_one_not_used_for_longest_makes_room_unless_it_is_at_work() -> None:
 
 
 def test_threads_that_come_at_once_get_one() -> None:
-    (models, _), got = model_cache(1), []
-    together = threading.Barrier(8)
+    (models, _), together = model_cache(1), threading.Barrier(8)
 
-    def ask() -> None:
+    def ask(_: int) -> Interpolator:
         together.wait()
         with models.model("film", "CPU") as model:
-            got.append(model)
+            return model
 
-    threads = [threading.Thread(target=ask) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len({id(model) for model in got}) == 1
+    with ThreadPoolExecutor(8) as threads:
+        assert len(set(map(id, list(threads.map(ask, range(8)))))) == 1
 
 
+@pytest.mark.slow
 def test_the_first_visitor_finds_the_model_compiled() -> None:
     models = ModelCache(film.load, 1)
     models.warm_up("film-lite", "CPU", (64, 128)).join()

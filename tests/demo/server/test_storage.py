@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,13 +30,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     return clock
 
 
-def left(storage: Storage, *names: str, owner: str | None = None, cost: int = COST) -> list[Path]:
+def left(storage: Storage, *names: str, owner: str | None = None, cost: int = COST, counted: bool = True) -> list[Path]:
     """Files that came one after the other."""
-    paths = [storage.folder / (name * 64)[:64] / "photo.jpg" for name in names]
+    paths = [storage.folder / (name * 64) / "photo.jpg" for name in names]
     for path in paths:
         path.parent.mkdir()
         path.write_bytes(bytes(cost - FILE_COST))
-        storage.add([str(path)], owner)
+        storage.add([str(path)] if counted else [], owner)
     return paths
 
 
@@ -46,13 +46,12 @@ def there(paths: list[Path]) -> list[bool]:
 
 def free(storage: Storage) -> int:
     """Bytes that a film can have."""
-    for size in itertools.count(0, COST // 2):
-        try:
-            with storage.reserved(size):
-                pass
-        except Full:
-            return size - COST // 2
-    raise AssertionError
+    size = 0
+    with suppress(Full):
+        while True:
+            with storage.reserved(size + COST // 2):
+                size += COST // 2
+    return size
 
 
 def test_what_is_older_expires_with_its_folder(storage: Storage, clock: SimpleNamespace) -> None:
@@ -87,45 +86,33 @@ def test_what_a_running_film_needs_is_held(storage: Storage, clock: SimpleNamesp
 def test_who_uses_a_file_makes_it_new(storage: Storage, clock: SimpleNamespace, use: str) -> None:
     photo, other = left(storage, "a", "b")
     clock.now += 0.9 * HOUR
-    if use == "page":
-        storage.page_shows("of a program, which holds no page open", [str(photo)])
-    else:
-        with storage.held([str(photo)]):
-            pass
+    with storage.held([str(photo)] if use == "film" else []):
+        storage.page_shows("of a program, which holds no page open", [str(photo)] if use == "page" else [])
     clock.now += 0.2 * HOUR
     storage.sweep()
     assert there([photo, other]) == [True, False]
 
 
-def test_the_oldest_makes_room(storage: Storage, clock: SimpleNamespace) -> None:
+def test_the_oldest_makes_room_and_what_is_young_does_not(storage: Storage, clock: SimpleNamespace) -> None:
     held, shown, *_ = files = left(storage, *"abcd")
+    with pytest.raises(Full, match="The disk for uploads and films is full: 0 MB more would pass the limit"):
+        storage.reserved(1).__enter__()
+    assert all(there(files))
     clock.now += 2 * GRACE_SECONDS
     with storage.held([str(held)]), storage.page_open("page"):
         storage.page_shows("page", [str(shown)])
         clock.now += 2 * GRACE_SECONDS
         with storage.reserved(COST):
             assert there(files) == [True, True, False, True]
-        with pytest.raises(Full), storage.reserved(3 * COST):
-            pass
+        with pytest.raises(Full):
+            storage.reserved(3 * COST).__enter__()
         assert there(files) == [True, True, False, True]  # what would not be enough is not deleted
     with storage.reserved(4 * COST):  # nothing is needed any more
         assert not any(there(files))
 
 
-def test_what_is_young_makes_no_room(storage: Storage) -> None:
-    files = left(storage, *"abcd")
-    with pytest.raises(Full, match="The disk for uploads and films is full: 0 MB more would pass the limit"):
-        with storage.reserved(1):
-            pass
-    assert all(there(files))
-
-
 def test_what_came_without_asking_for_room_goes_when_it_is_too_much(storage: Storage, clock: SimpleNamespace) -> None:
-    files = left(storage, "a")
-    for name in "bcdef":
-        (path := storage.folder / (name * 64) / "photo.jpg").parent.mkdir()
-        path.write_bytes(bytes(COST - FILE_COST))
-        files.append(path)
+    files = left(storage, "a") + left(storage, *"bcdef", counted=False)
     storage.sweep()
     assert all(there(files))
     clock.now += 2 * GRACE_SECONDS
@@ -160,15 +147,16 @@ def test_what_has_come_of_an_upload_counts_once(storage: Storage) -> None:
     assert storage.owner(storage.folder / ("a" * 64) / "photo.jpg") == "192.0.2.1"
 
 
-def test_what_was_made_here_is_told_from_what_was_sent(storage: Storage) -> None:
-    (uploaded,) = left(storage, "a", owner="192.0.2.1")
-    (unknown := storage.folder / ("b" * 64) / "photo.jpg").parent.mkdir()
-    unknown.touch()
-    (film := storage.scratch / "film.mp4").touch()
-    kept = storage.keep(film)
+def test_a_film_is_kept_under_a_name_that_nobody_guesses_and_told_from_what_was_sent(storage: Storage) -> None:
+    sent = left(storage, "a", owner="192.0.2.1") + left(storage, "b", counted=False)
+    kept = []
     for _ in range(2):
-        assert [storage.made(str(path)) for path in (uploaded, unknown, kept)] == [False, False, True]
+        (made := storage.scratch / "film.mp4").write_bytes(b"a film")
+        kept.append(storage.keep(made))
+        assert not made.exists() and storage.keeps(str(kept[-1])) and kept[-1].read_bytes() == b"a film"
+        assert [storage.made(str(path)) for path in [*sent, *kept]] == [False] * 2 + [True] * len(kept)
         storage.sweep()
+    assert len({path.parent for path in kept}) == 2 and all(len(path.parent.name) == 64 for path in kept)
 
 
 def test_an_address_has_a_share_all_have_one_and_films_a_reserve(tmp_path: Path, clock: SimpleNamespace) -> None:
@@ -199,19 +187,7 @@ def test_films_in_the_making_count_but_are_never_deleted(storage: Storage, clock
         assert segment.exists() and free(storage) == 0
 
 
-def test_a_film_is_kept_under_a_name_that_nobody_guesses(storage: Storage) -> None:
-    kept = []
-    for _ in range(2):
-        (made := storage.scratch / "film.mp4").write_bytes(b"a film")
-        kept.append(storage.keep(made))
-        assert not made.exists() and storage.keeps(str(kept[-1]))
-    assert [path.read_bytes() for path in kept] == [b"a film"] * 2
-    assert len({path.parent for path in kept}) == 2 and all(len(path.parent.name) == 64 for path in kept)
-
-
-def test_even_empty_files_cost_and_links_are_not_followed(
-    storage: Storage, tmp_path: Path, clock: SimpleNamespace
-) -> None:
+def test_empty_files_cost_and_links_are_not_followed(storage: Storage, tmp_path: Path, clock: SimpleNamespace) -> None:
     for number in range(10):
         (storage.folder / f"{number}").touch()
     (large := tmp_path / "outside" / "large").parent.mkdir()

@@ -12,24 +12,11 @@ import pytest
 from PIL import Image
 
 from film.engine import devices, timings
-from tests.support.browsing import (
-    choose,
-    click,
-    downloaded,
-    expect_motion,
-    expect_text,
-    needs_chromium,
-    set_depth,
-    set_number,
-    sync_api,
-    upload,
-    visiting,
-)
-from tests.support.serving import LOSSY, Server, decoded, difference, long_pair, photos, serve, wait_until
+from tests.support.browsing import Visit, needs_chromium, sync_api, visiting
+from tests.support.clips import decoded
+from tests.support.serving import LOSSY, Server, difference, long_pair, photos, serve
 
 pytestmark = [pytest.mark.server, pytest.mark.browser, needs_chromium]
-
-GETTING_SMOOTHER = re.compile(r"Playing \d+ of 257 frames, getting smoother")
 
 
 def wrong_photo(folder: Path) -> Path:
@@ -38,54 +25,48 @@ def wrong_photo(folder: Path) -> Path:
     return text
 
 
-def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, page: Any, tmp_path: Path) -> None:
-    stopped = server.log().count("stopped after frame")
-    upload(page, *long_pair(tmp_path))
-    # Coarse to fine is what takes longer to make than to play: on a fast machine, too.
-    timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 768 * 1024, 10.0)
-    set_depth(page, 8)
-    click(page, "Create")
-    expect_text(page, "#preview .chip", GETTING_SMOOTHER)
-    expect_motion(page)
-    assert re.search(r"Frame \d+ of 257", page.inner_text("#state"))
-    click(page, "Stop")
-    expect_text(page, "#state", "frames that were made can be downloaded")
-    assert len(decoded(downloaded(page, tmp_path / "stopped.mp4"))) >= 4
-    sync_api.expect(page.locator("#create")).to_have_text("Continue")
-    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
-    wait_until(lambda: server.scratch() == [], "the folder to be removed")
+def test_the_film_plays_while_it_is_made_until_it_is_stopped(server: Server, page: Visit, tmp_path: Path) -> None:
+    def create_long() -> None:
+        # Coarse to fine is what takes longer to make than to play: on a fast machine, too.
+        timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 768 * 1024, 10.0)
+        page.set_depth(8)
+        page.click("Create")
+        page.expect_text("#preview .chip", re.compile(r"Playing \d+ of 257 frames, getting smoother"))
+
+    page.upload(*long_pair(tmp_path))
+    with server.stopping():
+        create_long()
+        page.expect_motion()
+        assert re.search(r"Frame \d+ of 257", page.inner_text("#state"))
+        page.click("Stop")
+        page.expect_text("#state", "frames that were made can be downloaded")
+        assert len(decoded(page.downloaded(tmp_path / "stopped.mp4"))) >= 4
+        sync_api.expect(page.locator("#create")).to_have_text("Continue")
     assert "made frame 257" not in server.log()
     assert "can be downloaded" in page.inner_text("#state")  # what ends later does not take it back
 
-    set_depth(page, 1)
-    click(page, "Create")  # another film does not go on from that one
-    expect_text(page, "#state", "3 frames each way, forth and back, 1024 × 768")
+    page.set_depth(1)  # another film does not go on from that one
+    page.create("3 frames each way, forth and back, 1024 × 768")
 
-    timings.remember(timings.name("film-lite", devices.precision_on("CPU", "auto")), "CPU", 768 * 1024, 10.0)
-    set_depth(page, 8)
-    click(page, "Create")  # what is made shows, and not the film before
-    expect_text(page, "#preview .chip", GETTING_SMOOTHER)
-    assert page.locator("#screen").get_attribute("data-mode") == "making"
-
-    page.set_input_files("#last input[type=file]", wrong_photo(tmp_path))  # it says why it is not taken, and goes on
-    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
-    expect_text(page, "#preview .chip", "A film of something else is being made.")
-    before = page.inner_text("#state")
-    page.wait_for_function("(before) => document.querySelector('#state').innerText != before", arg=before)
-    assert "notes.jpg is not an image" in page.inner_text("#refused")
-    stopped = server.log().count("stopped after frame")
-    page.goto("about:blank")  # who leaves stops the computing
-    wait_until(lambda: server.log().count("stopped after frame") > stopped, "the end of the computing")
+    with server.stopping():
+        create_long()  # what is made shows, and not the film before
+        assert page.locator("#screen").get_attribute("data-mode") == "making"
+        page.set_input_files("#last input[type=file]", wrong_photo(tmp_path))  # why it is not taken; and it goes on
+        page.expect_text("#refused [role=alert]", "notes.jpg is not an image")
+        page.expect_text("#preview .chip", "A film of something else is being made.")
+        before = page.inner_text("#state")
+        page.wait_for_function("(before) => document.querySelector('#state').innerText != before", arg=before)
+        assert "notes.jpg is not an image" in page.inner_text("#refused")
+        page.goto("about:blank")  # who leaves stops the computing
 
 
-def test_the_whole_film_plays_and_is_compared_and_downloaded(page: Any, tmp_path: Path) -> None:
+def test_the_whole_film_plays_and_is_compared_and_downloaded(page: Visit, tmp_path: Path) -> None:
     first, last = photos(tmp_path, 64, 96)
-    upload(page, first, last)
-    set_depth(page, 6)
-    click(page, "Create")
-    expect_text(page, "#state", "made by film-lite on CPU")
+    page.upload(first, last)
+    page.set_depth(6)
+    page.create("made by film-lite on CPU")
     assert "65 frames each way, forth and back, 96 × 64, 8.5 s" in page.inner_text("#state")
-    frames = decoded(downloaded(page, tmp_path / "film.mp4"))
+    frames = decoded(page.downloaded(tmp_path / "film.mp4"))
     assert frames.shape == (128, 64, 96, 3)
     assert difference(frames[0], first) < LOSSY and difference(frames[64], last) < LOSSY
     page.wait_for_function(
@@ -93,12 +74,12 @@ def test_the_whole_film_plays_and_is_compared_and_downloaded(page: Any, tmp_path
     )
     assert page.evaluate("document.querySelector('#film video').duration") == pytest.approx(128 / 15, abs=0.01)
     for name, mode in (("Side by side", "sides"), ("Cross-fade", "fade"), ("Film", "film")):
-        click(page, name)
+        page.click(name)
         page.wait_for_function(f"() => document.querySelector('#screen').dataset.mode == '{mode}'")
         assert page.locator("#preview canvas").is_visible() == (mode != "film")
-    click(page, "GIF")
-    expect_text(page, "#download", "Download GIF")
-    assert Image.open(downloaded(page, tmp_path / "film.gif")).n_frames == 128  # type: ignore[attr-defined]
+    page.click("GIF")
+    page.expect_text("#download", "Download GIF")
+    assert Image.open(page.downloaded(tmp_path / "film.gif")).n_frames == 128  # type: ignore[attr-defined]
 
 
 def test_the_page_tells_the_line_and_what_the_machine_is_doing(browser: Any, tmp_path: Path) -> None:
@@ -106,68 +87,67 @@ def test_the_page_tells_the_line_and_what_the_machine_is_doing(browser: Any, tmp
     with serve(tmp_path, FILM_MAX_RUNNING="1", FILM_MAX_WAITING="1") as server, ExitStack() as visits:
         pages = [visits.enter_context(visiting(server, browser)) for _ in range(3)]
         for page in pages:
-            upload(page, *pair)
+            page.upload(*pair)
         first, second, third = pages
-        set_depth(first, 8)
-        click(first, "Create")
-        expect_text(first, "#state", re.compile(r"Frame \d+ of 257"))
-        click(second, "Create")
-        expect_text(second, "#state", "Place 1 in the line")
-        expect_text(third, "#machine", "1 film in the making, 1 waiting")
-        click(third, "Create")
-        expect_text(third, "[role=alert]", "Busy: 1 film is being made here and 1 visitor waits")
-        click(second, "Stop")
-        expect_text(second, "#state", "Stopped")
-        expect_text(third, "#machine", "1 film in the making, nobody waiting")
-        click(third, "Create")
-        expect_text(third, "#state", "Place 1 in the line")
+        first.set_depth(8)
+        first.click("Create")
+        first.expect_text("#state", re.compile(r"Frame \d+ of 257"))
+        second.click("Create")
+        second.expect_text("#state", "Place 1 in the line")
+        third.expect_text("#machine", "1 film in the making, 1 waiting")
+        third.click("Create")
+        third.expect_text("[role=alert]", "Busy: 1 film is being made here and 1 visitor waits")
+        second.click("Stop")
+        second.expect_text("#state", "Stopped")
+        third.expect_text("#machine", "1 film in the making, nobody waiting")
+        third.click("Create")
+        third.expect_text("#state", "Place 1 in the line")
         first.close()  # who leaves makes room
-        expect_text(third, "#state", re.compile(r"Frame \d+ of 33"))
+        third.expect_text("#state", re.compile(r"Frame \d+ of 33"))
 
 
-def test_what_is_missing_or_wrong_is_told_and_solved(page: Any, tmp_path: Path) -> None:
+def test_what_is_missing_or_wrong_is_told_and_solved(page: Visit, tmp_path: Path) -> None:
     page.wait_for_function("() => document.querySelector('#screen').dataset.mode == 'empty'")
-    expect_motion(page)  # an example shows what there will be
-    click(page, "Create")
-    expect_text(page, "[role=alert]", "Choose two photos")
-    click(page, "Take an example")
+    page.expect_motion()  # an example shows what there will be
+    page.click("Create")
+    page.expect_text("[role=alert]", "Choose two photos")
+    page.click("Take an example")
     for name in ("first", "last"):
         page.wait_for_function(f"() => document.querySelector('#{name} img')?.naturalWidth > 0")
-    expect_text(page, "#plan", "31 calls of the model")
-    expect_text(page, "#state", "Press Create")
+    page.expect_text("#plan", "31 calls of the model")
+    page.expect_text("#state", "Press Create")
     page.wait_for_function("() => document.querySelector('#screen').dataset.mode == 'waiting'")
-    expect_motion(page)  # the photos fade into each other
+    page.expect_motion()  # the photos fade into each other
     page.set_input_files("#first input[type=file]", wrong_photo(tmp_path))
-    expect_text(page, "#refused [role=alert]", "notes.jpg is not an image")
-    expect_text(page, "#state", "Choose two photos, then press Create")
-    click(page, "Take example pair 2")
+    page.expect_text("#refused [role=alert]", "notes.jpg is not an image")
+    page.expect_text("#state", "Choose two photos, then press Create")
+    page.click("Take example pair 2")
     page.wait_for_selector("#refused", state="detached")
-    expect_text(page, "#state", "Press Create to make the film")
+    page.expect_text("#state", "Press Create to make the film")
 
 
-def test_the_plan_follows_the_choices_and_photos_are_made_to_fit(page: Any, cache: str, tmp_path: Path) -> None:
+def test_the_plan_follows_the_choices_and_photos_are_made_to_fit(page: Visit, cache: str, tmp_path: Path) -> None:
     # Other tests have converted what stands for the official model.
     Path(cache, "fingerprints.json").unlink(missing_ok=True)
-    set_depth(page, 3)
-    expect_text(page, "#plan", "9 frames each way, forth and back, 1.1 s at 15 frames a second")
+    page.set_depth(3)
+    page.expect_text("#plan", "9 frames each way, forth and back, 1.1 s at 15 frames a second")
     page.get_by_text("More choices").click()
-    set_number(page, "Frames per second", 30, "9 frames each way, forth and back, 0.5 s at 30 frames a second")
-    expect_text(page, "#model", re.compile(r"Best\s.*134 MB once", re.DOTALL))
+    page.set_number("Frames per second", 30, "9 frames each way, forth and back, 0.5 s at 30 frames a second")
+    page.expect_text("#model", re.compile(r"Best\s.*134 MB once", re.DOTALL))
     for name in ("Best", "Quick"):
         page.locator("#model label").get_by_text(name).click()
         sync_api.expect(page.locator("#model label.selected")).to_contain_text(name)
 
     heic = tmp_path / "photo.heic"
     pillow_heif.from_pillow(Image.open(photos(tmp_path, 64, 96)[0])).save(heic, quality=95)
-    upload(page, heic, photos(tmp_path, 96, 64, seed=1)[1])
+    page.upload(heic, photos(tmp_path, 96, 64, seed=1)[1])
     page.wait_for_function("() => document.querySelector('#first img')?.naturalWidth == 96")  # a JPEG
-    set_depth(page, 1)
-    click(page, "Create")
-    expect_text(page, "#state", "made by")
-    expect_text(page, "#state", "both are cropped")
+    page.set_depth(1)
+    page.create("made by")
+    page.expect_text("#state", "both are cropped")
 
 
-def test_everything_has_its_place_and_create_is_seen(page: Any) -> None:
+def test_everything_has_its_place_and_create_is_seen(page: Visit) -> None:
     """On a phone Create is a bar at the window's lower edge; on a laptop it covers nothing, whatever was chosen."""
     outside = """() => ["body", "#top", "#setup", "#length", "#cinema", "#actions"].flatMap((place) => {
         const box = document.querySelector(place).getBoundingClientRect();
@@ -188,7 +168,7 @@ def test_everything_has_its_place_and_create_is_seen(page: Any) -> None:
         ("Many photos", "#many", "#burst", "#sheet li"),
         ("Video", "#clip", "#sample", "#trim"),
     ):
-        choose(page, "kind", kind)
+        page.choose("kind", kind)
         page.wait_for_selector(place)
         for width in (320, 390, 800, 1024, 1280, 1440, 1366):
             page.set_viewport_size({"width": width, "height": 768})
@@ -197,7 +177,7 @@ def test_everything_has_its_place_and_create_is_seen(page: Any) -> None:
         assert page.evaluate(seen) == [True, True], kind
         page.locator(sample).first.click()
         page.wait_for_selector(chosen)
-        expect_text(page, "#plan", "calls of the model")
+        page.expect_text("#plan", "calls of the model")
         assert page.evaluate(seen) == [True, True], f"{kind}, chosen"
         page.set_viewport_size({"width": 1366, "height": 600})  # lower: it stays in sight, over what is above it
         assert page.evaluate(seen)[0], f"{kind}, a low window"

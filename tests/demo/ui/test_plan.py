@@ -14,6 +14,7 @@ from demo.config import Config
 from demo.server.job_queue import QueueFull
 from demo.server.job_requests import JobRequest, OutputOptions, PhotoRequest, VideoRequest
 from demo.server.job_service import JobService
+from demo.server.storage import Storage
 from demo.ui import exports, html, plan, updates
 from demo.ui.layout import shown_count
 from film.engine import devices, timings
@@ -52,6 +53,7 @@ def test_what_phones_make_is_taken_with_the_defaults(tmp_path: Path) -> None:
             assert (told, request.options.longest_side) == expected
 
 
+@pytest.mark.slow
 def test_a_smaller_film_offers_the_size_that_was_asked_for(tmp_path: Path) -> None:
     photos = [str(photo(tmp_path / f"{n}.png", frame)) for n, frame in enumerate(moved(600, 800))]
     service = service_of({"FILM_MAX_MEGAPIXELS": "10"}, tmp_path)
@@ -98,17 +100,6 @@ def test_every_model_is_estimated_once_one_was_run(tmp_path: Path, monkeypatch: 
         assert f"about {time}" in cards()[model]
 
 
-def test_a_length_in_seconds_makes_no_frame_that_is_not_shown() -> None:
-    assert planning.by_halving(4, 15, "film.mp4", 2, "loop", range(1, 9)) == (6, Fraction(65, 4))
-    assert planning.by_halving(4, 15, "film.mp4", 2, "pingpong", range(1, 9)) == (5, 16)
-    assert planning.by_halving(2, 30, "film.gif", 2, "loop", range(1, 9))[1] <= 50
-    with pytest.raises(ValueError, match="length of the film is 'long'"):
-        planning.by_halving("long", 15, "film.mp4", 2, "loop", range(1, 9))  # type: ignore[arg-type]
-    halved = plan.in_halves(PhotoRequest(["a", "b"], OPTIONS, seconds=4), range(1, 9))
-    assert isinstance(halved, PhotoRequest)
-    assert (halved.depth, halved.fps, halved.seconds) == (6, 16.25, None)
-
-
 def test_frames_that_are_asked_for_are_those_that_differ() -> None:
     assert planning.moments(2, count=shown_count(7, "pingpong"), play="pingpong") == planning.moments(2, count=7)
     assert shown_count(7, "loop") == 7 and shown_count("seven", "pingpong") == "seven"
@@ -138,13 +129,12 @@ def test_every_refusal_that_can_be_solved_has_its_button() -> None:
     assert not updates.remedy(ValueError("anything"), None, "")
 
 
-def test_what_was_streamed_before_a_stop_is_a_film(tmp_path: Path) -> None:
+def test_what_was_streamed_before_a_stop_is_a_film(storage: Storage, tmp_path: Path) -> None:
     with Encoding(Fraction(8)).encoder(tmp_path, 0, 32) as encoder:
         written = [encoder.write(np.float32(picture) / 255) for picture in pan(32)]
     segments = [(segment.path.read_bytes(), segment.count) for segment in written if segment]
     assert len(segments) > 2
     made = segments[: len(segments) // 2]
-    storage = service_of({}, tmp_path).storage
     path = exports.joined([data for data, _ in made], storage)
     assert storage.keeps(str(path))
     looked = video_reader.read_metadata(path)

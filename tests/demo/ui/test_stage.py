@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
-import pytest
 from gradio.route_utils import MediaStream
 from PIL import Image
 
-from demo.server.storage import GIGABYTE, Storage
-from demo.ui import exports
+from demo.server.storage import Storage
 from demo.ui.components import forget_streams, limit_streams
 from demo.ui.stage import MOST, Preview, photo_places, step_of
 from film.rendering import planning
 from film.rendering.events import Progress
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Storage:
-    return Storage(tmp_path / "page", 3600, GIGABYTE)
 
 
 def progress(place: int | None, total: int) -> Progress:
@@ -51,16 +43,6 @@ def test_of_a_long_film_a_share_is_kept_and_every_photo(storage: Storage) -> Non
     assert photo_places(planning.moments(2, count=5)) == [0, 4]
 
 
-def test_what_was_made_before_a_stop_becomes_a_film(storage: Storage) -> None:
-    preview = Preview(storage, {"fps": 15.0})
-    for place in (0, 32, 16):
-        preview.take(progress(place, 33))
-    path = exports.stopped(preview.frames, 15, storage)
-    assert path and storage.keeps(str(path)) and path.stat().st_size > 0
-    stolen = {0: "../../etc/passwd", 1: "x/y", 2: "z"}
-    assert exports.stopped(stolen, 15, storage) is None
-
-
 def blocks(**films: tuple[int, bool]) -> gr.Blocks:
     """A page whose visitors hold a film of so many bytes each, that has ended or not."""
     app = gr.Blocks()
@@ -74,17 +56,12 @@ def blocks(**films: tuple[int, bool]) -> gr.Blocks:
     return app
 
 
-def test_the_oldest_films_that_have_ended_go_first() -> None:
+def test_the_oldest_films_that_have_ended_go_first_and_who_leaves_is_forgotten() -> None:
     app = blocks(a=(100, False), b=(100, True), c=(100, True), d=(100, True))
-    limit_streams(app, 150)
-    assert list(app.pending_streams) == ["a", "d"]
-    limit_streams(app, 150)
-    assert list(app.pending_streams) == ["a", "d"]
-
-
-def test_a_visitor_is_forgotten() -> None:
-    app = blocks(a=(100, False))
+    for _ in range(2):
+        limit_streams(app, 150)
+        assert list(app.pending_streams) == ["a", "d"]
     stream = app.pending_streams["a"]["run"][1]
     forget_streams(app, "a")
     forget_streams(app, "nobody")
-    assert not app.pending_streams and stream.ended
+    assert list(app.pending_streams) == ["d"] and stream.ended
