@@ -25,7 +25,8 @@ os.environ["FILM_CACHE"] = CACHE.name
 os.environ["TFHUB_CACHE_DIR"] = os.path.join(CACHE.name, "hub")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs, and their children, ignore it
 
-SMALL_FILM = Path(__file__).parent / "models" / "film-small"  # a FILM with an eighth of the filters, trained
+ROOT = Path(__file__).parents[1]
+SMALL_FILM = ROOT / "tests" / "models" / "film-small"  # a FILM with an eighth of the filters, trained
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -81,24 +82,24 @@ class Example:
     first: np.ndarray
     last: np.ndarray
     truth: np.ndarray  # as it was rendered
-    middle: np.ndarray  # as the small FILM makes it, of the whole photos at once
+    middle: np.ndarray  # as a model makes it, of the whole photos at once
 
 
 EXAMPLES = sorted(path.stem for path in (Path(__file__).parent / "truth").glob("*.jpg"))
+
+
+def read_example(name: str, model: film.Film) -> Example:
+    photos = ROOT / "examples" / name
+    first, last = film.read_image(photos / "first.jpg"), film.read_image(photos / "last.jpg")
+    truth = film.read_image(Path(__file__).parent / "truth" / f"{name}.jpg")
+    return Example(first, last, truth, model.middle(first, last))
 
 
 @pytest.fixture(scope="session")
 def examples(small_film: film.Film) -> Callable[[str], Example]:
     """The example of that name; its middle is made once for all tests."""
 
-    @functools.cache
-    def example(name: str) -> Example:
-        photos = Path(film.__file__).parents[1] / "examples" / name
-        first, last = film.read_image(photos / "first.jpg"), film.read_image(photos / "last.jpg")
-        truth = film.read_image(Path(__file__).parent / "truth" / f"{name}.jpg")
-        return Example(first, last, truth, small_film.middle(first, last))
-
-    return example
+    return functools.cache(lambda name: read_example(name, small_film))
 
 
 def psnr(frame: np.ndarray, expected: np.ndarray) -> float:

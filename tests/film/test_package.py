@@ -1,7 +1,5 @@
 """What `import film` gives, and what `pip install .` installs."""
 
-from __future__ import annotations
-
 import email
 import importlib.metadata
 import importlib.util
@@ -17,16 +15,12 @@ from packaging.requirements import Requirement
 
 import film
 from film.cli import commands
-
-ROOT = Path(film.__file__).parents[1]
+from tests.conftest import ROOT
 
 
 def test_everything_is_exported_once_and_there() -> None:
     assert sorted(film.__all__) == film.__all__ and len(set(film.__all__)) == len(film.__all__)
     assert all(getattr(film, name) for name in film.__all__)
-
-
-def test_whoever_shows_a_film_finds_its_events_and_errors() -> None:
     events = {event.__name__ for event in typing.get_args(film.Event)}
     assert events == {"Stage", "Notice", "Level", "Progress", "Segment", "Done"}
     assert {*events, "Event", "NotEnoughMemory", "find"} <= set(film.__all__)

@@ -3,8 +3,6 @@
 What passes them on (the package's functions, the command line, the endpoints) is tested where that is, once each.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from fractions import Fraction
@@ -13,15 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import film
 from film.engine import bisection
 from film.media import images, video_segments, video_writer
 from film.rendering import planning
-from film.rendering.options import VideoOptions
+from film.rendering.options import FilmOptions, PhotoOptions, VideoOptions
 from film.support import memory
 
 NO_NUMBERS = ["30", "1/2", "", True, np.bool_(True), [1], 1j, float("nan"), float("inf"), np.float32("nan"), -np.inf]
+FRAME = np.full((32, 48, 3), 0.5, np.float32)
 HUGE = Fraction(10**400)  # larger than any float
 Call = Callable[[Any], object]
 VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
@@ -46,7 +46,11 @@ VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
         [1, 20_000, 24.0],
     ),
     "photos": (lambda count: bisection.pairs(count, 3), "two photos or more", [0, 1]),
-    "one length": (lambda given: bisection.pairs(2, *given), "one way", [(None, None), (3, 10)]),
+    "one length": (
+        lambda given: bisection.moments(**given),
+        "one way",
+        [{}, {"depth": 1, "count": 3}, {"depth": 1, "times": [0]}, {"count": 3, "times": [0]}],
+    ),
     "time": (
         lambda time: bisection.nearest([time]),
         "The moment .* moments go from 0 to 1",
@@ -68,10 +72,57 @@ VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
         "The slowdown is .*; it must be from 1 to 16",
         [0.5, 17, HUGE, *NO_NUMBERS],
     ),
+    "background": (
+        lambda colour: FilmOptions(background=colour),
+        "no opaque colour .*; give a name such as white, or #rrggbb",
+        ["lavendar", "#ff000080"],
+    ),
+    "bits": (lambda bits: FilmOptions(depth_bits=bits), "The depth is .* bits; it must be 8 or 10", [12, "10"]),
+    "easing": (
+        lambda easing: PhotoOptions(easing=easing),
+        "The easing is .*; choose linear, ease-in, ease-out, ease-in-out",
+        ["bounce"],
+    ),
+    "length in two ways": (lambda given: PhotoOptions(**given), "in one way", [{"depth": 3, "seconds": 2}]),
+    "start": (
+        lambda start: VideoOptions(slowdown=2, start=start),
+        "The start is .*; give seconds, or hh:mm:ss",
+        ["soon", -1],
+    ),
+    "end": (  # the last is more than a float holds
+        lambda end: VideoOptions(slowdown=2, end=end),
+        "The end is .*; give seconds, or hh:mm:ss",
+        ["1:2:3:4", "1e9", "9" * 400],
+    ),
+    "part": (
+        lambda part: VideoOptions(slowdown=2, start=part[0], end=part[1]),
+        "ends at 3 s, but begins at 4 s",
+        [(4, "0:03")],
+    ),
+    "curve": (lambda speed: VideoOptions(speed=speed), "two points or more, their times ascend", ["0:1", "0:1,0:2"]),
+    "speed": (lambda speed: VideoOptions(speed=speed), "A speed of 0 .*; it must be from 1/16 to 16", ["0:1,1:0"]),
+    "curve as text": (  # the last is a number that fills the memory
+        lambda speed: VideoOptions(speed=speed),
+        "The speed is .*; give points as time:factor",
+        ["fast", "0:1,1:1e999999999"],
+    ),
+    "cut": (lambda cut: VideoOptions(fps=60, cut=cut), "The threshold of a cut is .*; it must be 0 or more", [-1]),
+    "slowdown and speed": (lambda speed: VideoOptions(slowdown=2, speed=speed), "not both", ["0:1,1:2"]),
+    "nothing": (lambda slowdown: VideoOptions(slowdown=slowdown), "Say what to make of the video", [1]),
     "seconds": (
         lambda seconds: video_segments.frame_count(seconds, 30),
         "The length of the film is|has no two frames; make it longer",
         [0, -1, 0.01, float("nan"), float("inf")],
+    ),
+    "seconds of too many frames": (
+        lambda seconds: video_segments.frame_count(seconds, 30, most=300),
+        "10.1 s at 30 frames per second .* the 300 frames .* make it 10 s or shorter",
+        [10.1],
+    ),
+    "spacing": (
+        lambda spacing: PhotoOptions(spacing=spacing, depth=3),
+        "The spacing is .*; choose equal, or motion with a count",
+        ["motion"],
     ),
     "seconds as text": (
         lambda seconds: planning.lasting(seconds, 30, "a.mp4"),
@@ -89,7 +140,31 @@ VALIDATORS: dict[str, tuple[Call, str, list[Any]]] = {
         "A film cannot be played .*; choose loop, once, pingpong",
         ["backwards", ["loop"], None],
     ),
+    "place": (
+        lambda path: video_writer.check_place(Path(path)),
+        "cannot be written to (/nowhere/film.mp4: there is no directory /nowhere|/tmp: that is a directory)",
+        ["/nowhere/film.mp4", "/tmp"],
+    ),
     "suffix": (video_writer.check, r"a film can be \.mp4, \.webm, \.gif, \.webp, \.zip", ["film.avi", "film", ".mp4"]),
+    "frame": (
+        images.check_frame,
+        r"The frame is (of type|\(.*\) of dtype) .*; a frame is a \(height, width, 3\) array of float32 in \[0, 1\]",
+        [
+            *(None, "frame.png", FRAME.tolist(), Image.new("RGB", (64, 48)), (FRAME * 255).astype(np.uint8)),
+            *(FRAME[:, :, 0], FRAME[None], FRAME[:, :, [0, 1, 2, 0]]),
+        ],
+    ),
+    "frame without pixels": (images.check_frame, "The frame is 48x0; a frame must have pixels", [FRAME[:0]]),
+    "values of a frame": (
+        images.check_frame,
+        "The frame has values from (255 to 255|-1.5 to -1.5); .*divide by 255",
+        [FRAME * 510, FRAME - 2],
+    ),
+    "numbers of a frame": (
+        images.check_frame,
+        "The frame has values that are not finite",
+        [FRAME * np.float32(number) for number in ("nan", "inf")],
+    ),
     "memory": (
         memory.budget,
         "The memory budget is .* GB; it must be a number above 0",

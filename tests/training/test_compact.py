@@ -1,7 +1,5 @@
 """The compact network in PyTorch and in TensorFlow, what it learns from, and a run that goes on after a kill."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from pathlib import Path
@@ -122,17 +120,9 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     write_lessons(tmp_path / "lessons", "one", videos["one"])
 
     def train(run: str, steps: int) -> dict[str, np.ndarray]:
-        command = [
-            sys.executable,
-            "-m",
-            "training.train",
-            "--clips",
-            str(tmp_path / "clips"),
-            "--run",
-            str(tmp_path / run),
-        ]
-        command += ["--cache", str(tmp_path / "frames"), "--lessons", str(tmp_path / "lessons"), "--side", "64", "64"]
-        command += ["--batch", "2", "--processes", "1", "--steps", str(steps), "--levels", "2", "--float32"]
+        command = [sys.executable, "-m", "training.train", "--clips", tmp_path / "clips", "--run", tmp_path / run]
+        command += ["--cache", tmp_path / "frames", "--lessons", tmp_path / "lessons", "--steps", str(steps)]
+        command += "--side 64 64 --batch 2 --processes 1 --levels 2 --float32".split()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         with np.load(tmp_path / run / "weights.npz") as file:

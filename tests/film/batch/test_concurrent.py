@@ -1,7 +1,5 @@
 """Generators side by side, each in a thread."""
 
-from __future__ import annotations
-
 import contextlib
 import threading
 import time

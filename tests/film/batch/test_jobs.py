@@ -1,7 +1,5 @@
 """Which films a batch makes of its inputs, and what they are called."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,9 +28,7 @@ def test_a_folder_of_photos_is_one_film_in_natural_order(tmp_path: Path) -> None
 
 def test_folders_in_a_folder_are_a_film_each(tmp_path: Path) -> None:
     touch(*(tmp_path / f"{folder}/{n}.jpg" for folder in ("day 10", "day 9") for n in (1, 2)))
-    touch(
-        tmp_path / "notes/read.txt", tmp_path / "clips/b.mov", tmp_path / "clips/a.mp4", tmp_path / "day 9/deep/x.jpg"
-    )
+    touch(*(tmp_path / name for name in ("notes/read.txt", "clips/b.mov", "clips/a.mp4", "day 9/deep/x.jpg")))
     assert list(found(tmp_path)) == ["a.mp4", "b.mp4", "day 9.mp4", "day 10.mp4"]
     assert all(job.is_video == (job.output.stem in "ab") for job in jobs.find([tmp_path], [], tmp_path / "o", ".gif"))
 

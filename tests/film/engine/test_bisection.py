@@ -7,15 +7,12 @@ import weakref
 from collections.abc import Callable, Generator
 from fractions import Fraction
 
-import numpy as np
 import pytest
 
 from film.engine import bisection
 from film.engine.bisection import EXACT, dyadic, moments, nearest, pairs
 
 HALF = Fraction(1, 2)
-
-# Moments
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 24, 25, 60, 129, 257, 1000])
@@ -46,20 +43,11 @@ def test_times_go_to_the_nearest_multiple() -> None:
 
 def test_a_film_is_given_in_one_way() -> None:
     assert moments(depth=1) == moments(count=3) == moments(times=[0, 0.5, 1]) == [0, HALF, 1]
-    for several in ({}, {"depth": 1, "count": 3}, {"depth": 1, "times": [0]}, {"count": 3, "times": [0], "depth": 1}):
-        with pytest.raises(ValueError, match="one way"):
-            moments(**several)
 
 
 def test_every_gap_may_have_as_many_frames_as_a_film_of_two_photos() -> None:
     film = pairs(4, count=30_000)
     assert sum(map(len, film)) == 30_000 and max(map(len, film)) <= bisection.MAX_COUNT
-
-
-def test_numbers_of_numpy_are_numbers() -> None:
-    assert dyadic(np.int64(2)) == dyadic(2)
-    assert moments(count=np.int64(5)) == moments(count=5)
-    assert pairs(3, depth=np.uint8(1)) == pairs(3, depth=1)
 
 
 def test_calls_are_counted_up_to_each_moment() -> None:
@@ -72,7 +60,22 @@ def test_calls_are_counted_up_to_each_moment() -> None:
         bisection.tree([Fraction(1, 3)])
 
 
-# The walk
+def test_a_count_is_spread_evenly_over_all_gaps() -> None:
+    film = pairs(4, count=25)
+    positions = [pair + moment for pair, moments in enumerate(film) for moment in moments]
+    assert len(positions) == 25
+    assert positions[0] == 0 and positions[-1] == 3
+    for k, position in enumerate(positions):
+        assert abs(position - Fraction(3 * k, 24)) <= bisection.PRECISION / 2
+    assert film[1][0] == 0 and film[2][0] == 0  # 24 steps divide by 3: the photos themselves are in the film
+
+
+def test_gaps_last_in_proportion_to_their_weights() -> None:
+    film = pairs(4, count=13, weights=[1, 4, 1])
+    assert [len(pair) for pair in film] == [2, 8, 3]
+    assert [float(moment) for moment in film[1]] == [k / 8 for k in range(8)]
+    still = pairs(3, count=101, weights=[0, 1])  # two photos alike: a moment all the same, no division by 0
+    assert [len(pair) for pair in still] == [1, 100]
 
 
 class Keyframe:
@@ -139,26 +142,6 @@ def test_the_keyframes_come_in_order_each_made_once(honours_time: bool, lanes: i
             assert works.started == expected and counts == bisection.calls(film, honours_time)
         if film == dyadic(6):
             assert works.most == lanes  # they are used
-
-
-def test_arrays_are_halved_exactly() -> None:
-    first, last = np.array([0.0, 32.0]), np.array([64.0, -32.0])
-    ends = {Fraction(0): first, Fraction(1): last}
-    film = list(bisection.walk(ends, dyadic(5), lambda a, b, _: lambda: (a + b) / 2))
-    np.testing.assert_array_equal(film, np.linspace(first, last, 33))
-    assert film[0] is first and film[-1] is last
-
-
-@pytest.mark.parametrize("depth", range(1, bisection.MAX_DEPTH + 1))
-def test_with_one_lane_nothing_is_begun_before_it_is_needed(depth: int) -> None:
-    works = Works()
-    film = works.walk(dyadic(depth))
-    begun = [0, 0, depth, depth]  # the third is made on the way to the second
-    for k, count in enumerate(begun):
-        assert len(works.started) == count
-        assert k == 3 or next(film).moment == Fraction(k, 2**depth)
-    film.close()
-    assert len(works.started) == depth and list(film) == []
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 3, 8])

@@ -1,7 +1,5 @@
 """What was compiled is kept: in memory for some sizes, on disk for the next run, and never too much of it."""
 
-from __future__ import annotations
-
 import gc
 import os
 import weakref

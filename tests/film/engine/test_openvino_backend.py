@@ -1,41 +1,25 @@
 """FILM on OpenVINO gives TensorFlow's frames, streams them, and keeps no more than it says."""
 
-from __future__ import annotations
-
 import gc
 import weakref
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import film
-from film.engine import bisection, devices
+from film.engine import devices
 from film.engine import session as sessions
+from film.engine.compiled import Shape
+from film.engine.tiling import TiledSession
+from film.hub import convert, registry
 from tests.conftest import SMALL_FILM, moved, psnr
+from tests.film.conftest import made
+from tests.support import clips
 
 TOLERANCE = 1e-4  # of TensorFlow's frames, largest absolute difference: the promise
-
-
-@pytest.fixture
-def middles(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Grows by one whenever a middle is computed, by either kind of session."""
-    made: list[int] = []
-
-    def counted(real):  # type: ignore[no-untyped-def]
-        def start(self, *arguments):  # type: ignore[no-untyped-def]
-            made.append(len(made))
-            return real(self, *arguments)
-
-        return start
-
-    for kind in (sessions.DirectSession, sessions.PairSession):
-        monkeypatch.setattr(kind, "start", counted(kind.start))
-    return made
-
-
-# The same frames as TensorFlow
 
 
 @pytest.mark.parametrize(("height", "width"), [(101, 131), (64, 64), (16, 70)])
@@ -49,22 +33,12 @@ def test_a_middle_equals_tensorflows(small_film: film.Film, reference: film.Refe
     assert np.abs(expected - (a + b) / 2).max() > 0.05  # not what an average would give
 
 
-def test_a_film_equals_tensorflows(
-    small_film: film.Film, reference: film.Reference, pair: tuple[np.ndarray, np.ndarray]
-) -> None:
+@pytest.mark.slow
+def test_a_film_equals_tensorflows(small_film: film.Film, reference: film.Reference, pair: tuple) -> None:
     ours, theirs = (list(model.frames(*pair, depth=2)) for model in (small_film, reference))
     assert len(ours) == len(theirs) == 5
     for frame, expected in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(frame, expected, atol=TOLERANCE)
-
-
-def test_a_model_converted_whole_makes_linear_films(average: film.Film) -> None:
-    for height, width in ((64, 64), (33, 129)):
-        a, b = moved(height, width)
-        for k, frame in enumerate(average.frames(a, b, depth=3)):
-            assert frame.shape == (height, width, 3) and frame.dtype == np.float32
-            np.testing.assert_allclose(frame, a + (b - a) * k / 8, atol=1e-6)
-        assert k == 8
 
 
 def test_the_frames_moved_the_right_way(small_film: film.Film) -> None:
@@ -82,7 +56,8 @@ def test_the_frames_moved_the_right_way(small_film: film.Film) -> None:
     np.testing.assert_allclose(places, [56, 60, 64, 68, 72], atol=1.0)
 
 
-def test_there_are_three_precisions(pair: tuple[np.ndarray, np.ndarray], averaging: Path) -> None:
+@pytest.mark.slow
+def test_there_are_three_precisions(pair: tuple, averaging: Path) -> None:
     models = {precision: film.load(SMALL_FILM, precision=precision) for precision in ("auto", "mixed", "exact", "fast")}
     chosen = "mixed" if devices.has_short_floats("CPU") else "exact"
     assert [model.precision for model in models.values()] == [chosen, "mixed", "exact", "mixed"]
@@ -91,25 +66,21 @@ def test_there_are_three_precisions(pair: tuple[np.ndarray, np.ndarray], averagi
     assert whole.execution_info(64, 64).precision == "exact"
 
 
-# Streaming
-
-
-def test_frames_come_as_they_are_made(
-    small_film: film.Film, pair: tuple[np.ndarray, np.ndarray], middles: list[int]
-) -> None:
+def test_frames_come_as_they_are_made(small_film: film.Film, pair: tuple, calls: list[float]) -> None:
     a, b = pair
     frames = small_film.frames(a, b, depth=3)
-    assert not middles
+    assert not calls
     first = next(frames)
-    assert not middles
+    assert not calls
     np.testing.assert_array_equal(first, a)
     next(frames)
-    assert len(middles) == 3  # one for each level, of seven in all
+    assert len(calls) == 3  # one for each level, of seven in all
     frames.close()
-    assert len(middles) == 3
+    assert len(calls) == 3
     assert list(frames) == []
 
 
+@pytest.mark.slow
 def test_frames_are_of_whoever_gets_them(small_film: film.Film, average: film.Film) -> None:
     """The ends are the user's own, even out of range; later frames leave all as they are, and are the same if they are
     changed."""
@@ -136,88 +107,109 @@ def test_depth_zero_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("depth", [1, 4])
-def test_a_frame_is_encoded_once(small_film: film.Film, monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
-    """2**(n - 1) + 1 frames are the ends of an interval; the last level's are not."""
-    encoded = []
-    give = sessions.FeatureSet.give
-    monkeypatch.setattr(sessions.FeatureSet, "give", lambda *one: (encoded.append(1), give(*one))[1])
-    list(small_film.frames(*moved(64, 64), depth=depth))
-    assert len(encoded) == 2 ** (depth - 1) + 1
-
-
-def test_few_features_are_alive(small_film: film.Film, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_is_encoded_once_and_few_features_are_alive(
+    small_film: film.Film, monkeypatch: pytest.MonkeyPatch, depth: int
+) -> None:
     alive: weakref.WeakSet[sessions.FeatureSet] = weakref.WeakSet()
-    begin = sessions.FeatureSet.__init__
-
-    def counted(self: sessions.FeatureSet, *arguments: object) -> None:
-        begin(self, *arguments)  # type: ignore[arg-type]
-        alive.add(self)
-
-    monkeypatch.setattr(sessions.FeatureSet, "__init__", counted)
-    counts = []
-    for frame in small_film.frames(*moved(64, 64), depth=4):
+    give, begin = sessions.FeatureSet.give, sessions.FeatureSet.__init__
+    encoded, counts = [], []
+    monkeypatch.setattr(sessions.FeatureSet, "give", lambda *one: (encoded.append(1), give(*one))[1])
+    monkeypatch.setattr(sessions.FeatureSet, "__init__", lambda *one: (begin(*one), alive.add(one[0]))[0])
+    for frame in small_film.frames(*moved(64, 64), depth=depth):
         del frame
         counts.append(len(alive))
-    assert 2 <= max(counts) <= 5  # one for each level, and one
+    assert len(encoded) == 2 ** (depth - 1) + 1  # the ends of an interval; the last level's frames are none
+    assert 2 <= max(counts) <= depth + 1
     gc.collect()
     assert not alive  # nothing is kept when the film is over
 
 
-# Other moments
-
-
-def test_any_moment_is_reached_by_bisection(
-    average: film.Film, middles: list[int], pair: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_any_moment_is_reached_by_bisection(average: film.Film, calls: list[float], pair: tuple) -> None:
     a, b = pair
     coarse = {"precision": Fraction(1, 4)}
     cases = [(0.25, {}, 1 / 4, 2), (0.3, {}, 77 / 256, 8), (0.3, coarse, 1 / 4, 2), (0, {}, 0, 0), (1.0, {}, 1, 0)]
-    for moment, how, made, calls in cases:
-        middles.clear()
-        np.testing.assert_allclose(average.at(a, b, moment, **how), a + (b - a) * np.float32(made), atol=1e-6)
-        assert len(middles) == calls
+    for moment, how, due, count in cases:
+        calls.clear()
+        np.testing.assert_allclose(average.at(a, b, moment, **how), a + (b - a) * np.float32(due), atol=1e-6)
+        assert len(calls) == count
 
 
-def test_any_number_of_frames_at_any_times(
-    average: film.Film, middles: list[int], pair: tuple[np.ndarray, np.ndarray]
+@pytest.fixture(scope="module")
+def lite() -> film.Film:
+    loaded = film.load("film-lite", lanes=1, precision="exact")
+    assert loaded.honours_time
+    return loaded
+
+
+@pytest.mark.slow
+def test_a_directory_of_variables_needs_no_tensorflow(pair: tuple, monkeypatch: Any) -> None:
+    monkeypatch.setattr("film.hub.tensorflow_process._run", None)  # no process for TensorFlow can be started
+    assert film.load(registry.BUNDLED / "film-lite").middle(*pair).shape == pair[0].shape
+
+
+@pytest.mark.slow
+def test_24_frames_take_22_calls_and_each_photo_is_encoded_once(
+    lite: film.Film, pair: tuple, calls: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    encoded, frames, real = [], [], sessions.pad
+    monkeypatch.setattr(sessions, "pad", lambda *arguments: encoded.append(1) or real(*arguments))
+    for k, frame in enumerate(lite.frames(*pair, count=24)):
+        assert len(calls) == min(k, 22)  # each when it is asked for
+        frames.append(frame)
+    assert calls == [k / 23 for k in range(1, 23)] and len(encoded) == 2
+    np.testing.assert_array_equal(frames[0], pair[0])
+    np.testing.assert_array_equal(frames[-1], pair[1])
+    for k in (1, 11, 22):
+        np.testing.assert_array_equal(frames[k], lite.at(*pair, k / 23))
+    assert len(calls) == 25 and len(list(lite.frames(*pair, depth=3))) == 9 and len(calls) == 32
+
+
+@pytest.mark.slow
+def test_tiles_share_the_coarse_flow_of_the_whole_frame(lite: film.Film) -> None:
+    a, b = moved(384, 512)
+    graphs = lite.compile(Shape((384, 512), (256, 384), level=3)).graphs
+    tiled = TiledSession(graphs, (384, 512), 64, True, overlap=128)
+    for time in (0.5, 0.3):
+        frame = tiled.frame(tiled.start(tiled.keyframe(a), tiled.keyframe(b), time)())
+        assert psnr(frame, lite.at(a, b, time)) >= 45
+
+
+@pytest.mark.slow
+def test_a_video_is_retimed_to_exact_times(lite: film.Film, calls: list[float], tmp_path: Path) -> None:
+    video = clips.video(tmp_path / "clip.mp4", clips.pan(4))
+    assert made(film.retime(video, lite, tmp_path / "slow.mp4", slowdown=3)).done.frames == 12
+    assert len(calls) == 6 and calls == pytest.approx([1 / 3, 2 / 3] * 3, abs=1e-9)  # bisection makes 5/16 and 11/16
+
+
+@pytest.mark.tensorflow
+def test_a_saved_model_that_honours_the_time_is_recognised(tmp_path: Path, pair: tuple) -> None:
+    tf = pytest.importorskip("tensorflow")
+    images = [tf.TensorSpec([None, None, None, 3], tf.float32, name=name) for name in ("x0", "x1")]
+    module = tf.Module()
+    module.mix = tf.function(
+        lambda x0, x1, time: {"image": x0 + (x1 - x0) * tf.reshape(time, [-1, 1, 1, 1])},
+        input_signature=[*images, tf.TensorSpec([None, 1], tf.float32, name="time")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "mix"), signatures=module.mix)
+    convert.convert(tmp_path / "mix", registry.cache_directory())
+    model = film.load(tmp_path / "mix", precision="exact")
+    model.middle(*pair)
+    assert model.honours_time
     a, b = pair
-    repeated = [0, 0, 0.5, 0.5, 0.75, 1]
-    for how, times, error in (
-        ({"count": 24}, np.linspace(0, 1, 24), 1 / 512),
-        ({"times": repeated}, repeated, 0),
-        ({"times": np.linspace(0, 1, 5)}, np.linspace(0, 1, 5), 0),
-        ({"times": []}, [], 0),
-    ):
-        middles.clear()
-        frames = list(average.frames(a, b, **how))
-        for frame, time in zip(frames, times, strict=True):
-            np.testing.assert_allclose(frame, a + (b - a) * np.float32(time), atol=error + 1e-6)
-        assert len(middles) == sum(bisection.calls(bisection.moments(**how))[-1:])
-
-
-# Refusals
+    for k, frame in enumerate(model.frames(a, b, count=6)):
+        np.testing.assert_allclose(frame, a + (b - a) * np.float32(k / 5), atol=1e-5)
 
 
 def test_bad_frames_and_moments_are_refused_at_once(small_film: film.Film) -> None:
     a, _ = moved(32, 48)
     nan = a.copy()
     nan[3, 4, 1] = np.nan
-    cases = [
+    for wrong, message in (
         (a[:16], "48x32 and 48x16|48x16 and 48x32"),
         (a.transpose(1, 0, 2), "one size; .*film.interpolate fits photos of any size"),
         ((a * 255).astype(np.uint8), "dtype uint8"),
-        (a[:, :, 0], "height, width, 3"),
-        (a[None], "height, width, 3"),
-        (a[:, :, [0, 1, 2, 0]], "height, width, 3"),
         (nan, "not finite"),
-        (np.full_like(a, np.inf), "not finite"),
-        (a * 255, "divide by 255"),
-        (a[:0], "pixels"),
-        (a.tolist(), "list"),
-        (None, "NoneType"),
-    ]
-    for wrong, message in cases:
+    ):
         for pair in ((a, wrong), (wrong, a)):
             with pytest.raises(ValueError, match=message):
                 small_film.frames(*pair, depth=1)  # before a frame is asked for

@@ -1,7 +1,5 @@
 """The reference is TensorFlow's own output, in the package's terms."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 
@@ -11,6 +9,7 @@ from tests.conftest import SMALL_FILM, moved
 pytestmark = pytest.mark.tensorflow
 
 
+@pytest.mark.slow
 def test_a_middle_is_what_the_saved_model_gives(reference: film.Reference) -> None:
     import tensorflow as tf
 

@@ -1,7 +1,5 @@
 """A frame made in tiles is the frame made whole."""
 
-from __future__ import annotations
-
 import functools
 import math
 from collections.abc import Callable
@@ -20,8 +18,8 @@ from film.engine.tiling import Axis, TiledSession
 from film.hub.convert import Converted
 from film.networks import film as network
 from film.networks import graph_split
-from film.rendering.events import Notice, Segment
 from tests.conftest import EXAMPLES, SMALL_FILM, Example, moved, photo, psnr
+from tests.film.conftest import made, stopped
 from tests.support import timed_models
 
 pytestmark = pytest.mark.slow
@@ -50,7 +48,6 @@ def session(small_film: film.Film) -> Callable[..., TiledSession]:
 
 @pytest.fixture
 def axes(monkeypatch: pytest.MonkeyPatch) -> list[Axis]:
-    """Every side that is cut into tiles from now on."""
     found: list[Axis] = []
     real = tiling.cover
 
@@ -66,9 +63,6 @@ def middle(tiles: TiledSession, first: np.ndarray, last: np.ndarray) -> np.ndarr
     return tiles.frame(tiles.start(tiles.keyframe(first), tiles.keyframe(last))())
 
 
-# What is tiled
-
-
 def test_only_what_does_not_fit_is_tiled(least: film.Film, small_film: film.Film) -> None:
     assert isinstance(least.session(64, 128), DirectSession)
     assert isinstance(least.session(64, 832), TiledSession)
@@ -80,10 +74,8 @@ def test_only_what_does_not_fit_is_tiled(least: film.Film, small_film: film.Film
 
 @pytest.mark.parametrize("size", [(64, 64), (540, 960), (1080, 1920), (3000, 4000), (16, 9000)])
 def test_less_memory_means_smaller_tiles_and_a_coarser_cut(size: tuple[int, int]) -> None:
-    shapes = [
-        film.load(SMALL_FILM, memory_gb=gigabytes, lanes=1, precision="exact").shape(*size)
-        for gigabytes in (0.001, 0.05, 0.2, 0.5, 1, 2, 4, 16, 64)
-    ]
+    budgets, how = (0.001, 0.05, 0.2, 0.5, 1, 2, 4, 16, 64), {"lanes": 1, "precision": "exact"}
+    shapes = [film.load(SMALL_FILM, memory_gb=gigabytes, **how).shape(*size) for gigabytes in budgets]
     assert not shapes[-1].tiled
     for shape in shapes:
         assert all(side % 64 == 0 and 0 <= side - given < 64 for side, given in zip(shape.frame, size, strict=True))
@@ -106,26 +98,12 @@ def test_a_model_converted_whole_is_never_tiled(averaging: Path) -> None:
 
 def test_parts_of_other_tiles_are_not_used(least: film.Film, small_film: film.Film, tmp_path: Path) -> None:
     photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 832))]
-
-    def noticed(model: film.Film, stop: bool = False) -> list[str]:
-        notices = []
-        events = film.interpolate(photos, model, tmp_path / "film.mp4", depth=2, fps=4, resume=True)
-        for event in events:
-            if isinstance(event, Notice):
-                notices.append(event.text)
-            elif stop and isinstance(event, Segment):
-                break
-        events.close()
-        return notices
-
-    assert noticed(least, stop=True) == []
-    (anew,) = noticed(small_film, stop=True)
+    how = {"output": tmp_path / "film.mp4", "depth": 2, "fps": 4, "resume": True}
+    stopped(film.interpolate(photos, least, **how))
+    (anew,) = stopped(film.interpolate(photos, small_film, **how))
     assert "were made with other settings or files (memory) and are made anew" in anew
-    (on,) = noticed(small_film)
+    (on,) = made(film.interpolate(photos, small_film, **how)).notices
     assert "are there from an earlier run" in on
-
-
-# The same frames
 
 
 @pytest.mark.parametrize("name", EXAMPLES[::2])
@@ -134,10 +112,10 @@ def test_an_example_in_tiles_is_the_example_whole(
 ) -> None:
     example = examples(name)
     tiles = session((540, 960), (576, 512))
-    made = middle(tiles, example.first, example.last)
+    frame = middle(tiles, example.first, example.last)
     assert [len(axis.starts) for axis in axes] == [1, 3]
-    assert made.shape == example.middle.shape and made.dtype == np.float32 and made.flags.c_contiguous
-    assert psnr(made, example.middle) >= ALIKE
+    assert frame.shape == example.middle.shape and frame.dtype == np.float32 and frame.flags.c_contiguous
+    assert psnr(frame, example.middle) >= ALIKE
 
 
 @pytest.mark.parametrize("family", ["compact", "film", "rife"])
@@ -151,8 +129,8 @@ def test_tiles_in_mixed_precision(examples: Callable[[str], Example], tmp_path: 
     height, width = aligned(size, alignment)
     shape = Shape((height, width), (height, 640), level=compiled.TIMED_CUT if model.honours_time else 4)
     tiles = TiledSession(model.compile(shape).graphs, size, alignment, model.honours_time)
-    made = middle(tiles, first, last)
-    assert psnr(made, model.middle(first, last)) >= 45
+    frame = middle(tiles, first, last)
+    assert psnr(frame, model.middle(first, last)) >= 45
 
 
 @pytest.mark.parametrize("level", graph_split.LEVELS)
@@ -161,11 +139,11 @@ def test_tiles_in_both_directions_at_every_cut(
 ) -> None:
     a, b = moved(500, 500, seed=level)
     tiles = session((500, 500), (384, 384), level)
-    made = middle(tiles, a, b)
+    frame = middle(tiles, a, b)
     assert [len(axis.starts) for axis in axes] == [2, 2]
     whole = small_film.middle(a, b)
-    assert psnr(made, whole) >= ALIKE
-    assert np.abs(made - whole).max() < 0.02  # no seam anywhere
+    assert psnr(frame, whole) >= ALIKE
+    assert np.abs(frame - whole).max() < 0.02  # no seam anywhere
 
 
 def test_a_film_in_tiles(least: film.Film, small_film: film.Film) -> None:
@@ -177,9 +155,9 @@ def test_a_film_in_tiles(least: film.Film, small_film: film.Film) -> None:
     assert len(frames) == 5
     np.testing.assert_array_equal([frames[0], frames[-1]], [a, b])
     np.testing.assert_array_equal([a, b], kept)
-    for made, whole in zip(frames, small_film.frames(a, b, depth=2), strict=True):
-        assert made.shape == (33, 803, 3)
-        assert psnr(made, whole) >= ALIKE
+    for frame, whole in zip(frames, small_film.frames(a, b, depth=2), strict=True):
+        assert frame.shape == (33, 803, 3)
+        assert psnr(frame, whole) >= ALIKE
     for one, other in zip(frames, least.frames(a, b, depth=2), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)  # nothing stays from one film to the next
 
@@ -192,10 +170,10 @@ def test_large_motion_widens_the_overlap(
     tiles = session((128, 1590), (128, 960))
     still, far = (photo[:, start : start + 1590].copy() for start in (0, 90))
     middle(tiles, still, still)
-    made = middle(tiles, still, far)
+    frame = middle(tiles, still, far)
     narrow, wide = axes[1::2]  # the columns of either
     assert narrow.starts == (0, 640) and wide.starts == (0, 320, 640)
-    assert psnr(made, small_film.middle(still, far)) >= ALIKE
+    assert psnr(frame, small_film.middle(still, far)) >= ALIKE
 
 
 def test_a_film_of_fewer_levels_is_cut_where_it_has_some(reference: film.Reference, tmp_path: Path) -> None:

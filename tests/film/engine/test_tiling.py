@@ -1,7 +1,5 @@
 """Tiles cover a frame, share what they must, and add up to it."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator
 from itertools import pairwise
@@ -43,15 +41,6 @@ def test_there_are_no_more_tiles_than_needed_and_they_lie_evenly() -> None:
         assert len(steps) == 0 or steps.max() - steps.min() <= alignment
 
 
-def test_an_overlap_above_half_a_tile_is_cut_to_half() -> None:
-    """And one tile that is the whole side has none."""
-    half = cover(4096, 768, 384, ALIGNMENT)
-    assert cover(4096, 768, 385, ALIGNMENT) == cover(4096, 768, 100_000, ALIGNMENT) == half
-    assert len(cover(4096, 768, 256, ALIGNMENT).starts) < len(half.starts) == 10
-    whole = cover(1024, 1024, 10_000, ALIGNMENT)
-    assert whole.starts == (0,) and (whole.weights()[0] == 1).all()
-
-
 def test_the_weights_add_up_to_one_everywhere() -> None:
     for axis, _, _ in axes():
         total = np.zeros(axis.length, np.float64)
@@ -82,8 +71,6 @@ def test_the_fade_is_smooth_and_symmetric() -> None:
     assert np.all(np.diff(first) <= 0) and np.count_nonzero((first > 0) & (first < 1)) == 128
 
 
-# The size of a tile
-
 FRAMES = [(64, 64), (512, 1024), (1088, 1920), (3008, 4032), (768, 8192), (64, 16384), (6016, 8000)]
 BUDGETS = [1, 400_000, 600_000, 1_000_000, 3_000_000, 20_000_000]
 
@@ -105,11 +92,8 @@ def test_a_tile_fits_the_memory_and_the_frame_and_is_no_smaller_than_three_overl
 def test_more_memory_never_costs_more() -> None:
     def computed(max_pixels: int) -> int:
         size = tile_size(3008, 4032, max_pixels, ALIGNMENT)
-        tiles = (
-            len(cover(length, side, OVERLAP, ALIGNMENT).starts) * side
-            for length, side in zip((3008, 4032), size, strict=True)
-        )
-        return math.prod(tiles)
+        sides = zip((3008, 4032), size, strict=True)
+        return math.prod(len(cover(length, side, OVERLAP, ALIGNMENT).starts) * side for length, side in sides)
 
     costs = [computed(megapixels * 500_000) for megapixels in range(1, 26)]
     assert costs == sorted(costs, reverse=True)

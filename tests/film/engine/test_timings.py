@@ -1,12 +1,11 @@
 """What films took, and what each device took when they were compared once: noted, told, and never in the way."""
 
-from __future__ import annotations
-
 import json
 import shutil
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from unittest.mock import Mock, call
 
 import pytest
 
@@ -14,7 +13,7 @@ import film
 from film.engine import devices, timings
 from film.rendering import pipeline
 from film.support import memory
-from tests.conftest import moved, photo
+from tests.conftest import CACHE, moved, photo
 
 # OpenVINO runs a model on the CPU under either name, so both can really be measured anywhere; the third fails.
 THREE = {"CPU": "a processor", "HETERO:CPU": "the same, in another way", "GPU.99": "nothing"}
@@ -22,22 +21,19 @@ THREE = {"CPU": "a processor", "HETERO:CPU": "the same, in another way", "GPU.99
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A FILM_CACHE in which nothing is noted."""
     monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
-@pytest.fixture(scope="module")
-def converted(averaging: Path) -> Path:
-    """The averaging model's IR."""
-    return film.load(averaging).converted().directory
+@pytest.fixture
+def three(averaging: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(Path(CACHE.name) / "ir", cache / "ir")
+    monkeypatch.setattr(devices, "real_devices", lambda: THREE)
 
 
 @pytest.fixture
-def three(converted: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three devices, and the averaging model in the cache."""
-    shutil.copytree(converted, cache / "ir" / converted.name)
-    monkeypatch.setattr(devices, "real_devices", lambda: THREE)
+def photos(tmp_path: Path) -> list[Path]:
+    return [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 64))]
 
 
 def noted(cache: Path) -> dict[str, object]:
@@ -50,9 +46,6 @@ def stages(model: film.Interpolator, side: int) -> list[str]:
         told.append(stage)
         work()
     return told
-
-
-# What a film took
 
 
 def test_an_estimate_is_in_proportion_to_the_pixels(cache: Path) -> None:
@@ -87,15 +80,11 @@ def test_a_cache_that_cannot_be_written_does_not_matter(cache: Path, caplog: pyt
 
 
 @pytest.mark.usefixtures("three")
-def test_another_precision_is_noted_apart(averaging: Path, tmp_path: Path) -> None:
-    photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 64))]
+def test_another_precision_is_noted_apart(averaging: Path, tmp_path: Path, photos: list[Path]) -> None:
     model = film.load(averaging, precision="mixed")
     list(film.interpolate(photos, model, tmp_path / "film.mp4", depth=1))
     assert film.estimate(model.name, "CPU", 64, 64, "mixed")
     assert film.estimate(model.name, "CPU", 64, 64, "exact") is None
-
-
-# Devices that OpenVINO really runs
 
 
 @pytest.mark.usefixtures("three")
@@ -103,14 +92,14 @@ def test_a_single_device_needs_no_measuring(averaging: Path, cache: Path, monkey
     monkeypatch.setattr(devices, "real_devices", lambda: {"CPU": "a processor"})
     model = film.load(averaging, device="FASTEST")
     assert model.device == "FASTEST"  # nothing is done before it is needed
-    assert stages(model, 64) == ["compiling"]
+    assert (stages(model, 64), stages(model, 64)) == (["compiling"], [])
     told = model.execution_info(64, 64)
     assert (model.device, told.why) == ("CPU", "CPU was chosen: it is the only device here.") and noted(cache) == {}
     assert film.load(averaging).execution_info(64, 64).why is None  # nobody asked
 
 
 @pytest.mark.usefixtures("three")
-def test_the_devices_are_compared_once(averaging: Path, cache: Path, tmp_path: Path) -> None:
+def test_the_devices_are_compared_once(averaging: Path, cache: Path, tmp_path: Path, photos: list[Path]) -> None:
     model = film.load(averaging, device="FASTEST")
     assert stages(model, 64) == ["measuring", "compiling"]
     assert model.device == "CPU"  # what really runs, under either name
@@ -126,7 +115,6 @@ def test_the_devices_are_compared_once(averaging: Path, cache: Path, tmp_path: P
     assert stages(again, 200) == ["measuring", "compiling"]  # another size class
     assert stages(again, 300) == ["compiling"]
     other = film.load(averaging, device="FASTEST", precision="exact" if model.precision == "mixed" else "mixed")
-    photos = [photo(tmp_path / f"{n}.png", frame) for n, frame in enumerate(moved(64, 64))]
     events = list(pipeline.interpolate(photos, other, tmp_path / "film.mp4", depth=1))
     texts = [event.text for event in events if isinstance(event, pipeline.Stage | pipeline.Notice)]
     why = str(other.execution_info(64, 64).why)
@@ -145,33 +133,12 @@ def test_each_size_has_its_own_device_measured_once(averaging: Path, monkeypatch
 
     monkeypatch.setattr(film.Film, "_seconds", seconds)
     model = film.load(averaging, device="FASTEST")
-    threads = [threading.Thread(target=model.middle, args=moved(64, 64)) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(model.middle, *zip(*[moved(64, 64)] * 3, strict=True)))
     assert sorted(measured) == sorted(THREE)
     for _ in range(2):
         for side, device in ((64, "CPU"), (200, "HETERO:CPU")):
             assert str(model.execution_info(side, side).why).startswith(f"{device} was chosen")
-
-
-# The choice itself
-
-
-class Clock:
-    """Measures devices as a test says: seconds, or an error to raise. Counts."""
-
-    def __init__(self, **results: float | Exception) -> None:
-        self.results = results
-        self.asked: list[str] = []
-
-    def __call__(self, device: str) -> float:
-        self.asked.append(device)
-        result = self.results[device]
-        if isinstance(result, Exception):
-            raise result
-        return result
 
 
 @pytest.fixture
@@ -184,29 +151,30 @@ def fake_devices(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 def test_the_fastest_is_chosen_and_remembered(fake_devices: Callable[..., None]) -> None:
     fake_devices("CPU", "GPU", "NPU")
-    clock = Clock(CPU=0.25, GPU=1.3, NPU=RuntimeError("no such\noperation"))
+    clock = Mock(side_effect=[0.25, 1.3, RuntimeError("no such\noperation")])
     choice = timings.fastest("film-lite", 1000, clock)
     why = "CPU was chosen, the fastest here. CPU: 0.25 s per frame; GPU: 1.3 s per frame; NPU failed: no such operation"
     assert choice == devices.ExecutionInfo("CPU", why)
-    assert timings.fastest("film-lite", 1000, clock) == choice and clock.asked == ["CPU", "GPU", "NPU"]
+    assert timings.fastest("film-lite", 1000, clock) == choice
+    assert clock.mock_calls == [call("CPU"), call("GPU"), call("NPU")]
     asked = [("film-lite", 1000), ("film", 1000), ("film-lite", 3000)]
     assert [timings.needs_measuring(*one) for one in asked] == [False, True, True]
     fake_devices("CPU", "GPU", "NPU", "GPU.1")  # a new device is measured alone
-    clock = Clock(**{"GPU.1": 0.1})
-    assert timings.fastest("film-lite", 1000, clock).device == "GPU.1" and clock.asked == ["GPU.1"]
+    clock = Mock(return_value=0.1)
+    assert timings.fastest("film-lite", 1000, clock).device == "GPU.1" and clock.mock_calls == [call("GPU.1")]
     fake_devices("CPU", "GPU", kind="another kind")  # another machine with the same cache
-    assert timings.fastest("film-lite", 1000, Clock(CPU=2.0, GPU=1.0)).device == "GPU"
+    assert timings.fastest("film-lite", 1000, Mock(side_effect=[2.0, 1.0])).device == "GPU"
 
 
 def test_what_says_nothing_of_the_next_time_is_not_remembered(fake_devices: Callable[..., None]) -> None:
     """Memory that ran out; and all devices failing, which may be the fault of something else."""
     fake_devices("CPU", "GPU")
-    assert timings.fastest("film", 1000, Clock(CPU=2.0, GPU=memory.NotEnoughMemory("not now"))).device == "CPU"
-    clock = Clock(GPU=1.0)
-    assert timings.fastest("film", 1000, clock).device == "GPU" and clock.asked == ["GPU"]
+    assert timings.fastest("film", 1000, Mock(side_effect=[2.0, memory.NotEnoughMemory("not now")])).device == "CPU"
+    clock = Mock(return_value=1.0)
+    assert timings.fastest("film", 1000, clock).device == "GPU" and clock.mock_calls == [call("GPU")]
 
     with pytest.raises(RuntimeError, match="No device here can run film-lite. CPU failed: broken; GPU failed: absent"):
-        timings.fastest("film-lite", 1000, Clock(CPU=RuntimeError("broken"), GPU=RuntimeError("absent")))
+        timings.fastest("film-lite", 1000, Mock(side_effect=[RuntimeError("broken"), RuntimeError("absent")]))
     assert timings.needs_measuring("film-lite", 1000)
 
 

@@ -1,7 +1,5 @@
 """A SavedModel is converted once; what is on disk is complete and undamaged, or made again."""
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import logging
@@ -21,46 +19,25 @@ import pytest
 import film
 from film.hub import convert, registry, tensorflow_process
 from film.hub.saved_model import SavedModel
-from tests.conftest import moved
+from tests.conftest import CACHE, ROOT, moved, texture
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.slow]
 
-
-def images(*frames: np.ndarray) -> list[np.ndarray]:
-    """Frames as the SavedModel takes them: (1, H, W, 3)."""
-    return [frame[None] for frame in frames]
+BUILDER = ROOT / "tests" / "support" / "keras2_film.py"
 
 
 def middle(model: ov.Model | Path, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """A frame by a SavedModel that was converted whole."""
     graph = ov.compile_model(model, "CPU", {"EXECUTION_MODE_HINT": "ACCURACY"})
-    return graph(dict(zip(("x0", "x1"), images(first, last), strict=True)))[0][0]
-
-
-@pytest.fixture(scope="module")
-def converted_once(averaging: Path, tmp_path_factory: pytest.TempPathFactory) -> convert.Converted:
-    """The smallest SavedModel there is, converted."""
-    return convert.convert(averaging, tmp_path_factory.mktemp("converted"))
+    return graph({"x0": first[None], "x1": last[None]})[0][0]
 
 
 @pytest.fixture
-def converted(converted_once: convert.Converted, tmp_path: Path) -> convert.Converted:
-    """A copy of it in a cache of the test's own, `tmp_path`, to be damaged."""
-    directory = shutil.copytree(converted_once.directory, tmp_path / "ir" / converted_once.directory.name)
-    return dataclasses.replace(converted_once, directory=Path(directory))
-
-
-# What is made
-
-
-def test_another_saved_model_is_converted_whole(
-    converted: convert.Converted, averaging: Path, tmp_path: Path, pair: tuple[np.ndarray, np.ndarray]
-) -> None:
-    assert converted.kind == "whole" and converted.directory.is_relative_to(tmp_path)
-    model = ov.Core().read_model(converted.files[0])
-    assert {port.get_any_name() for port in model.inputs} == {"x0", "x1"}
-    assert len(model.outputs) == 1  # of the two outputs, the image
-    np.testing.assert_allclose(middle(model, *pair), (pair[0] + pair[1]) / 2, atol=1e-6)
+def converted(averaging: Path, tmp_path: Path) -> convert.Converted:
+    """The smallest SavedModel there is, converted in a cache of the test's own, `tmp_path`, to be damaged."""
+    converted = convert.convert(averaging, Path(CACHE.name))
+    directory = shutil.copytree(converted.directory, tmp_path / "ir" / converted.directory.name)
+    return dataclasses.replace(converted, directory=Path(directory))
 
 
 def test_renamed_variables_fall_back_to_the_whole_model(
@@ -122,10 +99,24 @@ def test_a_model_without_signature_is_called_as_the_tutorial_does(tmp_path: Path
     layer.__call__.get_concrete_function({"x0": image, "x1": image, "time": tf.TensorSpec([None, 1])}, training=False)
     tf.saved_model.save(layer, str(tmp_path / "model"))
     a, b = moved(64, 64)
-    np.testing.assert_allclose(SavedModel(tmp_path / "model").at(*images(a, b), 0.5)[0], (a + b) / 2, atol=1e-6)
+    np.testing.assert_allclose(SavedModel(tmp_path / "model").at(a[None], b[None], 0.5)[0], (a + b) / 2, atol=1e-6)
 
 
-# What is refused
+def test_the_official_form_is_converted_directly_and_equals_tensorflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a FILM made by other code."""
+    keras2 = tmp_path / "film"
+    subprocess.run([sys.executable, str(BUILDER), "8", str(keras2)], check=True, capture_output=True)
+    reference, model = film.load(keras2, backend="tensorflow"), film.load(keras2, precision="exact")
+    assert isinstance(reference, film.Reference) and isinstance(model, film.Film)
+    monkeypatch.setattr(convert, "SavedModel", lambda directory: reference.loaded())  # to load it once more takes long
+    converted = convert.convert(keras2, registry.cache_directory())
+    assert model.converted() == converted and converted.kind == "direct"
+    a, b = texture(150, 200), texture(150, 200)[:, ::-1].copy()
+    expected = reference.middle(a, b)
+    assert np.ptp(expected) > 0.05  # random variables, but an output that depends on the input
+    assert np.abs(model.middle(a, b) - expected).max() < 1e-4
 
 
 def save(directory: Path, function: Callable | None, *names: str) -> Path:
@@ -153,14 +144,10 @@ def test_what_is_not_a_film_is_refused_with_what_was_expected(tmp_path: Path) ->
         with pytest.raises(ValueError, match="is not a FILM: a FILM takes images x0 and x1") as raised:
             convert.convert(directory, tmp_path / "cache")
         assert found in str(raised.value) and "\n" not in str(raised.value)
+    with pytest.raises(ValueError, match="classifier is not a FILM.*takes photo"):  # from TensorFlow's process
+        film.load(one_input).middle(*moved(64, 64))
     left = [path for path in (tmp_path / "cache").rglob("*") if path.suffix != ".lock" and path.name != "ir"]
     assert left == []
-
-
-def test_a_refusal_reaches_the_user_from_tensorflows_process(tmp_path: Path) -> None:
-    directory = save(tmp_path / "classifier", lambda photo: {"label": photo[:, 0, 0]}, "photo")
-    with pytest.raises(ValueError, match="classifier is not a FILM.*takes photo"):
-        film.load(directory).middle(*moved(64, 64))
 
 
 def test_a_directory_without_saved_model_is_refused(tmp_path: Path) -> None:
@@ -186,15 +173,6 @@ def test_a_damaged_saved_model_is_an_error_in_words(
     with pytest.raises((RuntimeError, ValueError), match="copy"):
         convert.convert(small_film_copy, tmp_path / "cache")
     assert not list((tmp_path / "cache").rglob("*.xml"))
-
-
-def test_a_cache_that_cannot_be_written_is_an_error_in_words(averaging: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("not a directory")
-    with pytest.raises(RuntimeError, match="cannot be written to .*file"):
-        convert.convert(averaging, tmp_path / "file")
-
-
-# Once
 
 
 def contents(directory: Path) -> dict[str, tuple[int, bytes]]:
@@ -272,9 +250,6 @@ def test_a_damaged_model_is_rebuilt(converted: convert.Converted, averaging: Pat
     np.testing.assert_allclose(middle(converted.files[0], a, b), (a + b) / 2, atol=1e-6)
 
 
-# Rivals (kills: test_kills.py)
-
-
 def test_what_was_not_used_for_long_goes_when_another_model_comes(averaging: Path, tmp_path: Path) -> None:
     used = convert.convert(averaging, tmp_path).directory
     old, young = (tmp_path / "ir" / f"{name}-by_an_earlier_version" for name in ("old", "young"))
@@ -296,7 +271,7 @@ def test_what_was_not_used_for_long_goes_when_another_model_comes(averaging: Pat
 def test_two_processes_convert_once_between_them(averaging: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "film.hub.tensorflow_process", "convert", str(averaging), str(tmp_path)]
     how: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    rivals = [subprocess.Popen(command, cwd=Path(film.__file__).parents[1], **how) for _ in range(2)]
+    rivals = [subprocess.Popen(command, cwd=ROOT, **how) for _ in range(2)]
     said = [rival.communicate(timeout=300) for rival in rivals]
     assert [rival.returncode for rival in rivals] == [0, 0], said
     converted = convert.find(convert.fingerprint(averaging), tmp_path)

@@ -3,8 +3,7 @@
 A hub that is out of reach, and one that answers with a page: test_registry.py.
 """
 
-from __future__ import annotations
-
+import functools
 import hashlib
 import os
 import time
@@ -17,50 +16,40 @@ import pytest
 import film
 from film.hub import download, registry
 from tests.conftest import SMALL_FILM, moved, one_line
+from tests.film.hub.test_convert import garble
 from tests.support.hub_server import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.tensorflow]
 
 
-def refused(hub: Server, message: str) -> None:
-    """The module cannot be had, in words that match; nothing of it is kept; when the hub has recovered, it can."""
-    model = registry.find(hub.url)
-    with pytest.raises(RuntimeError, match=f"could not be downloaded from .*{message}.*film-lite") as raised:
-        registry.fetch(model)
-    assert one_line(raised.value)
-    assert registry.downloaded(model) is None and not list(Path(os.environ["TFHUB_CACHE_DIR"]).rglob("*.pb"))
-    hub.pace = lambda sent: None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("FILM_DOWNLOAD_SECONDS", raising=False)
-        assert (registry.fetch(model) / "saved_model.pb").is_file()
+# How a hub serves a module, after so many bytes, and what is told of that.
+PACES: list[tuple[Callable[[Server, int], object], str]] = [
+    (lambda hub, sent: hub.closing.wait(20), "nothing came for 2 s"),
+    (lambda hub, sent: sent >= 200_000 and hub.closing.wait(20), "nothing came for 2 s"),
+    (lambda hub, sent: time.sleep(0.5), r"not complete after 6 s \(FILM_DOWNLOAD_SECONDS\)"),  # it would take a minute
+    (lambda hub, sent: True, "the connection ended early, after 0 bytes"),
+    (lambda hub, sent: sent > 300_000, r"the connection ended early, after \d+ bytes of \d+"),
+]
 
 
-@pytest.mark.parametrize("sent", [0, 200_000])
-def test_a_hub_that_falls_silent(hub: Server, monkeypatch: pytest.MonkeyPatch, sent: int) -> None:
+@pytest.mark.parametrize(("pace", "message"), PACES)
+def test_a_hub_that_falls_silent_dawdles_or_hangs_up(
+    hub: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pace: Callable[[Server, int], object], message: str
+) -> None:
+    """Nothing is kept, and what a killed download of TensorFlow Hub's own left, its lock, is not waited for."""
     monkeypatch.setattr(download, "SILENCE", 2)
-    hub.pace = lambda so_far: hub.closing.wait(20) if so_far >= sent else None
-    refused(hub, "nothing came for 2 s")
-
-
-def test_a_hub_that_dawdles(hub: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is always something coming, but it would take a minute."""
-    monkeypatch.setenv("FILM_DOWNLOAD_SECONDS", "1")
-    hub.pace = lambda sent: time.sleep(0.5)
-    refused(hub, r"not complete after 1 s \(FILM_DOWNLOAD_SECONDS\)")
-
-
-def test_a_hub_that_hangs_up(hub: Server) -> None:
-    hub.pace = lambda sent: sent > 300_000
-    refused(hub, r"the connection ended early, after \d+ bytes of \d+")
-
-
-def test_a_hub_that_hangs_up_before_it_answers(hub: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """What a killed download of TensorFlow Hub's own left, its lock above all, is not waited for."""
-    hub.pace = lambda sent: True
+    monkeypatch.setenv("FILM_DOWNLOAD_SECONDS", "6")
     directory = tmp_path / "hub" / hashlib.sha1(hub.url.encode()).hexdigest()
     directory.parent.mkdir()
     directory.with_name(f"{directory.name}.lock").write_text("elsewhere.1.0123456789abcdef")
-    refused(hub, "the connection ended early, after 0 bytes")
+    model, hub.pace = registry.find(hub.url), functools.partial(pace, hub)
+    with pytest.raises(RuntimeError, match=f"could not be downloaded from .*{message}.*film-lite") as raised:
+        registry.fetch(model)
+    assert one_line(raised.value)
+    assert registry.downloaded(model) is None and not list(directory.parent.rglob("*.pb"))
+    hub.pace = lambda sent: None
+    monkeypatch.delenv("FILM_DOWNLOAD_SECONDS")
+    assert (registry.fetch(model) / "saved_model.pb").is_file()
 
 
 @pytest.mark.parametrize("setting", ["0", "-1", "soon", "nan", "inf"])
@@ -70,16 +59,10 @@ def test_an_unusable_time_limit_is_refused(hub: Server, monkeypatch: pytest.Monk
         registry.fetch(registry.find(hub.url))
 
 
-def flip(file: Path) -> None:
-    data = bytearray(file.read_bytes())
-    data[len(data) // 2] ^= 0xFF
-    file.write_bytes(data)
-
-
 DATA = "variables/variables.data-00000-of-00001"
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "variables cut": lambda module: os.truncate(module / DATA, 100_000),
-    "variables changed": lambda module: flip(module / DATA),
+    "variables changed": lambda module: garble(module / DATA),
     "variables missing": lambda module: (module / DATA).unlink(),
     "index missing": lambda module: (module / "variables/variables.index").unlink(),
     "graph garbage": lambda module: (module / "saved_model.pb").write_bytes(b"<html>"),
@@ -88,9 +71,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_module_is_downloaded_again(
-    hub: Server, damage: Callable[[Path], object], tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_damaged_module_is_downloaded_again(hub: Server, damage: Callable[[Path], object]) -> None:
     model = registry.find(hub.url)
     module = registry.fetch(model)
     damage(module)

@@ -1,7 +1,5 @@
 """Models are found by name, URL and directory; a download that fails says what to do instead."""
 
-from __future__ import annotations
-
 import hashlib
 import io
 import os
@@ -65,8 +63,7 @@ def test_loading_fetches_nothing(kept: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
     for name in ("film-lite", "rife", "film", NOWHERE):
         for backend in ("openvino", "tensorflow"):
-            model = film.load(name, backend=backend)
-            assert model.name == name
+            assert film.load(name, backend=backend).name == name
     assert not kept.exists() and not (tmp_path / "cache").exists()
 
 

@@ -1,8 +1,7 @@
 """Photos of any colours and any mode become sRGB."""
 
-from __future__ import annotations
-
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -103,8 +102,7 @@ def png(path: Path, colour: tuple[int, int, int], numbers: tuple[int, int]) -> N
 
 
 @pytest.mark.parametrize(("suffix", "write"), [(".heic", heif), (".avif", avif), (".png", png)])
-def test_colours_that_are_told_by_numbers(tmp_path: Path, suffix: str, write: object) -> None:
-    assert callable(write)
+def test_colours_that_are_told_by_numbers(tmp_path: Path, suffix: str, write: Callable[..., None]) -> None:
     path = tmp_path / f"photo{suffix}"
     write(path, IN_P3, P3_NUMBERS)
     assert middle(path) == pytest.approx(IN_SRGB, abs=5)

@@ -1,7 +1,5 @@
 """What a video holds beside picture and sound is in the film as well, its times stretched."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """Frames of all sizes are fitted to one, rounded to 8 bits, and refused when they are none."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """Videos as recorders, editors and broadcasters leave them: colours, transparency, rates, tracks and sizes."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,7 +12,6 @@ from tests.support.clips import ffmpeg, pan, read, video
 
 
 def raw(path: Path, pictures: list[np.ndarray], *options: str) -> Path:
-    """A video of RGBA pictures."""
     height, width, _ = pictures[0].shape
     file = path.with_suffix(".raw")
     file.write_bytes(b"".join(picture.tobytes() for picture in pictures))
@@ -141,9 +138,7 @@ def test_sound_that_outlasts_the_pictures_counts(tmp_path: Path) -> None:
 
 
 def two_tracks(path: Path, default: int, first: str = "aac") -> Path:
-    tones = [
-        argument for hertz in (440, 880) for argument in ("-f", "lavfi", "-i", f"sine=frequency={hertz}:duration=1")
-    ]
+    tones = "-f lavfi -i sine=frequency=440:duration=1 -f lavfi -i sine=frequency=880:duration=1".split()
     picture = video(path.with_name("picture.mp4"), pan(24))
     told = [f"-disposition:a:{number}" for number in range(2)]
     flags = [told[default], "default", told[1 - default], "0"]

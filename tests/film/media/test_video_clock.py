@@ -1,7 +1,5 @@
 """Time stamps of every kind become one time that only goes on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from fractions import Fraction
 

@@ -1,7 +1,5 @@
 """Videos are decoded as they are shown: upright, in order, each frame at its time; and what is no video is refused."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -52,16 +50,6 @@ def test_a_variable_frame_rate(tmp_path: Path) -> None:
     ffmpeg("-i", str(even), "-vf", "select='not(eq(mod(n,4),2))'", "-fps_mode", "vfr", str(uneven))
     times = [round(still.time * 30) for still in read(uneven)]
     assert times == [0, 1, 3, 4, 5, 7, 8, 9, 11]
-
-
-def test_sound_is_seen_and_may_begin_before_the_picture(tmp_path: Path) -> None:
-    source = video(tmp_path / "sound.mp4", pan(24), sound=True)
-    later = tmp_path / "later.mkv"
-    inputs = ["-itsoffset", "0.5", "-i", str(source), "-i", str(source)]
-    ffmpeg(*inputs, "-map", "0:v", "-map", "1:a", "-c", "copy", str(later))
-    looked = read_metadata(later)
-    assert looked.sound
-    assert float(read(looked)[0].time) == pytest.approx(0.5, abs=0.03)
 
 
 @pytest.mark.parametrize(("height", "matrix"), [(64, "smpte170m"), (720, "bt709")])
@@ -220,15 +208,6 @@ def test_what_a_file_says_of_itself_is_not_taken_for_ffmpegs_word(tmp_path: Path
         with VideoReader(looked, (looked.height, looked.width)) as decoder:
             assert [still.time for still in decoder] == [still.time for still in read(expected)]
         assert decoder.damage is None
-
-
-def test_sound_that_cannot_be_decoded_is_none(tmp_path: Path) -> None:
-    path = video(tmp_path / "film.mp4", pan(24), sound=True)
-    assert read_metadata(path).sound
-    data = path.read_bytes()
-    path.write_bytes(data.replace(b"mp4a", b"zzzz").replace(b"esds", b"zzzz"))
-    looked = read_metadata(path)
-    assert not looked.sound and looked.unheard and "decoder" in looked.unheard
 
 
 def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:

@@ -1,55 +1,20 @@
 """What is written is read back: count, size, order, colours and times are those of the frames that went in."""
 
-from __future__ import annotations
-
 import os
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import film
 from film.media import video_segments, video_writer
 from tests.conftest import texture
 from tests.support.clips import COLOUR_TOLERANCE, decoded, duration, encoders, fake_ffmpeg, numbered, times, words
 
-
-def boxes(path: Path) -> list[str]:
-    """The names of an MP4's top-level boxes, in order."""
-    data, at, names = path.read_bytes(), 0, []
-    while at < len(data):
-        size, name = struct.unpack(">I4s", data[at : at + 8])
-        names.append(name.decode())
-        at += size or len(data)
-    return names
-
-
 FULL = "head -c 3000 > /dev/null\necho 'the film reel is full' >&2\nexit 1"  # it reads a little and gives up
 AT_THE_END = "cat > /dev/null\necho 'cannot write the trailer' >&2\nexit 1"
-
-
-def test_values_outside_the_range_are_clipped(out: Path) -> None:
-    frame = np.full((32, 32, 3), 1.7, np.float32)
-    frame[:, :16] = -0.6
-    film.write_video(out / "film.mp4", [frame] * 2)
-    back = decoded(out / "film.mp4").astype(int)
-    assert back[:, :, :12].max() < 4 and back[:, :, 20:].min() > 251
-
-
-@pytest.mark.parametrize(("height", "width"), [(33, 47), (32, 47), (33, 48), (17, 16), (101, 131)])
-def test_odd_sizes_gain_a_repeated_row_or_column(out: Path, height: int, width: int) -> None:
-    frames = [0.4 + 0.2 * texture(height, width)] * 4
-    film.write_video(out / "film.mp4", frames)
-    back = decoded(out / "film.mp4")
-    assert back.shape == (4, height + height % 2, width + width % 2, 3)
-    assert np.abs(back[0, :height, :width] - frames[0] * 255).mean() < COLOUR_TOLERANCE
-    if height % 2:
-        assert np.abs(back[0, -1].astype(int) - back[0, -2]).mean() < 4
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
@@ -63,19 +28,10 @@ def test_frames_may_lie_in_memory_as_they_like(out: Path, size: tuple[int, int],
 
 def test_unusable_films_are_refused_and_leave_nothing(out: Path) -> None:
     bright = np.full((32, 32, 3), 0.5, np.float32)
-    no_array = r"Frame 2 is of type .*; a frame is a \(height, width, 3\) array of float32 in \[0, 1\]"
-    other_array = r"Frame 2 is \(32, 32.*; a frame is a \(height, width, 3\) array"
     for wrong, message in (
-        *((other, no_array) for other in ([[[0.0] * 3]], Image.new("RGB", (64, 48)), None, "frame.png")),
-        *(
-            (np.zeros(shape, kind), other_array)
-            for shape, kind in (((32, 32, 4), "f"), ((32, 32), "f"), ((32, 32, 3), int))
-        ),
+        (np.zeros((32, 32, 3), int), r"Frame 2 is \(32, 32, 3\) of dtype int64; a frame is .* or of uint8"),
         (bright[:, :30], "Frame 2 is 30x32, the film is 32x32"),
-        (bright[:0], "Frame 2 is 32x0; a frame must have pixels"),
         (bright * 510, "Frame 2 has values from 255 to 255; .*divide by 255"),
-        (bright - 2, "Frame 2 has values from -1.5 to -1.5"),
-        (bright * np.float32("nan"), "Frame 2 has values that are not finite"),
     ):
         with pytest.raises(ValueError, match=message):
             film.write_video(out / "film.mp4", [bright, wrong])  # type: ignore[list-item]
@@ -84,31 +40,18 @@ def test_unusable_films_are_refused_and_leave_nothing(out: Path) -> None:
     assert os.listdir(out) == [] and not encoders()
 
 
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("nowhere/film.mp4", {}, "nowhere"),
-        ("folder.mp4", {}, "a directory"),
-        ("film.avi", {}, "ends in .avi; a film can be .mp4, .webm, .gif, .webp, .zip"),
-        ("film", {}, "has no ending"),
+def test_what_no_film_can_be_is_told_before_the_first_frame(out: Path) -> None:
+    frames = numbered(2)
+    for name, options, message in (
+        ("nowhere/film.mp4", {}, "there is no directory .*nowhere"),
+        ("film.avi", {}, "The name .*film.avi ends in .avi"),
         ("film.mp4", {"quality": "80"}, "The quality is '80'"),
-        ("film.gif", {"play": "backwards"}, "A film cannot be played"),
-        ("film.mp4", {"fps": 241}, "frame rate"),
-    ],
-)
-def test_what_no_film_can_be_is_told_before_the_first_frame(
-    tmp_path: Path, name: str, options: dict[str, Any], message: str
-) -> None:
-    asked = []
-
-    def frames() -> Iterator[np.ndarray]:
-        asked.append(1)
-        yield from numbered(2)
-
-    (tmp_path / "folder.mp4").mkdir()
-    with pytest.raises(ValueError, match=message):
-        film.write_video(tmp_path / name, frames(), **options)
-    assert not asked and os.listdir(tmp_path) == ["folder.mp4"]
+        ("film.mp4", {"play": "backwards"}, "A film cannot be played 'backwards'"),
+        ("film.mp4", {"fps": 241}, "The frame rate is 241"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            film.write_video(out / name, frames, **options)
+    assert len(list(frames)) == 2 and os.listdir(out) == []
 
 
 def test_the_film_is_read_frame_by_frame(out: Path) -> None:
@@ -185,8 +128,8 @@ def test_segments_play_by_themselves_and_join_exactly(out: Path, fps: float, cou
     assert len(decoded(out / "film.mp4")) == count
     np.testing.assert_allclose(times(out / "film.mp4"), np.arange(count) / fps, atol=2e-4)
     assert duration(out / "film.mp4") == pytest.approx(count / fps, abs=0.0051)
-    names = boxes(out / "film.mp4")
-    assert names[0] == "ftyp" and names.index("moov") < names.index("mdat")  # it plays from its first bytes
+    data = (out / "film.mp4").read_bytes()
+    assert data[4:8] == b"ftyp" and data.index(b"moov") < data.index(b"mdat")  # it plays from its first bytes
     assert "yuv420p(tv, bt709" in words(out / "film.mp4")
     assert sorted(os.listdir(out)) == [*(segment.path.name for segment in segments), "film.mp4"]
 
@@ -211,11 +154,11 @@ def test_an_abandoned_segment_leaves_no_process_and_no_file(out: Path) -> None:
     assert not encoders() and os.listdir(out) == ["00000000-000015.ts"]
 
 
-def written(
-    directory: Path, frames: Sequence[np.ndarray], first: int = 0, fps: float | Fraction = 30
+def in_segments(
+    directory: Path, frames: Iterable[np.ndarray], fps: float | Fraction = 30, first: int = 0, lossless: bool = True
 ) -> list[video_segments.Segment]:
     directory.mkdir(exist_ok=True)
-    with video_segments.SegmentEncoder(directory, fps, lossless=True, first=first) as encoder:
+    with video_segments.SegmentEncoder(directory, fps, lossless=lossless, first=first) as encoder:
         for frame in frames:
             encoder.write(frame)
         encoder.finish()
@@ -226,21 +169,21 @@ def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
-@pytest.mark.parametrize(("height", "width"), [(48, 64), (33, 47), (17, 16)])
+@pytest.mark.parametrize(("height", "width"), [(48, 64), (33, 47), (17, 16), (32, 47)])
 def test_lossless_copies_hold_the_frames_exactly(out: Path, height: int, width: int) -> None:
     frames = np.random.default_rng(0).integers(0, 256, (20, height, width, 3), dtype=np.uint8)
-    segments = written(out, list(frames))
+    segments = in_segments(out, frames)
     copies = [decoded(segment.lossless_copy) for segment in segments if segment.lossless_copy]
     np.testing.assert_array_equal(np.concatenate(copies), frames)
-    assert len(decoded(segments[0].path)) == 15
+    assert decoded(segments[0].path).shape == (15, height + height % 2, width + width % 2, 3)
 
 
 def test_finished_segments_are_read_back_from_the_folder_alone(out: Path) -> None:
-    segments = written(out, list(numbered(40)), fps=Fraction(30000, 1001))
+    rate = Fraction(30000, 1001)
+    segments = in_segments(out, numbered(40), rate)
     assert sorted(os.listdir(out))[::2] == ["00000000-000015.mkv", "00000015-000015.mkv", "00000030-000010.mkv"]
     (out / "00000040.ts.part").write_bytes(b"what a killed run leaves")
     (out / "notes.ts").write_bytes(b"")
-    rate = Fraction(30000, 1001)
     assert video_segments.finished(out, rate, lossless=True) == segments
     assert [(part.first, part.count) for part in video_segments.finished(out, rate)] == [(0, 15), (15, 15), (30, 10)]
     (out / "00000015-000015.mkv").unlink()
@@ -252,8 +195,8 @@ def test_finished_segments_are_read_back_from_the_folder_alone(out: Path) -> Non
 def test_a_film_made_in_two_runs_is_the_same(out: Path, first: int) -> None:
     """The cuts do not depend on where a run begins; nor do the bytes, if it begins at one."""
     frames = list(numbered(40))
-    written(out / "whole", frames)
-    written(out / "parts", frames[first:], first)
+    in_segments(out / "whole", frames)
+    in_segments(out / "parts", frames[first:], first=first)
     whole, parts = contents(out / "whole"), contents(out / "parts")
     same = [name for name in parts if name in whole]
     assert len(same) == (4 if first == 15 else 2)
@@ -266,10 +209,10 @@ def test_a_film_made_in_two_runs_is_the_same(out: Path, first: int) -> None:
 def test_the_number_of_cores_does_not_change_a_byte(out: Path) -> None:
     cores = os.sched_getaffinity(0)
     frames = [texture(256, 256, seed) for seed in range(15)]
-    written(out / "many", frames)
+    in_segments(out / "many", frames)
     os.sched_setaffinity(0, {min(cores)})
     try:
-        written(out / "one", frames)
+        in_segments(out / "one", frames)
     finally:
         os.sched_setaffinity(0, cores)
     assert contents(out / "many") == contents(out / "one")
@@ -279,7 +222,7 @@ def test_the_number_of_cores_does_not_change_a_byte(out: Path) -> None:
 def test_times_are_exact_after_hours(out: Path, fps: float | Fraction) -> None:
     rate = video_segments.exact(fps)
     first = round(3 * 3600 * rate / video_segments.segment_length(rate)) * video_segments.segment_length(rate)
-    segments = written(out, list(numbered(40)), first, fps)
+    segments = in_segments(out, numbered(40), fps, first)
     shown = [time for part in segments for time in times(part.path)]
     expected = [float((first + k) / rate) for k in range(40)]
     np.testing.assert_allclose(shown, expected, atol=1.2 / 90_000, rtol=0)  # MPEG-TS counts 1/90000 s
@@ -303,9 +246,3 @@ def test_where_segments_begin_in_a_known_number_of_frames(out: Path, frames: int
     for number, first in enumerate(whole[1:], 1):
         assert cuts(first) == whole[number:]
         assert cuts(0, first) == whole[:number]
-
-
-def test_rates_are_held_exactly() -> None:
-    for rate in (30, Fraction(30000, 1001), 12.5, Fraction(1, 600)):
-        assert video_segments.exact(rate) == rate
-    assert video_segments.exact(29.97) == Fraction(2997, 100) and video_segments.exact(1 / 600) == Fraction(1, 600)

@@ -1,7 +1,5 @@
 """FILM's graph against TensorFlow, and warping against plain numpy."""
 
-from __future__ import annotations
-
 import numpy as np
 import openvino as ov
 import pytest
@@ -18,7 +16,6 @@ pytestmark = pytest.mark.tensorflow
 
 @pytest.fixture(scope="module")
 def variables(reference: film.Reference) -> dict[str, np.ndarray]:
-    """The small FILM's."""
     return reference.loaded().variables
 
 
@@ -32,9 +29,6 @@ def warped(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     inputs = [ops.parameter([1, value.shape[1], -1, -1], np.float32) for value in (image, flow)]
     output = blocks.warp(*(node.output(0) for node in inputs))
     return ov.compile_model(ov.Model([output], inputs), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})([image, flow])[0]
-
-
-# What the variables say
 
 
 def test_the_architecture_is_read_from_the_variables(
@@ -61,9 +55,7 @@ def test_other_variables_are_refused(variables: dict[str, np.ndarray]) -> None:
         assert "\n" not in str(raised.value)
 
 
-# The whole
-
-
+@pytest.mark.slow
 def test_the_graphs_equal_tensorflow(
     variables: dict[str, np.ndarray], architecture: network.Architecture, reference: film.Reference
 ) -> None:
@@ -75,9 +67,6 @@ def test_the_graphs_equal_tensorflow(
     expected = reference.loaded().at(x0, x1, 0.5)
     assert np.abs(expected - (x0 + x1) / 2).max() > 0.05  # it is no average: the comparison says something
     np.testing.assert_allclose(convert._run(graphs, x0, x1), expected, atol=1e-5)
-
-
-# Warping, whose corners no trained flow reaches
 
 
 def bilinear(image: np.ndarray, flow: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 """The two graphs, cut at a level, compute together what they compute whole."""
 
-from __future__ import annotations
-
 import numpy as np
 import openvino as ov
 import pytest
@@ -22,7 +20,6 @@ def names(ports: list[ov.Output]) -> set[str]:
 
 @pytest.fixture(scope="module")
 def graphs(small_film: film.Film) -> tuple[ov.Model, ov.Model]:
-    """Encoder and synthesizer of the small FILM."""
     encoder, synthesizer = (ov.Core().read_model(path) for path in small_film.converted().files)
     return encoder, synthesizer
 
@@ -100,11 +97,3 @@ def test_a_cut_starts_as_many_image_levels_above_as_the_extractor_gathers(graphs
     assert graph_split.image_level(encoder(1, 1, 1, 1, 1, 1, 1), 5) == 5
     assert graph_split.image_level(encoder(1, 3, 3, 3, 3, 3, 3), 5) == 4
     assert graph_split.image_level(encoder(1, 3, 7, 15, 31, 31, 31), 6) == 2
-
-
-@pytest.mark.parametrize("factor", [1, 2, 8])
-def test_shrinking_is_the_image_pyramids(factor: int, whole: tuple[list[Tensors], np.ndarray]) -> None:
-    tensors, _ = whole[0]
-    shrunk = _shrink(tensors["image_0"], factor)
-    assert shrunk.shape == (1, 3, HEIGHT // factor, WIDTH // factor) and shrunk.dtype == np.float32
-    np.testing.assert_allclose(shrunk, tensors[f"image_{factor.bit_length() - 1}"], atol=1e-6)

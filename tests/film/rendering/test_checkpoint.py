@@ -1,7 +1,5 @@
 """The folder with an interrupted film's finished parts: what is trusted, what is deleted, and what stays."""
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path
@@ -9,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from film.rendering import checkpoint
-from film.support.fingerprint import fingerprint
 from tests.conftest import touch
 
 
@@ -49,25 +46,9 @@ def test_a_folder_with_the_name_of_parts_that_is_not_of_this_program_stays(tmp_p
 def test_what_somebody_puts_beside_the_parts_stays(tmp_path: Path) -> None:
     folder = checkpoint.folder(tmp_path / "film.mp4")
     with checkpoint.kept(folder, {"fps": 30}):
-        touch(
-            *(folder / name for name in ("00000000-000015.ts", "00000000-000015.mkv", "00000015.ts.part", "notes.txt"))
-        )
+        names = ("00000000-000015.ts", "00000000-000015.mkv", "00000015.ts.part", "notes.txt")
+        touch(*(folder / name for name in names))
     assert os.listdir(folder) == ["notes.txt"]
-
-
-def test_parts_of_other_photos_of_one_size_and_time_are_not_used(tmp_path: Path) -> None:
-    photos = [tmp_path / name for name in "abcd"]
-    for path in photos:
-        path.write_bytes(path.name.encode() * 100)
-        os.utime(path, (1_500_000_000, 1_500_000_000))
-    folder, notes = tmp_path / "film.mp4.parts", []
-    for used, there in ((photos[:2], False), (photos[:2], True), (photos[1::-1], False), (photos[2:], False)):
-        choices = {"photos": [fingerprint(photo) for photo in used]}
-        with pytest.raises(KeyboardInterrupt), checkpoint.kept(folder, choices, notes.append) as directory:
-            assert (directory / "00000000.ts").exists() is there
-            (directory / "00000000.ts").write_text("x")
-            raise KeyboardInterrupt
-    assert len(notes) == 2 and "(photos)" in notes[0]
 
 
 @pytest.mark.parametrize("letter", ["x", "\u6771"])

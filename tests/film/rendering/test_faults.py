@@ -3,8 +3,6 @@
 Each time: one clear message, nothing half-done that would be trusted later, and the next request works.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import logging
@@ -17,7 +15,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import imageio.v3 as imageio
 import numpy as np
 import pytest
 
@@ -26,35 +23,30 @@ from film.batch.manifest import Manifest
 from film.hub import convert, registry
 from film.rendering import pipeline
 from film.support import tempdirs
-from tests.conftest import SMALL_FILM, moved, one_line, photo, texture
-from tests.support.clips import encoders
+from tests.conftest import ROOT, SMALL_FILM, moved, one_line, photo, texture
+from tests.film.conftest import made
+from tests.support.clips import decoded, encoders
 from tests.support.hub_server import Server
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(film.__file__).parents[1]
-
-
-class Disk:
-    """A small disk of its own, of 16 MB."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            pytest.skip(f"This needs the right to mount a small disk: {done.stderr.strip()}")
-
-    def remount(self, option: str) -> None:
-        """With another size, as size=40k, or for reading only (ro) or writing (rw)."""
-        subprocess.run(["mount", "-o", f"remount,{option}", str(self.path)], check=True)
-
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    yield (made := Disk(tmp_path / "disk"))
-    subprocess.run(["umount", "-l", str(made.path)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own, of 16 MB."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"This needs the right to mount a small disk: {done.stderr.strip()}")
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def remount(disk: Path, option: str) -> None:
+    """With another size, as size=40k, or for reading only (ro) or writing (rw)."""
+    subprocess.run(["mount", "-o", f"remount,{option}", str(disk)], check=True)
 
 
 @pytest.fixture
@@ -65,66 +57,60 @@ def photos(tmp_path: Path) -> list[Path]:
 
 
 def make(photos: list[Path], model: film.Interpolator, output: Path, depth: int = 4) -> pipeline.Done:
-    *_, done = pipeline.interpolate(photos, model, output, depth=depth, fps=10)
-    assert isinstance(done, pipeline.Done)
-    assert len(imageio.imread(output, plugin="FFMPEG")) == done.frames
+    done = made(pipeline.interpolate(photos, model, output, depth=depth, fps=10)).done
+    assert len(decoded(output)) == done.frames
     return done
 
 
-def test_a_full_cache(disk: Disk, averaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk.remount("size=4k")
-    monkeypatch.setenv("FILM_CACHE", str(disk.path))
+def test_a_full_cache(disk: Path, averaging: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remount(disk, "size=4k")
+    monkeypatch.setenv("FILM_CACHE", str(disk))
     with pytest.raises(RuntimeError, match="cannot be written to .*disk.*FILM_CACHE") as raised:
-        convert.convert(averaging, disk.path)
+        convert.convert(averaging, disk)
     assert one_line(raised.value)
-    assert [path for path in (disk.path / "ir").iterdir() if path.suffix != ".lock"] == []
-    disk.remount("size=4096k")
-    convert.convert(averaging, disk.path)
+    assert [path for path in (disk / "ir").iterdir() if path.suffix != ".lock"] == []
+    remount(disk, "size=4096k")
+    convert.convert(averaging, disk)
 
-    with contextlib.suppress(OSError), open(disk.path / "filling", "wb", buffering=0) as filling:
+    with contextlib.suppress(OSError), open(disk / "filling", "wb", buffering=0) as filling:
         while filling.write(b"\0" * 4096):
             pass
     a, b = moved(64, 64)
     for _ in range(2):  # compiled without the entry in OpenVINO's cache, then with it
         np.testing.assert_allclose(film.load(averaging).middle(a, b), (a + b) / 2, atol=1e-6)
-        (disk.path / "filling").unlink(missing_ok=True)
+        (disk / "filling").unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("place", ["output", "temporary"])
 def test_a_full_disk_for_the_film(
-    disk: Disk,
-    place: str,
-    photos: list[Path],
-    averaging: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    disk: Path, place: str, photos: list[Path], averaging: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    disk.remount("size=40k")
-    output = (disk.path if place == "output" else tmp_path) / "film.mp4"
-    monkeypatch.setattr(tempfile, "tempdir", str(disk.path if place == "temporary" else tmp_path))
+    remount(disk, "size=40k")
+    output = (disk if place == "output" else tmp_path) / "film.mp4"
+    monkeypatch.setattr(tempfile, "tempdir", str(disk if place == "temporary" else tmp_path))
     model = film.load(averaging)
     with pytest.raises(RuntimeError, match="No space left on device") as raised:
         make(photos, model, output)
     assert "ffmpeg failed" in str(raised.value) and not encoders()
-    assert os.listdir(disk.path) == [] and not output.exists()
-    disk.remount("size=4096k")
+    assert os.listdir(disk) == [] and not output.exists()
+    remount(disk, "size=4096k")
     assert make(photos, model, output).frames == 17
-    assert sorted(os.listdir(disk.path)) == (["film.mp4"] if place == "output" else [])
+    assert sorted(os.listdir(disk)) == (["film.mp4"] if place == "output" else [])
 
 
-def test_a_full_disk_for_a_download(disk: Disk, hub: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk.remount("size=1024k")
-    monkeypatch.setenv("TFHUB_CACHE_DIR", str(disk.path))
+def test_a_full_disk_for_a_download(disk: Path, hub: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    remount(disk, "size=1024k")
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(disk))
     model = registry.find(hub.url)
     with pytest.raises(RuntimeError, match="could not be downloaded.*No space left on device.*film-lite"):
         registry.fetch(model)
-    assert registry.downloaded(model) is None and not list(disk.path.glob("*partial*"))
-    disk.remount("size=8192k")
+    assert registry.downloaded(model) is None and not list(disk.glob("*partial*"))
+    remount(disk, "size=8192k")
     assert (registry.fetch(model) / "saved_model.pb").read_bytes() == (SMALL_FILM / "saved_model.pb").read_bytes()
 
 
 def test_a_cache_that_cannot_be_written(
-    disk: Disk,
+    disk: Path,
     small_film: film.Film,
     photos: list[Path],
     tmp_path: Path,
@@ -133,28 +119,28 @@ def test_a_cache_that_cannot_be_written(
 ) -> None:
     """An empty one is an error in words; one that holds the model is all that a film needs."""
     converted = small_film.converted().directory
-    monkeypatch.setenv("FILM_CACHE", str(disk.path))
-    disk.remount("ro")
+    monkeypatch.setenv("FILM_CACHE", str(disk))
+    remount(disk, "ro")
     with pytest.raises(RuntimeError, match="cannot be written to .*disk.*Read-only file system.*FILM_CACHE") as raised:
         film.load(SMALL_FILM).middle(*moved(64, 64))
     assert one_line(raised.value)
 
-    disk.remount("rw")
-    shutil.copytree(converted, disk.path / "ir" / converted.name)
-    disk.remount("ro")
+    remount(disk, "rw")
+    shutil.copytree(converted, disk / "ir" / converted.name)
+    remount(disk, "ro")
     with caplog.at_level(logging.WARNING):
         make(photos, film.load(SMALL_FILM), tmp_path / "film.mp4", depth=1)
     assert "cannot be noted" in caplog.text
-    assert [path.name for path in disk.path.rglob("*.*")] == [path.name for path in (disk.path / "ir").rglob("*.*")]
+    assert [path.name for path in disk.rglob("*.*")] == [path.name for path in (disk / "ir").rglob("*.*")]
 
 
-def test_an_output_folder_that_cannot_be_written(disk: Disk, photos: list[Path], averaging: Path) -> None:
-    disk.remount("ro")
+def test_an_output_folder_that_cannot_be_written(disk: Path, photos: list[Path], averaging: Path) -> None:
+    remount(disk, "ro")
     for attempt in (
-        lambda: film.write_video(disk.path / "film.mp4", [texture(64, 64)] * 2),
+        lambda: film.write_video(disk / "film.mp4", [texture(64, 64)] * 2),
         # Before there are any events: nothing is converted for it.
-        lambda: film.interpolate(photos, film.load(averaging), disk.path / "film.mp4", depth=1),
-        lambda: Manifest(disk.path),
+        lambda: film.interpolate(photos, film.load(averaging), disk / "film.mp4", depth=1),
+        lambda: Manifest(disk),
     ):
         with pytest.raises(RuntimeError, match="Nothing can be written to .*disk.*Read-only file system") as raised:
             attempt()
@@ -196,7 +182,7 @@ def test_two_versions_share_a_cache(
             _, said = process.communicate(timeout=300)
             assert process.returncode == 0, said
             assert (b"Converting" in said) == converts
-    films = [imageio.imread(tmp_path / f"{root.name}.mp4", plugin="FFMPEG") for root in (ROOT, other)]
+    films = [decoded(tmp_path / f"{root.name}.mp4") for root in (ROOT, other)]
     np.testing.assert_array_equal(*films)
     kept = [path for path in (tmp_path / "cache" / "ir").iterdir() if path.is_dir()]
     assert len(kept) == 2 and all((path / convert.MANIFEST).is_file() for path in kept)

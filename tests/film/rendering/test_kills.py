@@ -4,8 +4,6 @@ One film is begun again and again in one set of folders: each run starts from wh
 come further. The moments are random (seeded), but tied to what happens.
 """
 
-from __future__ import annotations
-
 import contextlib
 import math
 import os
@@ -13,25 +11,22 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 import pytest
 
 import film
 from film.hub import convert, registry
 from film.rendering import events
-from tests.conftest import SMALL_FILM, moved, photo
+from tests.conftest import ROOT, SMALL_FILM, moved, photo
+from tests.support.clips import decoded
 from tests.support.hub_server import Server, archive
 
 pytestmark = pytest.mark.slow
-
-ROOT = Path(film.__file__).parents[1]
 SEED = 20
 PATIENCE = 180  # seconds for one run on a busy machine
 STAGES = {f"{text} …": name for name, text in events.STAGES.items()}
@@ -59,8 +54,7 @@ class Program:
         self.hub = hub
         self.output = self.places["output"] / "film.mp4"
         self.photos = [photo(folder / f"{name}.png", frame) for name, frame in zip("ab", moved(256, 320), strict=True)]
-        self.stages: list[str] = []
-        self.said: list[str] = []
+        self._log = folder / "log"
         self.sent, self.slow_from = 0, math.inf  # bytes of the download
         hub.pace = self._pace
 
@@ -68,26 +62,23 @@ class Program:
         """Begin a film of 9 frames, `side` pixels wide, in 5 segments."""
         command = [sys.executable, "-m", "film", "interpolate", *map(str, self.photos), "-o", str(self.output)]
         command += ["--depth", "3", "--fps", "4", "--longest-side", str(side), "--model", self.hub.url]
-        self.stages, self.said, self.sent, self._began = [], [], 0, time.time_ns()
-        self._process = subprocess.Popen(
+        self.sent, self._began = 0, time.time_ns()
+        self.process = subprocess.Popen(
             command,
             cwd=ROOT,
             env={**os.environ, "TMPDIR": str(self.places["temporary"]), "FILM_CACHE": str(self.places["cache"])},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            stderr=self._log.open("w"),
             start_new_session=True,
         )
-        self._listener = threading.Thread(target=self._listen)
-        self._listener.start()
 
-    def _listen(self) -> None:
-        assert self._process.stderr
-        with self._process.stderr as lines:
-            for line in lines:
-                self.said.append(line.strip())
-                if stage := STAGES.get(line.strip()):
-                    self.stages.append(stage)
+    @property
+    def said(self) -> list[str]:
+        return self._log.read_text().splitlines()
+
+    @property
+    def stages(self) -> list[str]:
+        return [STAGES[line] for line in self.said if line in STAGES]
 
     def _pace(self, sent: int) -> None:
         self.sent = sent
@@ -103,7 +94,7 @@ class Program:
             "interpolating": lambda: any(line.startswith(mark) for line in self.said),
         }
         end = time.monotonic() + PATIENCE
-        while not reached[stage]() and self._process.poll() is None and time.monotonic() < end:
+        while not reached[stage]() and self.process.poll() is None and time.monotonic() < end:
             time.sleep(0.002)
 
     def _has_made(self, pattern: str) -> bool:
@@ -117,15 +108,9 @@ class Program:
     def kill(self) -> str:
         """Kill everything that runs; returns the stage in which that was. A program may have come to its end first."""
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        assert self._process.wait() in (0, -signal.SIGKILL) and self.stages, self.said
-        self._listener.join()
+            os.killpg(self.process.pid, signal.SIGKILL)
+        assert self.process.wait() in (0, -signal.SIGKILL) and self.stages, self.said
         return self.stages[-1]
-
-    def finish(self) -> None:
-        """Wait for the film."""
-        assert self._process.wait(PATIENCE) == 0, self.said
-        self._listener.join()
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +133,7 @@ def check_that_nothing_half_done_is_trusted(program: Program) -> None:
     converted = convert.find(convert.fingerprint(SMALL_FILM), program.places["cache"])
     assert converted is None or converted.kind == "direct"
     if program.output.exists():
-        assert len(imageio.imread(program.output, plugin="FFMPEG")) == 9
+        assert len(decoded(program.output)) == 9
 
 
 @pytest.mark.parametrize("stage", KILLS)
@@ -168,13 +153,11 @@ def test_a_film_survives_kills_in_every_stage(program: Program, stage: str) -> N
 def test_after_all_kills_the_film_is_made(program: Program, small_film: film.Film, tmp_path: Path) -> None:
     program.slow_from = math.inf
     program.start()
-    program.finish()
+    assert program.process.wait(PATIENCE) == 0, program.said
     check_that_nothing_half_done_is_trusted(program)
     frames = [film.media.images.fit(film.read_image(path), (51, 64)) for path in program.photos]
     film.write_video(tmp_path / "expected.mp4", small_film.frames(frames[0], frames[1], depth=3), fps=4)
-    made, expected = (
-        imageio.imread(path, plugin="FFMPEG").astype(int) for path in (program.output, tmp_path / "expected.mp4")
-    )
+    made, expected = (decoded(path).astype(int) for path in (program.output, tmp_path / "expected.mp4"))
     assert made.shape == expected.shape and np.abs(made - expected).mean() < 3  # one is cut into segments, one is not
     assert leftovers(program) == []
 

@@ -1,12 +1,8 @@
 """A video becomes a film: exact in frames, length, sound and cuts; interrupted, it is gone on with."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,9 +15,9 @@ from film.cli import commands
 from film.media import audio as sounds
 from film.rendering import checkpoint, pipeline
 from film.rendering.events import Done, Notice, Progress, Segment
-from tests.support.clips import decoded, duration, ffmpeg, means, pan, times, video
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.film.conftest import ended, made, program, stopped
+from tests.film.media.test_audio import samples
+from tests.support.clips import decoded, ffmpeg, means, pan, times, video, words
 
 
 def levels(values: list[int]) -> list[np.ndarray]:
@@ -29,27 +25,10 @@ def levels(values: list[int]) -> list[np.ndarray]:
     return [np.full((48, 64, 3), value, np.uint8) for value in values]
 
 
-def made(*arguments: Any, **options: Any) -> tuple[Done, list[str]]:
-    """The last event, and what was noticed."""
-    notices = []
-    for event in pipeline.retime(*arguments, **options):
-        if isinstance(event, Notice):
-            notices.append(event.text)
-    assert isinstance(event, Done)
-    return event, notices
-
-
-def samples(path: Path) -> np.ndarray:
-    """The sound, as 48,000 samples a second."""
-    raw = path.with_suffix(".pcm")
-    ffmpeg("-i", str(path), "-map", "0:a:0", "-ac", "1", "-ar", "48000", "-f", "f32le", str(raw))
-    return np.fromfile(raw, np.float32)
-
-
 def test_slow_motion_is_exact(tmp_path: Path, model: film.Interpolator) -> None:
     source = video(tmp_path / "ramp.mp4", levels([40 + 8 * k for k in range(12)]))
     *events, done = pipeline.retime(source, model, tmp_path / "slow.mp4", slowdown=np.float32(4))
-    assert isinstance(done, Done) and (done.frames, done.fps, done.duration) == (48, 24, 2.0)
+    assert (done.frames, done.fps, done.duration) == (48, 24, 2.0)
     progress = [event for event in events if isinstance(event, Progress)]
     assert [(event.done, event.total) for event in progress] == [(k, 48) for k in range(1, 49)]
     assert progress[-1].seconds_left == 0 and not any(isinstance(event, Notice) for event in events)
@@ -62,31 +41,13 @@ def test_any_frame_rate_and_the_command_makes_the_same(
     tmp_path: Path, averaging: Path, model: film.Interpolator
 ) -> None:
     source, fps = video(tmp_path / "ramp.mp4", levels([40 + 8 * k for k in range(12)])), Fraction(30000, 1001)
-    done, _ = made(source, model, tmp_path / "film.mp4", fps=fps)
+    done = made(pipeline.retime(source, model, tmp_path / "film.mp4", fps=fps)).done
     assert (done.frames, done.fps) == (15, fps)
     expected = [40 + 8 * min(11, float(k * 24 / fps)) for k in range(15)]
     assert means(decoded(tmp_path / "film.mp4")) == pytest.approx(expected, abs=1.5 + 8 / 32)
     told = tmp_path / "told.mp4"
     assert commands.main(["retime", str(source), "-o", str(told), "--fps", str(fps), "--model", str(averaging)]) == 0
     assert told.read_bytes() == (tmp_path / "film.mp4").read_bytes()
-
-
-@pytest.mark.slow
-def test_ten_seconds_to_x4_with_sound(tmp_path: Path, model: film.Interpolator) -> None:
-    """Length, frames, pitch, and picture and sound together: both change half-way."""
-    source = video(tmp_path / "half.mp4", levels([60] * 120 + [180] * 120), sound=True)
-    done, _ = made(source, model, tmp_path / "slow.mp4", slowdown=4)
-    output = tmp_path / "slow.mp4"
-    assert done.frames == len(decoded(output)) == 960
-    assert duration(output) == pytest.approx(40, abs=0.03)
-    sound = samples(output)
-    assert len(sound) / 48000 == pytest.approx(40, abs=0.05)
-    loud = np.abs(sound[: 48000 * 39 // 480 * 480].reshape(-1, 480)).max(1) > 0.02
-    assert np.argmax(loud) / 100 == pytest.approx(20, abs=0.1)  # the beep begins ...
-    change = next(k for k, value in enumerate(means(decoded(output))) if value > 120)
-    assert change / 24 == pytest.approx(20, abs=0.1)  # ... when the picture turns bright
-    spectrum = np.abs(np.fft.rfft(sound[48000 * 25 : 48000 * 30]))
-    assert np.argmax(spectrum) / 5 == pytest.approx(1000, abs=10)
 
 
 @pytest.mark.parametrize("slowdown", [1, 2])
@@ -98,7 +59,7 @@ def test_picture_and_sound_stay_together_whatever_the_file_begins_with(
     source = tmp_path / "late.ts"
     inputs = ["-itsoffset", "0.5", "-i", str(plain), "-i", str(plain)]
     ffmpeg(*inputs, "-map", "0:v", "-map", "1:a", "-c", "copy", "-output_ts_offset", "7", str(source))
-    made(source, model, tmp_path / "film.mp4", slowdown=slowdown, fps=48)
+    made(pipeline.retime(source, model, tmp_path / "film.mp4", slowdown=slowdown, fps=48))
     shown = means(decoded(tmp_path / "film.mp4"))
     bright = next(k for k, value in enumerate(shown) if value > 120) / 48
     sound = np.abs(samples(tmp_path / "film.mp4"))
@@ -108,22 +69,20 @@ def test_picture_and_sound_stay_together_whatever_the_file_begins_with(
     assert bright - beep == pytest.approx(0.5 * slowdown, abs=0.08)
 
 
-def test_sound_is_kept_as_it_is_at_another_rate_or_left_out(tmp_path: Path, model: film.Interpolator) -> None:
+def test_sound_is_left_out_on_demand_or_with_a_word(tmp_path: Path, model: film.Interpolator) -> None:
     source = video(tmp_path / "film.mp4", levels([40 + k for k in range(24)]), sound=True)
-    made(source, model, tmp_path / "with.mp4", fps=48)
-    assert len(samples(tmp_path / "with.mp4")) / 48000 == pytest.approx(1, abs=0.05)
-    made(source, model, tmp_path / "without.mp4", fps=48, sound=False)
-    assert "Audio" not in ffmpeg("-i", str(tmp_path / "without.mp4"), "-f", "null", "-")
-    _, notices = made(source, model, tmp_path / "film.gif", fps=25)
+    made(pipeline.retime(source, model, tmp_path / "without.mp4", fps=48, sound=False))
+    notices = made(pipeline.retime(source, model, tmp_path / "film.gif", fps=25)).notices
     assert notices == ["The film is silent: a .gif has no sound; .mp4, .mov and .webm do."]
-    _, notices = made(source, model, tmp_path / "back.mp4", fps=25, play="pingpong")
+    notices = made(pipeline.retime(source, model, tmp_path / "back.mp4", fps=25, play="pingpong")).notices
     assert notices == ["The film is silent: what is played forth and back has no sound."]
+    assert "Audio" not in words(tmp_path / "without.mp4") + words(tmp_path / "back.mp4")
 
 
 def test_no_frame_mixes_two_scenes(tmp_path: Path, model: film.Interpolator) -> None:
     one, other = pan(5, seed=1), pan(5, seed=2)
     source = video(tmp_path / "scenes.mp4", one + other)
-    _, notices = made(source, model, tmp_path / "slow.mp4", slowdown=2)
+    made(pipeline.retime(source, model, tmp_path / "slow.mp4", slowdown=2))
     shown = decoded(tmp_path / "slow.mp4").astype(int)
     assert len(shown) == 20
     for k, frame in enumerate(shown):
@@ -133,6 +92,7 @@ def test_no_frame_mixes_two_scenes(tmp_path: Path, model: film.Interpolator) -> 
         assert min(near) < 0.3 * min(apart), k
 
 
+@pytest.mark.slow
 def test_an_interrupted_film_is_gone_on_with(tmp_path: Path, averaging: Path) -> None:
     """Killed half-way, run again: the same bytes as in one go, and nothing that was finished is made again."""
     source = video(tmp_path / "pan.mp4", pan(48, step=1), sound=True)
@@ -140,41 +100,30 @@ def test_an_interrupted_film_is_gone_on_with(tmp_path: Path, averaging: Path) ->
     assert commands.main([*arguments, "-o", str(tmp_path / "whole.mp4")]) == 0
 
     output = tmp_path / "film.mp4"
-    command = [sys.executable, "-m", "film", *arguments, "-o", str(output)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    assert process.stderr
-    for line in process.stderr:
-        if (told := re.match(r"frame (\d+) of", line)) and int(told[1]) >= 100:
-            break
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    ended(program(*arguments, "-o", output), -signal.SIGKILL, signal.SIGKILL, re.compile(r"frame 1\d\d of").match)
     folder = checkpoint.folder(output)
     kept = {path.name: path.stat().st_mtime_ns for path in folder.glob("*.ts")}
     assert len(kept) >= 7 and not output.exists()
 
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert again.returncode == 0, again.stderr
+    _, said = ended(program(*arguments, "-o", output))
     done = 12 * len(kept)
-    assert f"{done} frames are there from an earlier run." in again.stderr
-    first = re.search(r"^frame (\d+) of 192", again.stderr, re.MULTILINE)
+    assert f"{done} frames are there from an earlier run." in said
+    first = re.search(r"^frame (\d+) of 192", said, re.MULTILINE)
     assert first and int(first[1]) == done + 1
     assert not folder.exists()
     np.testing.assert_array_equal(decoded(output), decoded(tmp_path / "whole.mp4"))
 
 
+@pytest.mark.slow
 def test_parts_of_another_film_are_not_used(tmp_path: Path, model: film.Interpolator) -> None:
     source = video(tmp_path / "pan.mp4", pan(24))
     output = tmp_path / "film.mp4"
 
     def begin(**options: Any) -> None:
-        events = pipeline.retime(source, model, output, resume=True, **options)
-        for event in events:
-            if isinstance(event, Segment) and event.first >= 24:
-                break
-        events.close()
+        stopped(pipeline.retime(source, model, output, resume=True, **options), 24)
 
     def noticed(**options: Any) -> list[str]:
-        return made(source, model, output, resume=True, **options)[1]
+        return made(pipeline.retime(source, model, output, resume=True, **options)).notices
 
     begin(slowdown=4)
     assert len(list(checkpoint.folder(output).glob("*.ts"))) == 3
@@ -212,8 +161,8 @@ def test_a_film_is_not_lost_for_its_sound(tmp_path: Path, model: film.Interpolat
     *_, notice, done = events
     assert isinstance(notice, Notice) and "The film is silent: its sound could not be added. ffmpeg" in notice.text
     assert isinstance(done, Done) and len(decoded(output)) == 48
-    _, (notice,) = made(source, model, output, slowdown=2)
-    assert "The film is silent: the sound of film.mp4 cannot be decoded (" in notice
+    (notice,) = made(pipeline.retime(source, model, output, slowdown=2)).notices
+    assert "The film is silent: the sound of film.mp4 cannot be decoded (" in notice and "decoder" in notice
     assert len(decoded(output)) == 48
 
 
@@ -230,7 +179,7 @@ def test_sound_of_hours_before_the_film_is_given_up(
     inputs = ["-itsoffset", "14399", "-i", str(plain), "-stream_loop", "239", "-i", str(minute)]
     ffmpeg(*inputs, "-c", "copy", str(source))
     monkeypatch.setattr(sounds, "WORK", 0)
-    done, notices = made(source, model, tmp_path / "out.mp4", slowdown=2)
+    done, _, notices = made(pipeline.retime(source, model, tmp_path / "out.mp4", slowdown=2))
     assert len(notices) == 2 and "begins 14399 s before its picture" in notices[0]
     assert "sound could not be added" in notices[1] and "processor time" in notices[1]
     assert done.frames == len(decoded(tmp_path / "out.mp4")) == 48

@@ -1,7 +1,5 @@
 """What a film shows at each of its moments, checked with frames that say their own time."""
 
-from __future__ import annotations
-
 import weakref
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
@@ -9,6 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import film
 from film.engine import bisection
 from film.engine.interpolator import FramePair
 from film.media.scene_detection import SceneFrame
@@ -71,6 +70,7 @@ def test_neighbouring_gaps_share_their_frame() -> None:
     assert all(before.right is after.left for before, after in zip(pairs, pairs[1:], strict=False))
 
 
+@pytest.mark.slow
 def test_an_hour_is_exact_to_a_frame() -> None:
     """Slow motion of a video of one frame a minute, at 30000/1001: counted without an error that grows."""
     times = [Fraction(60 * k) for k in range(61)]
@@ -116,3 +116,10 @@ def test_any_part_of_a_stretch_can_be_made_by_itself() -> None:
             assert values(part) == whole[begin:end]
             assert all(pair.moments for pair in part)
     assert len(list(timeline.calls(chunk))) == 9
+
+
+def test_photos_that_make_no_sequence_are_refused(model: film.Interpolator) -> None:
+    small, wide = np.zeros((64, 64, 3), np.float32), np.zeros((64, 80, 3), np.float32)
+    for photos, message in (([], "fewer photos"), ([small], "fewer photos"), ([small, wide], "one size")):
+        with pytest.raises(ValueError, match=message):
+            list(model.sequence(timeline.through(photos, bisection.pairs(2, depth=1))))

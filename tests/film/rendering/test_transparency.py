@@ -1,11 +1,6 @@
 """Transparency and ten bits: kept where the format has them, and refused or laid over a ground where it has not."""
 
-from __future__ import annotations
-
-import io
-import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +8,9 @@ from PIL import Image
 
 import film
 from film.media import alpha
-from film.rendering.events import Done, Progress
+from tests.film.conftest import made
+from tests.film.media.test_real_videos import raw
+from tests.film.media.test_video_writer import frames_of
 from tests.support import clips
 
 HEIGHT, WIDTH = 48, 64
@@ -33,37 +30,26 @@ def photos(tmp_path: Path) -> list[Path]:
     return paths
 
 
-def made(events: Any) -> tuple[Done, list[np.ndarray]]:
-    frames = []
-    for event in events:
-        if isinstance(event, Progress) and event.frame is not None:
-            frames.append(event.frame)
-    assert isinstance(event, Done)
-    return event, frames
-
-
 def rgba(path: Path, *before: str) -> np.ndarray:
-    """(N, H, W, 4): the frames of a film."""
-    if path.suffix == ".zip":
-        with zipfile.ZipFile(path) as archive:
-            return np.stack([np.asarray(Image.open(io.BytesIO(archive.read(name)))) for name in archive.namelist()])
-    if path.suffix == ".webp":
-        with Image.open(path) as image:
-            frames = []
-            for number in range(image.n_frames):
-                image.seek(number)
-                frames.append(np.asarray(image.convert("RGBA")))
-            return np.stack(frames)
-    raw = path.with_suffix(".raw")
-    clips.ffmpeg(*before, "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgba", str(raw))
-    return np.fromfile(raw, np.uint8).reshape(-1, HEIGHT, WIDTH, 4)
+    if path.suffix in (".zip", ".webp"):
+        return frames_of(path, None)
+    file = path.with_suffix(".raw")
+    clips.ffmpeg(*before, "-i", str(path), "-f", "rawvideo", "-pix_fmt", "rgba", str(file))
+    return np.fromfile(file, np.uint8).reshape(-1, HEIGHT, WIDTH, 4)
+
+
+def luma(path: Path, converted: str = "") -> np.ndarray:
+    """Of all pixels of a film of ten bits."""
+    file = path.with_suffix(".luma")
+    clips.ffmpeg("-i", str(path), "-vf", f"{converted}extractplanes=y", "-f", "rawvideo", str(file))
+    return np.fromfile(file, np.uint16).astype(int)
 
 
 @pytest.mark.parametrize("suffix", [".zip", ".webp", ".webm", ".mov"])
 def test_transparent_photos_make_a_transparent_film(
     photos: list[Path], model: film.Interpolator, tmp_path: Path, suffix: str
 ) -> None:
-    done, _ = made(film.interpolate(photos, model, tmp_path / f"film{suffix}", depth=1, quality=100))
+    done = made(film.interpolate(photos, model, tmp_path / f"film{suffix}", depth=1, quality=100)).done
     frames = rgba(done.path, *(["-c:v", "libvpx-vp9"] if suffix == ".webm" else []))
     assert len(frames) == 3
     noise = 0 if suffix == ".zip" else 8
@@ -92,7 +78,7 @@ def test_other_formats_lie_over_the_ground(photos: list[Path], model: film.Inter
         (".gif", "#0000ff", (0, 0, 1)),
         (".webm", "black", (0, 0, 0)),
     ):
-        done, frames = made(film.interpolate(photos, model, tmp_path / f"film{suffix}", depth=1, background=choice))
+        done, frames, _ = made(film.interpolate(photos, model, tmp_path / f"film{suffix}", depth=1, background=choice))
         assert all(frame.shape == (HEIGHT, WIDTH, 3) for frame in frames)
         for frame, opacity in zip(frames, (100, 150, 200), strict=True):
             share = opacity / 255
@@ -114,17 +100,13 @@ def test_a_transparent_video_stays_so(model: film.Interpolator, tmp_path: Path) 
     for k, frame in enumerate(frames):
         frame[:] = (0, 255, 0, 0)  # hidden green
         frame[:, 8 * k + 8 : 8 * k + 40] = (220, 60, 20, 255)
-    raw = tmp_path / "frames.raw"
-    frames.tofile(raw)
-    source = tmp_path / "source.mov"
-    form = ["-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{WIDTH}x{HEIGHT}", "-r", "10", "-i", str(raw)]
-    clips.ffmpeg(*form, "-c:v", "qtrle", str(source))
+    source = raw(tmp_path / "source.mov", list(frames), "-c:v", "qtrle")
     made(film.retime(source, model, tmp_path / "film.zip", slowdown=2))
     kept = rgba(tmp_path / "film.zip")
     assert kept.shape == (6, HEIGHT, WIDTH, 4)
     np.testing.assert_array_equal(kept[0, ..., 3], frames[0, ..., 3])
     assert kept[kept[..., 3] > 0][:, 1].max() <= 61  # nothing of the green
-    _, shown = made(film.retime(source, model, tmp_path / "film.mp4", slowdown=2, background="blue"))
+    _, shown, _ = made(film.retime(source, model, tmp_path / "film.mp4", slowdown=2, background="blue"))
     np.testing.assert_allclose(shown[0][:, 50:], np.broadcast_to((0, 0, 1), (HEIGHT, 14, 3)), atol=1e-4)
 
 
@@ -145,10 +127,7 @@ def test_ten_bits_hold_what_lies_between_two_of_eight(
     made(film.interpolate(photos, model, tmp_path / name, depth=2, depth_bits=10, quality=100))
     told = clips.ffmpeg("-i", str(tmp_path / name), "-f", "null", "-")
     assert codec in told and form in told
-    raw = tmp_path / "luma.raw"
-    luma = ["-vf", "format=yuv444p10le,extractplanes=y", "-f", "rawvideo", str(raw)]
-    clips.ffmpeg("-i", str(tmp_path / name), *luma)
-    means = (np.fromfile(raw, np.uint16).reshape(5, -1).mean(1) - 64) * 255 / 876
+    means = (luma(tmp_path / name, "format=yuv444p10le,").reshape(5, -1).mean(1) - 64) * 255 / 876
     np.testing.assert_allclose(means, [100, 100.25, 100.5, 100.75, 101], atol=0.3)
     assert (np.diff(means) >= 0).all() and len(set(np.round(means, 1))) >= 4  # of two levels in 8 bits
 
@@ -162,22 +141,23 @@ def test_high_dynamic_range_stays_as_it_is_encoded(
     source = tmp_path / "source.mkv"
     ramp = "gradients=s=64x48:c0=0x202020:c1=0xe0e0e0:x0=0:x1=63:y0=0:y1=0:d=0.4:r=10:speed=0.00001,format=yuv420p10le"
     ramp += f",setparams=range=tv:color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc"
-    clips.ffmpeg(
-        "-f", "lavfi", "-i", ramp, "-c:v", "libx265", "-x265-params", "log-level=error:lossless=1", str(source)
-    )
+    codec = ["-c:v", "libx265", "-x265-params", "log-level=error:lossless=1"]
+    clips.ffmpeg("-f", "lavfi", "-i", ramp, *codec, str(source))
     film_path = tmp_path / f"film{suffix}"
     made(film.retime(source, model, film_path, slowdown=2, depth_bits=10, quality=100))
     told = clips.ffmpeg("-i", str(film_path), "-f", "null", "-")
     assert f"bt2020nc/bt2020/{transfer}" in told and "yuv420p10le" in told
-    values = []
-    for path in (source, film_path):
-        raw = path.with_suffix(".luma")
-        clips.ffmpeg("-i", str(path), "-vf", "extractplanes=y", "-frames:v", "1", "-f", "rawvideo", str(raw))
-        values.append(np.fromfile(raw, np.uint16).astype(int))
-    assert abs(values[0] - values[1]).mean() < 2.5  # of 1023
+    first = slice(HEIGHT * WIDTH)
+    assert abs(luma(source)[first] - luma(film_path)[first]).mean() < 2.5  # of 1023
     # Without ten bits it is brought to standard range, as ever.
     made(film.retime(source, model, tmp_path / "sdr.mp4", slowdown=2))
     assert "bt709" in clips.ffmpeg("-i", str(tmp_path / "sdr.mp4"), "-f", "null", "-")
+
+
+def test_formats_without_ten_bits_are_refused(photos: list[Path], model: film.Interpolator, tmp_path: Path) -> None:
+    for suffix, words in ((".gif", "A .gif holds 8 bits a channel"), (".webm", "A transparent WebM has 8 bits")):
+        with pytest.raises(ValueError, match=words):
+            list(film.interpolate(photos, model, tmp_path / f"film{suffix}", depth=1, depth_bits=10))
 
 
 def test_write_video_takes_frames_with_opacity(tmp_path: Path) -> None:

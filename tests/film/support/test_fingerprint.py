@@ -1,7 +1,5 @@
 """Files are known by what is in them, whatever their names, sizes and times are."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

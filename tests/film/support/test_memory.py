@@ -1,7 +1,5 @@
 """How much memory a model may take: what the user says, else a share of what there is."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
@@ -20,7 +18,6 @@ def setting(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.fixture
 def limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that holds the container's limit."""
     file = tmp_path / "memory.max"
     monkeypatch.setattr(memory, "CONTAINER_LIMIT", file)
     return file

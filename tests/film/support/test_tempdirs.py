@@ -1,7 +1,5 @@
 """Folders for work in progress: one that was killed is cleared away after, one that lives keeps its own."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -14,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from film.support import tempdirs
+from tests.conftest import ROOT
 from tests.support.serving import TIMEOUT, wait_until
-
-ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_what_a_killed_server_left_is_deleted_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
