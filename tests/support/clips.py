@@ -59,6 +59,13 @@ def video(path: Path, pictures: Sequence[np.ndarray], fps: str = "24", *options:
     return path
 
 
+def recorded(path: Path) -> Path:
+    """A video as a browser records it: without its length."""
+    source = video(path.with_suffix(".mkv"), pan(12))
+    ffmpeg("-i", str(source), "-c:v", "libvpx", "-live", "1", "-f", "webm", str(path))
+    return path
+
+
 def means(pictures: Iterable[np.ndarray]) -> list[float]:
     return [float(picture.mean()) for picture in pictures]
 

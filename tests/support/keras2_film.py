@@ -1,4 +1,4 @@
-"""FILM written a second time, in Keras 2, the way the official SavedModel was made: the oracle of `test_official_form`.
+"""FILM written a second time, in Keras 2, the way the official SavedModel was made: the oracle of `test_convert`.
 
 It shares no code with the package or with `training/`. Run as `python keras2_film.py FILTERS DIRECTORY` it saves one
 with random variables: a functional model with inputs x0, x1, time and a dict of outputs, of which `image` is one.

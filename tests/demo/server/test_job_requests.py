@@ -19,8 +19,7 @@ from demo.ui.plan import show_plan
 from film.hub.registry import BUNDLED
 from film.rendering import planning
 from tests.conftest import photo, texture
-from tests.film.rendering.test_planning import recorded
-from tests.support.clips import pan, video
+from tests.support.clips import pan, recorded, video
 
 MAKING = OutputOptions("film-lite", "CPU")
 PAIR, CLIP = PhotoRequest(["a.jpg", "b.jpg"], MAKING), VideoRequest("clip.mp4", MAKING)

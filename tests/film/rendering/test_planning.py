@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 
 from film.rendering import planning
-from tests.support.clips import ffmpeg, pan, video
+from tests.support.clips import pan, recorded, video
 
 
 def test_a_video_that_does_not_tell_its_length(tmp_path: Path) -> None:
-    known, unknown = video(tmp_path / "known.mp4", pan(12)), tmp_path / "recorded.webm"
-    ffmpeg("-i", str(known), "-c:v", "libvpx", "-live", "1", "-f", "webm", str(unknown))  # as browsers do
+    known, unknown = video(tmp_path / "known.mp4", pan(12)), recorded(tmp_path / "recorded.webm")
     told = planning.plan_retime(known, slowdown=2)
     assert told.length_known and (told.frames, told.calls) == (24, 24)
     told = planning.plan_retime(unknown, slowdown=2)
