@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import tempfile
@@ -23,8 +24,8 @@ def folder(parent: Path | None = None, prefix: str = PREFIX, background: bool = 
     """A new folder in `parent` (default: the system's temporary directory), deleted with what is in it at the end.
 
     A lock beside it is held until then. The system releases it however the program ends, so a folder whose lock is
-    free has lost its owner; such folders with this `prefix` are deleted first. FileNotFoundError if there is no
-    `parent`, RuntimeError if nothing can be written there.
+    free has lost its owner; such folders with this `prefix` are deleted first, in the temporary directory, too.
+    FileNotFoundError if there is no `parent`, RuntimeError if nothing can be written there.
 
     With `background` nobody waits for what others left to be deleted, and at the end for a few seconds only: what is
     left then is abandoned, too.
@@ -70,7 +71,9 @@ def _in_background(work: Callable[..., None], *arguments: object) -> threading.T
 
 
 def _delete_abandoned(parent: Path, prefix: str) -> None:
-    for lock_file in parent.glob(f"{prefix}*.lock"):
+    for lock_file in itertools.chain(
+        *(place.glob(f"{prefix}*.lock") for place in {parent, Path(tempfile.gettempdir())})
+    ):
         lock = FileLock(lock_file)
         try:
             lock.acquire(timeout=0)

@@ -30,10 +30,12 @@ with tempdirs.folder(prefix="film-page-") as folder:
     left = Path(killed.stdout.strip())
     assert killed.returncode == 9 and left.is_dir()
     (tmp_path / "film-page-notes").mkdir()  # a user's own: it has no lock
-    with tempdirs.folder(prefix="film-page-") as first, tempdirs.folder(prefix="film-page-") as second:
+    (elsewhere := tmp_path / "films").mkdir()
+    with tempdirs.folder(elsewhere, "film-page-") as first:  # a program that works beside its film
         assert not left.exists()
-        assert first.is_dir() and second.is_dir()  # a server that lives keeps its own
-    assert os.listdir(tmp_path) == ["film-page-notes"]
+        with tempdirs.folder(prefix="film-page-") as second, tempdirs.folder(prefix="film-page-") as third:
+            assert first.is_dir() and second.is_dir() and third.is_dir()  # one that lives keeps its own
+    assert sorted(os.listdir(tmp_path)) == ["film-page-notes", "films"] and not os.listdir(elsewhere)
 
 
 def test_a_folder_of_scratch_may_be_left_by_another_thread(tmp_path: Path) -> None:
