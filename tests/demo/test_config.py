@@ -81,6 +81,7 @@ def test_nothing_is_served_with_an_unusable_setting() -> None:
     assert line.endswith("choose another FILM_HOST or FILM_PORT.")
 
 
+@pytest.mark.slow
 def test_a_server_that_takes_no_videos_offers_none() -> None:
     config = str(build_app(open_service(Config(max_video_mb=0))).get_config_file())
     assert "Many photos" in config and "('Video', 'video')" not in config

@@ -28,6 +28,7 @@ def test_everything_is_exported_once_and_there() -> None:
 
 
 @pytest.mark.skipif(importlib.util.find_spec("setuptools") is None, reason="builds with the setuptools that is here")
+@pytest.mark.slow
 def test_the_package_has_the_program_its_model_and_its_command(tmp_path: Path) -> None:
     source, ignored = tmp_path / "source", shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "film", source / "film", ignore=ignored)  # setuptools writes beside what it packs
@@ -67,6 +68,7 @@ import film
         ("import app", '".[demo]"'),
     ],
 )
+@pytest.mark.slow
 def test_what_lacks_a_package_names_the_extra_to_install(program: str, words: str) -> None:
     done = subprocess.run([sys.executable, "-c", MISSING + program], cwd=ROOT, capture_output=True, text=True)
     last = done.stderr.strip().splitlines()[-1]

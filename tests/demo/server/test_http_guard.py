@@ -126,6 +126,7 @@ def test_bodies_have_a_length_and_uploads_a_limit(gate: Gate) -> None:
         ("POST", f"{API}/run/predict", b'{"session_hash": "{}"}', 1500 // 31),  # each time another page's state
     ],
 )
+@pytest.mark.slow
 def test_an_address_takes_no_more_than_its_share_of_the_thread_that_answers_all(
     gate: Gate, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: bytes, times: int
 ) -> None:

@@ -35,6 +35,7 @@ def begun(told: Iterator[Waiting]) -> bool:
     return next(told, None) is None
 
 
+@pytest.mark.slow
 def test_places_are_given_in_order_of_arrival() -> None:
     queue = JobQueue(1, 3)
     with visitors(queue, SHORT, SHORT, SHORT) as (first, second, third):
@@ -98,6 +99,7 @@ def test_the_wait_is_the_sum_of_what_comes_before() -> None:
         assert next(third[1]).seconds == 24
 
 
+@pytest.mark.slow
 def test_an_unknown_wait_is_told_as_such_until_films_have_been_made() -> None:
     queue = JobQueue(1, 5)
     with visitors(queue, None, SHORT) as (unknown, waiting):

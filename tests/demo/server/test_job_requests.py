@@ -40,6 +40,7 @@ def planned(request: JobRequest, service: JobService) -> str:
     return show_plan(lambda: request, service)[0]
 
 
+@pytest.mark.slow
 def test_what_create_refuses_is_no_plan(service: JobService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "3169 frames" in planned(PhotoRequest(photos(tmp_path, 100), MAKING), service)
     monkeypatch.setattr(planning, "moments", None)  # so many photos are not even planned
@@ -63,6 +64,7 @@ def test_an_unknown_length_is_told_as_such(service: JobService, tmp_path: Path) 
     assert "24 frames, 96 × 64" in texts[-2]
 
 
+@pytest.mark.slow
 def test_a_busy_moment_costs_no_picture(service: JobService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = str(photo(tmp_path / "photo.jpg", texture(64, 96)))
     with monkeypatch.context() as moment:
@@ -94,6 +96,7 @@ def test_what_has_expired_is_said_to_be_gone(service: JobService, tmp_path: Path
         ("gif", "pingpong", {"seconds": 2}, "33 frames each way, forth and back, 2.0 s at 32 frames a second"),
     ],
 )
+@pytest.mark.slow
 def test_the_plan_is_of_what_will_be_seen(
     service: JobService, tmp_path: Path, format: str, play: str, length: dict[str, Any], words: str
 ) -> None:

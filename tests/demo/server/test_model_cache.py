@@ -34,6 +34,7 @@ def test_all_who_ask_for_a_model_share_it() -> None:
         assert again is first
 
 
+@pytest.mark.slow
 def test_the_one_not_used_for_longest_makes_room_unless_it_is_at_work() -> None:
     models, alive = model_cache(2)
     with models.model("film", "CPU") as at_work:

@@ -56,6 +56,7 @@ def test_refusals_are_those_of_the_package(tmp_path: Path) -> None:
             assert str(refusal.value) == str(error)
 
 
+@pytest.mark.slow
 def test_what_is_damaged_is_refused_by_its_size_already(tmp_path: Path) -> None:
     path = tmp_path / "half.jpg"
     path.write_bytes(corpus.photos()["jpg"][:-500])
@@ -64,12 +65,14 @@ def test_what_is_damaged_is_refused_by_its_size_already(tmp_path: Path) -> None:
         PhotoSandbox().image_size(path)
 
 
+@pytest.mark.slow
 def test_a_photo_that_changed_is_measured_again(tmp_path: Path) -> None:
     reader = PhotoSandbox()
     for size in ((32, 48), (48, 32)):
         assert reader.image_size(photo(tmp_path / "photo.png", texture(*size))) == size
 
 
+@pytest.mark.slow
 def test_a_photo_for_browsers(tmp_path: Path) -> None:
     path = tmp_path / "photo.heic"
     path.write_bytes(corpus.photos()["heic"])
@@ -79,6 +82,7 @@ def test_a_photo_for_browsers(tmp_path: Path) -> None:
         assert np.abs(np.asarray(shown, float) / 255 - images.read_image(path)).mean() < 0.02
 
 
+@pytest.mark.slow
 def test_high_dynamic_range_is_converted_within_the_limits(tmp_path: Path) -> None:
     path, told = tmp_path / "pq.heic", {"color_primaries": 9, "transfer_characteristics": 16}
     pillow_heif.from_pillow(Image.new("RGB", (1500, 1000), (148, 148, 148))).save(path, full_range_flag=1, **told)
@@ -122,6 +126,7 @@ def test_limits(tmp_path: Path, write: Callable[[Path], object], seconds: int, w
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="processes are found in Linux's /proc")
+@pytest.mark.slow
 def test_a_decoder_that_crashes(tmp_path: Path) -> None:
     reader = PhotoSandbox(seconds=30)
     os.mkfifo(endless := tmp_path / "endless.jpg")
@@ -157,6 +162,7 @@ def test_who_opens_much_holds_up_nobody_else() -> None:
         pass
 
 
+@pytest.mark.slow
 def test_the_process_ends_with_its_server() -> None:
     reader = PhotoSandbox()
     reader.start()
@@ -165,6 +171,7 @@ def test_the_process_ends_with_its_server() -> None:
     assert reader._process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_many_threads_get_their_own_photos(tmp_path: Path) -> None:
     reader = PhotoSandbox()
 

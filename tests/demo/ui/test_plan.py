@@ -64,6 +64,7 @@ def test_a_smaller_film_offers_the_size_that_was_asked_for(tmp_path: Path) -> No
     assert planned and planned.size == (600, 800) and not note
 
 
+@pytest.mark.slow
 def test_pairs_that_are_hard_are_told_before_create(tmp_path: Path) -> None:
     service = service_of({}, tmp_path)
     wide = texture(192, 340, seed=0)
@@ -83,6 +84,7 @@ def test_pairs_that_are_hard_are_told_before_create(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_every_model_is_estimated_once_one_was_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FILM_CACHE", str(tmp_path / "cache"))
     service = service_of({}, tmp_path)

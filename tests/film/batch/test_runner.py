@@ -64,6 +64,7 @@ def listed(output: Path) -> list[str]:
     return sorted(set(os.listdir(output)) - {NAME, f"{NAME}.lock"})
 
 
+@pytest.mark.slow
 def test_films_are_those_of_the_single_commands_and_a_failure_stops_no_other(
     inputs: list[Path], batch: Batch, model: film.Interpolator, tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_films_are_those_of_the_single_commands_and_a_failure_stops_no_other(
     assert listed(tmp_path / "out") == ["clip.mp4", "good.mp4"]
 
 
+@pytest.mark.slow
 def test_what_is_complete_is_not_made_again(inputs: list[Path], batch: Batch) -> None:
     batch()
     assert kinds(batch()) == {"good.mp4": There, "clip.mp4": There}

@@ -49,6 +49,7 @@ def test_interpolate_writes_the_film_and_tells_in_plain_lines(photos: list[str],
 
 
 @pytest.mark.parametrize("rows", [24, 0])  # 0: a terminal that does not tell its size
+@pytest.mark.slow
 def test_a_terminal_gets_a_progress_bar(photos: list[str], tmp_path: Path, averaging: Path, rows: int) -> None:
     import fcntl
     import pty
@@ -131,6 +132,7 @@ def test_user_errors_end_with_two_and_one_line(
     assert os.listdir() == ["-a.jpg"]
 
 
+@pytest.mark.slow
 def test_a_name_that_cannot_be_printed_is_no_failure(tmp_path: Path, averaging: Path) -> None:
     (tmp_path / "übung").mkdir()
     for n in (1, 2):
@@ -204,6 +206,7 @@ def test_a_closed_standard_error_is_no_failure(command: Command, monkeypatch: py
     assert command("interpolate", "a.jpg", "b.jpg", "-o", "film.mp4") == ([], [])
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_is_no_failure() -> None:
     """As in `python -m film models | true`."""
     ours, theirs = os.pipe()
@@ -228,6 +231,7 @@ def test_failures_of_the_environment_end_with_one(
     assert err[-1].startswith("film: ffmpeg cannot be started")
 
 
+@pytest.mark.slow
 def test_convert_prints_where_the_model_is(command: Command) -> None:
     (path,), _ = command("convert")
     assert Path(path) == film.Film(registry.find("film-lite")).converted().directory

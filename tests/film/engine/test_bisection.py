@@ -45,6 +45,7 @@ def test_a_film_is_given_in_one_way() -> None:
     assert moments(depth=1) == moments(count=3) == moments(times=[0, 0.5, 1]) == [0, HALF, 1]
 
 
+@pytest.mark.slow
 def test_every_gap_may_have_as_many_frames_as_a_film_of_two_photos() -> None:
     film = pairs(4, count=30_000)
     assert sum(map(len, film)) == 30_000 and max(map(len, film)) <= bisection.MAX_COUNT

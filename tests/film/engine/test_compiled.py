@@ -14,6 +14,7 @@ from film.engine import compiled
 from tests.conftest import SMALL_FILM, moved, own_cache
 
 
+@pytest.mark.slow
 def test_two_sizes_stay_compiled(averaging: Path) -> None:
     model = film.load(averaging)
     compiled = [weakref.ref(model.compiled(side, 64)) for side in (64, 128, 192)]

@@ -107,6 +107,7 @@ def test_depth_zero_needs_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("depth", [1, 4])
+@pytest.mark.slow
 def test_a_frame_is_encoded_once_and_few_features_are_alive(
     small_film: film.Film, monkeypatch: pytest.MonkeyPatch, depth: int
 ) -> None:
@@ -182,6 +183,7 @@ def test_a_video_is_retimed_to_exact_times(lite: film.Film, calls: list[float], 
 
 
 @pytest.mark.tensorflow
+@pytest.mark.slow
 def test_a_saved_model_that_honours_the_time_is_recognised(tmp_path: Path, pair: tuple) -> None:
     tf = pytest.importorskip("tensorflow")
     images = [tf.TensorSpec([None, None, None, 3], tf.float32, name=name) for name in ("x0", "x1")]

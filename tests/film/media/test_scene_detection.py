@@ -79,6 +79,7 @@ def test_a_pattern_of_repeats_is_motion(pattern: list[int], fps: int) -> None:
 
 @pytest.mark.parametrize("pattern", [[5], [3, 2], [2]])
 @pytest.mark.parametrize("crf", ["10", "24"])
+@pytest.mark.slow
 def test_a_pattern_of_repeats_is_known_however_they_were_coded(tmp_path: Path, pattern: list[int], crf: str) -> None:
     """Of detailed pictures repetitions differ by more than the motion of plain ones."""
     drawings = pan(30, 180, 320)

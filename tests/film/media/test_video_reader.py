@@ -246,6 +246,7 @@ def test_leaving_early_ends_ffmpeg(tmp_path: Path) -> None:
     assert not encoders()
 
 
+@pytest.mark.slow
 def test_a_stalled_ffmpeg_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = video(tmp_path / "film.mp4", pan(3))
     looked = read_metadata(path)

@@ -54,6 +54,7 @@ def test_what_no_film_can_be_is_told_before_the_first_frame(out: Path) -> None:
     assert len(list(frames)) == 2 and os.listdir(out) == []
 
 
+@pytest.mark.slow
 def test_the_film_is_read_frame_by_frame(out: Path) -> None:
     """The frames are never all in memory: each is dropped before the next is asked for."""
     frame = texture(200, 200)
@@ -231,6 +232,7 @@ def test_times_are_exact_after_hours(out: Path, fps: float | Fraction) -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 14, 15, 29, 31, 46, 100])
+@pytest.mark.slow
 def test_where_segments_begin_in_a_known_number_of_frames(out: Path, frames: int) -> None:
     """Every 15 frames, and the last has no fewer; gone on with or stopped at any of them, they are cut the same."""
 

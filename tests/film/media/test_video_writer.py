@@ -129,6 +129,7 @@ def test_animations_repeat_as_asked(out: Path, play: str, gif: int | None, webp:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm", ".webp"])
+@pytest.mark.slow
 def test_better_quality_is_larger_and_nearer(out: Path, suffix: str) -> None:
     frames = [texture(96, 96, seed) for seed in range(4)]
     sizes, errors = [], []
@@ -182,6 +183,7 @@ def test_an_existing_film_survives_a_failure(
 
 
 @pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.slow
 def test_a_damaged_lossless_copy_is_told(out: Path, tmp_path: Path, number: int) -> None:
     segments = in_segments(tmp_path / "segments", numbered(40))
     lossless_copy = segments[number].lossless_copy

@@ -34,6 +34,7 @@ def made(photos: list[Path], model: film.Interpolator, output: Path, **how: Any)
         (3, {"depth": 2, "suffix": ".gif"}),
     ],
 )
+@pytest.mark.slow
 def test_the_file_is_the_same(
     photos: list[Path], small_film: film.Film, tmp_path: Path, number: int, how: dict[str, Any]
 ) -> None:

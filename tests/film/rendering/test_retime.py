@@ -51,6 +51,7 @@ def test_any_frame_rate_and_the_command_makes_the_same(
 
 
 @pytest.mark.parametrize("slowdown", [1, 2])
+@pytest.mark.slow
 def test_picture_and_sound_stay_together_whatever_the_file_begins_with(
     tmp_path: Path, model: film.Interpolator, slowdown: int
 ) -> None:
@@ -69,6 +70,7 @@ def test_picture_and_sound_stay_together_whatever_the_file_begins_with(
     assert bright - beep == pytest.approx(0.5 * slowdown, abs=0.08)
 
 
+@pytest.mark.slow
 def test_sound_is_left_out_on_demand_or_with_a_word(tmp_path: Path, model: film.Interpolator) -> None:
     source = video(tmp_path / "film.mp4", levels([40 + k for k in range(24)]), sound=True)
     made(pipeline.retime(source, model, tmp_path / "without.mp4", fps=48, sound=False))
@@ -150,6 +152,7 @@ def test_what_holds_no_motion_or_would_be_replaced_is_refused(tmp_path: Path, mo
     assert sorted(os.listdir(tmp_path)) == ["film.mp4", "single.mp4"]
 
 
+@pytest.mark.slow
 def test_a_film_is_not_lost_for_its_sound(tmp_path: Path, model: film.Interpolator) -> None:
     """Sound that cannot be decoded at all, and sound that is gone when the film's frames are made."""
     source = video(tmp_path / "film.mp4", pan(24), sound=True)

@@ -16,6 +16,7 @@ from tests.conftest import ROOT
 from tests.support.serving import TIMEOUT, wait_until
 
 
+@pytest.mark.slow
 def test_what_a_killed_server_left_is_deleted_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", None)
