@@ -16,6 +16,7 @@ const SHOWN = /\.(jpe?g|png|webp|gif|avif)$/i; // by every browser
 const CELL = 56; // pixels: the height of the strip's cells
 let told = { state: "idle" };
 let view = "film";
+let played = null; // the film that the player has shown, by its id
 let sources = []; // of the film that is set up: addresses of its photos
 let madeFrom = ""; // what the film on the stage was made from
 let earlier = ""; // what the player still holds of the film before
@@ -238,8 +239,10 @@ const tick = () => {
   for (const address of sources) if (kind() !== "video") picture(address);
   find("#cinema").classList.toggle("stale", stale());
   find("#cinema").dataset.state = told.state;
-  find("#views").hidden = !(told.state === "done" && !stale() && plays() && (kind() === "video" || (told.photos?.length ?? 0) > 1));
-  if (told.state !== "done" || stale()) view = "film"; // not while the player loads anew
+  const done = told.state === "done" && !stale();
+  if (done && plays()) played = told.id; // and stays so while the player loads anew: a hidden button loses the focus
+  find("#views").hidden = !(done && played === told.id && (kind() === "video" || (told.photos?.length ?? 0) > 1));
+  if (!done) view = "film";
   for (const button of document.querySelectorAll("#views button")) button.setAttribute("aria-pressed", button.value === view);
   fill();
   name();
