@@ -30,7 +30,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-VISITS = 2  # updates at each level coarser than 1/16, where they cost little
+VISITS = 2  # updates at each level coarser than ONCE, where they cost little
+ONCE = 2  # 1/16, the coarsest level with one update
 RADIUS = 3  # of the cost volume, in pixels of a level, from the frame that is made towards either photo
 OFFSETS = [(dy, dx) for dy in range(-RADIUS, RADIUS + 1) for dx in range(-RADIUS, RADIUS + 1)]
 SHARPNESS = 8.0  # of the softmax over the costs, which lie in [-1, 1]
@@ -251,7 +252,7 @@ class Head(nn.Module):
 
 def visits(levels: int) -> list[tuple[int, int]]:
     """(level, number of the visit, from 0), in the order of the updates."""
-    return [(n, visit) for n in reversed(range(levels)) for visit in range(VISITS if n > 2 else 1)]
+    return [(n, visit) for n in reversed(range(levels)) for visit in range(VISITS if n > ONCE else 1)]
 
 
 class CompactNetwork(nn.Module):

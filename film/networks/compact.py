@@ -26,7 +26,8 @@ from film.networks import blocks, cost_volume
 from film.networks.blocks import Tensor, Variables
 
 LEVELS = 5  # of the flows: 1/4, 1/8, ... 1/64
-VISITS = 2  # updates at each level coarser than 1/16
+VISITS = 2  # updates at each level coarser than ONCE
+ONCE = 2  # 1/16, the coarsest level with one update
 CUT = 0  # the level whose input from coarser ones is where the graph may be cut, see `graph_split.py`
 CROSS = [(0, 0), (0, 1), (0, -1), (1, 0), (-1, 0)]  # the pixel itself, and its neighbours: rows, columns
 SQUARE = [*CROSS, (1, 1), (1, -1), (-1, 1), (-1, -1)]
@@ -68,7 +69,7 @@ class Architecture:
 
 def visits(levels: int) -> list[tuple[int, int]]:
     """(level, number of the visit, from 0), in the order of the updates."""
-    return [(level, visit) for level in reversed(range(levels)) for visit in range(VISITS if level > 2 else 1)]
+    return [(level, visit) for level in reversed(range(levels)) for visit in range(VISITS if level > ONCE else 1)]
 
 
 def encoder(variables: Variables, architecture: Architecture) -> ov.Model:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import itertools
 import os
 import shutil
 import tempfile
@@ -71,9 +70,8 @@ def _in_background(work: Callable[..., None], *arguments: object) -> threading.T
 
 
 def _delete_abandoned(parent: Path, prefix: str) -> None:
-    for lock_file in itertools.chain(
-        *(place.glob(f"{prefix}*.lock") for place in {parent, Path(tempfile.gettempdir())})
-    ):
+    places = {parent, Path(tempfile.gettempdir())}
+    for lock_file in [file for place in places for file in place.glob(f"{prefix}*.lock")]:
         lock = FileLock(lock_file)
         try:
             lock.acquire(timeout=0)
