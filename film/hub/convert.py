@@ -40,7 +40,7 @@ from film.support import atomic_file
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-FORMAT = 9  # of what is kept: raise it when the graphs that are built from a model, or the manifest, change
+FORMAT = 10  # of what is kept: raise it when the graphs that are built from a model, or the manifest, change
 COMPILED = "compiled"  # the folder, in the cache, of what OpenVINO has compiled of each converted model
 # Of the output's range. Far above float32 rounding through 80 layers (1e-6 … 1e-5), far below any wrong graph.
 CHECK_TOLERANCE = 1e-3

@@ -82,9 +82,9 @@ def encoder(variables: Variables, architecture: Architecture) -> ov.Model:
     for i in range(architecture.levels):
         name = "coarse" if i else "quarter"
         x = _conv(_conv(x, variables, f"extractor.{name}_0", 2), variables, f"extractor.{name}_1")
-        outputs[f"features_{i}"] = blocks.channels_last(x)
+        outputs[f"features_{i}"] = features = blocks.channels_last(x)
         if i in NEIGHBOURS:
-            outputs[f"unit_{i}"] = blocks.channels_last(_compared(x, variables))
+            outputs[f"unit_{i}"] = _compared(features, variables)
     return blocks.model(outputs, [image], "compact-encoder")
 
 
@@ -103,8 +103,7 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
         image = ops.parameter([1, 3, -1, -1], np.float32, name=f"{prefix}_image_0")
         new = {key: ops.parameter([1, -1, -1, c], np.float32, name=f"{prefix}_{key}") for key, c in shapes.items()}
         parameters.extend([image, *new.values()])
-        others = {key: blocks.channels_first(node.output(0)) for key, node in new.items()}
-        return {"image_0": image.output(0)} | others
+        return {"image_0": image.output(0)} | {key: node.output(0) for key, node in new.items()}
 
     first, last = photo("first"), photo("last")
     moment = _Moment(time.output(0), cost_volume.shifts(time.output(0)))
@@ -116,19 +115,16 @@ def synthesizer(variables: Variables, architecture: Architecture) -> ov.Model:
                 state.flow.get_node().set_friendly_name("cut_flow")
                 state.context.get_node().set_friendly_name("cut_context")
             if visit == 0:
-                state = _State(blocks.scale(blocks.resize(state.flow, 2.0), 2.0), blocks.resize(state.context, 2.0))
-            one = blocks.warp(one, blocks.channels(state.flow, 0, 2))
-            two = blocks.warp(two, blocks.channels(state.flow, 2, 4))
+                state = _State(_finer(state.flow), blocks.resize(state.context, 2.0))
+            one = blocks.fetch(one, blocks.channels(state.flow, 0, 2))
+            two = blocks.fetch(two, blocks.channels(state.flow, 2, 4))
         state = _update(one, two, state, moment, variables, "coarse_update" if i else "update")
         for distance, neighbours in NEIGHBOURS.get(i, []):
             flow = _chosen(first[f"unit_{i}"], last[f"unit_{i}"], state.flow, distance, neighbours)
             state = state._replace(flow=flow)
     assert state
-    flow, mask = _head(first, last, state, moment.time, variables)
-    warped = [
-        blocks.warp(end["image_0"], blocks.channels(flow, n, n + 2), mode="bicubic")
-        for n, end in ((0, first), (2, last))
-    ]
+    *flows, mask = _head(first, last, state, moment.time, variables)
+    warped = [blocks.warp(end["image_0"], flow, mode="bicubic") for end, flow in zip((first, last), flows, strict=True)]
     return blocks.model({"middle": blocks.mixed(ops.sigmoid(mask), *warped)}, parameters, "compact-synthesizer")
 
 
@@ -144,6 +140,11 @@ class _State(NamedTuple):
 
     flow: Tensor  # (1, 4, H, W): to both photos
     context: Tensor  # (1, C, H, W)
+
+
+def _finer(flow: Tensor) -> Tensor:
+    """A flow in pixels of the next finer level."""
+    return blocks.unfold(blocks.doubled(blocks.scale(flow, 2.0)))
 
 
 def _conv(x: Tensor, variables: Variables, name: str, stride: int = 1) -> Tensor:
@@ -163,19 +164,19 @@ def _moving(first: Tensor, last: Tensor) -> Tensor:
     red, green, blue = (blocks.channels(square, n, n + 1) for n in range(3))
     different = ops.add(ops.add(red, green), blue)
     different = ops.avg_pool(different, [4, 4], [0, 0], [0, 0], [4, 4], exclude_pad=False)
-    different = ops.avg_pool(different, [1, 1], [4, 4], [4, 4], [9, 9], exclude_pad=False)
+    for pad, sides in (([4, 0], [9, 1]), ([0, 4], [1, 9])):
+        different = ops.avg_pool(different, [1, 1], pad, pad, sides, exclude_pad=False)
     gate = ops.clamp(blocks.scale(different.output(0), DIFFERENT), 0.0, 1.0).output(0)
-    return blocks.resize(gate, 2.0)
+    return blocks.unfold(blocks.doubled(gate))
 
 
 def _compared(features: Tensor, variables: Variables) -> Tensor:
-    """What is compared of features, freed of its mean over the channels and scaled to unit length. A linear function of
-    each pixel comes first: of warped features it is what warping it would give."""
-    axis = ops.constant([1])
-    x = blocks.convolve(features, *blocks.layer(variables, "extractor.matching"))
-    width = x.get_partial_shape()[1].get_length()
-    x = ops.add(x, blocks.scale(ops.reduce_sum(x, axis, True).output(0), -1 / width)).output(0)
-    squares = ops.add(ops.reduce_sum(ops.multiply(x, x), axis, True), blocks.constant(1e-4))
+    """What is compared of features (1, H, W, C), freed of its mean over the channels and scaled to unit length. A
+    linear function of each pixel comes first: of warped features it is what warping it would give."""
+    kernel, bias = (part - part.mean(0) for part in blocks.layer(variables, "extractor.matching"))  # gives no mean
+    weights = ops.constant(np.ascontiguousarray(kernel[:, :, 0, 0].T, np.float32))
+    x = ops.add(ops.matmul(features, weights, False, False), blocks.constant(bias))
+    squares = ops.add(ops.reduce_sum(ops.multiply(x, x), ops.constant([3]), True), blocks.constant(1e-4))
     return ops.multiply(x, ops.power(squares, blocks.constant(-0.5))).output(0)
 
 
@@ -187,21 +188,22 @@ def _update(
     variables: Variables,
     name: str,
 ) -> _State:
-    """The next state; at the coarsest level there is none yet. `first` and `last`: each photo's features, from where
-    the frame that is made sees them."""
+    """The next state; at the coarsest level there is none yet. `first` and `last` (1, H, W, C): each photo's features,
+    from where the frame that is made sees them."""
     costs, motion = cost_volume.matches(_compared(first, variables), _compared(last, variables), moment.shifts)
     leave, leave_bias = blocks.layer(variables, f"{name}.leave")
     kernel, bias = blocks.layer(variables, f"{name}.enter")
-    quarter = first.get_partial_shape()[1].get_length()
+    quarter = first.get_partial_shape()[3].get_length()
     widths = [quarter, quarter, cost_volume.COSTS, 4, 2, len(leave) - 4, 1]
     of_first, of_last, of_costs, of_flow, of_motion, of_context, of_time = np.split(kernel, np.cumsum(widths)[:-1], 1)
-    by_pixel = [(first, of_first), (last, of_last)]
-    by_channel = [(costs, of_costs), (motion, of_motion), (blocks.plane(moment.time, motion), of_time)]
+    read = [(blocks.channels_first(first), of_first), (blocks.channels_first(last), of_last), (costs, of_costs)]
+    narrow = [(motion, of_motion), (blocks.plane(moment.time, motion), of_time)]
     if state:
-        by_pixel.append((state.context, of_context))
-        by_channel.append((state.flow, of_flow * FLOW_SCALE))
-    # Two convolutions: concatenated, one kind would be copied to lie in memory like the other.
-    x = blocks.leaky(blocks.add_bias(ops.add(_convolve_all(by_channel), _convolve_all(by_pixel)), bias))
+        read.append((state.context, of_context))
+        narrow.append((state.flow, of_flow * FLOW_SCALE))
+    tensors, kernels = zip(*narrow, strict=True)
+    read.append((blocks.concat(tensors), np.concatenate(kernels, 1)))
+    x = blocks.leaky(_convolve_each(read, bias))
     n = 0
     while f"{name}.blocks.{n}.first.weight" in variables:
         x = _residual(x, variables, f"{name}.blocks.{n}")
@@ -216,19 +218,11 @@ def _update(
 
 def _chosen(first: Tensor, last: Tensor, flow: Tensor, distance: int, neighbours: list[tuple[int, int]]) -> Tensor:
     """The flow (1, 4, H, W) of that neighbour along which both photos match best: see `training.network.chosen`.
-    `first` and `last` are unit features (1, C, H, W)."""
-    ends = [ops.add(ops.convert(side, "i32"), ops.constant(np.int32(-1))) for side in blocks.sides(flow)]
-    zero, one = (ops.constant(np.int32(number)) for number in (0, 1))
-    indices = [ops.range(zero, ops.add(end, one), one, "i32") for end in ends]
-
-    def moved(x: Tensor, axis: int, step: int) -> Tensor:
-        if not step:
-            return x
-        index = ops.add(indices[axis], ops.constant(np.int32(step * distance)))
-        index = ops.minimum(ops.maximum(index, zero), ends[axis])
-        return ops.gather(x, index, ops.constant(axis + 2)).output(0)
-
-    flows = ops.concat([moved(moved(flow, 0, row), 1, column) for row, column in neighbours], 0).output(0)
+    `first` and `last` are unit features (1, H, W, C)."""
+    moved = [
+        blocks.shifted(blocks.shifted(flow, 2, row * distance), 3, column * distance) for row, column in neighbours
+    ]
+    flows = ops.concat(moved, 0).output(0)
     seen = [blocks.nearest(x, blocks.channels(flows, n, n + 2)) for n, x in ((0, first), (2, last))]
     matches = ops.reduce_sum(ops.multiply(*seen), ops.constant([4]), False)  # (candidates, 1, H, W)
     own = [OWN if (row, column) == (0, 0) else 0.0 for row, column in neighbours]
@@ -239,26 +233,33 @@ def _chosen(first: Tensor, last: Tensor, flow: Tensor, distance: int, neighbours
     return ops.reduce_sum(ops.multiply(flows, weights), ops.constant([0]), True).output(0)
 
 
-def _convolve_all(read: list[tuple[Tensor, np.ndarray]]) -> Tensor:
-    """The convolution of a concatenation, each tensor with its part of the kernel."""
-    return blocks.convolve(blocks.concat([x for x, _ in read]), np.concatenate([kernel for _, kernel in read], 1))
+def _convolve_each(read: list[tuple[Tensor, np.ndarray]], bias: np.ndarray) -> Tensor:
+    """The convolution of a concatenation, each tensor with its part of the kernel: to be concatenated, what lies
+    differently in memory would be copied."""
+    first, *others = (blocks.convolve(tensor, kernel) for tensor, kernel in read)
+    for other in others:
+        first = ops.add(first, other).output(0)
+    return blocks.add_bias(first, bias)
 
 
 def _head(
     first: Mapping[str, Tensor], last: Mapping[str, Tensor], state: _State, time: Tensor, variables: Variables
-) -> tuple[Tensor, Tensor]:
-    """Flows (1, 4, H, W) of the full size and the mask's logits (1, 1, H, W)."""
-    flow = blocks.scale(blocks.resize(state.flow, 2.0), 2.0)  # at 1/2
-    near = [blocks.warp(end["half"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
+) -> list[Tensor]:
+    """Of the full size: flows to both photos, (1, 2, H, W) each, and the mask's logits (1, 1, H, W)."""
+    flow = _finer(state.flow)  # at 1/2
+    near = [blocks.fetch(end["half"], blocks.channels(flow, n, n + 2)) for n, end in ((0, first), (2, last))]
     kernel, bias = blocks.layer(variables, "head.enter")
     scales = np.ones((1, kernel.shape[1], 1, 1), np.float32)
     scales[:, -5:-1] = FLOW_SCALE
-    x = blocks.convolve(blocks.concat([*near, flow, blocks.plane(time, flow)]), kernel * scales, bias)
+    tensors = [*map(blocks.channels_first, near), blocks.concat([flow, blocks.plane(time, flow)])]
+    width = near[0].get_partial_shape()[3].get_length()
+    x = _convolve_each(list(zip(tensors, np.split(kernel * scales, [width, 2 * width], 1), strict=True)), bias)
     seen = blocks.resize(blocks.convolve(state.context, *blocks.layer(variables, "head.context")), 2.0)
     x = _residual(blocks.leaky(ops.add(x, seen).output(0)), variables, "head.block")
     moving = _moving(first["image_0"], last["image_0"])
-    x = ops.multiply(blocks.convolve(x, *blocks.layer(variables, "head.leave")), moving)
-    x = ops.depth_to_space(x, "depth_first", 2).output(0)
+    x = blocks.convolve(x, *blocks.layer(variables, "head.leave"))
+    parts = [ops.multiply(blocks.channels(x, *part), moving).output(0) for part in ((0, 8), (8, 16), (16, 20))]
     flow = ops.multiply(flow, blocks.scale(moving, 2.0)).output(0)
-    flow = ops.add(blocks.resize(flow, 2.0), blocks.channels(x, 0, 4)).output(0)
-    return flow, blocks.channels(x, 4, 5)
+    for n in range(2):
+        parts[n] = ops.add(blocks.doubled(blocks.channels(flow, 2 * n, 2 * n + 2)), parts[n]).output(0)
+    return [blocks.unfold(part) for part in parts]

@@ -34,9 +34,9 @@ def shifts(time: Tensor) -> list[ov.Node]:
 
 def matches(first: Tensor, last: Tensor, shifts: list[ov.Node]) -> tuple[Tensor, Tensor]:
     """Costs (1, 49, H, W) in [-1, 1], rows outer, and the motion they speak for, (1, 2, H, W) in pixels from the frame
-    to half the distance between both photos; `first` and `last` (1, C, H, W) are of unit length at each pixel."""
-    height, width = (ops.convert(side, "i32") for side in blocks.sides(first))
-    channels = first.get_partial_shape()[1].get_length()
+    to half the distance between both photos; `first` and `last` (1, H, W, C) are of unit length at each pixel."""
+    height, width = (ops.gather(ops.shape_of(first, "i32"), ops.constant(axis), ops.constant(0)) for axis in (1, 2))
+    channels = first.get_partial_shape()[3].get_length()
     in_row = ops.add(ops.divide(ops.add(width, _whole(BLOCK - 1)), _whole(BLOCK)), _whole(1))  # blocks
     padded = ops.multiply(in_row, _whole(BLOCK))  # their pixels: REACH on the left, as many or more on the right
     stride = ops.add(padded, _whole(2 * REACH))  # of the other photo: REACH more on either side
@@ -53,25 +53,27 @@ def matches(first: Tensor, last: Tensor, shifts: list[ov.Node]) -> tuple[Tensor,
     columns = [ops.add(_range(width), ops.subtract(_whole(REACH), shift)) for shift in shifts]
     wanted = [_place(one, distance) for one, distance in zip(columns, DISTANCES, strict=True)]
     among = ops.concat(wanted, 0)  # (7, W): places in a row's products
-    margin = ops.constant(np.array([REACH, 0, 0], np.int64))
+    margin = ops.constant(np.array([0, REACH, 0, 0], np.int64))
     lines = []
     for distance, shift in zip(DISTANCES, shifts, strict=True):
         seen = ops.gather(theirs, ops.add(spans, ops.multiply(stride, _whole(REACH + 2 * distance))), ops.constant(0))
-        products = ops.reshape(ops.matmul(ours, seen, False, True), _vector(height, _whole(-1)), False)
-        line = ops.pad(ops.gather(products, among, ops.constant(1)), margin, margin, "constant", blocks.constant(0))
-        lines.append(ops.gather(line, ops.add(_range(height), ops.subtract(_whole(REACH), shift)), ops.constant(0)))
-    costs = ops.unsqueeze(ops.transpose(ops.concat(lines, 1), ops.constant([1, 0, 2])), ops.constant(0))
+        products = ops.reshape(ops.matmul(ours, seen, False, True), _vector(_whole(1), height, _whole(-1)), False)
+        line = ops.pad(ops.gather(products, among, ops.constant(2)), margin, margin, "constant", blocks.constant(0))
+        lines.append(ops.gather(line, ops.add(_range(height), ops.subtract(_whole(REACH), shift)), ops.constant(1)))
+    costs = blocks.match(ops.transpose(ops.concat(lines, 2), ops.constant([0, 2, 1, 3])))  # (1, 49, H, W)
     costs = ops.avg_pool(costs, [1, 1], [1, 1], [1, 1], [3, 3], exclude_pad=False)
     weights = opset1.softmax(ops.multiply(costs, blocks.constant(SHARPNESS)), 1).output(0)
-    offsets = np.stack(np.meshgrid(DISTANCES, DISTANCES)).reshape(2, COSTS, 1, 1)  # (column, row), rows outer
-    return costs.output(0), blocks.convolve(weights, offsets)
+    offsets = blocks.constant(np.reshape(np.meshgrid(DISTANCES, DISTANCES), (2, COSTS)))  # (column, row), rows outer
+    motion = ops.matmul(offsets, ops.reshape(weights, ops.constant([1, COSTS, -1]), False), False, False)
+    shape = ops.concat([ops.constant(np.array([1, 2], np.int32)), _vector(height, width)], 0)
+    return costs.output(0), ops.reshape(motion, shape, False).output(0)
 
 
 def _padded(x: Tensor, rows: int, left: int, right: ov.Node) -> ov.Node:
-    """(1, C, H, W) -> (1, H + 2 rows, left + W + right, C), zeros beyond the picture."""
+    """(1, H, W, C) -> (1, H + 2 rows, left + W + right, C), zeros beyond the picture."""
     begins = ops.constant(np.array([0, rows, left, 0], np.int32))
     ends = _vector(_whole(0), _whole(rows), right, _whole(0))
-    return ops.pad(blocks.channels_last(x), begins, ends, "constant", blocks.constant(0))
+    return ops.pad(x, begins, ends, "constant", blocks.constant(0))
 
 
 def _place(column: ov.Node, distance: int) -> ov.Node:

@@ -23,8 +23,11 @@ from film.networks import blocks
 
 MARK = {"name": "DisablePrecisionConversion", "version": "0", "value": "dynamic:f16,bf16"}
 CONVOLUTIONS = ("Convolution", "ConvolutionBackpropData", "GroupConvolution")
-# Channels of what is a picture, a mask, a flow or two flows. A convolution to so few is cheap in float32.
-NARROW = 4
+# Channels of what is a picture, a mask or a flow. A convolution to so few is cheap in float32.
+NARROW = 3
+# Channels of two flows. What a convolution says of them may be rounded, as it was when the compact network was trained;
+# what it is added to is not.
+FLOWS = 4
 # Features that only convolutions read, by the names of the encoders' outputs and of the synthesizers' inputs.
 HANDED_OVER = re.compile(r"^(first_|last_)?(features_\d|own_\d|half$)")
 # A float32 convolution of fewer channels than this behind a bfloat16 one cannot be compiled (OpenVINO 2026.4).
@@ -34,7 +37,8 @@ LEAST_INPUT = 8
 def float32_nodes(model: ov.Model) -> set[str]:
     """The friendly names of the nodes to keep in float32, of a graph whose shapes need not be known.
 
-    They are found backwards from every sampling grid and every picture, as far as the wide convolutions.
+    They are found backwards from every sampling grid and every picture, as far as the wide convolutions and the
+    products of features.
     """
     rounded = _rounded(model)
     todo = []
@@ -49,7 +53,9 @@ def float32_nodes(model: ov.Model) -> set[str]:
     while todo:
         node = todo.pop()
         name = node.get_friendly_name()
-        if name not in names | rounded and node.get_type_name() not in ("Parameter", "Constant", "ShapeOf"):
+        if name.startswith(blocks.MATCH) or name in names | rounded:
+            continue
+        if node.get_type_name() not in ("Parameter", "Constant", "ShapeOf"):
             names.add(name)
             todo += [port.get_node() for port in node.input_values()]
     return names - {result.get_friendly_name() for result in model.get_results()}
@@ -89,8 +95,14 @@ def _rounded(model: ov.Model) -> set[str]:
         if node.get_friendly_name() not in names:
             names.add(node.get_friendly_name())
             readers = [port.get_node() for port in node.output(0).get_target_inputs()]
-            todo += [reader for reader in readers if reader.get_type_name() in ("Add", "PRelu")]
+            todo += [reader for reader in readers if reader.get_type_name() in ("Add", "PRelu") and not _sums(reader)]
     return names
+
+
+def _sums(node: ov.Node) -> bool:
+    """Whether it is a sum of flows: an Add of so few channels that adds no bias."""
+    constant = "Constant" in {port.get_node().get_type_name() for port in node.input_values()}
+    return node.get_type_name() == "Add" and not constant and _channels(node.output(0)) <= FLOWS
 
 
 def _mixed_to_picture(result: ov.Node) -> ov.Node | None:

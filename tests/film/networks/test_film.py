@@ -91,3 +91,14 @@ def test_warping_is_bilinear_with_a_clamped_border(channels: int, height: int, w
     image = random.random((1, channels, height, width), np.float32)
     flow = random.uniform(-reach, reach, (1, 2, height, width)).astype(np.float32)
     np.testing.assert_allclose(warped(image, flow)[0], bilinear(image[0], flow[0]), atol=2e-5)
+
+
+def test_what_is_doubled_is_resized() -> None:
+    x = ops.parameter([1, 2, -1, -1], np.float32)
+    outputs = [blocks.resize(x.output(0), 2.0), blocks.unfold(blocks.doubled(x.output(0)))]
+    for height, width in ((5, 7), (1, 3)):
+        pixels = np.random.default_rng(0).random((1, 2, height, width), np.float32)
+        resized, doubled = ov.compile_model(ov.Model(outputs, [x]), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(
+            [pixels]
+        ).values()
+        np.testing.assert_allclose(doubled, resized, atol=1e-6)
