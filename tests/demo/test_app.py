@@ -1,7 +1,5 @@
 """The demo over HTTP: who waits, who leaves, and what is left behind."""
 
-from __future__ import annotations
-
 import asyncio
 import re
 import subprocess

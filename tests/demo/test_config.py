@@ -1,7 +1,5 @@
 """What a host sets: read, or refused in one sentence before anything is served."""
 
-from __future__ import annotations
-
 import math
 import os
 import socket

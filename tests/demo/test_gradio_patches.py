@@ -1,7 +1,5 @@
 """Where Gradio was changed: uploads that break off leave nothing, and what nobody fetches is not made to its end."""
 
-from __future__ import annotations
-
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator

@@ -1,7 +1,5 @@
 """The endpoints as programs use them: over gradio_client and as MCP tools, on the real server."""
 
-from __future__ import annotations
-
 import base64
 import json
 import zipfile

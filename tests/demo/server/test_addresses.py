@@ -1,7 +1,5 @@
 """Whose request it is: the client's own address, unless a named proxy or this server itself says whose."""
 
-from __future__ import annotations
-
 import asyncio
 from unittest.mock import AsyncMock
 

@@ -1,7 +1,5 @@
 """Files in a request's body: whole on the disk, wherever the body is cut on its way; gone with a refused request."""
 
-from __future__ import annotations
-
 import base64
 import json
 import os

@@ -1,7 +1,5 @@
 """Connections that come to nothing, on a server that does not wait long for them."""
 
-from __future__ import annotations
-
 import asyncio
 import logging
 from collections.abc import AsyncIterator

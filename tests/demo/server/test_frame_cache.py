@@ -1,7 +1,5 @@
 """What a stopped film leaves for the next one."""
 
-from __future__ import annotations
-
 from contextlib import closing
 from dataclasses import replace
 from fractions import Fraction

@@ -1,7 +1,5 @@
 """A hundred hostile files and every kind of hostile request; `benchmarks/fuzz.py` sends a thousand and more."""
 
-from __future__ import annotations
-
 import re
 import time
 from collections.abc import Iterator

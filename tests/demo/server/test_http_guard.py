@@ -1,7 +1,5 @@
 """What passes the guard, told by an application behind it that writes down what reaches it."""
 
-from __future__ import annotations
-
 import asyncio
 import base64
 import itertools

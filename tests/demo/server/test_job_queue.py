@@ -1,7 +1,5 @@
 """The line: order, bounds, fairness, estimates, and places that are freed however their visitor leaves."""
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable, Iterator

@@ -1,7 +1,5 @@
 """What is checked before anything is planned, what a plan tells, and which small pictures are remembered."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict, replace
 from pathlib import Path

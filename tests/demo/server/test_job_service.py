@@ -1,7 +1,5 @@
 """One film from order to result: what is held while it is made, what is freed however it ends, what the log says."""
 
-from __future__ import annotations
-
 import json
 import logging
 import sys

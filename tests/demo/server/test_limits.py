@@ -1,7 +1,5 @@
 """How much one request may ask: every refusal names the numbers, and what it proposes does fit."""
 
-from __future__ import annotations
-
 import math
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """The models in memory: shared, bounded, and never taken away from a film that is being made."""
 
-from __future__ import annotations
-
 import gc
 import threading
 import weakref

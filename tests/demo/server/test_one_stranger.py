@@ -1,7 +1,5 @@
 """A running server that one stranger tries to close: with files, orders, names, connections, leftovers, a full disk."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal

@@ -1,7 +1,5 @@
 """Photos opened in a process of their own: the same pixels, and limits that hold."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal

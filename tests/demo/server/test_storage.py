@@ -1,7 +1,5 @@
 """The disk: what expires, what is held, what goes first when room is needed, what is refused."""
 
-from __future__ import annotations
-
 import os
 import time
 from contextlib import suppress

@@ -1,7 +1,5 @@
 """Whoever sees little, or has no mouse: axe finds no serious fault in either theme, and the keyboard makes a film."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The page in a real browser, by clicking: the film plays while it is made, Stop stops, bad photos are refused."""
 
-from __future__ import annotations
-
 import re
 from contextlib import ExitStack
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Many photos, videos and formats in a real browser: seen, made, compared, downloaded; refused in one sentence."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

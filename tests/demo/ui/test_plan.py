@@ -1,7 +1,5 @@
 """What is told before Create, and what solves a refusal."""
 
-from __future__ import annotations
-
 from fractions import Fraction
 from pathlib import Path
 

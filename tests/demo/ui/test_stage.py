@@ -1,7 +1,5 @@
 """What the page keeps of films in the making: frames for the stage, and the segments that were played."""
 
-from __future__ import annotations
-
 import json
 from collections import defaultdict
 from typing import Any
