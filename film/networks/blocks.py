@@ -19,7 +19,7 @@ Variables: TypeAlias = Mapping[str, np.ndarray]
 OPERATIONS = NodeFactory("opset9")  # for Interpolate-4, which the module of that name lacks
 WIDE = 16  # channels from which on pixels are gathered
 PLACE = "place_"  # so begin the names of what says which pixels are sampled, see `precision.py`
-MATCH = "match_"  # and those of products of features
+MATCH = "match_"  # and those of products of features, which may be rounded
 LEAK = 0.2  # slope of LeakyReLU for negative numbers, in FILM, RIFE and the compact network alike
 
 
@@ -109,7 +109,7 @@ def unfold(x: Tensor) -> Tensor:
 
 
 def match(node: ov.Node) -> ov.Node:
-    """The node, called a product of features."""
+    """The node, named as products of features: it and what leads to it alone may be rounded."""
     node.set_friendly_name(f"{MATCH}{node.get_friendly_name()}")
     return node
 

@@ -143,7 +143,7 @@ class _State(NamedTuple):
 
 
 def _finer(flow: Tensor) -> Tensor:
-    """A flow in pixels of the next finer level."""
+    """Flows (1, 4, H, W) as the next finer level has them, (1, 4, 2H, 2W) in its pixels."""
     return blocks.unfold(blocks.doubled(blocks.scale(flow, 2.0)))
 
 
